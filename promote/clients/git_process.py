@@ -1,0 +1,111 @@
+"""Running one git command: its environment, its deadline, its death. Knows nothing of tags.
+
+GitPython starts the process; the deadline is ours, because GitPython's own kills only direct children while a push works in grandchildren
+(git → git-remote-https → git send-pack). Every command has its own process group, a closed stdin and no way to ask a person.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import MutableMapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from promote.errors import UsageError
+
+# What `git rev-parse --local-env-vars` lists, less the GIT_CONFIG_COUNT family, which carries credentials in CI: set by a surrounding
+# git (a hook, an alias), these would silently point our commands at another repository.
+LOCAL_VARIABLES = (
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_CONFIG", "GIT_CONFIG_PARAMETERS", "GIT_OBJECT_DIRECTORY", "GIT_DIR", "GIT_WORK_TREE",
+    "GIT_IMPLICIT_WORK_TREE", "GIT_GRAFT_FILE", "GIT_INDEX_FILE", "GIT_NO_REPLACE_OBJECTS", "GIT_REPLACE_REF_BASE", "GIT_PREFIX",
+    "GIT_SHALLOW_FILE", "GIT_COMMON_DIR", "GIT_NAMESPACE",
+)  # fmt: skip
+
+# A person's configuration must not change what a push does.
+_NEUTRAL = (
+    "-c",
+    "push.followTags=false",
+    "-c",
+    "tag.gpgSign=false",
+    "-c",
+    "commit.gpgSign=false",
+    "-c",
+    "core.hooksPath=/dev/null",
+    "-c",
+    "gc.auto=0",
+)
+_TOKEN_HELPER = '!f() { test "$1" = get && echo username=x-access-token && echo "password=$PROMOTE_GIT_TOKEN"; }; f'
+
+
+def forget_local_variables(environ: MutableMapping[str, str]) -> None:
+    """Drop what a surrounding git set about *its* repository. Called once at each entry of the program."""
+    for name in LOCAL_VARIABLES:
+        environ.pop(name, None)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Done:
+    """A finished command. `killed`: the deadline ended it, so whatever it was doing remotely has an unknown outcome."""
+
+    code: int
+    out: str
+    err: str
+    killed: bool = False
+
+
+def kill_group(pid: int) -> None:
+    """End a child that leads its own process group, with everything it started."""
+    try:
+        os.killpg(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+
+
+def _environment(token: str | None, extra: dict[str, str] | None) -> dict[str, str]:
+    env = {"GIT_TERMINAL_PROMPT": "0", "GIT_EDITOR": "false", "GCM_INTERACTIVE": "never", "GIT_OPTIONAL_LOCKS": "0", **(extra or {})}
+    if token:
+        # Last in the list of helpers: a person's own credentials are asked first. In the environment, never on an argv.
+        count = int(os.environ.get("GIT_CONFIG_COUNT", "0") or 0)
+        env |= {f"GIT_CONFIG_KEY_{count}": "credential.helper", f"GIT_CONFIG_VALUE_{count}": _TOKEN_HELPER, "GIT_CONFIG_COUNT": str(count + 1)}
+        env["PROMOTE_GIT_TOKEN"] = token
+    return env
+
+
+def run_git(
+    folder: Path,
+    *args: str,
+    stdin: bytes | None = None,
+    timeout_s: float = 60.0,
+    token: str | None = None,
+    env: dict[str, str] | None = None,
+) -> Done:
+    """Run `git <args>` in `folder` and return how it ended; a non-zero exit is not an exception. Raises UsageError when git is missing."""
+    from git.cmd import Git
+    from git.exc import GitCommandNotFound
+
+    try:
+        handle = Git(str(folder)).execute(
+            ["git", *_NEUTRAL, *args],
+            istream=subprocess.PIPE if stdin is not None else None,
+            as_process=True,
+            env=_environment(token, env),
+            start_new_session=True,
+        )
+    except GitCommandNotFound as error:
+        raise UsageError("git is not on PATH", hint="install git 2.30 or newer") from error
+    process = handle.proc
+    assert process is not None  # AutoInterrupt drops it only after it ended
+    killed = False
+    try:
+        out, err = process.communicate(stdin, timeout=timeout_s)
+    except subprocess.TimeoutExpired:
+        killed = True
+        kill_group(process.pid)
+        out, err = process.communicate()
+    except BaseException:
+        kill_group(process.pid)
+        process.communicate()
+        raise
+    return Done(code=process.returncode, out=out.decode(errors="replace"), err=err.decode(errors="replace"), killed=killed)

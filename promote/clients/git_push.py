@@ -1,0 +1,77 @@
+"""The one way a ref on the remote is changed: an atomic push leased on every ref it touches, and a truthful answer about what became of it.
+
+Facts it stands on (git's own sources; tried on 2.39):
+- A lease compares the object id the ref holds, not the peeled commit; a leading "+" or `--force` would switch it off, so neither appears here.
+- Pushing an object the ref already holds answers "=" with the lease unchecked: only " ", "+", "*" and "-" mean that we changed it.
+- A push whose process died or whose connection broke may still have landed: then only the remote's refs tell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from promote.clients.git_process import Done
+from promote.model import short
+
+_CHANGED_FLAGS = " +*-"
+_RULE_MARKS = ("GH013", "GH006", "repository rule violations", "protected", "hook declined", "not allowed", "prohibited")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RefUpdate:
+    """Change `ref` from `expected` to `new`; "" means absent (create, delete). The lease is not optional."""
+
+    ref: str
+    new: str
+    expected: str
+
+    def __str__(self) -> str:
+        return f"{self.ref}: {short(self.expected) or 'absent'} → {short(self.new) or 'absent'}"
+
+
+class Pushed(StrEnum):
+    """DONE: all refs changed by this push. STALE: a lease did not hold. RULE: refused for good. UNKNOWN: read the refs to learn it."""
+
+    DONE = "done"
+    STALE = "stale"
+    RULE = "rule"
+    DENIED = "denied"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PushResult:
+    """How a push ended; `text` is git's own words about it, for the message."""
+
+    outcome: Pushed
+    text: str = ""
+
+
+def push_arguments(remote: str, updates: Sequence[RefUpdate]) -> list[str]:
+    """The argv after `git` for one atomic leased push."""
+    leases = [f"--force-with-lease={u.ref}:{u.expected}" for u in updates]
+    return ["push", "--porcelain", "--atomic", "--no-verify", "--no-follow-tags", *leases, "--", remote, *(f"{u.new}:{u.ref}" for u in updates)]
+
+
+def read_push(done: Done, updates: Sequence[RefUpdate]) -> PushResult:
+    """Judge a push from its porcelain lines (`flag TAB from:to TAB summary`); whatever is not clear is UNKNOWN."""
+    flags = {}
+    for line in done.out.splitlines():
+        if line[1:2] == "\t" and line.count("\t") >= 2:
+            flag, refs, summary = line.split("\t", 2)
+            flags[refs.partition(":")[2]] = (flag, summary)
+    text = " ".join((done.err + "\n" + "\n".join(s for f, s in flags.values() if f == "!")).split())[-400:]
+    if done.killed:
+        return PushResult(outcome=Pushed.UNKNOWN, text="the push was ended by its deadline")
+    if done.code == 0 and all(flags.get(u.ref, ("!",))[0] in _CHANGED_FLAGS for u in updates):
+        return PushResult(outcome=Pushed.DONE)
+    summaries = " ".join(summary for flag, summary in flags.values() if flag == "!")
+    if any(mark in text for mark in _RULE_MARKS):
+        return PushResult(outcome=Pushed.RULE, text=text)
+    if "(stale info)" in summaries or "failed to update ref" in summaries or "cannot lock ref" in summaries or "already exists" in summaries:
+        return PushResult(outcome=Pushed.STALE, text=text)
+    if done.code != 0 and any(mark in done.err for mark in ("Authentication failed", "could not read Username", "error: 403", "Permission")):
+        return PushResult(outcome=Pushed.DENIED, text=text)
+    return PushResult(outcome=Pushed.UNKNOWN, text=text)

@@ -1,0 +1,220 @@
+"""The remote repository in this project's words: refs as they are there now, objects behind them, and the leased push.
+
+Local tags are never read: `git fetch` keeps an old tag silently, so only `ls-remote` tells what a tag is. Nothing here touches the work tree
+except `fast_forward`. Fetched refs live under refs/promote-remote/, out of everybody's way.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import cached_property
+from pathlib import Path
+
+from promote.clients.git_process import Done, run_git
+from promote.clients.git_push import Pushed, PushResult, RefUpdate, push_arguments, read_push
+from promote.errors import Denied, NotFound, ServiceError, Unreachable, UsageError
+from promote.model import Tag, short
+
+_PASSWORD = re.compile(r"(?<=://)[^/@\s]+@")
+_OID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Commit:
+    """One commit as people see it. `when` is the committer time in seconds since the epoch."""
+
+    oid: str
+    subject: str
+    author: str
+    when: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TagObject:
+    """An annotated tag: what it points at and what it says."""
+
+    oid: str
+    target: str
+    name: str
+    tagger: str
+    message: str
+
+
+def mask(text: str) -> str:
+    """Take user and password out of every URL in a text."""
+    return _PASSWORD.sub("", text)
+
+
+class GitRemote:
+    """One clone and its remote. Raises the classes of promote.errors; git's own words are in the message."""
+
+    def __init__(self, root: Path, remote: str, *, token: str | None = None, timeout_s: float = 60.0) -> None:
+        self.root, self.remote = root, remote
+        self._token, self._timeout_s = token, timeout_s
+
+    def git(self, *args: str, stdin: bytes | None = None, env: dict[str, str] | None = None) -> Done:
+        """Any git command in this clone; the caller reads the exit code."""
+        return run_git(self.root, *args, stdin=stdin, env=env, timeout_s=self._timeout_s, token=self._token)
+
+    def _read(self, *args: str, stdin: bytes | None = None, env: dict[str, str] | None = None) -> str:
+        done = self.git(*args, stdin=stdin, env=env)
+        if done.code:
+            raise self._error(done, " ".join(args[:2]))
+        return done.out.strip("\n")
+
+    def _error(self, done: Done, what: str) -> Exception:
+        text = " ".join(mask(done.err).split())[-256:] or f"exit {done.code}"
+        where = f"git remote {self.remote}"
+        if done.killed:
+            return Unreachable(
+                where, f"`git {what}` did not end within {self._timeout_s:.0f} s", hint="check the network and the remote, then try again"
+            )
+        if "not a git repository" in text:
+            return UsageError(f"{self.root} is not in a git repository", hint="go to the clone of your GitOps repository")
+        if "does not appear to be a git repository" in text or "No such remote" in text:
+            return UsageError(
+                f"git has no usable remote {self.remote!r}: {text}", hint="see `git remote -v`; the name is repository.remote in promotion.toml"
+            )
+        if any(mark in text for mark in ("Authentication failed", "could not read Username", "403", "Permission denied")):
+            return Denied(where, f"`git {what}` was not allowed: {text}", hint="check the credentials git uses for this remote (try `git ls-remote`)")
+        if any(mark in text for mark in ("unable to access", "Could not resolve", "timed out", "Connection", "early EOF", "hung up", "RPC failed")):
+            return Unreachable(where, f"`git {what}` got no answer: {text}", hint="check the network (try `git ls-remote`), then try again")
+        return ServiceError("git", f"`git {what}` failed: {text}", hint="run the command by hand to see more")
+
+    # -- the clone ---------------------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def url(self) -> str:
+        """The remote's URL as configured (insteadOf applied), without user and password."""
+        return mask(self._read("remote", "get-url", self.remote))
+
+    @cached_property
+    def git_dir(self) -> Path:
+        """The common git directory: shared by all work trees of this clone."""
+        return (self.root / self._read("rev-parse", "--git-common-dir")).resolve()
+
+    @cached_property
+    def top(self) -> Path:
+        """The top of the work tree."""
+        return Path(self._read("rev-parse", "--show-toplevel"))
+
+    def head(self) -> str:
+        return self._read("rev-parse", "--verify", "HEAD^{commit}")
+
+    def branch(self) -> str | None:
+        """The branch checked out, or None when HEAD is detached."""
+        return self.git("symbolic-ref", "--quiet", "--short", "HEAD").out.strip() or None
+
+    def dirty(self) -> list[str]:
+        """Changed or untracked paths of the work tree."""
+        return [line[3:] for line in self._read("status", "--porcelain", "--no-renames").splitlines()]
+
+    def is_shallow(self) -> bool:
+        return self._read("rev-parse", "--is-shallow-repository") == "true"
+
+    def fast_forward(self, commit: str) -> None:
+        """Move the checked-out branch and work tree forward to `commit`; git refuses anything that is not a pure fast-forward."""
+        self._read("merge", "--ff-only", "--quiet", commit)
+
+    # -- the remote's refs -------------------------------------------------------------------------------------------------------------
+
+    def refs(self, *names: str) -> dict[str, Tag]:
+        """The named refs as the remote has them now, in one look (`refs/tags/dev-*` works too). Absent ones are absent from the answer."""
+        held: dict[str, str] = {}
+        for line in self._read("ls-remote", "--quiet", self.remote, *names, *(f"{n}^{{}}" for n in names)).splitlines():
+            oid, _, name = line.partition("\t")
+            held[name] = oid
+        return {
+            name: Tag(ref=name, object=oid, commit=held.get(f"{name}^{{}}", oid))
+            for name, oid in held.items()
+            if not name.endswith("^{}") and any(fnmatchcase(name, pattern) for pattern in names)
+        }
+
+    def ref(self, name: str) -> Tag | None:
+        return self.refs(name).get(name)
+
+    def fetch(self, *refs: str) -> None:
+        """Bring the objects behind these remote refs here. A ref that is gone meanwhile raises NotFound."""
+        specs = [f"+{ref}:refs/promote-remote/{ref.removeprefix('refs/')}" for ref in refs]
+        done = self.git("fetch", "--no-tags", "--no-write-fetch-head", "--quiet", "--no-auto-maintenance", self.remote, *specs)
+        if done.code and "couldn't find remote ref" in done.err:
+            raise NotFound(
+                f"git remote {self.remote}", " ".join(done.err.split()), hint="the ref is not on the remote (any more); look with `promote status`"
+            )
+        if done.code:
+            raise self._error(done, "fetch")
+
+    def push(self, *updates: RefUpdate) -> PushResult:
+        """Change all refs together or none. UNKNOWN is not a failure: read the refs to learn what happened."""
+        result = read_push(self.git(*push_arguments(self.remote, updates)), updates)
+        return PushResult(outcome=result.outcome, text=mask(result.text))
+
+    def push_and_look(self, *updates: RefUpdate) -> tuple[bool, PushResult, dict[str, Tag]]:
+        """Push, and settle an unclear answer by reading the refs: (is every ref as wanted now, git's answer, the refs as read)."""
+        result = self.push(*updates)
+        if result.outcome is Pushed.DONE:
+            return True, result, {}
+        seen = self.refs(*(u.ref for u in updates))
+        return all((seen[u.ref].object if u.ref in seen else "") == u.new for u in updates), result, seen
+
+    # -- objects -----------------------------------------------------------------------------------------------------------------------
+
+    def has(self, oid: str) -> bool:
+        return self.git("cat-file", "-e", oid).code == 0
+
+    def commit_of(self, revision: str) -> str:
+        """Peel any object to its commit, however deep the tags are nested."""
+        return self._read("rev-parse", "--verify", "--end-of-options", f"{revision}^{{commit}}")
+
+    def chain(self, oid: str) -> tuple[str, ...]:
+        """An object and everything it peels through, the commit last: tag → tag → commit. The objects must be here."""
+        seen = [oid]
+        while self._read("cat-file", "-t", seen[-1]) == "tag":
+            seen.append(self.read_tag(seen[-1]).target)
+        return tuple(seen)
+
+    def read_tag(self, oid: str) -> TagObject:
+        head, _, message = self._read("cat-file", "tag", oid).partition("\n\n")
+        fields = dict(line.partition(" ")[::2] for line in head.splitlines())
+        return TagObject(oid=oid, target=fields["object"], name=fields["tag"], tagger=fields.get("tagger", ""), message=message)
+
+    def make_tag(self, *, name: str, commit: str, message: str) -> str:
+        """Write an annotated tag object (no ref points at it yet) and return its id."""
+        ident = self._read("var", "GIT_COMMITTER_IDENT")
+        return self._read("mktag", stdin=f"object {commit}\ntype commit\ntag {name}\ntagger {ident}\n\n{message.rstrip()}\n".encode())
+
+    def is_ancestor(self, older: str, newer: str) -> bool:
+        done = self.git("merge-base", "--is-ancestor", older, newer)
+        if done.code not in (0, 1):
+            raise self._error(done, "merge-base")
+        return done.code == 0
+
+    def count(self, revisions: str) -> int:
+        """How many commits a range like `old..new` has."""
+        return int(self._read("rev-list", "--count", revisions, "--"))
+
+    def log(self, revisions: str, limit: int = 1000) -> list[Commit]:
+        text = self._read("log", f"-{limit}", "--format=%H%x00%s%x00%an%x00%ct", revisions, "--")
+        return [Commit(oid=o, subject=s, author=a, when=int(w)) for o, s, a, w in (line.split("\0") for line in text.splitlines())]
+
+    def changed_paths(self, old: str, new: str) -> list[str]:
+        return [p for p in self._read("diff", "--name-only", "-z", "--no-renames", old, new, "--").split("\0") if p]
+
+    def tree_id(self, commit: str, path: str) -> str | None:
+        """The id of a file or folder in a commit, or None when it is not there: equal ids are equal contents."""
+        return self.git("rev-parse", "--verify", "--quiet", f"{commit}:{path}").out.strip() or None
+
+    def file(self, commit: str, path: str) -> str | None:
+        done = self.git("cat-file", "blob", f"{commit}:{path}")
+        return done.out if done.code == 0 else None
+
+    def describe(self, commit: str) -> str:
+        """`4f0a9b1 "subject"`."""
+        found = self.log(commit, limit=1)
+        return f'{short(commit)} "{found[0].subject}"' if found else short(commit)
+
+
+def is_oid(text: str) -> bool:
+    return _OID.fullmatch(text) is not None

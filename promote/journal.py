@@ -1,0 +1,75 @@
+"""The local half of a promotion's memory: intent → effect → result, each a JSON line that is on disk before the next thing happens.
+
+One file a promotion under the common git directory (`promote/journal/<request id>.jsonl`), so it never dirties the work tree.
+`effect()` is the only way anything outside this process is changed. The file is readable by its owner only and holds no secret.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeVar
+
+from promote.errors import PromoteError
+
+T = TypeVar("T")
+SCHEMA = 1
+
+
+class Journal:
+    """Append-only. Raises PromoteError when the line cannot be written: what cannot be remembered is not done."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @classmethod
+    def open(cls, git_dir: Path, request_id: str) -> Journal:
+        folder = git_dir / "promote" / "journal"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise PromoteError(
+                f"{folder}: the journal folder cannot be made: {error.strerror}", hint="make it writable; nothing was changed"
+            ) from error
+        return cls(folder / f"{request_id}.jsonl")
+
+    def write(self, event: str, name: str, **fields: object) -> None:
+        """One durable line. Keys: schema, at (UTC), event (intent, result, error, state, note), name, and what the event is about."""
+        line = json.dumps({"schema": SCHEMA, "at": datetime.now(UTC).isoformat(), "event": event, "name": name, **fields}, default=str)
+        try:
+            descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+            try:
+                os.write(descriptor, line.encode() + b"\n")
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            raise PromoteError(
+                f"{self.path}: cannot be written: {error.strerror}", hint="free space or make it writable, then `promote status`"
+            ) from error
+
+    def effect(self, name: str, detail: Mapping[str, object], act: Callable[[], T]) -> T:
+        """Write the intent, act, write the result. An exception is written too and passes on."""
+        self.write("intent", name, **detail)
+        try:
+            result = act()
+        except BaseException as error:
+            self.write("error", name, error=f"{type(error).__name__}: {str(error)[:256]}")
+            raise
+        self.write("result", name, result=result)
+        return result
+
+
+def read_journal(path: Path) -> list[dict[str, object]]:
+    """All whole lines; a torn last one (the machine died while writing) is left out."""
+    lines = path.read_bytes().split(b"\n")
+    found = []
+    for line in lines:
+        try:
+            found.append(json.loads(line))
+        except ValueError:
+            continue
+    return found

@@ -1,0 +1,127 @@
+"""The lock `refs/promote/lock`: who is promoting, where they are, and the fence against a late run.
+
+It is an annotated tag object with JSON in its message, unique by its nonce (pushing an equal object would not be a compare-and-swap), and is
+replaced under lease at every transition, in the same push as the tag that moves. Whoever holds the current object id may write; nobody else.
+"""
+
+from __future__ import annotations
+
+import getpass
+import json
+import secrets
+import socket
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+
+from promote.clients.git_push import Pushed, PushResult, RefUpdate
+from promote.clients.git_remote import GitRemote
+from promote.errors import Denied, PromoteError, Rejected, Superseded, Unreachable
+
+LOCK = "refs/promote/lock"
+UNDO = "refs/promote/undo"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Lock:
+    """What the lock says. `oid` is the object that says it; `stable_before` the stable tag's object when the move was authorised ("" = absent)."""
+
+    request_id: str
+    state: str
+    version: str
+    candidate: str
+    stable_before: str
+    owner: str
+    host: str
+    since: str
+    prechecked: str = "no"
+    run: str = ""
+    oid: str = ""
+
+    def sentence(self) -> str:
+        return f"{self.owner} on {self.host} is promoting {self.version or self.candidate[:7]} since {self.since} (state {self.state})"
+
+
+def new_lock(*, request_id: str, version: str, candidate: str, stable_before: str, state: str) -> Lock:
+    """A lock of this process, not yet written anywhere."""
+    try:
+        owner = getpass.getuser()
+    except (KeyError, OSError):  # a container without a passwd entry
+        owner = "unknown"
+    since = datetime.now(UTC).isoformat(timespec="seconds")
+    return Lock(
+        request_id=request_id, state=state, version=version, candidate=candidate, stable_before=stable_before,
+        owner=owner, host=socket.gethostname(), since=since,
+    )  # fmt: skip
+
+
+def write_lock(git: GitRemote, lock: Lock) -> Lock:
+    """Make the object that says this (unpushed) and return the lock with its id."""
+    fields = {k: v for k, v in asdict(lock).items() if k != "oid"} | {"nonce": secrets.token_hex(8)}
+    return replace(lock, oid=git.make_tag(name="promote-lock", commit=lock.candidate, message=json.dumps(fields, indent=1)))
+
+
+def read_lock(git: GitRemote) -> Lock | None:
+    """The lock as the remote has it now. Raises PromoteError when its content is not ours to understand."""
+    ref = git.ref(LOCK)
+    if ref is None:
+        return None
+    if not git.has(ref.object):
+        git.fetch(LOCK)
+    try:
+        fields = json.loads(git.read_tag(ref.object).message)
+        fields.pop("nonce", None)
+        return Lock(**fields, oid=ref.object)
+    except (ValueError, TypeError, KeyError) as error:
+        raise PromoteError(
+            f"{LOCK} on the remote ({ref.object[:7]}) is not a lock this version can read", hint="upgrade promote, or look at it with `git show`"
+        ) from error
+
+
+def acquire(git: GitRemote, lock: Lock) -> Lock:
+    """Take the lock; it must not exist. Raises Rejected naming the owner when somebody has it."""
+    lock = write_lock(git, lock)
+    held, result, _ = git.push_and_look(RefUpdate(ref=LOCK, new=lock.oid, expected=""))
+    if held:
+        return lock
+    other = read_lock(git)
+    if other:
+        raise Rejected(
+            "lock", other.sentence(), hint=f"wait for it to end; if it is dead: git push --force-with-lease={LOCK}:{other.oid} {git.remote} :{LOCK}"
+        )
+    raise refused(git, result, "take the lock")
+
+
+def advance(git: GitRemote, lock: Lock, *others: RefUpdate, **changes: str) -> Lock:
+    """Replace the lock by its next state, together with other refs in one push. Raises Superseded when the lock is not ours any more."""
+    following = write_lock(git, replace(lock, **changes))
+    done, result, seen = git.push_and_look(*others, RefUpdate(ref=LOCK, new=following.oid, expected=lock.oid))
+    if done:
+        return following
+    holds = seen.get(LOCK)
+    if holds is None or holds.object != lock.oid:
+        other = read_lock(git)
+        raise Superseded(
+            f"{LOCK} is not ours any more: " + (other.sentence() if other else "it was deleted"),
+            hint="look with `promote status` before anything else",
+        )
+    raise refused(git, result, "write " + ", ".join(u.ref for u in others) if others else "renew the lock")
+
+
+def release(git: GitRemote, lock: Lock, *others: RefUpdate) -> PushResult:
+    """Delete the lock (if it is still ours), together with other refs in one push."""
+    done, result, _ = git.push_and_look(*others, RefUpdate(ref=LOCK, new="", expected=lock.oid))
+    return PushResult(outcome=Pushed.DONE) if done else result
+
+
+def refused(git: GitRemote, result: PushResult, what: str) -> PromoteError:
+    """The exception for a push that did not do what it should."""
+    where = f"git remote {git.remote}"
+    if result.outcome is Pushed.RULE:
+        return Rejected(where, f"a rule forbids to {what}: {result.text}", hint="allow this ref for your account in the repository's rules")
+    if result.outcome is Pushed.DENIED:
+        return Denied(where, f"not allowed to {what}: {result.text}", hint="use credentials that may push to this repository")
+    if result.outcome is Pushed.STALE:
+        return Rejected(where, f"could not {what}: a ref changed meanwhile: {result.text}", hint="look with `promote status`, then start again")
+    return Unreachable(
+        where, f"could not {what}: {result.text or 'no clear answer'}", hint="check the network (try `git ls-remote`), then start again"
+    )

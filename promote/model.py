@@ -1,0 +1,128 @@
+"""The words of a promotion as values. No input or output here, and nothing that knows a vendor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Verdict(StrEnum):
+    """FAILED: production or the checklist says no. ERRORED: nobody could tell. They are never mixed, and neither is a pass."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    ERRORED = "errored"
+
+    @staticmethod
+    def worst(verdicts: Iterable[Verdict]) -> Verdict:
+        """Reduce many to one: any failed is failed, else any errored is errored, else passed. Of nothing at all: errored."""
+        seen = set(verdicts)
+        if Verdict.FAILED in seen:
+            return Verdict.FAILED
+        return Verdict.PASSED if seen == {Verdict.PASSED} else Verdict.ERRORED
+
+
+class End(StrEnum):
+    """How a promotion ends; the table is in docs/endings.md."""
+
+    VERIFIED = "verified"
+    REFUSED = "refused"
+    USAGE = "usage"
+    ROLLED_BACK = "rolled_back"
+    STUCK = "stuck"
+    UNCHECKED = "unchecked"
+    SUPERSEDED = "superseded"
+    INTERRUPTED = "interrupted"
+
+    @property
+    def exit_code(self) -> int:
+        return EXIT_CODES[self]
+
+
+EXIT_CODES: Mapping[End, int] = {
+    End.VERIFIED: 0,
+    End.REFUSED: 1,
+    End.USAGE: 2,
+    End.ROLLED_BACK: 3,
+    End.STUCK: 4,
+    End.UNCHECKED: 5,
+    End.SUPERSEDED: 6,
+    End.INTERRUPTED: 130,
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tag:
+    """A ref on the remote. `object` is what the ref holds (what a lease compares), `commit` what it peels to at any depth."""
+
+    ref: str
+    object: str
+    commit: str
+
+    @property
+    def name(self) -> str:
+        return self.ref.removeprefix("refs/tags/")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Row:
+    """One checklist row as it was judged. `detail` is the failure text with its fix; `evidence` what was seen, by name."""
+
+    id: str
+    suite: str
+    verdict: Verdict
+    seconds: float = 0.0
+    detail: str = ""
+    evidence: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SuiteResult:
+    """What one suite said. `verdict` is PASSED only when a finish was recorded and every required row passed."""
+
+    suite: str
+    verdict: Verdict
+    rows: tuple[Row, ...]
+    seconds: float
+    reason: str = ""
+    junit: str = ""
+    log: str = ""
+
+    @property
+    def failed(self) -> tuple[Row, ...]:
+        return tuple(row for row in self.rows if row.verdict is not Verdict.PASSED)
+
+
+class AppState(StrEnum):
+    """Where one application stands on its way to a commit."""
+
+    PROVEN = "proven"
+    WAITING = "waiting"
+    FAILED = "failed"
+    EXCUSED = "excused"  # was unhealthy before the move: reported, not blamed
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AppVerdict:
+    """One application with the named reason why it is not there yet (empty when proven)."""
+
+    name: str
+    state: AppState
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Step:
+    """One step of the run as the report and `--json` show it."""
+
+    name: str
+    verdict: Verdict
+    seconds: float
+    detail: str = ""
+
+
+def short(oid: str) -> str:
+    """The first 7 characters of an object id: what people read."""
+    return oid[:7]

@@ -1,0 +1,74 @@
+"""Versions: read strictly, compared by value, written in their own spelling.
+
+SemVer 2.0.0 (https://semver.org) with a leading "v" allowed and added; `calver` is YYYY.MM.PATCH-like with leading zeros (v2026.05.3196),
+an optional SHA or word suffix, every number compared as a number. Only ASCII digits count.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import total_ordering
+
+from promote.errors import UsageError
+
+_NUMBER = r"(?:0|[1-9][0-9]*)"
+_PRE = r"[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*"
+_PATTERNS = {
+    "semver": re.compile(rf"v?({_NUMBER})\.({_NUMBER})\.({_NUMBER})(?:-({_PRE}))?"),
+    "calver": re.compile(rf"v?([0-9]{{4}})\.([0-9]{{1,2}})(?:\.([0-9]+))?(?:\.([0-9]+))?(?:-({_PRE}))?"),
+}
+SCHEMES = tuple(_PATTERNS)
+_EXAMPLES = {"semver": "v1.2.3", "calver": "v2026.05.3196"}
+
+
+@total_ordering
+@dataclass(frozen=True, slots=True, eq=False)
+class Version:
+    """One version. `text` is its own spelling with a leading "v"; equality and order go by value."""
+
+    text: str
+    numbers: tuple[int, ...]
+    prerelease: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return self.text
+
+    def _key(self) -> tuple[object, ...]:
+        # SemVer 11: numeric identifiers sort below words, and a version without a prerelease above any with one.
+        words = tuple((0, int(w), "") if w.isdecimal() else (1, 0, w) for w in self.prerelease)
+        return (self.numbers, not self.prerelease, words)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Version) and self._key() == other._key()
+
+    def __lt__(self, other: Version) -> bool:
+        return self._key() < other._key()
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+
+def parse_version(text: str, scheme: str = "semver") -> Version:
+    """Read `1.2.3` or `v1.2.3`. Raises UsageError for anything else, naming what was expected."""
+    match = _PATTERNS[scheme].fullmatch(text)
+    if match is None:
+        build = " Build metadata (+...) has no order, so two such tags could not be told apart." if "+" in text else ""
+        raise UsageError(
+            f"{text!r} is not a {scheme} version.{build}",
+            hint=f"write it like {_EXAMPLES[scheme]}; the scheme is version.scheme in promotion.toml ({' or '.join(SCHEMES)})",
+        )
+    *numbers, prerelease = match.groups()
+    spelled = text if text.startswith("v") else f"v{text}"
+    return Version(spelled, tuple(int(n) for n in numbers if n is not None), tuple(prerelease.split(".")) if prerelease else ())
+
+
+def version_of_tag(tag: str, template: str, scheme: str = "semver") -> Version | None:
+    """The version a tag name carries according to its template (`prod-{version}`), or None when it is not such a tag."""
+    head, _, tail = template.partition("{version}")
+    if not (tag.startswith(head) and tag.endswith(tail)) or len(tag) < len(head) + len(tail):
+        return None
+    try:
+        return parse_version(tag[len(head) : len(tag) - len(tail)], scheme)
+    except UsageError:
+        return None
