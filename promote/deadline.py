@@ -91,3 +91,14 @@ def wait_until(
         if deadline.expired:
             raise DeadlineExceeded(what, deadline.seconds, seen)
         deadline.sleep(every_s(deadline.elapsed) if callable(every_s) else every_s)
+
+
+def insist(act: Callable[[], T], *, on: type[Exception], deadline: Deadline, every_s: float = 2.0) -> T:
+    """Do `act` until it does not raise `on`; at the deadline the last such exception passes through. For what must be tried hard and is safe to repeat."""
+    while True:
+        try:
+            return act()
+        except on:
+            if deadline.expired:
+                raise
+            deadline.sleep(every_s)

@@ -1,0 +1,46 @@
+"""After the end is known: prod-working, the ledger, the lock. A step that fails here is a warning and changes no verdict."""
+
+from __future__ import annotations
+
+from promote.clients.git_push import Pushed, RefUpdate
+from promote.errors import PromoteError
+from promote.lock import LOCK, release
+from promote.model import End
+from promote.record import write_ledger
+from promote.run import Moved, Run
+
+
+def close(run: Run, end: End, entry: dict[str, object]) -> None:
+    """Write what lasts and let go of the lock (kept when STUCK: the next one must see that a person is needed)."""
+    try:
+        if run.moved is not Moved.NO:
+            _warn(run, run.journal.effect("write the ledger", {}, lambda: write_ledger(run.tools.git, run.request_id, entry)))
+        if run.lock and end is not End.STUCK:
+            _let_go(run, end)
+    except PromoteError as error:
+        _warn(run, f"{error.what} (do: {error.hint})")
+    run.journal.write("state", end.value)
+
+
+def _let_go(run: Run, end: End) -> None:
+    lock, git = run.lock, run.tools.git
+    assert lock is not None
+    here = git.refs(LOCK, run.names.working)
+    if LOCK not in here or here[LOCK].object != lock.oid:
+        return  # superseded: not ours to delete
+    updates: list[RefUpdate] = []
+    if end is End.VERIFIED and run.stable:
+        held = here.get(run.names.working)
+        if held is None or held.object != run.stable.object:
+            updates = [RefUpdate(ref=run.names.working, new=run.stable.object, expected=held.object if held else "")]
+    result = run.journal.effect("release the lock", {"working": bool(updates)}, lambda: release(git, lock, *updates))
+    if result.outcome is not Pushed.DONE and updates:
+        _warn(run, f"{run.settings.tags.working} was not moved: {result.text}")
+        result = run.journal.effect("release the lock", {"working": False}, lambda: release(git, lock))
+    if result.outcome is not Pushed.DONE:
+        _warn(run, f"the lock was not released: {result.text}; by hand: git push --force-with-lease={LOCK}:{lock.oid} {git.remote} :{LOCK}")
+
+
+def _warn(run: Run, warning: str) -> None:
+    if warning:
+        run.warnings.append(warning)

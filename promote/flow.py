@@ -1,0 +1,103 @@
+"""The state machine of a promotion: one table, one loop. No transition knows another; what escapes one becomes a verdict here."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+
+from promote.errors import Interrupted, PromoteError, Superseded
+from promote.model import End
+from promote.precheck import precheck
+from promote.promotion import promote
+from promote.rollback import roll_back
+from promote.run import Moved, Result, Run, Said
+from promote.verification import verify
+
+
+class State(StrEnum):
+    START = "start"
+    PRECHECKED = "prechecked"
+    PROMOTED = "promoted"
+    ROLLING_BACK = "rolling_back"
+
+
+Place = State | End
+TRANSITIONS: Mapping[State, Callable[[Run], Result]] = {
+    State.START: precheck,
+    State.PRECHECKED: promote,
+    State.PROMOTED: verify,
+    State.ROLLING_BACK: roll_back,
+}
+
+# What follows, by where we are and what was said. SUPERSEDED ends it from anywhere.
+TABLE: Mapping[tuple[State, Said], Place] = {
+    (State.START, Said.PASSED): State.PRECHECKED,
+    (State.START, Said.FAILED): End.REFUSED,
+    (State.START, Said.ERRORED): End.UNCHECKED,
+    (State.START, Said.INTERRUPTED): End.INTERRUPTED,
+    (State.PRECHECKED, Said.PASSED): State.PROMOTED,
+    (State.PRECHECKED, Said.FAILED): End.REFUSED,
+    (State.PRECHECKED, Said.ERRORED): End.UNCHECKED,
+    (State.PRECHECKED, Said.INTERRUPTED): End.INTERRUPTED,
+    (State.PROMOTED, Said.PASSED): End.VERIFIED,
+    (State.PROMOTED, Said.FAILED): State.ROLLING_BACK,
+    (State.PROMOTED, Said.ERRORED): State.ROLLING_BACK,
+    (State.PROMOTED, Said.INTERRUPTED): State.ROLLING_BACK,
+    (State.ROLLING_BACK, Said.PASSED): End.ROLLED_BACK,
+    (State.ROLLING_BACK, Said.FAILED): End.STUCK,
+    (State.ROLLING_BACK, Said.ERRORED): End.STUCK,
+    (State.ROLLING_BACK, Said.INTERRUPTED): End.STUCK,
+}
+
+
+def following(state: State, said: Said, moved: Moved, *, hold_unknown: bool = False) -> Place:
+    """Where to go from here. Pure: the whole decision of a promotion.
+
+    A move that went wrong is decided by what is true of the tag: moved → back it goes; not known → a person must look.
+    """
+    if said is Said.SUPERSEDED:
+        return End.SUPERSEDED
+    if state is State.PRECHECKED and said is not Said.PASSED:
+        if moved is Moved.YES:
+            return State.ROLLING_BACK
+        if moved is Moved.UNKNOWN:
+            return End.STUCK
+    if state is State.PROMOTED and said is Said.ERRORED and hold_unknown:
+        return End.STUCK
+    return TABLE[state, said]
+
+
+def walk(run: Run, state: State = State.START, transitions: Mapping[State, Callable[[Run], Result]] = TRANSITIONS) -> tuple[End, Result]:
+    """Go through the transitions until an end. Never raises: the end is always one of the table."""
+    while True:
+        run.journal.write("state", state.value)
+        result = attempt(transitions[state], run)
+        hold = run.settings.promotion.on_unknown == "hold"
+        place = following(state, result.said, run.moved, hold_unknown=hold)
+        run.journal.write("note", "said", state=state, said=result.said, reason=result.reason, moved=run.moved, next=place)
+        if isinstance(place, End):
+            return place, result
+        if place is State.ROLLING_BACK:
+            run.cause = result.reason
+            run.tools.report.note(f"rolling back by itself: {result.reason}")
+        state = place
+
+
+def attempt(transition: Callable[[Run], Result], run: Run) -> Result:
+    """Run one transition and turn whatever escapes it into a verdict. Not being able to tell is ERRORED, never a pass."""
+    try:
+        return transition(run)
+    except Superseded as gone:
+        return Result(said=Said.SUPERSEDED, reason=gone.what, hint=gone.hint)
+    except Interrupted as stop:
+        return Result(said=Said.INTERRUPTED, reason=f"stopped by {stop.signal_name}")
+    except PromoteError as error:
+        return Result(said=Said.ERRORED, reason=error.what, hint=error.hint)
+    except Exception as bug:  # noqa: BLE001 - a bug of ours must not leave a moved tag behind
+        run.journal.write("note", "unexpected", traceback=traceback.format_exc())
+        return Result(
+            said=Said.ERRORED,
+            reason=f"unexpected {type(bug).__name__}: {str(bug)[:200]}",
+            hint=f"the traceback is in {run.journal.path}; please report it",
+        )

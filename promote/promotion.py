@@ -1,0 +1,147 @@
+"""PRECHECKED → PROMOTED: move the tag, through the workflow or directly, and find out what really happened when that is unclear.
+
+Whatever interrupts it, `settle` has the last word: fence our run off, then read the refs. Only then is "nothing moved" said.
+"""
+
+from __future__ import annotations
+
+from promote.deadline import Deadline
+from promote.errors import Interrupted, PromoteError, Superseded
+from promote.lock import LOCK, read_lock
+from promote.model import Tag, Verdict, short
+from promote.publish import Request, fence, publish, undo_commands
+from promote.record import record_path, write_record
+from promote.run import Moved, Result, Run, Said
+from promote.signals import held
+from promote.workflow import run_workflow
+
+
+def promote(run: Run) -> Result:
+    """The transition. PASSED only when the refs on the remote were read back and are as wanted."""
+    assert run.lock is not None
+    run.t_before = run.tools.clock.now()
+    exact, plain = undo_commands(run.settings, stable_now="NEW", back_to="")
+    run.tools.report.undo([f"promote rollback       (or, without this tool: {plain})"])
+    run.tools.report.step_started("promote")
+    deadline = Deadline(run.settings.workflow.timeout, run.tools.clock)
+    try:
+        detail = _by_workflow(run, deadline) if run.settings.promotion.via == "workflow" else _directly(run)
+    except Superseded:
+        raise
+    except (Interrupted, PromoteError) as error:
+        return settle(run, error, deadline)
+    return confirm(run, deadline, detail)
+
+
+def _request(run: Run) -> Request:
+    assert run.lock is not None
+    return Request(
+        version=run.version,
+        request_id=run.request_id,
+        promoted_by=run.tools.who,
+        expected_commit=run.target.commit,
+        lock_id=run.lock.oid,
+    )
+
+
+def _directly(run: Run) -> str:
+    request = _request(run)
+    with held():
+        published = run.journal.effect("move the stable tag", {"to": run.target.commit}, lambda: publish(run.tools.git, run.settings, request))
+    run.lock, run.stable, run.moved = published.lock, published.stable, Moved.YES
+    if warning := run.journal.effect("write the record", {}, lambda: write_record(run.tools.git, run.settings, request, published)):
+        run.warnings.append(warning)
+    return "one push"
+
+
+def _by_workflow(run: Run, deadline: Deadline) -> str:
+    request = _request(run)
+    inputs = {
+        "version": run.version.text,
+        "request_id": request.request_id,
+        "expected_commit": request.expected_commit,
+        "lock": request.lock_id,
+    }
+    return run_workflow(run, inputs, deadline)
+
+
+def confirm(run: Run, deadline: Deadline, detail: str) -> Result:
+    """Read the refs back: the move counts only if stable and the prod tag are one object at our commit and the lock says it was us."""
+    problem = look(run)
+    if problem:
+        run.step("promote", Verdict.FAILED, deadline.elapsed, problem)
+        return Result(said=Said.FAILED, reason=problem, hint=by_hand(run))
+    assert run.stable is not None and run.target.stable is not None
+    prod = run.names.prod.removeprefix("refs/tags/")
+    run.step(
+        "promote", Verdict.PASSED, deadline.elapsed, f"{detail} · {prod} and {run.settings.tags.stable} → {short(run.stable.commit)} in one push"
+    )
+    exact, _ = undo_commands(run.settings, stable_now=run.stable.object, back_to=run.target.stable.object)
+    run.tools.report.note(f"exact undo: {exact}")
+    run.record = record_path(run.settings, run.version.text)
+    return Result(said=Said.PASSED)
+
+
+def look(run: Run) -> str:
+    """Read what became of the move and write it into the run. Returns "" when it is what we asked for, else what is the matter.
+
+    Raises Superseded when somebody else's value is there.
+    """
+    refs = run.tools.git.refs(run.names.stable, run.names.prod, LOCK)
+    stable, prod, before = refs.get(run.names.stable), refs.get(run.names.prod), run.target.stable
+    if before and stable and stable.object == before.object:
+        run.moved = Moved.NO
+        return f"{run.settings.tags.stable} is still at {short(stable.commit)}: nothing was moved"
+    lock = read_lock(run.tools.git) if LOCK in refs else None
+    if stable is None or lock is None or lock.request_id != run.request_id or prod is None or prod.object != stable.object:
+        now = short(stable.commit) if stable else "nothing"
+        raise Superseded(
+            f"{run.settings.tags.stable} is at {now}, which this promotion did not put there",
+            hint="somebody else moved production's tag; nothing was overwritten. See who: `promote status`",
+        )
+    run.lock, run.moved, run.stable = lock, Moved.YES, Tag(ref=stable.ref, object=stable.object, commit=stable.commit)
+    if stable.commit != run.target.commit:
+        return f"{run.settings.tags.stable} was moved to {short(stable.commit)} instead of {short(run.target.commit)}"
+    return ""
+
+
+def settle(run: Run, error: BaseException, deadline: Deadline) -> Result:
+    """Give up a move whose outcome is not known: fence, look, and say what is true. Not itself interruptible."""
+    said = Said.INTERRUPTED if isinstance(error, Interrupted) else Said.FAILED if _said_no(error) else Said.ERRORED
+    reason = f"stopped by {error.signal_name}" if isinstance(error, Interrupted) else getattr(error, "what", str(error))
+    assert run.lock is not None
+    lock = run.lock
+    with held():
+        try:
+            run.lock = run.journal.effect("fence", {"lock": lock.oid}, lambda: fence(run.tools.git, lock))
+        except Superseded:
+            pass  # somebody replaced the lock: perhaps our own run, which moved just now; look() tells
+        except PromoteError as unfenced:
+            run.moved = Moved.UNKNOWN
+            reason = f"{reason}; and a late move could not be fenced off: {unfenced.what}"
+            run.step("promote", Verdict.ERRORED, deadline.elapsed, reason)
+            return Result(said=said, reason=reason, hint=by_hand(run))
+        what = look(run)
+    if not what:  # it moved after all, and rightly: go on to proof unless a person asked to stop
+        run.step("promote", Verdict.PASSED, deadline.elapsed, f"the move was made although: {reason}")
+        return Result(said=Said.INTERRUPTED if said is Said.INTERRUPTED else Said.PASSED, reason=reason)
+    run.step("promote", Verdict.ERRORED if said is not Said.FAILED else Verdict.FAILED, deadline.elapsed, f"{reason}; {what}")
+    return Result(said=said, reason=f"{reason}; {what}", hint=getattr(error, "hint", "") or by_hand(run))
+
+
+def _said_no(error: BaseException) -> bool:
+    from promote.errors import Denied, Rejected
+
+    return isinstance(error, Rejected | Denied)
+
+
+def by_hand(run: Run) -> str:
+    """The seed's manual method with this run's real values, in its leased form."""
+    remote, names = run.settings.repository.remote, run.names
+    prod, commit = names.prod.removeprefix("refs/tags/"), run.target.commit
+    before = run.target.stable.object if run.target.stable else ""
+    lease = f"--force-with-lease={names.stable}:{before} --force-with-lease={names.prod}:"
+    return (
+        f"by hand: git fetch {remote} {names.dev} && git tag -a {prod} {commit} -m 'Prod release {run.version}' && "
+        f"git push --atomic {lease} {remote} {names.prod} {names.prod}:{names.stable}; then `promote status`"
+    )

@@ -1,0 +1,231 @@
+"""The tag transaction: the one place that moves the stable tag, called by the workflow, by direct mode and by every rollback.
+
+One atomic push leased on everything it replaces: stable (on the object the lock recorded when the move was authorised, never on one read
+afresh, which would overwrite a foreign move), the prod tag, the lock and the undo ref. The stable tag is never absent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from promote.clients.git_push import RefUpdate
+from promote.clients.git_remote import GitRemote
+from promote.errors import Rejected, Superseded
+from promote.lock import LOCK, UNDO, Lock, acquire, advance, new_lock, read_lock, release
+from promote.model import Tag, short
+from promote.settings import Settings
+from promote.versions import Version, version_of_tag
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TagNames:
+    """The refs of one version in one repository."""
+
+    dev: str
+    prod: str
+    stable: str
+    working: str
+    shadow: str
+    branch: str
+
+
+def ref_names(settings: Settings, version: str) -> TagNames:
+    tags = settings.tags
+    return TagNames(
+        dev=f"refs/tags/{tags.dev.format(version=version)}",
+        prod=f"refs/tags/{tags.prod.format(version=version)}",
+        stable=f"refs/tags/{tags.stable}",
+        working=f"refs/tags/{tags.working}",
+        shadow=f"refs/heads/{tags.stable}",
+        branch=f"refs/heads/{settings.repository.branch}",
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Request:
+    """What a publish is asked to do. `lock_id` is the lock object that authorises it; "" means by hand, without a pre suite."""
+
+    version: Version
+    request_id: str
+    promoted_by: str
+    expected_commit: str = ""
+    lock_id: str = ""
+    recreate_prod: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Published:
+    """The tags as they are on the remote after the move, and the lock that goes on from here (None: it was our own and is released)."""
+
+    stable: Tag
+    previous: str
+    lock: Lock | None
+
+
+def publish(git: GitRemote, settings: Settings, request: Request) -> Published:
+    """Create the prod tag and move the stable tag to the commit of the dev tag. Raises Rejected, Superseded, Denied, Unreachable."""
+    names = ref_names(settings, request.version.text)
+    refs = git.refs(names.dev, names.prod, names.stable, names.shadow, UNDO)
+    dev = _dev_tag(git, settings, refs, names, request)
+    if names.shadow in refs:
+        raise Superseded(
+            f"a branch named {settings.tags.stable} exists on the remote and hides the tag from Argo CD",
+            hint=f"delete or rename it: git push {git.remote} :{names.shadow}",
+        )
+    if names.prod in refs and not request.recreate_prod:
+        raise Rejected(
+            "publish",
+            f"{refs[names.prod].name} exists already at {short(refs[names.prod].commit)}",
+            hint="choose a new version, or pass --recreate-prod",
+        )
+    git.fetch(names.dev)
+    by_hand = not request.lock_id
+    lock = _own_lock(git, settings, request, dev, refs.get(names.stable)) if by_hand else _given_lock(git, request)
+    try:
+        tag, moved = _move(git, names, refs, dev, request, lock)
+    except BaseException:
+        if by_hand:
+            release(git, lock)
+        raise
+    if by_hand:
+        release(git, moved)
+    return Published(stable=tag, previous=lock.stable_before, lock=None if by_hand else moved)
+
+
+def _dev_tag(git: GitRemote, settings: Settings, refs: dict[str, Tag], names: TagNames, request: Request) -> Tag:
+    name = names.dev.removeprefix("refs/tags/")
+    dev = refs.get(names.dev)
+    if dev is None:
+        pattern = f"refs/tags/{settings.tags.dev.format(version='*')}"
+        there = [t.name for t in git.refs(pattern).values()]
+        known = sorted(
+            (n for n in there if version_of_tag(n, settings.tags.dev, settings.version.scheme)),
+            key=lambda n: version_of_tag(n, settings.tags.dev, settings.version.scheme) or request.version,
+        )
+        raise Rejected(
+            "publish",
+            f"Tag {name} does not exist on the remote. Available dev tags: {', '.join(known[-10:]) or 'none'}",
+            hint=f"create it with `promote tag-dev {request.version}`, or `git tag -a {name} -m ... && git push {git.remote} {name}`",
+        )
+    if request.expected_commit and dev.commit != request.expected_commit:
+        raise Superseded(
+            f"{name} is at {short(dev.commit)} now, but {short(request.expected_commit)} was checked",
+            hint="somebody re-created the dev tag: run the promotion again for what it is now",
+        )
+    return dev
+
+
+def _given_lock(git: GitRemote, request: Request) -> Lock:
+    lock = read_lock(git)
+    if lock is None or lock.oid != request.lock_id:
+        now = lock.sentence() if lock else "there is no lock any more"
+        raise Superseded(
+            f"this move was authorised by lock {short(request.lock_id)}, which is gone: {now}",
+            hint="nothing was moved and nothing may be: the promotion that asked for it gave up; start a new one",
+        )
+    return lock
+
+
+def _own_lock(git: GitRemote, settings: Settings, request: Request, dev: Tag, stable: Tag | None) -> Lock:
+    if not settings.promotion.allow_unchecked:
+        raise Rejected(
+            "publish", "promotion.allow_unchecked is false and this move has no pre suite behind it", hint=f"use `promote run {request.version}`"
+        )
+    return acquire(
+        git,
+        new_lock(
+            request_id=request.request_id, version=request.version.text, candidate=dev.commit,
+            stable_before=stable.object if stable else "", state="publishing",
+        ),
+    )  # fmt: skip
+
+
+def _move(git: GitRemote, names: TagNames, refs: dict[str, Tag], dev: Tag, request: Request, lock: Lock) -> tuple[Tag, Lock]:
+    before = refs[names.stable].object if names.stable in refs else ""
+    if before != lock.stable_before:
+        raise Superseded(
+            f"{names.stable} holds {short(before) or 'nothing'}, but this move was authorised when it held {short(lock.stable_before) or 'nothing'}",
+            hint="somebody else moved production's tag: look with `promote status`",
+        )
+    tag = git.make_tag(name=names.prod.removeprefix("refs/tags/"), commit=dev.commit, message=tag_message(dev, request, lock))
+    updates = [
+        RefUpdate(ref=names.stable, new=tag, expected=lock.stable_before),
+        RefUpdate(ref=names.prod, new=tag, expected=refs[names.prod].object if names.prod in refs else ""),
+        *undo_update(refs.get(UNDO), lock.stable_before),
+    ]
+    moved = advance(git, lock, *updates, state="promoted", run=request.promoted_by)
+    return Tag(ref=names.stable, object=tag, commit=dev.commit), moved
+
+
+def undo_update(undo: Tag | None, to: str) -> Sequence[RefUpdate]:
+    """Point the undo ref at the object a move replaces; none when there was no object (first promotion) or it is there already."""
+    if not to or (undo and undo.object == to):
+        return ()
+    return (RefUpdate(ref=UNDO, new=to, expected=undo.object if undo else ""),)
+
+
+def tag_message(dev: Tag, request: Request, lock: Lock) -> str:
+    """What the prod tag says, with trailers that `promote status` and people read back."""
+    trailers = {
+        "Version": request.version.text,
+        "Commit": dev.commit,
+        "Dev-Tag": dev.name,
+        "Request-Id": request.request_id or lock.request_id,
+        "Promoted-By": request.promoted_by,
+        "Time": datetime.now(UTC).isoformat(timespec="seconds"),
+        "Previous-Stable": lock.stable_before or "none",
+        "Prechecked": lock.prechecked,
+    }
+    return f"Promotion of {request.version} to production\n\n" + "\n".join(f"{k}: {v}" for k, v in trailers.items())
+
+
+def trailers_of(message: str) -> dict[str, str]:
+    """The trailers of a prod tag's message; empty for tags not made by publish."""
+    found = (line.partition(": ") for line in message.splitlines())
+    return {key: value for key, sep, value in found if sep and key.replace("-", "").isalpha()}
+
+
+def move_back(git: GitRemote, settings: Settings, lock: Lock, *, to: str, replacing: str, keep_undo: bool = True) -> Lock:
+    """Put the stable tag back to the object `to`, leased on `replacing` and on our lock. Raises Superseded when either is not there any more.
+
+    With `keep_undo` the undo ref stays (it already holds `to`); else it takes the object that is replaced, so this move can be undone.
+    """
+    names = ref_names(settings, lock.version)
+    undo = () if keep_undo else undo_update(git.ref(UNDO), replacing)
+    here = git.ref(names.stable)
+    if here is None or here.object != replacing:
+        raise Superseded(
+            f"{names.stable} holds {short(here.object) if here else 'nothing'}, not {short(replacing)}: somebody else moved it",
+            hint="nothing was overwritten; look with `promote status`",
+        )
+    return advance(git, lock, RefUpdate(ref=names.stable, new=to, expected=replacing), *undo, state="rolling_back")
+
+
+def undo_commands(settings: Settings, *, stable_now: str, back_to: str) -> tuple[str, str]:
+    """The exact leased command that undoes a move, and the plain-git form that needs nothing but the remote."""
+    remote, ref = settings.repository.remote, f"refs/tags/{settings.tags.stable}"
+    exact = f"git push --force-with-lease={ref}:{stable_now} {remote} {back_to}:{ref}"
+    return exact, f"git fetch {remote} {UNDO} && git push -f {remote} FETCH_HEAD:{ref}"
+
+
+def fence(git: GitRemote, lock: Lock) -> Lock:
+    """Replace the lock so that a run which holds the old one can move nothing any more. Raises Superseded when somebody replaced it first."""
+    return advance(git, replace(lock), state="fenced")
+
+
+__all__ = [
+    "LOCK",
+    "UNDO",
+    "Published",
+    "Request",
+    "TagNames",
+    "fence",
+    "move_back",
+    "publish",
+    "ref_names",
+    "tag_message",
+    "trailers_of",
+    "undo_commands",
+]

@@ -1,0 +1,68 @@
+"""The two lasting records of a promotion: `.promotions/prod-vX.json` on the branch and the ledger `refs/promote/ledger`.
+
+Neither is ever a reason to roll back: what fails here is a warning.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from promote.clients.git_push import Pushed, RefUpdate
+from promote.clients.git_remote import GitRemote
+from promote.errors import PromoteError
+from promote.model import Tag
+from promote.publish import Published, Request, ref_names
+from promote.settings import Settings
+
+LEDGER = "refs/promote/ledger"
+TRIES = 6
+
+
+def record_path(settings: Settings, version: str) -> str:
+    return f"{settings.promotion.records}/{settings.tags.prod.format(version=version)}.json"
+
+
+def write_record(git: GitRemote, settings: Settings, request: Request, published: Published) -> str:
+    """Commit the seed's record of a move to the branch. Returns a warning, or "" when it is there."""
+    version = request.version.text
+    content = {
+        "version": version,
+        "commit": published.stable.commit,
+        "prod_tag": settings.tags.prod.format(version=version),
+        "stable_object": published.stable.object,
+        "previous_stable_object": published.previous or None,
+        "request_id": request.request_id,
+        "promoted_by": request.promoted_by,
+        "promoted_at": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    path = record_path(settings, version)
+    return _append(git, ref_names(settings, version).branch, path, content, f"chore(promotion): record {version} in production")
+
+
+def write_ledger(git: GitRemote, request_id: str, entry: Mapping[str, object]) -> str:
+    """Append one promotion to the ledger. Returns a warning, or ""."""
+    at = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    return _append(git, LEDGER, f"{at}-{request_id}.json", entry, f"{entry.get('outcome')}: {entry.get('version')} ({request_id})")
+
+
+def _append(git: GitRemote, ref: str, path: str, content: Mapping[str, object], message: str) -> str:
+    text = json.dumps(content, indent=2, sort_keys=True, default=str) + "\n"
+    last = ""
+    for _ in range(TRIES):  # the branch moves under us: read again and put our commit on top
+        try:
+            base: Tag | None = git.ref(ref)
+            if base is not None:
+                git.fetch(ref)
+            commit = git.commit_file(base.commit if base else None, path, text, message)
+            done, result, _seen = git.push_and_look(RefUpdate(ref=ref, new=commit, expected=base.object if base else ""))
+        except PromoteError as error:
+            last = error.what
+            continue
+        if done:
+            return ""
+        last = result.text
+        if result.outcome in (Pushed.RULE, Pushed.DENIED):
+            break
+    return f"{path} was not written to {ref} ({last or 'no answer'}); the promotion itself is not affected"

@@ -1,0 +1,134 @@
+"""What one promotion has at hand (`Tools`) and what it knows so far (`Run`). The transitions read and fill a Run; the report is made from it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from promote.clients.git_remote import GitRemote
+from promote.deadline import Clock
+from promote.errors import Superseded
+from promote.journal import Journal
+from promote.lock import LOCK, Lock
+from promote.model import AppVerdict, Row, Step, SuiteResult, Tag, Verdict, short
+from promote.publish import TagNames, ref_names
+from promote.settings import Settings
+from promote.target import Target
+from promote.versions import Version
+
+if TYPE_CHECKING:
+    from promote.baseline import Baseline
+    from promote.clients.argocd import ArgoCD
+    from promote.clients.github_runs import GitHubRuns
+    from promote.report.events import Reporter
+
+
+class Said(StrEnum):
+    """How a transition ended; the flow table reads it."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    ERRORED = "errored"
+    INTERRUPTED = "interrupted"
+    SUPERSEDED = "superseded"
+
+
+class Moved(StrEnum):
+    """Whether the stable tag was moved by us. UNKNOWN only while a run that nobody could fence may still do it."""
+
+    NO = "no"
+    YES = "yes"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Result:
+    """What a transition says: a verdict, why in one sentence, and what a person can do."""
+
+    said: Said
+    reason: str = ""
+    hint: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tools:
+    """Everything a promotion reaches the world through. `production` and `forge` connect on first call: settings errors stay instant."""
+
+    settings: Settings
+    git: GitRemote
+    report: Reporter
+    production: Callable[[], ArgoCD]
+    forge: Callable[[], GitHubRuns]
+    who: str
+    clock: Clock = field(default_factory=Clock)
+
+    @property
+    def reports(self) -> Path:
+        return self.settings.root / self.settings.suites.reports
+
+
+@dataclass(kw_only=True, slots=True)
+class Run:
+    """One promotion in progress."""
+
+    tools: Tools
+    target: Target
+    version: Version
+    request_id: str
+    journal: Journal
+    lock: Lock | None = None
+    moved: Moved = Moved.NO
+    stable: Tag | None = None  # what the stable tag holds by our doing
+    baseline: Baseline | None = None
+    baseline_file: Path | None = None
+    t_before: datetime | None = None
+    cause: str = ""  # why production has to go back
+    rows: list[Row] = field(default_factory=list)
+    suites: list[SuiteResult] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list)
+    applications: tuple[AppVerdict, ...] = ()
+    smoke_before: frozenset[str] = frozenset()
+    warnings: list[str] = field(default_factory=list)
+    record: str = ""
+    bad_since: datetime | None = None
+
+    @property
+    def settings(self) -> Settings:
+        return self.tools.settings
+
+    @property
+    def names(self) -> TagNames:
+        return ref_names(self.settings, self.version.text)
+
+    @property
+    def reports(self) -> Path:
+        return self.tools.reports / self.version.text
+
+    def step(self, name: str, verdict: Verdict, seconds: float, detail: str = "") -> None:
+        """Remember a finished step and show it."""
+        step = Step(name=name, verdict=verdict, seconds=round(seconds, 2), detail=detail)
+        self.steps.append(step)
+        self.tools.report.step_finished(step)
+
+    def still_ours(self) -> None:
+        """Raise Superseded unless the remote's stable tag and lock are what we made them and no branch hides the tag."""
+        stable, settings = self.stable, self.settings
+        refs = self.tools.git.refs(self.names.stable, self.names.shadow, LOCK)
+        here, lock = refs.get(self.names.stable), refs.get(LOCK)
+        if self.names.shadow in refs:
+            raise Superseded(
+                f"somebody pushed a branch named {settings.tags.stable}: Argo CD follows it instead of the tag",
+                hint=f"delete it: git push {settings.repository.remote} :{self.names.shadow}",
+            )
+        if stable and (here is None or here.object != stable.object):
+            now = f"{short(here.object)} (commit {short(here.commit)})" if here else "deleted"
+            raise Superseded(
+                f"{settings.tags.stable} is {now} now, not {short(stable.object)} (commit {short(stable.commit)}) as this promotion left it",
+                hint="somebody else moved production's tag; nothing was overwritten. See who: `promote status`",
+            )
+        if self.lock and (lock is None or lock.object != self.lock.oid):
+            raise Superseded(f"{LOCK} is not ours any more", hint="another promotion took over; look with `promote status`")

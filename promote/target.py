@@ -1,0 +1,59 @@
+"""What is to be promoted: a version and the commit that carries it, settled once and from the remote."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from promote.clients.git_remote import GitRemote
+from promote.errors import NotFound
+from promote.model import Tag
+from promote.publish import ref_names
+from promote.settings import Settings
+from promote.versions import Version, version_of_tag
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Target:
+    """`from_tree`: the candidate is HEAD of this clone (its dev tag is not on the remote yet). `branch` is the trunk as the remote has it."""
+
+    version: Version | None
+    commit: str
+    from_tree: bool
+    dev_tag: Tag | None
+    stable: Tag | None
+    branch: Tag
+
+
+def resolve_target(git: GitRemote, settings: Settings, version: Version | None = None) -> Target:
+    """Without a version: the newest version whose dev tag is at HEAD, else HEAD as an untagged candidate.
+
+    Brings the objects of every ref involved here. Raises NotFound when the remote has no such branch.
+    """
+    version = version or version_at(git, settings, git.head())
+    names = ref_names(settings, version.text if version else "")
+    wanted = [names.stable, names.branch, *([names.dev] if version else [])]
+    refs = git.refs(*wanted)
+    branch = refs.get(names.branch)
+    if branch is None:
+        raise NotFound(
+            f"git remote {git.remote}",
+            f"there is no branch {settings.repository.branch}",
+            hint="the trunk is repository.branch in promotion.toml; see `git ls-remote --heads`",
+        )
+    git.fetch(*refs)
+    dev = refs.get(names.dev)
+    return Target(
+        version=version,
+        commit=dev.commit if dev else git.head(),
+        from_tree=dev is None,
+        dev_tag=dev,
+        stable=refs.get(names.stable),
+        branch=branch,
+    )
+
+
+def version_at(git: GitRemote, settings: Settings, commit: str) -> Version | None:
+    """The newest version whose dev tag on the remote is at this commit."""
+    tags = git.refs(f"refs/tags/{settings.tags.dev.format(version='*')}").values()
+    found = [version_of_tag(t.name, settings.tags.dev, settings.version.scheme) for t in tags if t.commit == commit]
+    return max((v for v in found if v), default=None)
