@@ -94,7 +94,7 @@ def wait_until(
 
 
 def insist(act: Callable[[], T], *, on: type[Exception], deadline: Deadline, every_s: float = 2.0) -> T:
-    """Do `act` until it does not raise `on`; at the deadline the last such exception passes through. For what must be tried hard and is safe to repeat."""
+    """Do `act` until it does not raise `on`; at the deadline the last such exception passes through. `act` must be safe to repeat."""
     while True:
         try:
             return act()

@@ -13,6 +13,7 @@ from promote.errors import Rejected
 from promote.lock import acquire, advance, new_lock
 from promote.model import SuiteResult, Tag, Verdict, short
 from promote.run import Result, Run, Said
+from promote.signals import held
 from promote.suite import run_suite
 
 
@@ -43,7 +44,8 @@ def _take_lock(run: Run) -> None:
         stable_before=target.stable.object if target.stable else "",
         state="prechecking",
     )
-    run.lock = run.journal.effect("take the lock", {"stable_before": lock.stable_before}, lambda: acquire(run.tools.git, lock))
+    with held():
+        run.lock = run.journal.effect("take the lock", {"stable_before": lock.stable_before}, lambda: acquire(run.tools.git, lock))
     if target.stable is None:
         raise Rejected(
             "promotion",
@@ -119,11 +121,12 @@ def _candidate(run: Run, result: SuiteResult) -> None:
         tag = git.make_tag(name=name, commit=target.commit, message=f"Dev release {run.version}")
         updates = [RefUpdate(ref=run.names.dev, new=tag, expected="")]
     lock = run.lock
-    run.lock = run.journal.effect(
-        "authorise the move",
-        {"dev_tag": name, "commit": target.commit, "prechecked": verdict_id},
-        lambda: advance(git, lock, *updates, state="prechecked", prechecked=verdict_id),
-    )
+    with held():
+        run.lock = run.journal.effect(
+            "authorise the move",
+            {"dev_tag": name, "commit": target.commit, "prechecked": verdict_id},
+            lambda: advance(git, lock, *updates, state="prechecked", prechecked=verdict_id),
+        )
     made = "created and pushed" if updates else "was there already"
     run.step("candidate", Verdict.PASSED, 0.0, f"{name} → {git.describe(target.commit)} (tag {made})")
     head = git.refs(run.names.branch).get(run.names.branch)

@@ -5,8 +5,8 @@ Whatever interrupts it, `settle` has the last word: fence our run off, then read
 
 from __future__ import annotations
 
-from promote.deadline import Deadline
-from promote.errors import Interrupted, PromoteError, Superseded
+from promote.deadline import Deadline, insist
+from promote.errors import Denied, Interrupted, PromoteError, Rejected, Superseded, Unreachable
 from promote.lock import LOCK, read_lock
 from promote.model import Tag, Verdict, short
 from promote.publish import Request, fence, publish, undo_commands
@@ -15,12 +15,14 @@ from promote.run import Moved, Result, Run, Said
 from promote.signals import held
 from promote.workflow import run_workflow
 
+FENCE_FOR_S = 60.0  # how long an unreachable remote is asked before the end is "a person must look"
+
 
 def promote(run: Run) -> Result:
     """The transition. PASSED only when the refs on the remote were read back and are as wanted."""
     assert run.lock is not None
     run.t_before = run.tools.clock.now()
-    exact, plain = undo_commands(run.settings, stable_now="NEW", back_to="")
+    _, plain = undo_commands(run.settings, stable_now="", back_to="")
     run.tools.report.undo([f"promote rollback       (or, without this tool: {plain})"])
     run.tools.report.step_started("promote")
     deadline = Deadline(run.settings.workflow.timeout, run.tools.clock)
@@ -113,7 +115,11 @@ def settle(run: Run, error: BaseException, deadline: Deadline) -> Result:
     lock = run.lock
     with held():
         try:
-            run.lock = run.journal.effect("fence", {"lock": lock.oid}, lambda: fence(run.tools.git, lock))
+            run.lock = run.journal.effect(
+                "fence",
+                {"lock": lock.oid},
+                lambda: insist(lambda: fence(run.tools.git, lock), on=Unreachable, deadline=Deadline(FENCE_FOR_S, run.tools.clock)),
+            )
         except Superseded:
             pass  # somebody replaced the lock: perhaps our own run, which moved just now; look() tells
         except PromoteError as unfenced:
@@ -130,8 +136,6 @@ def settle(run: Run, error: BaseException, deadline: Deadline) -> Result:
 
 
 def _said_no(error: BaseException) -> bool:
-    from promote.errors import Denied, Rejected
-
     return isinstance(error, Rejected | Denied)
 
 

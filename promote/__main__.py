@@ -1,0 +1,7 @@
+"""`python -m promote`."""
+
+import sys
+
+from promote.cli import main
+
+sys.exit(main())

@@ -1,0 +1,126 @@
+"""argv → one command → exit code. Parses, hands over, and turns what a command raises into a message and a documented exit code.
+
+Each command is a module of `promote.commands`, imported only when it is asked for: `promote --help` loads no vendor library.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import importlib
+import json
+import os
+import sys
+import tempfile
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+
+from promote import __version__
+from promote.errors import Interrupted, PromoteError, UsageError
+from promote.model import End
+from promote.signals import as_interrupts
+
+EPILOG = """exit codes: 0 verified or done · 1 refused, nothing moved · 2 usage · 3 rolled back and proven · 4 stuck, a person must look
+5 could not be judged, nothing moved · 6 superseded by somebody else · 130 interrupted before the move"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line; docs/commands.md is its reference."""
+    top = argparse.ArgumentParser(prog="promote", description="Ship a version to production by moving one git tag, prove it, and put it back when it is wrong.",
+                                  epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    top.add_argument("--version", action="version", version=f"promote {__version__}")
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--json", action="store_true", help="one JSON document on stdout, progress on stderr")
+    common.add_argument("-C", dest="folder", type=Path, default=Path(), metavar="DIR", help="work as if started in DIR")
+    verbs = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
+
+    def verb(name: str, text: str) -> argparse.ArgumentParser:
+        return verbs.add_parser(
+            name, help=text, description=text, parents=[common], epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
+        )
+
+    run = verb("run", "check, tag, move, prove; roll back by itself when production is not well")
+    run.add_argument("wanted", metavar="VERSION")
+    tag = run.add_mutually_exclusive_group()
+    tag.add_argument("--tagged", action="store_true", help="promote the commit that already carries the dev tag, not HEAD")
+    tag.add_argument("--recreate-dev", action="store_true", help="move an existing dev tag to HEAD first")
+
+    back = verb("rollback", "put production's tag back, and prove that production followed")
+    where = back.add_mutually_exclusive_group()
+    where.add_argument("--to", metavar="VERSION", help="to this promoted version (default: to what the last move replaced)")
+    where.add_argument("--to-working", action="store_true", help="to prod-working, the last proven promotion")
+
+    verb("status", "what the tags point at, how far behind they are, and whether production really runs it")
+
+    publish = verb("publish", "the tag transaction alone: prod tag and stable tag in one leased push (what the workflow calls)")
+    publish.add_argument("wanted", metavar="VERSION")
+    publish.add_argument("--request-id", default="", help="correlation id of the promotion that asked for it")
+    publish.add_argument("--expected-commit", default="", metavar="SHA", help="refuse when the dev tag is at another commit")
+    publish.add_argument(
+        "--lock", default="", metavar="OID", help="the lock object that authorises this move; without it a move by hand, marked unchecked"
+    )
+    publish.add_argument("--recreate-prod", action="store_true", help="replace an existing prod tag of this version")
+
+    dev = verb("tag-dev", "create and push the dev tag at HEAD")
+    dev.add_argument("wanted", metavar="VERSION")
+
+    demo = verb("demo", "a whole promotion and a rollback in an embedded world: needs only Python and git")
+    demo.add_argument("--scenario", metavar="NAME", help="run only this one; its exit code is the promotion's")
+    demo.add_argument("--apps", type=int, default=12, metavar="N", help="how many applications production has (default 12)")
+    demo.add_argument("--via", choices=("workflow", "git"), default="workflow", help="who moves the tag (default workflow)")
+    demo.add_argument("--keep", action="store_true", help="keep the world's folder")
+
+    sandbox = verb("sandbox", "start the demo's world and run COMMAND in a ready clone of it; without COMMAND it stays up")
+    sandbox.add_argument("--apps", type=int, default=12, metavar="N", help="how many applications production has (default 12)")
+    sandbox.add_argument("--scenario", metavar="NAME", help="prepare this scenario first")
+    sandbox.add_argument("--via", choices=("workflow", "git"), default="workflow", help="who moves the tag (default workflow)")
+    sandbox.add_argument("argv", nargs=argparse.REMAINDER, metavar="-- COMMAND…")
+    return top
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The console entry point. Returns the exit code."""
+    args = parser().parse_args(argv)
+    with contextlib.suppress(AttributeError, ValueError):
+        sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
+        sys.stderr.reconfigure(errors="replace")  # type: ignore[union-attr]
+    try:
+        with as_interrupts():
+            return _dispatch(args)
+    except UsageError as error:
+        return _say(args, End.USAGE, error)
+    except PromoteError as error:
+        return _say(args, End.UNCHECKED, error)
+    except Interrupted as stop:
+        return _say(args, End.INTERRUPTED, PromoteError(f"stopped by {stop.signal_name}", hint="see what is true now: promote status"))
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except Exception:
+        return _say(args, End.UNCHECKED, _unexpected())
+
+
+def _dispatch(args: argparse.Namespace) -> int:
+    module = importlib.import_module(f"promote.commands.{args.command.replace('-', '_')}")
+    code: int = module.main(args)
+    return code
+
+
+def _say(args: argparse.Namespace, end: End, error: PromoteError) -> int:
+    print(f"promote: {error.what}" + (f"\n  do: {error.hint}" if error.hint else ""), file=sys.stderr)
+    if args.json:
+        print(json.dumps({"outcome": end.value, "error": error.what, "hint": error.hint}, indent=2))
+    return end.exit_code
+
+
+def _unexpected() -> PromoteError:
+    """A bug: the traceback goes to a file only its owner can read, the screen gets one sentence."""
+    with tempfile.NamedTemporaryFile("w", prefix="promote-", suffix=".log", delete=False) as log:
+        log.write(traceback.format_exc())
+    kind, value, _ = sys.exc_info()
+    return PromoteError(f"unexpected {kind.__name__ if kind else 'error'}: {str(value)[:200]}", hint=f"this is a bug; the details are in {log.name}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
