@@ -24,4 +24,5 @@ lint:
     {{ python }} -m ruff check .
     {{ python }} -m ruff format --check .
     {{ python }} -m mypy
-    {{ python }} -m importlinter.cli lint 2>/dev/null || {{ python }} -c "import sys; from importlinter.cli import lint_imports_command as c; sys.exit(c())"
+    {{ python }} -c 'import sys; from importlinter.cli import lint_imports; sys.exit(lint_imports())'
+    {{ python }} -m zizmor --offline promote/templates .github

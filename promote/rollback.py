@@ -47,7 +47,7 @@ def _push_back(run: Run, before: Tag) -> None:
             "move the stable tag back",
             {"to": before.object, "replacing": replacing.object},
             lambda: insist(
-                lambda: move_back(run.tools.git, run.settings, lock, to=before.object, replacing=replacing.object),
+                lambda: move_back(run.tools.git, run.settings, lock, to=before.object, replacing=replacing.object, keep_undo=not run.undo_moves),
                 on=Unreachable,
                 deadline=deadline,
             ),

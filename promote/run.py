@@ -87,6 +87,7 @@ class Run:
     baseline_file: Path | None = None
     t_before: datetime | None = None
     cause: str = ""  # why production has to go back
+    undo_moves: bool = False  # an asked-for move to a named version: the undo ref takes what it replaces
     rows: list[Row] = field(default_factory=list)
     suites: list[SuiteResult] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)

@@ -1,0 +1,113 @@
+"""`promote rollback`: put production's tag back to a recorded object, and prove that production followed."""
+
+from __future__ import annotations
+
+import argparse
+import secrets
+from datetime import UTC, datetime
+
+from promote.baseline import take_baseline
+from promote.closing import close
+from promote.commands.run import describe_stable, ending, version_carried
+from promote.commands.wiring import open_repository, tools
+from promote.errors import NotFound, UsageError
+from promote.flow import attempt
+from promote.journal import Journal
+from promote.lock import UNDO, acquire, new_lock
+from promote.model import End, Tag, short
+from promote.publish import ref_names
+from promote.report.document import run_document
+from promote.report.screen import reporter
+from promote.rollback import roll_back
+from promote.run import Moved, Result, Run, Said, Tools
+from promote.signals import held
+from promote.target import Target
+from promote.versions import parse_version
+
+
+def main(args: argparse.Namespace) -> int:
+    settings, git = open_repository(args.folder)
+    with reporter(json=args.json) as report:
+        kit = tools(settings, git, report)
+        run = _prepare(kit, args)
+        end, result = _go(run)
+        entry = run_document(run, end, result)
+        close(run, end, entry)
+        report.end(end, _lines(run, end, result))
+    if args.json:
+        report.document(entry)
+    return 0 if end is End.ROLLED_BACK else end.exit_code
+
+
+def _prepare(kit: Tools, args: argparse.Namespace) -> Run:
+    settings, git = kit.settings, kit.git
+    names = ref_names(settings, "")
+    wanted = names.working if args.to_working else UNDO
+    if args.to:
+        wanted = ref_names(settings, parse_version(args.to, settings.version.scheme).text).prod
+    refs = git.refs(names.stable, names.branch, wanted)
+    stable, back, branch = refs.get(names.stable), refs.get(wanted), refs.get(names.branch)
+    if back is None or stable is None or branch is None:
+        missing = names.stable if stable is None else wanted if back is None else names.branch
+        raise NotFound(f"git remote {git.remote}", f"there is no {missing}", hint="see what there is: `promote status`; name a version with --to")
+    git.fetch(*refs)
+    if stable.object == back.object or stable.commit == back.commit:
+        raise UsageError(
+            f"{settings.tags.stable} is there already: {short(stable.commit)} is what {wanted} says",
+            hint="name another version with --to; what production really runs: `promote status`",
+        )
+    target = Tag(ref=names.stable, object=back.object, commit=git.commit_of(back.object))
+    version = parse_version(version_carried(kit, target) or "v0.0.0", settings.version.scheme)
+    request_id = f"rollback-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
+    kit.report.headline(f"rollback · {describe_stable(kit, stable, branch.commit)}")
+    distance = git.count(f"{target.commit}..{stable.commit}")
+    kit.report.note(
+        f"back to {version_carried(kit, target) or wanted} {git.describe(target.commit)}: {distance} commits before the one in production"
+    )
+    return Run(
+        tools=kit,
+        target=Target(version=version, commit=target.commit, from_tree=False, dev_tag=None, stable=target, branch=branch),
+        version=version,
+        request_id=request_id,
+        journal=Journal.open(git.git_dir, request_id),
+        stable=stable,
+        moved=Moved.YES,
+        cause="asked for",
+        undo_moves=bool(args.to or args.to_working),
+    )
+
+
+def _go(run: Run) -> tuple[End, Result]:
+    git, stable = run.tools.git, run.stable
+    assert stable is not None
+    lock = new_lock(
+        request_id=run.request_id, version=run.version.text, candidate=run.target.commit, stable_before=stable.object, state="rolling_back"
+    )
+    with held():
+        run.lock = run.journal.effect("take the lock", {"stable": stable.object}, lambda: acquire(git, lock))
+
+    def transition(run: Run) -> Result:
+        run.baseline = take_baseline(run.tools.production(), settings=run.settings)
+        run.reports.mkdir(parents=True, exist_ok=True)
+        run.baseline_file = run.reports / "baseline.json"
+        run.baseline_file.write_text(run.baseline.to_json())
+        return roll_back(run)
+
+    result = attempt(transition, run)
+    if result.said is Said.PASSED:
+        return End.ROLLED_BACK, result
+    if result.said is Said.SUPERSEDED:
+        return End.SUPERSEDED, result
+    return (End.STUCK if run.stable is run.target.stable else End.UNCHECKED), result
+
+
+def _lines(run: Run, end: End, result: Result) -> list[str]:
+    if end is not End.ROLLED_BACK:
+        return ending(run, end, result)
+    at = f"{run.tools.clock.now().astimezone():%H:%M:%S %Z}"
+    proven = sum(a.state == "proven" for a in run.applications)
+    return [
+        f"production runs {run.version} ({short(run.target.commit)}): proven for {proven} of {len(run.applications)} applications at {at}",
+        *(f"warning: {warning}" for warning in run.warnings),
+        f"journal: {run.journal.path}",
+    ]

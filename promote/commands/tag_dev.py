@@ -1,0 +1,41 @@
+"""`promote tag-dev VERSION`: create and push the dev tag at HEAD, the seed's first manual step."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from promote.clients.git_push import RefUpdate
+from promote.commands.wiring import open_repository
+from promote.errors import UsageError
+from promote.lock import refused
+from promote.model import short
+from promote.target import resolve_target
+from promote.versions import parse_version
+
+
+def main(args: argparse.Namespace) -> int:
+    settings, git = open_repository(args.folder)
+    version = parse_version(args.wanted, settings.version.scheme)
+    target = resolve_target(git, settings, version)
+    name, head = settings.tags.dev.format(version=version), git.head()
+    if target.dev_tag and target.dev_tag.commit != head:
+        raise UsageError(
+            f"{name} exists already at {git.describe(target.dev_tag.commit)}, not at HEAD {short(head)}",
+            hint=f"choose a new version; to replace the tag delete it first: git push {git.remote} :refs/tags/{name}",
+        )
+    if not git.is_ancestor(head, target.branch.commit):
+        raise UsageError(
+            f"HEAD {git.describe(head)} is not on {settings.repository.branch} of the remote",
+            hint=f"push it first: git push {git.remote} HEAD:{settings.repository.branch}",
+        )
+    if target.dev_tag is None:
+        tag = git.make_tag(name=name, commit=head, message=f"Dev release {version}")
+        done, result, _ = git.push_and_look(RefUpdate(ref=f"refs/tags/{name}", new=tag, expected=""))
+        if not done:
+            raise refused(git, result, f"create {name}")
+    if args.json:
+        print(json.dumps({"outcome": "tagged", "tag": name, "commit": head, "created": target.dev_tag is None}, indent=2))
+    else:
+        print(f"{name} → {git.describe(head)}" + ("" if target.dev_tag is None else " (was there already)"))
+    return 0

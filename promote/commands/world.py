@@ -1,0 +1,92 @@
+"""The embedded world as the demo and the sandbox commands use it: what its repository carries of ours, and running a command inside it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from promote.errors import Interrupted, UsageError
+
+if TYPE_CHECKING:
+    from promote.sandbox.sandbox import Sandbox
+
+TEMPLATES = Path(__file__).resolve().parent.parent / "templates"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Place:
+    """A running world and a ready clone of its repository."""
+
+    sandbox: Sandbox
+    clone: Path
+    env: Mapping[str, str]
+
+
+def checks_folder() -> Path:
+    """The checklist this package carries: in a wheel under templates/, in a source tree beside the package."""
+    packed = TEMPLATES / "checks"
+    return packed if packed.is_dir() else TEMPLATES.parent.parent / "checks"
+
+
+def repository_files(via: str) -> dict[str, bytes]:
+    """What a repository that uses promote carries, by path."""
+    checks = checks_folder()
+    files = {f"checks/{p.relative_to(checks).as_posix()}": p.read_bytes() for p in sorted(checks.rglob("*.py"))}
+    return files | {
+        "promotion.toml": (TEMPLATES / "promotion.sandbox.toml").read_bytes().replace(b"@VIA@", via.encode()),
+        "justfile": (TEMPLATES / "justfile").read_bytes(),
+        ".github/workflows/promote-prod.yaml": (TEMPLATES / "promote-prod.yaml").read_bytes(),
+        ".gitignore": b"reports/\n__pycache__/\n.pytest_cache/\n",
+    }
+
+
+@contextmanager
+def running_world(*, apps: int, via: str, keep: bool = False) -> Iterator[Place]:
+    """Start the sandbox in a temporary folder and clone its repository; everything is gone afterwards (the folder stays with `keep`)."""
+    from promote.sandbox.sandbox import Sandbox
+
+    folder = Path(tempfile.mkdtemp(prefix="promote-world-"))
+    bin_folder = Path(sys.executable).parent
+    sandbox = Sandbox(folder / "world", files=repository_files(via), apps=apps, commands=[bin_folder])
+    try:
+        sandbox.start()
+        sandbox.wait_settled()
+        clone = sandbox.clone(folder / "gitops")
+        yield Place(sandbox=sandbox, clone=clone, env=_environment(sandbox))
+    finally:
+        sandbox.stop()
+        if not keep:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _environment(sandbox: Sandbox) -> dict[str, str]:
+    """The caller's environment without what would lead out of the world, plus the world's own."""
+    foreign = ("GIT_", "GITHUB_", "GH_", "KUBE", "PYTEST_")
+    return {k: v for k, v in os.environ.items() if not k.startswith(foreign)} | dict(sandbox.env)
+
+
+def run_inside(place: Place, argv: Sequence[str], *, capture: bool = False) -> tuple[int, str]:
+    """Run a command in the clone with our own terminal; (exit code, its stdout when captured).
+
+    A ^C reaches the child by itself (same foreground group), so we only wait for it; other stop signals are passed on.
+    """
+    try:
+        child = subprocess.Popen(list(argv), cwd=place.clone, env=dict(place.env), stdout=subprocess.PIPE if capture else None, text=True)
+    except OSError as error:
+        raise UsageError(f"{argv[0]}: cannot be started: {error.strerror}", hint="is it installed and spelled right?") from error
+    while True:
+        try:
+            out, _ = child.communicate()
+            return (128 - child.returncode if child.returncode < 0 else child.returncode), out or ""
+        except Interrupted as stop:
+            if stop.signal_name != "SIGINT":
+                child.send_signal(signal.Signals[stop.signal_name])
