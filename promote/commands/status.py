@@ -1,0 +1,110 @@
+"""`promote status`: what the tags point at, how far each is behind, whether the last move was checked, and whether production really runs it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from datetime import UTC, datetime
+
+from promote.commands.run import version_carried
+from promote.commands.wiring import open_repository, tools
+from promote.errors import PromoteError
+from promote.lock import UNDO, read_lock
+from promote.model import AppState, Tag, Verdict, short
+from promote.observe import observe
+from promote.publish import ref_names, trailers_of
+from promote.report.screen import reporter
+from promote.run import Tools
+from promote.versions import version_of_tag
+
+
+def main(args: argparse.Namespace) -> int:
+    settings, git = open_repository(args.folder)
+    with reporter(json=args.json) as report:
+        kit = tools(settings, git, report)
+        document = {**tags(kit), **production(kit)}
+    if args.json:
+        json.dump(document, sys.stdout, indent=2)
+        print()
+    else:
+        print("\n".join(words(document)))
+    return {"passed": 0, "failed": 1}.get(str(document["production"]), 5)
+
+
+def tags(kit: Tools) -> dict[str, object]:
+    """The refs of the remote, with versions, ages and distances."""
+    settings, git = kit.settings, kit.git
+    names = ref_names(settings, "")
+    prods = git.refs(f"refs/tags/{settings.tags.prod.format(version='*')}")
+    versions = {v: t for t in prods.values() if (v := version_of_tag(t.name, settings.tags.prod, settings.version.scheme))}
+    newest = versions[max(versions)] if versions else None
+    refs = git.refs(names.stable, names.working, names.branch, names.shadow, UNDO)
+    git.fetch(*refs, *([newest.ref] if newest else []))
+    head = refs.get(names.branch)
+    shown = {"stable": refs.get(names.stable), "working": refs.get(names.working), "newest": newest, "undo": refs.get(UNDO)}
+    lock = read_lock(git)
+    return {
+        "tags": {name: tag and describe(kit, tag, head) for name, tag in shown.items()},
+        "shadowed": names.shadow in refs,
+        "prechecked": prechecked(kit, refs.get(names.stable)),
+        "lock": lock.sentence() if lock else None,
+    }
+
+
+def describe(kit: Tools, tag: Tag, head: Tag | None) -> dict[str, object]:
+    (commit,) = kit.git.log(tag.commit, limit=1)
+    return {
+        "tag": tag.name,
+        "object": tag.object,
+        "commit": tag.commit,
+        "version": version_carried(kit, tag),
+        "subject": commit.subject,
+        "when": datetime.fromtimestamp(commit.when, UTC).isoformat(),
+        "behind": kit.git.count(f"{tag.commit}..{head.commit}") if head else None,
+    }
+
+
+def prechecked(kit: Tools, stable: Tag | None) -> str:
+    """The pre suite's verdict id behind the last move, "no", or "unknown" for a tag that promote did not make."""
+    if stable is None or kit.git.git("cat-file", "-t", stable.object).out.strip() != "tag":
+        return "unknown"
+    return trailers_of(kit.git.read_tag(stable.object).message).get("Prechecked", "unknown")
+
+
+def production(kit: Tools) -> dict[str, object]:
+    """Whether production runs the stable tag's commit, from a refreshed look at the cluster."""
+    settings, git = kit.settings, kit.git
+    stable = git.ref(ref_names(settings, "").stable)
+    if stable is None:
+        return {"production": "errored", "reason": f"{settings.tags.stable} does not exist", "applications": []}
+    try:
+        seen = observe(kit.production(), settings, git.chain(stable.object), seconds=settings.suites.row_timeout / 2)
+    except PromoteError as error:
+        return {"production": "errored", "reason": str(error), "applications": []}
+    apps = [{"name": a.name, "verdict": a.state.value, "reason": a.reason} for a in seen.applications]
+    return {"production": seen.verdict.value, "reason": seen.reason, "applications": apps}
+
+
+def words(document: dict[str, object]) -> list[str]:
+    """The document for people."""
+    lines = []
+    shown = document["tags"]
+    assert isinstance(shown, dict)
+    for name, tag in shown.items():
+        if tag is None:
+            lines.append(f"{name:<9}there is none")
+            continue
+        behind = f", {tag['behind']} commits behind" if tag["behind"] is not None else ""
+        lines.append(f"{name:<9}{tag['tag']} → {short(tag['commit'])} {tag['version'] or 'no version'} “{tag['subject']}”{behind}")
+    lines.append(f"checked  {document['prechecked']}")
+    if document["shadowed"]:
+        lines.append("SHADOWED a branch has the name of the stable tag: Argo CD follows the branch")
+    lines.append(f"lock     {document['lock'] or 'free'}")
+    apps = document["applications"]
+    assert isinstance(apps, list)
+    proven = sum(a["verdict"] == AppState.PROVEN for a in apps)
+    said = {Verdict.PASSED.value: "runs it", Verdict.FAILED.value: "does NOT run it"}.get(str(document["production"]), "could not be judged")
+    lines.append(f"production {said}: {proven} of {len(apps)} applications proven now. {document['reason']}".rstrip())
+    lines += [f"  {a['name']}: {a['reason']}" for a in apps if a["verdict"] != AppState.PROVEN]
+    return lines

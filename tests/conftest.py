@@ -1,0 +1,27 @@
+"""Every test starts in a clean place: no credentials, no git settings and no cluster of the person who runs it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+pytest_plugins = ["pytester"]
+
+_LEADS_OUT = ("GIT_", "GITHUB_", "GH_", "KUBE", "PROMOTE_")
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """HOME in a temporary folder, identity fixed, nothing that leads to a real repository, forge or cluster."""
+    home = tmp_path_factory.mktemp("home")
+    for name in [n for n in os.environ if n.startswith(_LEADS_OUT)]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    for role in ("AUTHOR", "COMMITTER"):
+        monkeypatch.setenv(f"GIT_{role}_NAME", "Ada Tester")
+        monkeypatch.setenv(f"GIT_{role}_EMAIL", "ada@example.org")
+    (home / ".gitconfig").write_text("[init]\n\tdefaultBranch = main\n[protocol]\n\tfile = always\n")
+    return home
