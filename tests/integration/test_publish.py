@@ -32,9 +32,7 @@ class Bench:
         self.git = GitRemote(self.repos.clone, "origin")
 
     def lock(self) -> Lock:
-        return acquire(
-            self.git, new_lock(request_id="r1", version="v1.1.0", candidate=self.candidate, stable_before=self.old, state="prechecked")
-        )
+        return acquire(self.git, new_lock(request_id="r1", version="v1.1.0", candidate=self.candidate, stable_before=self.old, state="prechecked"))
 
     def request(self, lock: Lock | None, **changes: str) -> Request:
         values = {"request_id": "r1", "promoted_by": "ada", "expected_commit": self.candidate, "lock_id": lock.oid if lock else ""} | changes

@@ -1,0 +1,47 @@
+"""The journal: intent before, result after, an error is remembered, a torn line is survived."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from promote.errors import PromoteError
+from promote.journal import Journal, read_journal
+
+
+def test_an_effect_is_written_before_and_after(tmp_path: Path) -> None:
+    journal = Journal.open(tmp_path, "r1")
+    seen: list[int] = []
+    journal.effect("push", {"to": "abc"}, lambda: seen.append(len(read_journal(journal.path))))
+    assert seen == [1], "the intent is on disk before the act"
+    assert [line["event"] for line in read_journal(journal.path)] == ["intent", "result"]
+
+
+def test_a_failing_effect_is_remembered_and_passes_on(tmp_path: Path) -> None:
+    journal = Journal.open(tmp_path, "r1")
+    with pytest.raises(ZeroDivisionError):
+        journal.effect("push", {}, lambda: 1 / 0)
+    assert [line["event"] for line in read_journal(journal.path)] == ["intent", "error"]
+
+
+def test_what_cannot_be_remembered_is_not_done(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "absent" / "j.jsonl")
+    done: list[int] = []
+    with pytest.raises(PromoteError):
+        journal.effect("push", {}, lambda: done.append(1))
+    assert not done
+
+
+def test_a_torn_last_line_is_left_out(tmp_path: Path) -> None:
+    journal = Journal.open(tmp_path, "r1")
+    journal.write("state", "start")
+    with journal.path.open("ab") as file:
+        file.write(b'{"schema": 1, "ev')
+    assert len(read_journal(journal.path)) == 1
+
+
+def test_it_is_readable_by_its_owner_only(tmp_path: Path) -> None:
+    journal = Journal.open(tmp_path, "r1")
+    journal.write("state", "start")
+    assert journal.path.stat().st_mode & 0o077 == 0
