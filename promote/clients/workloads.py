@@ -1,0 +1,127 @@
+"""Pods and events of a cluster in this project's words: what is failing, since when, and what it last said."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from promote.applications import parse_time
+from promote.clients.kube import Kube
+from promote.errors import PromoteError
+
+BAD_REASONS = frozenset(
+    {
+        "CrashLoopBackOff",
+        "ImagePullBackOff",
+        "ErrImagePull",
+        "InvalidImageName",
+        "CreateContainerConfigError",
+        "CreateContainerError",
+        "RunContainerError",
+        "Error",
+    }
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pod:
+    """One pod. `trouble` is its bad waiting or terminated reason, "" when there is none."""
+
+    namespace: str
+    name: str
+    phase: str
+    created: datetime | None
+    restarts: int
+    trouble: str
+    owner: str
+
+    @property
+    def key(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Event:
+    """One Warning event, newest time and how often it was seen."""
+
+    namespace: str
+    about: str
+    reason: str
+    message: str
+    count: int
+    last: datetime | None
+
+
+def parse_pod(data: Mapping[str, Any]) -> Pod:
+    meta, status = data["metadata"], data.get("status") or {}
+    containers = [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]
+    owners = meta.get("ownerReferences") or [{}]
+    return Pod(
+        namespace=meta.get("namespace", ""),
+        name=meta["name"],
+        phase=status.get("phase", "Unknown"),
+        created=parse_time(meta.get("creationTimestamp")),
+        restarts=sum(c.get("restartCount", 0) for c in containers),
+        trouble=next((r for c in containers if (r := _trouble(c))), "Failed" if status.get("phase") == "Failed" else ""),
+        owner=owners[0].get("name", ""),
+    )
+
+
+def _trouble(container: Mapping[str, Any]) -> str:
+    state = container.get("state") or {}
+    reason = (state.get("waiting") or {}).get("reason", "") or (state.get("terminated") or {}).get("reason", "")
+    return reason if reason in BAD_REASONS else ""
+
+
+def pods(kube: Kube) -> tuple[Pod, ...]:
+    """Every pod of the cluster in one paged read."""
+    return tuple(map(parse_pod, kube.list("/api/v1/pods")))
+
+
+def newly_failing(now: Mapping[str, Pod], before: Mapping[str, Pod], *, at: datetime, pending_grace_s: float) -> list[str]:
+    """Pods in trouble that were not so in the baseline, one sentence each. A pod that replaced a failing one of the same owner is not new trouble."""
+    old = {p.owner.rpartition("-")[0] or p.owner for p in before.values() if p.trouble}
+    found = []
+    for pod in now.values():
+        earlier = before.get(pod.key)
+        known = bool(earlier and earlier.trouble) or (not earlier and bool(pod.owner) and (pod.owner.rpartition("-")[0] or pod.owner) in old)
+        if pod.trouble and not known:
+            found.append(f"{pod.key}: {pod.trouble}, {pod.restarts} restarts")
+        elif earlier and pod.restarts > earlier.restarts and not known:
+            found.append(f"{pod.key}: restarted {pod.restarts - earlier.restarts} times since the baseline")
+        elif pod.phase == "Pending" and not earlier and pod.created and (at - pod.created).total_seconds() > pending_grace_s:
+            found.append(f"{pod.key}: Pending since {pod.created:%H:%M:%S} UTC")
+    return sorted(found)
+
+
+def warnings(kube: Kube, *, since: datetime) -> tuple[Event, ...]:
+    """Warning events seen since a moment, newest first."""
+    found = []
+    for data in kube.list("/api/v1/events", fieldSelector="type=Warning"):
+        last = parse_time(data.get("lastTimestamp") or (data.get("series") or {}).get("lastObservedTime") or data.get("eventTime"))
+        if last is None or last < since:
+            continue
+        about = data.get("involvedObject") or {}
+        found.append(
+            Event(
+                namespace=about.get("namespace", ""),
+                about=f"{about.get('kind', '?')} {about.get('name', '?')}",
+                reason=data.get("reason", ""),
+                message=str(data.get("message", ""))[:200],
+                count=int(data.get("count") or (data.get("series") or {}).get("count") or 1),
+                last=last,
+            )
+        )
+    return tuple(sorted(found, key=lambda e: str(e.last), reverse=True))
+
+
+def log_tail(kube: Kube, pod: Pod, lines: int = 8) -> list[str]:
+    """The last lines a pod wrote (of its previous life when it crashed); a sentence when they cannot be had."""
+    for previous in ("true", "false") if pod.restarts else ("false",):
+        try:
+            return kube.text(f"/api/v1/namespaces/{pod.namespace}/pods/{pod.name}/log?tailLines={lines}&previous={previous}").splitlines()[-lines:]
+        except PromoteError as error:
+            said = error.what
+    return [f"(no log: {said})"]
