@@ -168,20 +168,22 @@ class Convergence:
         """Ours: follows the tag, or is a child of the root, or was one of these before."""
         return app.key in self.baseline or of_interest(app, self.goal)
 
+    def fresh(self, app: Application) -> bool:
+        """Whether what it shows was seen by Argo CD after the move."""
+        after = self.fresh_after.get(app.key)
+        return app.reconciled is not None and (after is None or app.reconciled > after)
+
     def look(self, snapshot: Collection[Application], now: datetime) -> tuple[AppVerdict, ...]:
         """Judge every application of interest at this look."""
         interest = {a.key: a for a in snapshot if self.of_interest(a)}
         unknown = [a for a in interest.values() if a.sync == "Unknown"]
+        if self.goal.root and not any(a.name == self.goal.root for a in interest.values()):
+            return (AppVerdict(name=self.goal.root, state=AppState.WAITING, reason="the root application does not exist or does not follow the tag"),)
         verdicts = [self._judge(app, now) for app in interest.values()]
         if len(unknown) >= AT_ONCE and len(unknown) > len(interest) // 2:
             text = f"{len(unknown)} applications are Unknown at once: trouble of the repo-server, not theirs"
             verdicts = [AppVerdict(name=v.name, state=AppState.UNKNOWN, reason=text) if v.state is not AppState.PROVEN else v for v in verdicts]
         return tuple(sorted(self._absent(interest) + verdicts, key=lambda v: v.name))
-
-    def root_arrived(self, snapshot: Collection[Application]) -> bool:
-        """Whether the app-of-apps has applied the goal: only then its children are the right ones to look at."""
-        roots = [a for a in snapshot if a.name == self.goal.root and self.goal.tracks(a)]
-        return not self.goal.root or bool(roots and all(self._reason(a) == "" for a in roots))
 
     def _absent(self, interest: Mapping[str, Application]) -> list[AppVerdict]:
         gone = (set(self.baseline) if self.require_all else set()) - set(interest)

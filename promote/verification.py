@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from promote.converge import ConvergenceResult, converge, last_look
+from promote.converge import ConvergenceResult, converge
 from promote.convergence import Goal
 from promote.deadline import Deadline
 from promote.model import SuiteResult, Verdict
 from promote.precheck import suite
 from promote.run import Result, Run, Said
+
+LAST_LOOK_S = 30.0
 
 
 def verify(run: Run) -> Result:
@@ -20,7 +22,7 @@ def verify(run: Run) -> Result:
         result = judged(run, label, name, "after")
         if result.verdict is not Verdict.PASSED:
             return Result(said=Said(result.verdict.value), reason=failing(result))
-    return _soak_and_last_look(run, converged)
+    return _soak_and_last_look(run)
 
 
 def goal_of(run: Run) -> Goal:
@@ -28,7 +30,7 @@ def goal_of(run: Run) -> Goal:
     assert run.stable is not None
     if not run.tools.git.has(run.stable.object):
         run.tools.git.fetch(run.stable.ref)
-    return Goal.for_tag(run.tools.git.chain(run.stable.object), run.settings)
+    return Goal.for_tag(run.tools.git.chain(run.stable.object), run.settings, run.tools.git.url)
 
 
 def settle_cluster(run: Run, goal: Goal, *, rollback: bool) -> ConvergenceResult:
@@ -40,7 +42,7 @@ def settle_cluster(run: Run, goal: Goal, *, rollback: bool) -> ConvergenceResult
     result = converge(
         run.tools.production(),
         goal,
-        baseline=run.baseline,
+        baseline=run.baseline.applications(goal),
         t_before=run.t_before,
         settings=run.settings,
         deadline=deadline,
@@ -69,17 +71,26 @@ def failing(result: SuiteResult) -> str:
     return f"{result.suite} suite {result.verdict.value}: {names or result.reason}"
 
 
-def _soak_and_last_look(run: Run, converged: ConvergenceResult) -> Result:
+def _soak_and_last_look(run: Run) -> Result:
+    """Everything stays as proven for the soak, looked at throughout, and is so once more at the end, with fresh evidence."""
+    assert run.baseline is not None
     soak = Deadline(run.settings.post.soak, run.tools.clock)
+    goal = goal_of(run)
     while True:
-        run.still_ours()
-        looked = last_look(run.tools.production(), goal_of(run), baseline=run.baseline, t_before=run.t_before, settings=run.settings)
-        run.applications = looked.applications or converged.applications
-        if looked.verdict is not Verdict.PASSED:
-            run.step("last look", looked.verdict, soak.elapsed, looked.reason)
-            return Result(said=Said(looked.verdict.value), reason=f"at the last look: {looked.reason}")
+        look = converge(
+            run.tools.production(),
+            goal,
+            baseline=run.baseline.applications(goal),
+            t_before=run.t_before,
+            settings=run.settings,
+            deadline=Deadline(max(LAST_LOOK_S, run.settings.argocd.degraded_grace), run.tools.clock),
+            guard=run.still_ours,
+        )
+        run.applications = look.applications or run.applications
+        if look.verdict is not Verdict.PASSED:
+            run.step("last look", look.verdict, soak.elapsed, look.reason)
+            return Result(said=Said(look.verdict.value), reason=f"at the last look: {look.reason}")
         if soak.expired:
-            break
-        soak.sleep(max(2.0, run.settings.argocd.look_every))
-    run.step("last look", Verdict.PASSED, soak.elapsed, "still so" + (f" after a soak of {soak.seconds:.0f} s" if soak.seconds else ""))
-    return Result(said=Said.PASSED)
+            run.step("last look", Verdict.PASSED, soak.elapsed, "still so" + (f" after a soak of {soak.seconds:.0f} s" if soak.seconds else ""))
+            return Result(said=Said.PASSED)
+        soak.sleep(run.settings.argocd.look_every)

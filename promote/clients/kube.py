@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 from promote.errors import Denied, NotFound, Rejected, ServiceError, Unreachable, UsageError
 
@@ -83,26 +83,29 @@ class Kube:
         from urllib3.exceptions import HTTPError
 
         headers = {"Accept": "application/json"} | ({"Content-Type": "application/merge-patch+json"} if body is not None else {})
+        resource, _, query = path.partition("?")
         try:
-            answer = self._api.call_api(
-                path.partition("?")[0],
-                method,
-                query_params=[tuple(p.split("=", 1)) for p in _unquoted(path)],
+            request = self._api.param_serialize(
+                method=method,
+                resource_path=resource,
+                query_params=parse_qsl(query, keep_blank_values=True),
                 header_params=headers,
                 body=body,
                 auth_settings=["BearerToken"],
-                _preload_content=False,
-                _return_http_data_only=True,
-                _request_timeout=CALL_S,
             )
-        except ApiException as error:
-            raise self._http_error(method, path, error.status or 0, error.body) from error
+            answer = self._api.call_api(*request, _request_timeout=CALL_S)
+            data: bytes = answer.read()
+        except ApiException as error:  # only TLS trouble is raised from here; statuses are read below
+            raise Unreachable(
+                self._where, f"{method} {resource}: {str(error.reason)[:200]}", hint="check the certificate authority in the kubeconfig"
+            ) from error
         except HTTPError as error:
-            text = f"{method} {_plain(path)}: {type(error).__name__}: {str(error)[:200]}"
+            text = f"{method} {resource}: {type(error).__name__}: {str(error)[:200]}"
             raise Unreachable(self._where, text, hint=f"check that it is up and reachable: kubectl --context {self.name} version") from error
         except (OSError, ValueError) as error:  # pydantic.ValidationError of client 37 is a ValueError
-            raise Unreachable(self._where, f"{method} {_plain(path)}: {str(error)[:200]}", hint="check the kubeconfig and the network") from error
-        data: bytes = answer.data
+            raise Unreachable(self._where, f"{method} {resource}: {str(error)[:200]}", hint="check the kubeconfig and the network") from error
+        if not 200 <= answer.status < 300:
+            raise self._http_error(method, path, answer.status, data)
         return data
 
     def _http_error(self, method: str, path: str, status: int, body: object) -> ServiceError:
@@ -136,12 +139,6 @@ class Kube:
 
 def _plain(path: str) -> str:
     return path.partition("?")[0]
-
-
-def _unquoted(path: str) -> list[str]:
-    from urllib.parse import parse_qsl
-
-    return [f"{k}={v}" for k, v in parse_qsl(path.partition("?")[2], keep_blank_values=True)]
 
 
 def _status_message(body: object) -> str:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 from promote.commands.run import version_carried
 from promote.commands.wiring import open_repository, tools
+from promote.convergence import Goal
 from promote.errors import PromoteError
 from promote.lock import UNDO, read_lock
 from promote.model import AppState, Tag, Verdict, short
@@ -79,7 +80,8 @@ def production(kit: Tools) -> dict[str, object]:
     if stable is None:
         return {"production": "errored", "reason": f"{settings.tags.stable} does not exist", "applications": []}
     try:
-        seen = observe(kit.production(), settings, git.chain(stable.object), seconds=settings.suites.row_timeout / 2)
+        goal = Goal.for_tag(git.chain(stable.object), settings, git.url)
+        seen = observe(kit.production(), goal, settings, seconds=settings.suites.row_timeout / 2)
     except PromoteError as error:
         return {"production": "errored", "reason": str(error), "applications": []}
     apps = [{"name": a.name, "verdict": a.state.value, "reason": a.reason} for a in seen.applications]

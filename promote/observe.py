@@ -1,0 +1,28 @@
+"""A fresh look at production without a promotion around it: does it run what the stable tag says? For `promote status` and the post suite."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from promote.applications import Application
+from promote.clients.argocd import ArgoCD
+from promote.converge import ConvergenceResult, converge
+from promote.convergence import Goal
+from promote.deadline import Clock, Deadline
+from promote.settings import Settings
+
+
+def observe(
+    argocd: ArgoCD,
+    goal: Goal,
+    settings: Settings,
+    *,
+    seconds: float,
+    baseline: Mapping[str, Application] | None = None,
+    t_before: datetime | None = None,
+    clock: Clock | None = None,
+) -> ConvergenceResult:
+    """Refresh and judge for at most `seconds`. Without a baseline nothing is excused, and the last operation may be of any age."""
+    clock = clock or Clock()
+    return converge(argocd, goal, baseline=baseline or {}, t_before=t_before or clock.now(), settings=settings, deadline=Deadline(seconds, clock))
