@@ -49,7 +49,7 @@ def take_baseline(argocd: ArgoCD, *, settings: Settings) -> Baseline:
     """One paged look at the applications and one at the pods. Raises what the clients raise."""
     del settings
     manifests = argocd.manifests()
-    pods = argocd.kube.list("/api/v1/pods")
+    pods = argocd.kube.items("/api/v1/pods")
     return Baseline(taken=datetime.now(UTC), manifests=tuple(map(_slim, manifests)), pod_manifests=tuple(map(_slim_pod, pods)))
 
 

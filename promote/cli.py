@@ -27,8 +27,8 @@ EPILOG = """exit codes: 0 verified or done · 1 refused, nothing moved · 2 usag
 
 def parser() -> argparse.ArgumentParser:
     """The whole command line; docs/commands.md is its reference."""
-    top = argparse.ArgumentParser(prog="promote", description="Ship a version to production by moving one git tag, prove it, and put it back when it is wrong.",
-                                  epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    what = "Ship a version to production by moving one git tag, prove it, and put it back when it is wrong."
+    top = argparse.ArgumentParser(prog="promote", description=what, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter)
     top.add_argument("--version", action="version", version=f"promote {__version__}")
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--json", action="store_true", help="one JSON document on stdout, progress on stderr")

@@ -223,11 +223,13 @@ class Convergence:
         before = self.baseline.get(app.key)
         words = f"{app.health}: {app.health_message[:160]}".rstrip(": ")
         if before and not healthy(before, self.limits) and app.name != self.goal.root:
-            return AppVerdict(name=app.name, state=AppState.EXCUSED, reason=f"was already {before.health} before: not counted ({words})")
+            return AppVerdict(
+                name=app.name, state=AppState.EXCUSED, about_health=True, reason=f"was already {before.health} before: not counted ({words})"
+            )
         if app.health == "Degraded":
             since = self.degraded_since.setdefault(app.key, now)
             if (now - since).total_seconds() >= self.limits.degraded_grace_s:
-                return AppVerdict(name=app.name, state=AppState.FAILED, reason=words)
+                return AppVerdict(name=app.name, state=AppState.FAILED, about_health=True, reason=words)
         else:
             self.degraded_since.pop(app.key, None)
-        return AppVerdict(name=app.name, state=AppState.WAITING, reason=words)
+        return AppVerdict(name=app.name, state=AppState.WAITING, about_health=True, reason=words)

@@ -94,7 +94,7 @@ def attempt(transition: Callable[[Run], Result], run: Run) -> Result:
         return Result(said=Said.INTERRUPTED, reason=f"stopped by {stop.signal_name}")
     except PromoteError as error:
         return Result(said=Said.ERRORED, reason=error.what, hint=error.hint)
-    except Exception as bug:  # noqa: BLE001 - a bug of ours must not leave a moved tag behind
+    except Exception as bug:  # a bug of ours must not leave a moved tag behind
         run.journal.write("note", "unexpected", traceback=traceback.format_exc())
         return Result(
             said=Said.ERRORED,

@@ -111,6 +111,7 @@ class AppVerdict:
     name: str
     state: AppState
     reason: str = ""
+    about_health: bool = False  # the reason is its health: everything else about it has arrived
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -24,7 +24,7 @@ class ArgoCD:
     def manifests(self) -> list[dict[str, Any]]:
         """Every Application as the API server has it, in one paged list a namespace."""
         query = {"labelSelector": self._selector} if self._selector else {}
-        return [item for ns in self._namespaces for item in self.kube.list(f"{GROUP}/namespaces/{ns}/applications", **query)]
+        return [item for ns in self._namespaces for item in self.kube.items(f"{GROUP}/namespaces/{ns}/applications", **query)]
 
     def applications(self) -> tuple[Application, ...]:
         return tuple(map(parse_application, self.manifests()))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import parse_qsl, urlencode
 
 from promote.errors import Denied, NotFound, Rejected, ServiceError, Unreachable, UsageError
@@ -32,7 +32,7 @@ class Kube:
     def __init__(self, name: str, api: Any) -> None:
         self.name, self._api = name, api
 
-    def list(self, path: str, **query: str) -> list[dict[str, Any]]:
+    def items(self, path: str, **query: str) -> list[dict[str, Any]]:
         """Every item of a collection, page by page; starts again when the token expires in between."""
         for _ in range(3):
             try:
@@ -161,11 +161,9 @@ def connect(name: str, kubeconfig: Path | None, context: str) -> Kube:
         raise UsageError(
             f"{name}: there is no kubeconfig {kubeconfig}", hint=f'put it there, or set {name}.kubeconfig in promotion.toml ("" means $KUBECONFIG)'
         )
-    configuration = Configuration()
+    configuration, load = Configuration(), cast(Any, config.load_kube_config)
     try:
-        config.load_kube_config(
-            str(kubeconfig) if kubeconfig else None, context=context or None, client_configuration=configuration, persist_config=False
-        )
+        load(str(kubeconfig) if kubeconfig else None, context=context or None, client_configuration=configuration, persist_config=False)
     except ConfigException as error:
         known = _contexts(kubeconfig)
         hint = (
@@ -185,7 +183,7 @@ def _contexts(kubeconfig: Path | None) -> list[str]:
     from kubernetes.config.config_exception import ConfigException
 
     try:
-        found, _ = config.list_kube_config_contexts(str(kubeconfig) if kubeconfig else None)
+        found, _ = cast(Any, config.list_kube_config_contexts)(str(kubeconfig) if kubeconfig else None)
     except (ConfigException, OSError, ValueError, TypeError):
         return []
     return [c["name"] for c in found]

@@ -77,7 +77,7 @@ def _trouble(container: Mapping[str, Any]) -> str:
 
 def pods(kube: Kube) -> tuple[Pod, ...]:
     """Every pod of the cluster in one paged read."""
-    return tuple(map(parse_pod, kube.list("/api/v1/pods")))
+    return tuple(map(parse_pod, kube.items("/api/v1/pods")))
 
 
 def newly_failing(now: Mapping[str, Pod], before: Mapping[str, Pod], *, at: datetime, pending_grace_s: float) -> list[str]:
@@ -99,7 +99,7 @@ def newly_failing(now: Mapping[str, Pod], before: Mapping[str, Pod], *, at: date
 def warnings(kube: Kube, *, since: datetime) -> tuple[Event, ...]:
     """Warning events seen since a moment, newest first."""
     found = []
-    for data in kube.list("/api/v1/events", fieldSelector="type=Warning"):
+    for data in kube.items("/api/v1/events", fieldSelector="type=Warning"):
         last = parse_time(data.get("lastTimestamp") or (data.get("series") or {}).get("lastObservedTime") or data.get("eventTime"))
         if last is None or last < since:
             continue

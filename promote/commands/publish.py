@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import secrets
+import sys
 
 from promote.commands.wiring import open_repository, who
 from promote.errors import PromoteError, Rejected, Superseded
@@ -34,8 +35,16 @@ def main(args: argparse.Namespace) -> int:
     warning = write_record(git, settings, request, published)
     prod = settings.tags.prod.format(version=version)
     if args.json:
-        print(json.dumps({"outcome": "published", "version": version.text, "commit": published.stable.commit, "stable_object": published.stable.object,
-                          "previous_stable_object": published.previous, "record": record_path(settings, version.text), "warning": warning}, indent=2))  # fmt: skip
+        document = {
+            "outcome": "published",
+            "version": version.text,
+            "commit": published.stable.commit,
+            "stable_object": published.stable.object,
+            "previous_stable_object": published.previous,
+            "record": record_path(settings, version.text),
+            "warning": warning,
+        }
+        print(json.dumps(document, indent=2))
     else:
         print(f"{prod} and {settings.tags.stable} → {short(published.stable.commit)} in one push, object {published.stable.object}")
         print(f"warning: {warning}" if warning else f"record {record_path(settings, version.text)} committed to {settings.repository.branch}")
@@ -45,8 +54,6 @@ def main(args: argparse.Namespace) -> int:
 
 
 def _refuse(args: argparse.Namespace, end: End, error: PromoteError) -> int:
-    import sys
-
     print(f"promote: {error.what}\n  do: {error.hint}", file=sys.stderr)
     if args.json:
         print(json.dumps({"outcome": end.value, "error": error.what, "hint": error.hint}, indent=2))

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from promote.baseline import take_baseline
 from promote.closing import close
-from promote.commands.run import describe_stable, ending, version_carried
+from promote.commands.story import describe_stable, document, ending, proof, version_carried
 from promote.commands.wiring import open_repository, tools
 from promote.errors import NotFound, UsageError
 from promote.flow import attempt
@@ -16,7 +16,6 @@ from promote.journal import Journal
 from promote.lock import UNDO, acquire, new_lock
 from promote.model import End, Tag, short
 from promote.publish import ref_names
-from promote.report.document import run_document
 from promote.report.screen import reporter
 from promote.rollback import roll_back
 from promote.run import Moved, Result, Run, Said, Tools
@@ -31,7 +30,7 @@ def main(args: argparse.Namespace) -> int:
         kit = tools(settings, git, report)
         run = _prepare(kit, args)
         end, result = _go(run)
-        entry = run_document(run, end, result)
+        entry = document(run, end, result)
         close(run, end, entry)
         report.end(end, _lines(run, end, result))
     if args.json:
@@ -104,10 +103,8 @@ def _go(run: Run) -> tuple[End, Result]:
 def _lines(run: Run, end: End, result: Result) -> list[str]:
     if end is not End.ROLLED_BACK:
         return ending(run, end, result)
-    at = f"{run.tools.clock.now().astimezone():%H:%M:%S %Z}"
-    proven = sum(a.state == "proven" for a in run.applications)
     return [
-        f"production runs {run.version} ({short(run.target.commit)}): proven for {proven} of {len(run.applications)} applications at {at}",
+        f"production runs {run.version} ({short(run.target.commit)}): {proof(run)}",
         *(f"warning: {warning}" for warning in run.warnings),
         f"journal: {run.journal.path}",
     ]

@@ -7,7 +7,7 @@ import json
 import sys
 from datetime import UTC, datetime
 
-from promote.commands.run import version_carried
+from promote.commands.story import version_carried
 from promote.commands.wiring import open_repository, tools
 from promote.convergence import Goal
 from promote.errors import PromoteError

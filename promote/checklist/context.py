@@ -1,0 +1,43 @@
+"""What the driver tells a suite in a child process: one small JSON file, no secrets."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from promote.errors import UsageError
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SuiteContext:
+    """`state`: "before" the move, "after" it, or "back" (proving a rollback). Tags are `{object, commit}`; `lock` is our lock's object id."""
+
+    version: str | None
+    commit: str
+    from_tree: bool
+    dev_tag: str | None
+    previous: dict[str, str] | None
+    stable: dict[str, str] | None
+    request_id: str
+    lock: str
+    state: str
+    baseline_file: str | None
+    t_before: str | None = None
+    not_required: tuple[str, ...] = ()
+
+    def write(self, path: Path) -> Path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(asdict(self), indent=1))
+        return path
+
+    @classmethod
+    def read(cls, path: Path) -> SuiteContext:
+        """Raises UsageError when the file is not one of ours."""
+        try:
+            data = json.loads(path.read_text())
+            return cls(**{**data, "not_required": tuple(data["not_required"])})
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise UsageError(
+                f"{path}: not a suite context: {error}", hint="it is written by `promote run`; leave --promote-context out by hand"
+            ) from error

@@ -1,0 +1,53 @@
+"""What a check may ask for by name. Session-wide where looking twice would only cost time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from promote.checklist.promotion import Promotion
+    from promote.clients.git_remote import GitRemote
+    from promote.clients.web import Web
+    from promote.converge import ConvergenceResult
+
+__all__ = ["http", "observed", "promotion", "remote"]
+
+
+@pytest.fixture(scope="session")
+def promotion(pytestconfig: pytest.Config) -> Promotion:
+    """The promotion under check: settings, target, tags, clusters. Connects to each part at its first use."""
+    from promote.checklist.plugin import state_of
+    from promote.checklist.promotion import Promotion
+
+    return Promotion(state_of(pytestconfig))
+
+
+@pytest.fixture(scope="session")
+def remote(promotion: Promotion) -> GitRemote:
+    """The remote repository: refs as they are now, objects, history."""
+    return promotion.remote
+
+
+@pytest.fixture(scope="session")
+def observed(promotion: Promotion) -> ConvergenceResult:
+    """Production after a refresh, every application judged against the stable tag; shared by the rows that look at it."""
+    from promote.observe import observe
+
+    return observe(
+        promotion.production,
+        promotion.goal,
+        promotion.settings,
+        seconds=promotion.settings.suites.row_timeout * 0.7,
+        baseline=promotion.applications_before,
+        t_before=promotion.started,
+    )
+
+
+@pytest.fixture(scope="session")
+def http() -> Web:
+    """GET with a deadline and without exceptions: `http.get(url, within=2)` answers status, body, seconds and trouble."""
+    from promote.clients.web import Web
+
+    return Web()

@@ -1,0 +1,153 @@
+"""The pytest plugin (entry point `promote`): options, the `row` marker, evidence, the recorder and the summary.
+
+Inert in test runs that have no row and no --promote option. Hooks at module level only parse and register; state lives in `Checklist`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from pathlib import Path
+
+import pytest
+
+from promote.checklist.fixtures import *  # noqa: F403 - fixtures are found by name in a plugin module
+from promote.checklist.judge import Judged, timed_out
+from promote.checklist.promotion import STATE, State, load_state
+from promote.checklist.recorder import Recorder
+from promote.checklist.registry import NO_URL, tree_rows
+from promote.errors import PromoteError
+from promote.model import Verdict
+
+EVIDENCE = pytest.StashKey[dict[str, object]]()
+JUDGED = pytest.StashKey[Judged]()
+MARKS = {Verdict.PASSED: "✓", Verdict.FAILED: "✗", Verdict.ERRORED: "?"}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("promote", "promotion checklist")
+    group.addoption("--promote-version", metavar="VERSION", help="the version to check (default: that of HEAD's dev tag, else HEAD as it is)")
+    group.addoption("--promote-config", metavar="FILE", help="promotion.toml (default: the nearest one at or above the first argument)")
+    group.addoption("--promote-context", metavar="FILE", help="what `promote run` tells its suites; not for use by hand")
+    group.addoption("--promote-recorder", metavar="FILE", help="where to write the verdicts as JSON lines")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", 'row(id, fix=""): this test is the checklist row `id`; `fix` is the command or sentence that mends it')
+    path = config.getoption("--promote-recorder")
+    config.pluginmanager.register(Checklist(config, Recorder(Path(path) if path else None), asked=bool(path)), "promote-checklist")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "smoke_url" in metafunc.fixturenames:
+        urls = state_of(metafunc.config).settings.smoke.urls
+        metafunc.parametrize("smoke_url", urls or [None], ids=[u.name for u in urls] or [NO_URL.partition("[")[2].rstrip("]")])
+
+
+def state_of(config: pytest.Config) -> State:
+    """The settings and the target's options, read once. Raises pytest.UsageError with one clear sentence."""
+    if STATE not in config.stash:
+        try:
+            config.stash[STATE] = load_state(config)
+        except PromoteError as error:
+            raise pytest.UsageError(str(error)) from None
+    return config.stash[STATE]
+
+
+@pytest.fixture
+def evidence(request: pytest.FixtureRequest) -> Callable[[str, object], None]:
+    """`evidence("commit", sha)`: what the row saw, kept in the report, the record and as a JUnit property."""
+    return request.node.stash.setdefault(EVIDENCE, {}).__setitem__
+
+
+class Checklist:
+    """Follows one session: collects rows, judges them, records and summarises."""
+
+    def __init__(self, config: pytest.Config, recorder: Recorder, *, asked: bool) -> None:
+        self.config, self.recorder, self.asked = config, recorder, asked
+        self.ids: dict[str, str] = {}
+        self.rows: list[tuple[str, Verdict, str]] = []
+        self.left_out: list[str] = []
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
+        if not self.asked and not any(item.get_closest_marker("row") for item in items):
+            return
+        state = state_of(config)
+        seen: dict[str, str] = {}
+        for item in items:
+            row = row_id(item)
+            if row in seen:
+                raise pytest.UsageError(f"row {row!r} stands twice: {seen[row]} and {item.nodeid}; give each its own id")
+            seen[row] = item.nodeid
+            self.ids[item.nodeid] = row
+            if item.get_closest_marker("timeout") is None:
+                item.add_marker(pytest.mark.timeout(state.settings.suites.row_timeout, method="signal"))
+        out = [i for i in items if row_id(i) in tree_rows()] if not state.from_tree() else []
+        if out:
+            self.left_out = [row_id(i) for i in out]
+            items[:] = [i for i in items if i not in out]
+            config.hook.pytest_deselected(items=out)
+        self.recorder.write("collected", ids=[self.ids[i.nodeid] for i in items])
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        report = yield
+        row = self.ids.get(item.nodeid)
+        if row is None:
+            return report
+        judged = item.stash.setdefault(JUDGED, Judged())
+        judged.take(report, call)
+        _dress(report, call, item)
+        if report.when == "teardown":
+            verdict, detail = judged.final()
+            seen = item.stash.get(EVIDENCE, {})
+            fix = _fix(item)
+            if verdict is Verdict.FAILED and fix and "\ndo " not in detail:
+                detail += f"\ndo   {fix}"
+            self.rows.append((row, verdict, detail))
+            self.recorder.write("row", id=row, verdict=verdict.value, detail=detail, seconds=round(judged.seconds, 3), evidence=seen)
+        return report
+
+    def pytest_report_header(self, config: pytest.Config) -> list[str]:
+        return config.stash[STATE].header() if STATE in config.stash else []
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if not self.rows:
+            return
+        state = self.config.stash[STATE]
+        terminalreporter.section(f"checklist: {state.words()}")
+        for row, verdict, detail in self.rows:
+            terminalreporter.write_line(f"{MARKS[verdict]} {row}" + (f": {detail.splitlines()[0]}" if detail else ""))
+        for row in self.left_out:
+            terminalreporter.write_line(f"- {row}: does not apply, the dev tag is on the remote already")
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, exitstatus: int) -> None:
+        self.recorder.write("finish", exit=int(exitstatus))
+
+
+def row_id(item: pytest.Item) -> str:
+    """The marker's id, with the parameter's id for a parametrised row; a user's unmarked test goes by its node id."""
+    marker = item.get_closest_marker("row")
+    if marker is None:
+        return item.nodeid
+    if not marker.args or not isinstance(marker.args[0], str):
+        raise pytest.UsageError(f"{item.nodeid}: @pytest.mark.row needs the row's id")
+    callspec = getattr(item, "callspec", None)
+    return f"{marker.args[0]}[{callspec.id}]" if callspec else marker.args[0]
+
+
+def _fix(item: pytest.Item) -> str:
+    marker = item.get_closest_marker("row")
+    return str(marker.kwargs.get("fix", "")) if marker else ""
+
+
+def _dress(report: pytest.TestReport, call: pytest.CallInfo[None], item: pytest.Item) -> None:
+    """Evidence as JUnit properties; for errors that a person can cause one clear text instead of a traceback."""
+    if report.when == "call":
+        report.user_properties.extend((name, str(value)[:2000]) for name, value in item.stash.get(EVIDENCE, {}).items())
+    error = call.excinfo.value if call.excinfo else None
+    if isinstance(error, PromoteError):
+        report.longrepr = f"{error.what}\ndo: {error.hint}"
+    if report.failed and (fix := _fix(item)) and not timed_out(error):
+        report.sections.append(("How to fix", fix))

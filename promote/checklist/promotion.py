@@ -1,0 +1,148 @@
+"""The target of a checklist run and the rows' way to the world. Everything connects at its first use, so a git row needs no cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+
+import pytest
+
+from promote import connect
+from promote.applications import Application
+from promote.baseline import Baseline
+from promote.checklist.context import SuiteContext
+from promote.clients.argocd import ArgoCD
+from promote.clients.git_remote import GitRemote
+from promote.convergence import Goal
+from promote.errors import NotFound
+from promote.model import Tag, short
+from promote.publish import TagNames, ref_names
+from promote.settings import Settings
+from promote.settings_reader import find_settings_file, read_settings
+from promote.target import Target, resolve_target
+from promote.versions import Version, parse_version
+
+
+@dataclass(kw_only=True)
+class State:
+    """What a session checks. With a context (from the driver) the target is given; by hand it is resolved on first use."""
+
+    settings: Settings
+    remote: GitRemote
+    version: Version | None
+    context: SuiteContext | None
+
+    @cached_property
+    def target(self) -> Target:
+        target = resolve_target(self.remote, self.settings, self.version)
+        if self.context is None or target.commit == self.context.commit:
+            return target
+        # The driver's target counts: the tree of this clone may have moved on meanwhile.
+        return Target(
+            version=target.version, commit=self.context.commit, from_tree=self.context.from_tree, dev_tag=target.dev_tag,
+            stable=target.stable, branch=target.branch,
+        )  # fmt: skip
+
+    def from_tree(self) -> bool:
+        return self.context.from_tree if self.context else self.target.from_tree
+
+    def words(self) -> str:
+        if self.context:
+            return f"{self.context.version} at {short(self.context.commit)}"
+        return f"{self.target.version or 'untagged candidate'} at {short(self.target.commit)}"
+
+    def header(self) -> list[str]:
+        return [f"promote: {self.settings.root / 'promotion.toml'}"]
+
+
+STATE = pytest.StashKey[State]()
+
+
+def load_state(config: pytest.Config) -> State:
+    """Read options, settings and context. Raises UsageError."""
+    file = config.getoption("--promote-config")
+    start = Path(config.args[0].partition("::")[0]).absolute() if config.args else config.invocation_params.dir
+    settings = read_settings(Path(file) if file else find_settings_file(start if start.is_dir() else start.parent))
+    context_file = config.getoption("--promote-context")
+    context = SuiteContext.read(Path(context_file)) if context_file else None
+    asked = config.getoption("--promote-version") or (context.version if context else None)
+    return State(
+        settings=settings,
+        remote=connect.remote(settings),
+        version=parse_version(asked, settings.version.scheme) if asked else None,
+        context=context,
+    )
+
+
+class Promotion:
+    """What a row sees of the promotion it belongs to."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self.settings, self.remote, self.context = state.settings, state.remote, state.context
+
+    @property
+    def target(self) -> Target:
+        return self._state.target
+
+    @property
+    def version(self) -> Version | None:
+        return self.target.version
+
+    @property
+    def commit(self) -> str:
+        return self.target.commit
+
+    @property
+    def names(self) -> TagNames:
+        return ref_names(self.settings, self.version.text if self.version else "")
+
+    @property
+    def lock(self) -> str:
+        """The object id of this promotion's own lock, "" by hand."""
+        return self.context.lock if self.context else ""
+
+    @property
+    def state(self) -> str:
+        """ "before", "after" or "back" under the driver; "alone" by hand."""
+        return self.context.state if self.context else "alone"
+
+    @property
+    def started(self) -> datetime | None:
+        """Our last read of the stable tag's old value, when the driver told us."""
+        return datetime.fromisoformat(self.context.t_before) if self.context and self.context.t_before else None
+
+    @cached_property
+    def stable(self) -> Tag:
+        """The stable tag as the remote has it now, its objects here. Raises NotFound."""
+        ref = self.names.stable
+        tag = self.remote.ref(ref)
+        if tag is None:
+            raise NotFound(f"git remote {self.remote.remote}", f"there is no {ref}", hint="create it once at what production runs")
+        if not self.remote.has(tag.object):
+            self.remote.fetch(ref)
+        return tag
+
+    @cached_property
+    def goal(self) -> Goal:
+        """What production should run: what the stable tag stands for now."""
+        return Goal.for_tag(self.remote.chain(self.stable.object), self.settings, self.remote.url)
+
+    @cached_property
+    def baseline(self) -> Baseline | None:
+        return Baseline.read(Path(self.context.baseline_file)) if self.context and self.context.baseline_file else None
+
+    @property
+    def applications_before(self) -> Mapping[str, Application]:
+        return self.baseline.applications(self.goal) if self.baseline else {}
+
+    @cached_property
+    def production(self) -> ArgoCD:
+        return connect.production(self.settings)
+
+    @cached_property
+    def dev(self) -> ArgoCD:
+        return connect.dev(self.settings)

@@ -1,0 +1,104 @@
+"""What a finished run tells: the last lines for people and the document for machines."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from promote.model import AppState, End, Tag, short
+from promote.report.document import run_document
+from promote.run import Moved, Result, Run, Tools
+from promote.versions import version_of_tag
+
+
+def document(run: Run, end: End, result: Result) -> dict[str, object]:
+    """The run as one JSON document; the stable tag's value after it is read from the remote, not remembered."""
+    return run_document(
+        end=end,
+        reason=result.reason or run.cause,
+        version=run.version.text,
+        commit=run.target.commit,
+        stable_before=run.target.stable if not run.undo_moves else None,
+        stable_after=run.tools.git.refs(run.names.stable).get(run.names.stable),
+        steps=run.steps,
+        rows=run.rows,
+        applications=run.applications,
+        junit=[s.junit for s in run.suites if s.junit],
+        record=run.record,
+        warnings=run.warnings,
+        request_id=run.request_id,
+    )
+
+
+def describe_stable(kit: Tools, stable: Tag | None, candidate: str) -> str:
+    """`prod-stable is v1.7.4 (9c1d2e7, 3 days old, 27 commits behind)`."""
+    name = kit.settings.tags.stable
+    if stable is None:
+        return f"{name} does not exist"
+    (commit,) = kit.git.log(stable.commit, limit=1)
+    age = kit.clock.now() - datetime.fromtimestamp(commit.when, UTC)
+    behind = kit.git.count(f"{stable.commit}..{candidate}")
+    old = f"{age.days} days old" if age.days else f"{age.seconds // 3600} h old"
+    return f"{name} is {version_carried(kit, stable) or 'untagged'} ({short(stable.commit)}, {old}, {behind} commits behind)"
+
+
+def version_carried(kit: Tools, tag: Tag) -> str:
+    """The newest version whose prod tag is at this tag's commit, or ""."""
+    settings = kit.settings
+    prod = kit.git.refs(f"refs/tags/{settings.tags.prod.format(version='*')}").values()
+    found = [version_of_tag(t.name, settings.tags.prod, settings.version.scheme) for t in prod if t.commit == tag.commit]
+    newest = max((v for v in found if v), default=None)
+    return newest.text if newest else ""
+
+
+def ending(run: Run, end: End, result: Result) -> list[str]:
+    """The last lines: what is true in production now, how that is known, and what to do."""
+    lines = [_truth(run, end, result)]
+    if end is End.STUCK:
+        lines += _stuck(run)
+    if result.hint and end is not End.VERIFIED:
+        lines.append(f"do: {result.hint}")
+    lines += [f"warning: {warning}" for warning in run.warnings]
+    if junit := [s.junit for s in run.suites if s.junit]:
+        lines.append("junit: " + " ".join(junit))
+    lines.append(f"journal: {run.journal.path}")
+    return lines
+
+
+def proof(run: Run) -> str:
+    """`proven for 11 of 12 applications at 14:02:31 CET, not counted: velero`."""
+    apps = run.applications
+    excused = [a.name for a in apps if a.state is AppState.EXCUSED]
+    proven = sum(a.state is AppState.PROVEN for a in apps)
+    text = f"proven for {proven} of {len(apps)} applications at {run.tools.clock.now().astimezone():%H:%M:%S %Z}"
+    return text + (f", not counted: {', '.join(excused)} (unhealthy before)" if excused else "")
+
+
+def _truth(run: Run, end: End, result: Result) -> str:
+    version, stable, before = run.version, run.settings.tags.stable, run.target.stable
+    was = f"{version_carried(run.tools, before) or stable} ({short(before.commit)})" if before else "nothing"
+    if end is End.VERIFIED:
+        return f"production runs {version} ({short(run.target.commit)}): {proof(run)}, record {run.record}"
+    if end is End.ROLLED_BACK:
+        bad = f" Bad for {(run.tools.clock.now() - run.bad_since).seconds} s." if run.bad_since else ""
+        return f"{version} was rolled back: production runs {was} again, {proof(run)}.{bad} Why: {run.cause}."
+    if end in (End.REFUSED, End.UNCHECKED, End.INTERRUPTED):
+        return f"nothing was moved: {stable} is still {was}. {result.reason}."
+    if end is End.SUPERSEDED:
+        return f"superseded: {result.reason}."
+    return f"STUCK: {result.reason}" + (f" (rolling back because: {run.cause})" if run.cause else "")
+
+
+def _stuck(run: Run) -> list[str]:
+    stable, here = run.settings.tags.stable, run.stable
+    moved = {
+        Moved.YES: "was moved by this promotion",
+        Moved.NO: "was not moved",
+        Moved.UNKNOWN: "may still be moved by a run that could not be fenced",
+    }
+    lines = [f"true now: {stable} {moved[run.moved]}" + (f", last left at {short(here.commit)}" if here else "")]
+    lines += [f"not there: {a.name}: {a.reason}" for a in run.applications if a.state not in (AppState.PROVEN, AppState.EXCUSED)]
+    if run.lock:
+        remote = run.settings.repository.remote
+        free = f"git push --force-with-lease=refs/promote/lock:{run.lock.oid} {remote} :refs/promote/lock"
+        lines.append(f"the lock stays; when production is right, delete it: {free}")
+    return lines

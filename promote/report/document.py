@@ -1,0 +1,46 @@
+"""The JSON document of a run: what `--json` prints and the ledger keeps. docs/commands.md is its reference."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from promote.model import AppVerdict, End, Row, Step, Tag
+
+
+def run_document(
+    *,
+    end: End,
+    reason: str,
+    version: str,
+    commit: str,
+    stable_before: Tag | None,
+    stable_after: Tag | None,
+    steps: Sequence[Step],
+    rows: Sequence[Row],
+    applications: Sequence[AppVerdict],
+    junit: Sequence[str],
+    record: str,
+    warnings: Sequence[str],
+    request_id: str,
+) -> dict[str, object]:
+    """Every key is always there; what is not known is null or empty."""
+    return {
+        "outcome": end.value,
+        "exit": end.exit_code,
+        "reason": reason,
+        "version": version,
+        "commit": commit,
+        "stable_before": _pair(stable_before),
+        "stable_after": _pair(stable_after),
+        "steps": [{"name": s.name, "verdict": s.verdict.value, "seconds": s.seconds, "detail": s.detail} for s in steps],
+        "checks": [{"id": r.id, "suite": r.suite, "verdict": r.verdict.value, "seconds": r.seconds, "evidence": dict(r.evidence)} for r in rows],
+        "applications": [{"name": a.name, "verdict": a.state.value, "reason": a.reason} for a in applications],
+        "junit": list(junit),
+        "record": record,
+        "warnings": list(warnings),
+        "request_id": request_id,
+    }
+
+
+def _pair(tag: Tag | None) -> dict[str, str] | None:
+    return {"object": tag.object, "commit": tag.commit} if tag else None
