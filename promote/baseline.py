@@ -45,9 +45,8 @@ class Baseline:
             raise UsageError(f"{path}: not a baseline: {error}", hint="it is written by `promote run`; start that again") from error
 
 
-def take_baseline(argocd: ArgoCD, *, settings: Settings) -> Baseline:
+def take_baseline(argocd: ArgoCD) -> Baseline:
     """One paged look at the applications and one at the pods. Raises what the clients raise."""
-    del settings
     manifests = argocd.manifests()
     pods = argocd.kube.items("/api/v1/pods")
     return Baseline(taken=datetime.now(UTC), manifests=tuple(map(_slim, manifests)), pod_manifests=tuple(map(_slim_pod, pods)))

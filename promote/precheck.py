@@ -24,7 +24,7 @@ def precheck(run: Run) -> Result:
     deadline = Deadline(run.settings.suites.timeout, run.tools.clock)
     with ThreadPoolExecutor(2) as pool:
         # Side by side: both only read production. The smoke suite as it passes now is what a rollback has to bring back.
-        baseline = pool.submit(take_baseline, run.tools.production(), settings=run.settings)
+        baseline = pool.submit(take_baseline, run.tools.production())
         smoke = pool.submit(suite, run, "smoke", "before", deadline, quiet=True)
         result = suite(run, "pre", "before", deadline)
         _keep_baseline(run, baseline.result(), smoke.result())
@@ -69,7 +69,7 @@ def context(run: Run, state: str) -> SuiteContext:
         lock=run.lock.oid if run.lock else "",
         state=state,
         baseline_file=str(run.baseline_file) if run.baseline_file else None,
-        not_required=(),
+        t_before=run.t_before.isoformat() if run.t_before else None,
     )
 
 

@@ -56,7 +56,8 @@ def state_of(config: pytest.Config) -> State:
 @pytest.fixture
 def evidence(request: pytest.FixtureRequest) -> Callable[[str, object], None]:
     """`evidence("commit", sha)`: what the row saw, kept in the report, the record and as a JUnit property."""
-    return request.node.stash.setdefault(EVIDENCE, {}).__setitem__
+    seen: dict[str, object] = request.node.stash.setdefault(EVIDENCE, {})
+    return seen.__setitem__
 
 
 class Checklist:

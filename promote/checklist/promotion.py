@@ -18,12 +18,13 @@ from promote.clients.argocd import ArgoCD
 from promote.clients.git_remote import GitRemote
 from promote.convergence import Goal
 from promote.errors import NotFound
+from promote.lock import read_lock
 from promote.model import Tag, short
 from promote.publish import TagNames, ref_names
 from promote.settings import Settings
 from promote.settings_reader import find_settings_file, read_settings
 from promote.target import Target, resolve_target
-from promote.versions import Version, parse_version
+from promote.versions import Version, parse_version, version_of_tag
 
 
 @dataclass(kw_only=True)
@@ -138,6 +139,17 @@ class Promotion:
     @property
     def applications_before(self) -> Mapping[str, Application]:
         return self.baseline.applications(self.goal) if self.baseline else {}
+
+    def promoted_versions(self) -> dict[Version, Tag]:
+        """Every version with a prod tag on the remote."""
+        template = self.settings.tags.prod
+        tags = self.remote.refs(f"refs/tags/{template.format(version='*')}").values()
+        return {v: t for t in tags if (v := version_of_tag(t.name, template, self.settings.version.scheme))}
+
+    def other_lock(self) -> str:
+        """Who else is promoting, as a sentence; "" when the lock is free or ours."""
+        lock = read_lock(self.remote)
+        return "" if lock is None or lock.oid == self.lock else lock.sentence()
 
     @cached_property
     def production(self) -> ArgoCD:

@@ -1,4 +1,4 @@
-"""The suite's memory: JSON lines that are on disk before the next row starts. The driver's verdict comes from here, never from an exit code or JUnit."""
+"""The suite's memory: JSON lines on disk before the next row starts. The verdict comes from here, never from an exit code or JUnit."""
 
 from __future__ import annotations
 

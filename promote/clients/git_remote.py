@@ -221,6 +221,12 @@ class GitRemote:
     def changed_paths(self, old: str, new: str) -> list[str]:
         return [p for p in self._read("diff", "--name-only", "-z", "--no-renames", old, new, "--").split("\0") if p]
 
+    def changed_in_tree(self, commit: str, *paths: str) -> list[str]:
+        """Files of the work tree under these paths that differ from a commit, untracked ones included."""
+        differ = [p for p in self._read("diff", "--name-only", "-z", "--no-renames", commit, "--", *paths).split("\0") if p]
+        new = self._read("ls-files", "--others", "--exclude-standard", "-z", "--", *paths).split("\0")
+        return differ + [p for p in new if p]
+
     def tree_id(self, commit: str, path: str) -> str | None:
         """The id of a file or folder in a commit, or None when it is not there: equal ids are equal contents."""
         return self.git("rev-parse", "--verify", "--quiet", f"{commit}:{path}").out.strip() or None

@@ -86,7 +86,7 @@ def _go(run: Run) -> tuple[End, Result]:
         run.lock = run.journal.effect("take the lock", {"stable": stable.object}, lambda: acquire(git, lock))
 
     def transition(run: Run) -> Result:
-        run.baseline = take_baseline(run.tools.production(), settings=run.settings)
+        run.baseline = take_baseline(run.tools.production())
         run.reports.mkdir(parents=True, exist_ok=True)
         run.baseline_file = run.reports / "baseline.json"
         run.baseline_file.write_text(run.baseline.to_json())

@@ -1,0 +1,66 @@
+"""Which commit is to be promoted, and whether it may be."""
+
+import pytest
+
+
+@pytest.mark.row("candidate")
+def test_candidate(promotion, remote, evidence):
+    """The dev tag, if it is there, is at the commit that is checked: it may have been re-created since."""
+    evidence("commit", promotion.commit)
+    tag = remote.ref(promotion.names.dev) if promotion.version else None
+    evidence("dev tag", tag.name if tag else "none yet")
+    assert remote.has(promotion.commit), f"commit {promotion.commit} is not in this clone\ndo   git fetch {remote.remote}"
+    if tag:
+        assert tag.commit == promotion.commit, (
+            f"{tag.name} is at {tag.commit[:7]} now, {promotion.commit[:7]} is being checked\ndo   start again: the dev tag was re-created"
+        )
+
+
+@pytest.mark.row("trunk")
+def test_trunk(promotion, remote, evidence):
+    """The candidate is reachable from the remote's trunk and contains what production runs: otherwise promoting it would take commits away."""
+    trunk, branch = promotion.target.branch.commit, promotion.settings.repository.branch
+    if remote.is_shallow():
+        raise RuntimeError("this clone is shallow, so history cannot be judged; do: git fetch --unshallow")
+    evidence("trunk", trunk)
+    assert remote.is_ancestor(promotion.commit, trunk), (
+        f"{remote.describe(promotion.commit)} is not on {branch} of the remote ({trunk[:7]})\ndo   git push {remote.remote} HEAD:{branch}"
+    )
+    stable = promotion.target.stable
+    if stable:
+        lost = remote.count(f"{promotion.commit}..{stable.commit}")
+        evidence("new commits", remote.count(f"{stable.commit}..{promotion.commit}"))
+        assert lost == 0, (
+            f"production runs {stable.commit[:7]}, which has {lost} commits that {promotion.commit[:7]} has not: this would be a downgrade\n"
+            "do   promote a newer commit; to go back on purpose: promote rollback --to VERSION"
+        )
+
+
+@pytest.mark.row("policy-unchanged")
+def test_policy_unchanged(promotion, remote, evidence):
+    """The rules that judge a promotion are the trunk's: nobody ships with checks that were softened only in their own clone."""
+    suites = promotion.settings.suites
+    paths = ["promotion.toml", suites.pre, suites.post, suites.smoke]
+    trunk = promotion.target.branch.commit
+    evidence("trees", {path: remote.tree_id(trunk, path) for path in paths})
+    changed = remote.changed_in_tree(trunk, *paths)
+    assert not changed, (
+        f"differ from {promotion.settings.repository.branch} of the remote: {', '.join(changed[:6])}\n"
+        f"do   git restore --source {trunk[:7]} {' '.join(paths)}, or have the change reviewed and merged first"
+    )
+
+
+@pytest.mark.row("version-new")
+def test_version_new(promotion, remote, evidence):
+    """A version names one commit for ever, and versions only grow: people and rollbacks rely on both."""
+    version = promotion.version
+    if version is None:
+        evidence("version", "none: an untagged candidate")
+        return
+    promoted = promotion.promoted_versions()
+    evidence("newest", str(max(promoted)) if promoted else "none")
+    assert version not in promoted, (
+        f"{version} was promoted already ({promoted[version].name} at {promoted[version].commit[:7]})\ndo   choose a new version"
+    )
+    newest = max(promoted, default=None)
+    assert newest is None or version > newest, f"{version} is not greater than {newest}, the newest promoted one\ndo   choose a greater version"

@@ -1,0 +1,44 @@
+"""What the two clusters say before the move."""
+
+import pytest
+
+from promote.checklist import dev as dev_cluster
+from promote.checklist import production as prod_cluster
+
+
+@pytest.mark.row("dev-converged")
+def test_dev_converged(promotion, evidence):
+    """Promotion means moving production to a commit validated in dev: dev's Argo CD shows it, synced and healthy."""
+    reasons, looked_at = dev_cluster.waiting_on_dev(promotion)
+    evidence("applications", looked_at)
+    if not looked_at:
+        raise RuntimeError(
+            f"no dev application follows {promotion.settings.repository.branch} of {promotion.remote.url}; do: check [dev] in promotion.toml"
+        )
+    assert not reasons, dev_cluster.describe(reasons, promotion)
+
+
+@pytest.mark.row("production-baseline")
+def test_production_baseline(promotion, evidence):
+    """Production is known and fit before it is touched: applications follow the tag, none is unknown, not too many are unhealthy."""
+    found = prod_cluster.baseline_problems(promotion, evidence)
+    assert not found, "\n".join(found) + "\ndo   mend production first; what cannot be read now cannot be proven afterwards"
+
+
+@pytest.mark.row("auto-sync")
+def test_auto_sync(promotion, evidence):
+    """Applications whose auto-sync is off would ignore the moved tag."""
+    off = prod_cluster.without_auto_sync(promotion)
+    evidence("off", off)
+    ok = promotion.settings.argocd.sync == "request"
+    assert ok or not off, (
+        f'auto-sync is off for {", ".join(off[:6])}\ndo   turn it on, or let promote start the syncs: argocd.sync = "request" in promotion.toml'
+    )
+
+
+@pytest.mark.row("sync-windows")
+def test_sync_windows(promotion, evidence):
+    """No sync window closes before the promotion and its rollback are through: a denied sync says nothing, it just does not happen."""
+    denied = prod_cluster.denied_by_windows(promotion)
+    evidence("denied", denied)
+    assert not denied, "\n".join(denied[:6]) + "\ndo   promote at another time, or change the AppProject's syncWindows"

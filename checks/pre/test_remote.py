@@ -1,0 +1,23 @@
+"""The refs that a promotion moves."""
+
+import pytest
+
+
+@pytest.mark.row("stable-tag")
+def test_stable_tag(promotion, remote, evidence):
+    """Production's tag exists, and no branch has its name: Argo CD would follow the branch (seen), and the tag could be moved in vain."""
+    refs = remote.refs(promotion.names.stable, promotion.names.shadow)
+    name = promotion.settings.tags.stable
+    assert promotion.names.stable in refs, (
+        f"{name} does not exist on the remote\ndo   create it at what production runs: git tag -a {name} COMMIT && git push {remote.remote} {name}"
+    )
+    evidence("stable", refs[promotion.names.stable].commit)
+    assert promotion.names.shadow not in refs, f"a branch named {name} hides the tag\ndo   git push {remote.remote} :{promotion.names.shadow}"
+
+
+@pytest.mark.row("no-other-promotion")
+def test_no_other_promotion(promotion, evidence):
+    """One promotion at a time: the lock on the remote is free, or it is ours."""
+    other = promotion.other_lock()
+    evidence("lock", other or "free or ours")
+    assert not other, f"{other}\ndo   wait for it; if it is dead, see `promote status`"

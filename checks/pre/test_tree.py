@@ -1,0 +1,35 @@
+"""The clone the dev tag is made from. These rows apply only while the version has no dev tag on the remote yet."""
+
+import pytest
+
+
+@pytest.mark.row("on-the-branch")
+def test_on_the_branch(promotion, remote, evidence):
+    """The dev tag is put on HEAD, so HEAD has to be the trunk: a feature branch would ship what nobody reviewed."""
+    branch = remote.branch()
+    evidence("branch", branch or "detached")
+    wanted = promotion.settings.repository.branch
+    assert branch == wanted, f"the clone is on {branch or 'a detached HEAD'}, not on {wanted}\ndo   git switch {wanted}"
+
+
+@pytest.mark.row("clean-tree")
+def test_clean_tree(remote, evidence):
+    """What is not committed is not promoted; a dirty tree usually means that somebody believes otherwise."""
+    dirty = remote.dirty()
+    evidence("changed", dirty[:20])
+    assert not dirty, (
+        f"{len(dirty)} paths are changed or untracked: {', '.join(dirty[:5])}\ndo   git stash --include-untracked, or commit and push them"
+    )
+
+
+@pytest.mark.row("up-to-date")
+def test_up_to_date(promotion, remote, evidence):
+    """HEAD is what the remote's trunk is now: neither behind it nor ahead with commits that only exist here."""
+    head, trunk = remote.head(), promotion.target.branch.commit
+    evidence("head", head)
+    evidence("remote", trunk)
+    ahead, behind = remote.count(f"{trunk}..{head}"), remote.count(f"{head}..{trunk}")
+    name = promotion.settings.repository.branch
+    assert head == trunk, (
+        f"HEAD is {ahead} commits ahead of and {behind} behind {name} of the remote\ndo   git pull --ff-only, and push what is yours"
+    )

@@ -1,0 +1,83 @@
+"""Has dev shown the candidate? At the commit itself, or at a descendant that changes nothing dev renders."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from promote.applications import Application, follows
+from promote.checklist.promotion import Promotion
+from promote.convergence import Goal, Limits, arrived, healthy
+from promote.deadline import Clock, Deadline
+from promote.model import short
+
+
+def dev_goal(promotion: Promotion, commit: str) -> Goal:
+    """What dev follows: the trunk by any of its names, at a commit."""
+    branch = promotion.settings.repository.branch
+    names = frozenset({branch, "HEAD", f"refs/heads/{branch}"})
+    return Goal(commit=commit, accepted=frozenset({commit}), names=names, repository=promotion.remote.url, root="")
+
+
+def waiting_on_dev(promotion: Promotion, *, clock: Clock | None = None) -> tuple[list[str], int]:
+    """Refresh dev and wait until it shows the candidate: (who does not, with the reason; how many were looked at).
+
+    Raises what the clients raise; an unreachable dev cluster is not a failed candidate.
+    """
+    settings, dev = promotion.settings, promotion.dev
+    deadline = Deadline(settings.dev.converge_timeout, clock or Clock())
+    seen = {a.key: a for a in dev.applications()}
+    asked_at = -1e9
+    while True:
+        goal = dev_goal(promotion, promotion.commit)
+        apps = [a for a in dev.applications() if goal.tracks(a)]
+        reasons = [f"{a.name}: {why}" for a in apps if (why := _why_not(promotion, a, apps, seen.get(a.key)))]
+        if (apps and not reasons) or deadline.expired:
+            return reasons, len(apps)
+        if deadline.elapsed - asked_at >= settings.argocd.refresh_every:
+            asked_at = deadline.elapsed
+            dev.refresh(a for a in apps if _why_not(promotion, a, apps, seen.get(a.key)))
+        deadline.sleep(settings.argocd.look_every)
+
+
+def _why_not(promotion: Promotion, app: Application, apps: Sequence[Application], before: Application | None) -> str:
+    goal = dev_goal(promotion, promotion.commit)
+    shown = {s.revision for s in app.sources if follows(s, goal.repository, goal.names)}
+    harmless = {r for r in shown if r != promotion.commit and _same_for_dev(promotion, r, apps)}
+    goal = Goal(commit=goal.commit, accepted=goal.accepted | harmless, names=goal.names, repository=goal.repository, root="")
+    why = arrived(app, goal, fresh_after=before.reconciled if before else None, t_before=None)
+    if why:
+        return why.replace("since the tag moved", "since it was asked")
+    limits = Limits.of(promotion.settings)
+    return "" if healthy(app, limits) else f"{app.health}: {app.health_message}".rstrip(": ")
+
+
+_KNOWN: dict[tuple[str, str], bool] = {}
+
+
+def _same_for_dev(promotion: Promotion, revision: str, apps: Sequence[Application]) -> bool:
+    """Whether `revision` is a descendant of the candidate whose difference touches no path that a dev application renders."""
+    key = (promotion.commit, revision)
+    if key not in _KNOWN:
+        _KNOWN[key] = _look(promotion, revision, apps)
+    return _KNOWN[key]
+
+
+def _look(promotion: Promotion, revision: str, apps: Sequence[Application]) -> bool:
+    remote = promotion.remote
+    if not remote.has(revision):
+        remote.fetch(promotion.names.branch)
+    if not remote.has(revision) or not remote.is_ancestor(promotion.commit, revision):
+        return False
+    rendered = {s.path.strip("/") for a in apps for s in a.sources if s.path}
+    changed = remote.changed_paths(promotion.commit, revision)
+    return not any(not path or c == path or c.startswith(f"{path}/") for c in changed for path in rendered)
+
+
+def describe(reasons: list[str], promotion: Promotion) -> str:
+    """The failure text of the row."""
+    shown = "\n".join(f"  {r}" for r in reasons[:8]) + (f"\n  and {len(reasons) - 8} more" if len(reasons) > 8 else "")
+    return (
+        f"{len(reasons)} dev applications do not show {short(promotion.commit)} as synced and healthy\n{shown}\n"
+        "why  what dev has not shown is not validated\n"
+        "do   look at them: kubectl -n argocd get applications (dev context); then start again"
+    )

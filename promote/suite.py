@@ -1,0 +1,139 @@
+"""One suite in a child pytest: its own process group, its own deadline, and a verdict that only its recorder can give.
+
+Exit code 0 proves nothing (all skipped, `os._exit(0)`, `--collect-only` in an environment variable all exit 0): passed means that a regular finish
+was recorded, something was collected, and every required row reported passed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from promote.checklist.context import SuiteContext
+from promote.checklist.recorder import read_events
+from promote.checklist.registry import required_rows
+from promote.deadline import Deadline
+from promote.errors import PromoteError
+from promote.model import Row, SuiteResult, Verdict
+from promote.settings import Settings
+
+TICK_S = 0.05
+_HIJACKS = ("PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTEST_DISABLE_PLUGIN_AUTOLOAD", "PYTEST_CURRENT_TEST")
+
+
+def run_suite(
+    name: str,
+    folder: Path,
+    *,
+    context: SuiteContext,
+    settings: Settings,
+    reports: Path,
+    deadline: Deadline,
+    on_row: Callable[[Row], None] = lambda _: None,
+) -> SuiteResult:
+    """Run the checks in `folder` and judge them. Writes NAME.xml (JUnit), NAME.log and NAME.jsonl under `reports`. Never raises for what a check does."""
+    if not folder.is_dir():
+        reason = f"there is no folder {folder}"
+        return SuiteResult(suite=name, verdict=Verdict.ERRORED, rows=(), seconds=0.0, reason=reason)
+    try:
+        reports.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise PromoteError(
+            f"{reports}: cannot be made: {error.strerror}", hint="suites.reports in promotion.toml must be a writable folder"
+        ) from error
+    recorder, log, junit = (reports / f"{name}.{end}" for end in ("jsonl", "log", "xml"))
+    for old in (recorder, junit):
+        old.unlink(missing_ok=True)
+    argv = [
+        *(sys.executable, "-m", "pytest", str(folder), "-c", os.devnull, f"--rootdir={settings.root}", "-p", "no:cacheprovider", "-q"),
+        *("--color=no", f"--junitxml={junit}", f"--promote-recorder={recorder}", f"--promote-config={settings.root / 'promotion.toml'}"),
+        f"--promote-context={context.write(reports / f'{name}.context.json')}",
+    ]
+    started = time.monotonic()
+    killed = _run(argv, log, settings.root, recorder, deadline, _Teller(name, on_row))
+    events = read_events(recorder)
+    rows = _rows(name, events)
+    verdict, reason, missing = _judge(events, rows, required_rows(name, settings, from_tree=context.from_tree), context.not_required)
+    if killed:
+        verdict, reason = Verdict.worst([Verdict.ERRORED, verdict]), f"ended by its deadline of {deadline.seconds:.0f} s; {reason}"
+    for row in missing:
+        on_row(row)
+    return SuiteResult(
+        suite=name, verdict=verdict, rows=(*rows, *missing), seconds=time.monotonic() - started, reason=reason,
+        junit=str(junit) if junit.exists() else "", log=str(log),
+    )  # fmt: skip
+
+
+class _Teller:
+    """Tells each row once, as soon as it is on disk."""
+
+    def __init__(self, suite: str, on_row: Callable[[Row], None]) -> None:
+        self._suite, self._on_row, self._told = suite, on_row, 0
+
+    def look(self, recorder: Path) -> None:
+        rows = _rows(self._suite, read_events(recorder))
+        for row in rows[self._told :]:
+            self._on_row(row)
+        self._told = len(rows)
+
+
+def _run(argv: list[str], log: Path, cwd: Path, recorder: Path, deadline: Deadline, teller: _Teller) -> bool:
+    """Start the child and watch it; True when the deadline ended it. Whatever ends us ends its whole group."""
+    env = {k: v for k, v in os.environ.items() if k not in _HIJACKS} | {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1"}
+    with log.open("wb") as out:
+        child = subprocess.Popen(argv, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, start_new_session=True)
+        try:
+            while not deadline.expired:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    child.wait(TICK_S)
+                    return False
+                teller.look(recorder)
+            return True
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)
+            child.wait()
+            teller.look(recorder)
+
+
+def _rows(suite: str, events: list[dict[str, object]]) -> tuple[Row, ...]:
+    return tuple(
+        Row(
+            id=str(e["id"]), suite=suite, verdict=Verdict(str(e["verdict"])), seconds=float(str(e["seconds"])), detail=str(e["detail"]),
+            evidence=e["evidence"] if isinstance(e["evidence"], dict) else {},
+        )
+        for e in events
+        if e["event"] == "row"
+    )  # fmt: skip
+
+
+def _judge(
+    events: list[dict[str, object]], rows: tuple[Row, ...], required: tuple[str, ...], waived: tuple[str, ...]
+) -> tuple[Verdict, str, tuple[Row, ...]]:
+    """(verdict, one sentence, rows made up for required ones that did not report)."""
+    reported = {row.id for row in rows}
+    suite = rows[0].suite if rows else ""
+    missing = tuple(
+        Row(id=name, suite=suite, verdict=Verdict.ERRORED, detail="did not report: deleted, deselected or never reached")
+        for name in required
+        if name not in reported and name not in waived
+    )
+    finish = [e for e in events if e["event"] == "finish"]
+    verdicts = [row.verdict for row in (*rows, *missing)]
+    if not finish:
+        return Verdict.worst([Verdict.ERRORED, *verdicts]), "the suite did not reach its end", missing
+    if not rows:
+        return Verdict.ERRORED, "no row ran", missing
+    worst = Verdict.worst(verdicts)
+    bad = [row.id for row in (*rows, *missing) if row.verdict is not Verdict.PASSED]
+    if worst is not Verdict.PASSED:
+        return worst, f"{len(bad)} of {len(verdicts)}: {', '.join(bad[:6])}", missing
+    if finish[-1]["exit"] != 0:
+        return Verdict.ERRORED, f"every row passed, but pytest ended with {finish[-1]['exit']}", missing
+    return Verdict.PASSED, f"{len(rows)} passed", missing
