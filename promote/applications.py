@@ -5,15 +5,20 @@ Field meanings were read from Argo CD's API types and seen on 3.2.11 (docs/argoc
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
-_SCP = re.compile(r"^(?:[^@/]+@)?([^:/]+):(?!//)(.+)$")
-ERROR_CONDITIONS = frozenset({"ComparisonError", "InvalidSpecError", "SyncError", "UnknownError", "DeletionError", "OrphanedResourceError"})
+GROUP = "argoproj.io"
+REFRESH = "argocd.argoproj.io/refresh"
+_SCP = re.compile(r"^(?:[^@/]+@)?(\[[^\]]+\]|[^:/]+):(?!//)(.+)$")
+_PORTS = {"": None, "http": 80, "https": 443, "ssh": 22, "git+ssh": 22, "git": 9418}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,7 +34,7 @@ class Source:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Operation:
-    """`status.operationState`. `phase` Running with `finished` set is a failed sync that waits for its retry."""
+    """`status.operationState`. `phase` Running with `finished` set is a failed sync that waits for its retry. `revisions` in source order."""
 
     phase: str
     message: str = ""
@@ -40,12 +45,27 @@ class Operation:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Child:
+    """An Application or ApplicationSet that an app-of-apps lists among its resources. `pruned`: it is no longer in git and waits for its removal."""
+
+    kind: str
+    namespace: str
+    name: str
+    pruned: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Application:
-    """One Application as listed. `in_progress` = its top-level `operation` is set, the only sign that a sync is running or will be retried."""
+    """One Application as listed. `in_progress` = its top-level `operation` is set, the only sign that a sync is running or will be retried.
+
+    `spec` is a digest: it changes when anything that was asked of the application changed. `managed_by` is the application that created it,
+    `owner` its ApplicationSet.
+    """
 
     namespace: str
     name: str
     resource_version: str
+    spec: str
     sources: tuple[Source, ...]
     sync: str
     health: str
@@ -55,12 +75,17 @@ class Application:
     operation: Operation | None
     conditions: tuple[tuple[str, str], ...]
     auto_sync: bool
+    prune: bool
+    self_heal: bool
     project: str
     destination_namespace: str
     destination_server: str
     out_of_sync: tuple[str, ...]
+    children: tuple[Child, ...]
     refresh_pending: bool
+    deleting: bool
     managed_by: str
+    owner: str
     labels: Mapping[str, str]
 
     @property
@@ -69,26 +94,27 @@ class Application:
 
     @property
     def errors(self) -> tuple[tuple[str, str], ...]:
-        return tuple(c for c in self.conditions if c[0] in ERROR_CONDITIONS)
+        """The conditions Argo CD itself calls errors (it goes by the suffix too); warnings are left out."""
+        return tuple(c for c in self.conditions if c[0].endswith("Error"))
 
 
 def parse_time(text: object) -> datetime | None:
-    """An RFC 3339 stamp of Kubernetes (whole seconds, UTC)."""
+    """An RFC 3339 stamp of Kubernetes (whole seconds, or microseconds in events), as UTC."""
     return datetime.fromisoformat(text).astimezone(UTC) if isinstance(text, str) and text else None
 
 
+@lru_cache(maxsize=1024)
 def normalise_repository(url: str) -> str:
-    """The same repository written differently compares equal: scheme, user, port default, `.git`, trailing slash and case of the host are dropped."""
+    """The same repository written differently compares equal: scheme, user, default port, `.git`, trailing slash and case of the host are dropped."""
     text = url.strip().rstrip("/")
     if (scp := _SCP.match(text)) and "://" not in text:
-        host, path = scp[1], scp[2]
-    else:
-        parts = urlsplit(text)
-        if not parts.hostname:
-            return text.removesuffix(".git")
-        port = "" if parts.port in (None, 22, 80, 443) else f":{parts.port}"
-        host, path = parts.hostname + port, parts.path
-    return f"{host.lower()}/{path.strip('/').removesuffix('.git')}"
+        return f"{scp[1].lower()}/{scp[2].strip('/').removesuffix('.git')}"
+    parts = urlsplit(text)
+    if not parts.netloc:
+        return (parts.path if parts.scheme == "file" else text).removesuffix(".git")
+    host, _, port = parts.netloc.rpartition("@")[2].partition(":") if "[" not in parts.netloc else (parts.netloc.rpartition("@")[2], "", "")
+    shown = f":{port}" if port and port != str(_PORTS.get(parts.scheme)) else ""
+    return f"{host.lower()}{shown}/{parts.path.strip('/').removesuffix('.git')}"
 
 
 def follows(source: Source, repository: str, names: Collection[str]) -> bool:
@@ -96,38 +122,65 @@ def follows(source: Source, repository: str, names: Collection[str]) -> bool:
     return not source.chart and source.target in names and normalise_repository(source.repository) == normalise_repository(repository)
 
 
+def tracks(app: Application, repository: str, names: Collection[str]) -> bool:
+    """Whether any source of the application follows one of the names in our repository."""
+    return any(follows(source, repository, names) for source in app.sources)
+
+
 def parse_application(data: Mapping[str, Any]) -> Application:
     """Read one manifest. Missing parts (a fresh Application has no status) become empty values, never a guess."""
     meta, spec, status = data["metadata"], data.get("spec") or {}, data.get("status") or {}
     sync, health, destination = status.get("sync") or {}, status.get("health") or {}, spec.get("destination") or {}
     automated = (spec.get("syncPolicy") or {}).get("automated")
+    resources = status.get("resources") or ()
     return Application(
         namespace=meta.get("namespace", ""),
         name=meta["name"],
         resource_version=meta.get("resourceVersion", ""),
+        spec=hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()[:16],
         sources=_sources(spec, sync),
-        sync=sync.get("status", "Unknown"),
-        health=health.get("status", "Unknown"),
-        health_message=health.get("message", ""),
+        sync=sync.get("status") or "Unknown",
+        health=health.get("status") or "Unknown",
+        health_message=health.get("message") or "",
         reconciled=parse_time(status.get("reconciledAt")),
         in_progress=data.get("operation") is not None,
         operation=_operation(status.get("operationState")),
         conditions=tuple((c.get("type", ""), c.get("message", "")) for c in status.get("conditions") or ()),
         auto_sync=automated is not None and automated.get("enabled", True) is not False,
-        project=spec.get("project", "default"),
-        destination_namespace=destination.get("namespace", ""),
-        destination_server=destination.get("server", "") or destination.get("name", ""),
-        out_of_sync=tuple(_resource(r) for r in status.get("resources") or () if r.get("status") == "OutOfSync" and not r.get("hook")),
-        refresh_pending="argocd.argoproj.io/refresh" in (meta.get("annotations") or {}),
+        prune=bool((automated or {}).get("prune")),
+        self_heal=bool((automated or {}).get("selfHeal")),
+        project=spec.get("project") or "default",
+        destination_namespace=destination.get("namespace") or "",
+        destination_server=destination.get("server") or destination.get("name") or "",
+        out_of_sync=tuple(_resource(r) for r in resources if _differs(r, sync.get("status"))),
+        children=tuple(_child(r, meta) for r in resources if r.get("group") == GROUP and r.get("kind") in ("Application", "ApplicationSet")),
+        refresh_pending=REFRESH in (meta.get("annotations") or {}),
+        deleting="deletionTimestamp" in meta,
         managed_by=_managed_by(meta),
+        owner=next((o.get("name", "") for o in meta.get("ownerReferences") or () if o.get("kind") == "ApplicationSet"), ""),
         labels=meta.get("labels") or {},
     )
 
 
+def _differs(resource: Mapping[str, Any], sync: object) -> bool:
+    """OutOfSync and counted. An extra resource with compare-option IgnoreExtraneous stays OutOfSync by itself while its application is Synced."""
+    ignored = resource.get("requiresPruning") and sync == "Synced"
+    return resource.get("status") == "OutOfSync" and not resource.get("hook") and not ignored
+
+
+def _child(resource: Mapping[str, Any], parent: Mapping[str, Any]) -> Child:
+    return Child(
+        kind=resource["kind"],
+        namespace=resource.get("namespace") or parent.get("namespace", ""),
+        name=resource.get("name", ""),
+        pruned=bool(resource.get("requiresPruning")),
+    )
+
+
 def _managed_by(meta: Mapping[str, Any]) -> str:
-    """The application that created this one: by tracking annotation (default since 3.0) or label."""
-    tracking = (meta.get("annotations") or {}).get("argocd.argoproj.io/tracking-id", "")
-    return str(tracking).partition(":")[0] or str((meta.get("labels") or {}).get("app.kubernetes.io/instance", ""))
+    """The application that created this one: by tracking annotation (default since 3.0; `namespace_name` outside Argo CD's own) or label."""
+    tracking = str((meta.get("annotations") or {}).get("argocd.argoproj.io/tracking-id", "")).partition(":")[0]
+    return tracking.rpartition("_")[2] or str((meta.get("labels") or {}).get("app.kubernetes.io/instance", ""))
 
 
 def _sources(spec: Mapping[str, Any], sync: Mapping[str, Any]) -> tuple[Source, ...]:
@@ -137,10 +190,10 @@ def _sources(spec: Mapping[str, Any], sync: Mapping[str, Any]) -> tuple[Source, 
     shown += [""] * (len(entries) - len(shown))
     return tuple(
         Source(
-            repository=e.get("repoURL", ""),
-            target=e.get("targetRevision", "") or "HEAD",
-            chart=e.get("chart", ""),
-            path=e.get("path", ""),
+            repository=e.get("repoURL") or "",
+            target=e.get("targetRevision") or "HEAD",
+            chart=e.get("chart") or "",
+            path=e.get("path") or "",
             revision=r or "",
         )
         for e, r in zip(entries, shown, strict=False)
@@ -151,18 +204,23 @@ def _operation(state: Mapping[str, Any] | None) -> Operation | None:
     if not state:
         return None
     result = state.get("syncResult") or {}
-    revisions = tuple(result.get("revisions") or ()) or ((result["revision"],) if result.get("revision") else ())
-    if not revisions:
-        asked = (state.get("operation") or {}).get("sync") or {}
-        revisions = tuple(asked.get("revisions") or ()) or ((asked["revision"],) if asked.get("revision") else ())
+    asked = (state.get("operation") or {}).get("sync") or {}
     return Operation(
-        phase=state.get("phase", ""),
-        message=state.get("message", ""),
-        revisions=revisions,
+        phase=state.get("phase") or "",
+        message=state.get("message") or "",
+        revisions=_revisions(result) or _revisions(asked),
         started=parse_time(state.get("startedAt")),
         finished=parse_time(state.get("finishedAt")),
-        failed_resources=tuple(f"{_resource(r)}: {r.get('message', '')}" for r in result.get("resources") or () if r.get("status") == "SyncFailed"),
+        failed_resources=tuple(f"{_resource(r)}: {r.get('message', '')}" for r in result.get("resources") or () if _sync_failed(r)),
     )
+
+
+def _revisions(sync: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(sync.get("revisions") or ()) or ((sync["revision"],) if sync.get("revision") else ())
+
+
+def _sync_failed(resource: Mapping[str, Any]) -> bool:
+    return resource.get("status") == "SyncFailed" or resource.get("hookPhase") in ("Failed", "Error")
 
 
 def _resource(entry: Mapping[str, Any]) -> str:

@@ -37,7 +37,10 @@ def run_suite(
     deadline: Deadline,
     on_row: Callable[[Row], None] = lambda _: None,
 ) -> SuiteResult:
-    """Run the checks in `folder` and judge them. Writes NAME.xml (JUnit), NAME.log and NAME.jsonl under `reports`. Never raises for what a check does."""
+    """Run the checks in `folder` and judge them. Never raises for what a check does.
+
+    Writes NAME.xml (JUnit), NAME.log and NAME.jsonl under `reports`.
+    """
     if not folder.is_dir():
         reason = f"there is no folder {folder}"
         return SuiteResult(suite=name, verdict=Verdict.ERRORED, rows=(), seconds=0.0, reason=reason)

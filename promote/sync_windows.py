@@ -50,7 +50,7 @@ def _active(window: Mapping[str, Any], start: datetime, end: datetime) -> list[t
     try:
         duration = timedelta(seconds=parse_duration(str(window.get("duration", ""))))
         zone = ZoneInfo(window.get("timeZone") or "UTC")
-        spans = []
+        spans: list[tuple[datetime, datetime]] = []
         for at in CronSim(str(window.get("schedule", "")), (start - duration - timedelta(minutes=1)).astimezone(zone)):
             begins = at.astimezone(UTC)
             if begins > end:
