@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 from promote.deadline import Deadline
@@ -80,7 +80,7 @@ class GitHubRuns:
 
     def _send(self, workflow: Workflow, ref: str, inputs: dict[str, str], *, details: bool) -> RunHandle | None:
         with self._errors("dispatch the workflow"):
-            made: Any = workflow.create_dispatch(ref, inputs, throw=True, return_run_details=details)
+            made: Any = cast(Any, workflow).create_dispatch(ref, inputs, throw=True, return_run_details=details)
         return RunHandle(id=made.id) if details and not isinstance(made, bool) else None
 
     def find(self, file: str, request_id: str, since: datetime) -> RunState | None:

@@ -1,0 +1,229 @@
+"""Does one application, at one look, show that a commit was applied? Pure: an Application in, the named reason why not out.
+
+Everything but health held over time, which takes several looks and the set of applications (`convergence.py`). Every clause has its case in
+the field (docs/argocd.md) and its test: without it, a stale or half-applied application would be believed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from promote.applications import Application, Operation, follows, tracks
+from promote.model import short
+from promote.settings import Settings
+
+_SEVERITY = ("Healthy", "Suspended", "Progressing", "Missing", "Degraded")  # Argo CD's own order; anything else is worse
+
+
+class Kind(StrEnum):
+    """What is missing. The loop acts on it (`REFRESHABLE`, a stuck operation, a sync to be started)."""
+
+    DELETING = "deleting"
+    CONDITION = "condition"
+    OPERATION = "operation"
+    STUCK = "stuck"  # an operation in progress that applies another commit
+    STALE = "stale"
+    ELSEWHERE = "elsewhere"
+    UNSYNCED = "unsynced"
+    LAST_SYNC = "last sync"
+    HEALTH_UNSEEN = "health unseen"
+    HEALTH = "health"
+
+
+# A fresh look of Argo CD itself can change these; it cannot change a running operation, and health moves without it.
+REFRESHABLE = frozenset({Kind.CONDITION, Kind.STALE, Kind.ELSEWHERE, Kind.UNSYNCED, Kind.HEALTH_UNSEEN})
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why an application is not there. `final`: nothing will change by itself, so waiting longer is of no use."""
+
+    kind: Kind
+    text: str
+    final: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Goal:
+    """What the stable tag stands for: the commit, every id an Argo CD may show for it, the names that track it, whose repository, the root."""
+
+    commit: str
+    accepted: frozenset[str]
+    names: frozenset[str]
+    repository: str
+    root: str
+
+    @classmethod
+    def for_tag(cls, chain: Sequence[str], settings: Settings, repository: str) -> Goal:
+        """`chain`: the tag object and all it peels through, the commit last. Argo CD before 2.14.8 shows the tag object instead of the commit."""
+        return cls(
+            commit=chain[-1], accepted=frozenset(chain), names=tracked_names(settings.tags.stable), repository=repository, root=settings.prod.root
+        )
+
+    def tracks(self, app: Application) -> bool:
+        return tracks(app, self.repository, self.names)
+
+
+def tracked_names(tag: str) -> frozenset[str]:
+    """How an Application may spell the tag in targetRevision."""
+    return frozenset({tag, f"refs/tags/{tag}"})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Limits:
+    """The patience of a judgement: seconds a Degraded may last, looks in a row, who may be Suspended, and whether we start the syncs ourselves."""
+
+    degraded_grace_s: float
+    looks: int
+    suspended_ok: frozenset[str] = frozenset()
+    auto_sync_required: bool = True
+
+    @classmethod
+    def of(cls, settings: Settings, *, looks: int | None = None) -> Limits:
+        argocd = settings.argocd
+        return cls(
+            degraded_grace_s=argocd.degraded_grace,
+            looks=looks or argocd.looks,
+            suspended_ok=frozenset(argocd.suspended_ok),
+            auto_sync_required=argocd.sync == "auto",
+        )
+
+
+def healthy(app: Application, limits: Limits) -> bool:
+    return app.health == "Healthy" or (app.health == "Suspended" and app.name in limits.suspended_ok)
+
+
+def worse(now: Application, before: Application) -> bool:
+    """Whether its health is worse than it was: from Progressing to Degraded is new trouble, not old."""
+    return _severity(now.health) > _severity(before.health)
+
+
+def _severity(health: str) -> int:
+    return _SEVERITY.index(health) if health in _SEVERITY else len(_SEVERITY)
+
+
+def fresh(app: Application, fresh_after: datetime | None) -> bool:
+    """Whether Argo CD looked at it strictly after that moment of its own clock (stamps have whole seconds: an equal one proves nothing)."""
+    return app.reconciled is not None and (fresh_after is None or app.reconciled > fresh_after)
+
+
+def missing(
+    app: Application,
+    goal: Goal,
+    limits: Limits,
+    *,
+    fresh_after: datetime | None,
+    t_before: datetime | None,
+    forgive_other: bool = False,
+    denied: str = "",
+) -> Reason | None:
+    """What keeps this application from having the goal applied, None when it has: everything but its health.
+
+    `fresh_after`: its own `reconciledAt` in a snapshot read after the move. `t_before`: our last read of the old value; a failed last sync is
+    excused only if it finished before. `forgive_other`: so is one of another commit than the goal, when it is over (a rollback: the sync that
+    was stopped reads Failed, and none follows when nothing differs). `denied`: the sync window that holds it back now.
+    """
+    if app.deleting:
+        return Reason(Kind.DELETING, "is being deleted")
+    if not app.sources:
+        return Reason(Kind.CONDITION, "has no source")
+    if app.in_progress:
+        return _in_progress(app, goal)
+    if not fresh(app, fresh_after):
+        return Reason(Kind.STALE, "not reconciled since the tag moved" if goal.tracks(app) else "chart only: not reconciled since the tag moved")
+    return _compared(app, goal, limits, denied) or _last_sync(app, goal, t_before, forgive_other)
+
+
+def _compared(app: Application, goal: Goal, limits: Limits, denied: str) -> Reason | None:
+    """What the last comparison of git and cluster says."""
+    where = elsewhere(app, goal)
+    if app.errors:
+        kind, message = app.errors[0]
+        at = f" (shows {where})" if where else ""
+        return Reason(Kind.CONDITION, f"{kind}: {_cut(message)}{at}", final=bool(not where and _failed_for_good(app, goal)))
+    if where:
+        return Reason(Kind.ELSEWHERE, f"still at {where}")
+    if app.sync != "Synced" or app.out_of_sync:
+        return _unsynced(app, goal, limits, denied)
+    return None
+
+
+def elsewhere(app: Application, goal: Goal) -> str:
+    """The revision of the first source that tracks the tag and is not at the goal, "" when all are."""
+    for source in app.sources:
+        if follows(source, goal.repository, goal.names) and source.revision not in goal.accepted:
+            return short(source.revision) if _is_id(source.revision) else source.revision or "no revision"
+    return ""
+
+
+def _is_id(text: str) -> bool:
+    return len(text) >= 40 and all(c in "0123456789abcdef" for c in text)
+
+
+def _in_progress(app: Application, goal: Goal) -> Reason:
+    operation = app.operation
+    if operation is None:
+        return Reason(Kind.OPERATION, "a sync was requested and has not started")
+    other = other_commit(app, goal)
+    what = "retrying" if operation.phase == "Running" and operation.finished else operation.phase.lower() or "starting"
+    at = f" another commit {short(other)}" if other else ""
+    text = f"operation {what}{at}: {_cut(operation.message)}".rstrip(": ")
+    return Reason(Kind.STUCK if other else Kind.OPERATION, text)
+
+
+def other_commit(app: Application, goal: Goal) -> str:
+    """The revision its last or running operation applies where the goal belongs, "" when it is the goal's or not known."""
+    revisions = app.operation.revisions if app.operation else ()
+    tracked = [follows(source, goal.repository, goal.names) for source in app.sources]
+    if len(tracked) == len(revisions):
+        return next((r for ours, r in zip(tracked, revisions, strict=True) if ours and r not in goal.accepted), "")
+    return "" if any(r in goal.accepted for r in revisions) else next(iter(revisions), "")
+
+
+def _unsynced(app: Application, goal: Goal, limits: Limits, denied: str) -> Reason:
+    differs = _named(app.out_of_sync)
+    if denied:
+        return Reason(Kind.UNSYNCED, f"{app.sync}, {denied}")
+    if limits.auto_sync_required and not app.auto_sync:
+        return Reason(Kind.UNSYNCED, f"{app.sync} and auto-sync is off{differs}")
+    if app.operation and _failed_for_good(app, goal):
+        return Reason(Kind.UNSYNCED, f"{app.sync}, {_said(app.operation)}", final=True)
+    return Reason(Kind.UNSYNCED, f"{app.sync}{differs}" if app.sync != "Synced" else f"resources are OutOfSync{differs}")
+
+
+def _failed_for_good(app: Application, goal: Goal) -> bool:
+    """Its last sync was of the goal, failed and is over: auto-sync does not try that commit again."""
+    operation = app.operation
+    return bool(operation and operation.phase in ("Failed", "Error") and operation.revisions and not other_commit(app, goal) and goal.tracks(app))
+
+
+def _last_sync(app: Application, goal: Goal, t_before: datetime | None, forgive_other: bool) -> Reason | None:
+    operation = app.operation
+    if operation is None:
+        return None
+    excused = bool(t_before and operation.finished and operation.finished < t_before) or (forgive_other and bool(other_commit(app, goal)))
+    if (operation.phase != "Succeeded" or operation.failed_resources) and not excused:
+        return Reason(Kind.LAST_SYNC, _said(operation), final=_failed_for_good(app, goal))
+    if operation.finished and app.reconciled and app.reconciled < operation.finished:
+        return Reason(Kind.HEALTH_UNSEEN, "health not looked at since the sync finished")
+    return None
+
+
+def _said(operation: Operation) -> str:
+    if operation.failed_resources:
+        return f"last sync failed for {_cut(operation.failed_resources[0])}"
+    return f"last sync {operation.phase}: {_cut(operation.message)}".rstrip(": ")
+
+
+def _named(resources: Collection[str]) -> str:
+    shown = sorted(resources)[:3]
+    return f": {', '.join(shown)}{f' and {len(resources) - 3} more' if len(resources) > 3 else ''}" if shown else ""
+
+
+def _cut(text: str) -> str:
+    """One line a person can read; Argo CD's messages carry whole command outputs."""
+    line = " ".join(text.split())
+    return line if len(line) <= 140 else f"{line[:139]}…"
