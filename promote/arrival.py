@@ -133,8 +133,14 @@ def missing(
     if app.in_progress:
         return _in_progress(app, goal)
     if not fresh(app, fresh_after):
-        return Reason(Kind.STALE, "not reconciled since the tag moved" if goal.tracks(app) else "chart only: not reconciled since the tag moved")
+        return Reason(Kind.STALE, _stale(app))
     return _compared(app, goal, limits, denied) or _last_sync(app, goal, t_before, forgive_other)
+
+
+def _stale(app: Application) -> str:
+    whose = "chart only: " if all(source.chart for source in app.sources) else ""
+    shows = f" (shows {app.errors[0][0]}: {_cut(app.errors[0][1])})" if app.errors else ""
+    return f"{whose}not reconciled since the tag moved{shows}"
 
 
 def _compared(app: Application, goal: Goal, limits: Limits, denied: str) -> Reason | None:
@@ -165,18 +171,18 @@ def _is_id(text: str) -> bool:
 
 def _in_progress(app: Application, goal: Goal) -> Reason:
     operation = app.operation
-    if operation is None:
+    if operation is None or operation.phase not in ("Running", "Terminating", ""):  # the state shown is that of the sync before
         return Reason(Kind.OPERATION, "a sync was requested and has not started")
     other = other_commit(app, goal)
     what = "retrying" if operation.phase == "Running" and operation.finished else operation.phase.lower() or "starting"
     at = f" another commit {short(other)}" if other else ""
     text = f"operation {what}{at}: {_cut(operation.message)}".rstrip(": ")
-    return Reason(Kind.STUCK if other else Kind.OPERATION, text)
+    return Reason(Kind.STUCK if other and operation.phase == "Running" else Kind.OPERATION, text)
 
 
 def other_commit(app: Application, goal: Goal) -> str:
-    """The revision its last or running operation applies where the goal belongs, "" when it is the goal's or not known."""
-    revisions = app.operation.revisions if app.operation else ()
+    """The revision its last or running operation applies where the goal belongs, "" when it is the goal's, not known or not ours to say."""
+    revisions = app.operation.revisions if app.operation and goal.tracks(app) else ()
     tracked = [follows(source, goal.repository, goal.names) for source in app.sources]
     if len(tracked) == len(revisions):
         return next((r for ours, r in zip(tracked, revisions, strict=True) if ours and r not in goal.accepted), "")

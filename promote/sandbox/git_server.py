@@ -64,16 +64,16 @@ class GitServer(World):
         return self._cgi(request, request.path.removeprefix(prefix))
 
     def _cgi(self, request: Request, path_info: str) -> Response:
-        body = gzip.decompress(request.body) if request.headers.get("Content-Encoding") == "gzip" else request.body
+        body = gzip.decompress(request.body) if request.headers.get("content-encoding") == "gzip" else request.body
         env = {
             "PATH": os.environ.get("PATH", ""),
             "GIT_PROJECT_ROOT": str(self.path),
             "GIT_HTTP_EXPORT_ALL": "1",
-            "GIT_PROTOCOL": request.headers.get("Git-Protocol") or "",
+            "GIT_PROTOCOL": request.headers.get("git-protocol") or "",
             "PATH_INFO": path_info,
             "QUERY_STRING": request.raw_query,
             "REQUEST_METHOD": request.method,
-            "CONTENT_TYPE": request.headers.get("Content-Type") or "",
+            "CONTENT_TYPE": request.headers.get("content-type") or "",
             "CONTENT_LENGTH": str(len(body)),
             "REMOTE_USER": "sandbox",
             "REMOTE_ADDR": "127.0.0.1",
@@ -116,7 +116,7 @@ def _stream(child: subprocess.Popen[bytes]) -> Iterator[bytes]:
 
 
 def _password(request: Request) -> str:
-    kind, _, value = (request.headers.get("Authorization") or "").partition(" ")
+    kind, _, value = (request.headers.get("authorization") or "").partition(" ")
     if kind.lower() == "basic":
         with contextlib.suppress(ValueError):
             return base64.b64decode(value).decode().partition(":")[2]

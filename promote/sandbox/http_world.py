@@ -25,7 +25,7 @@ class Request:
     path: str
     query: dict[str, str]
     raw_query: str
-    headers: Mapping[str, str]
+    headers: Mapping[str, str]  # names in lower case
     body: bytes
 
     def json(self) -> Any:
@@ -153,7 +153,7 @@ class _Handler(BaseHTTPRequestHandler):
     timeout = 300
     disable_nagle_algorithm = True
 
-    def log_message(self, format: str, *args: Any) -> None:
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class names it so
         """Quiet: `World.requests` is the log."""
 
     def _serve(self) -> None:
@@ -163,7 +163,7 @@ class _Handler(BaseHTTPRequestHandler):
             path=unquote(parts.path),
             query=dict(parse_qsl(parts.query, keep_blank_values=True)),
             raw_query=parts.query,
-            headers=self.headers,
+            headers={k.lower(): v for k, v in self.headers.items()},
             body=self._body(),
         )
         world.requests.append((self.command, self.path))
