@@ -128,8 +128,6 @@ def missing(
     """
     if app.deleting:
         return Reason(Kind.DELETING, "is being deleted")
-    if not app.sources:
-        return Reason(Kind.CONDITION, "has no source")
     if app.in_progress:
         return _in_progress(app, goal)
     if not fresh(app, fresh_after):
@@ -138,7 +136,7 @@ def missing(
 
 
 def _stale(app: Application) -> str:
-    whose = "chart only: " if all(source.chart for source in app.sources) else ""
+    whose = "chart only: " if app.sources and all(source.chart for source in app.sources) else ""
     shows = f" (shows {app.errors[0][0]}: {_cut(app.errors[0][1])})" if app.errors else ""
     return f"{whose}not reconciled since the tag moved{shows}"
 

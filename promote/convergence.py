@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from promote.applications import Application
-from promote.arrival import REFRESHABLE, Goal, Kind, Limits, Reason, healthy, missing, tracked_names, worse
+from promote.arrival import REFRESHABLE, Goal, Kind, Limits, Reason, elsewhere, fresh, healthy, missing, tracked_names, worse
 from promote.fleet import gone, leftovers, root_of, select
 from promote.model import AppState, AppVerdict
 
@@ -74,6 +74,10 @@ class Convergence:
             self._specs[key] = app.spec
         self._looked = True
 
+    def fresh(self, app: Application) -> bool:
+        """Whether Argo CD looked at it after the move, and after its own spec last changed."""
+        return fresh(app, self._fresh_after.get(app.key))
+
     def _missing(self, app: Application) -> Reason | None:
         return missing(
             app,
@@ -111,9 +115,9 @@ class Convergence:
         return self._health(app, now, is_root)
 
     def _was_so_before(self, app: Application, reason: Reason) -> bool:
-        """In a rollback: the same kind of trouble at the same commit before the promotion. It is fresh and at the commit, else it is not this."""
+        """In a rollback: fresh, at the commit, and with the same kind of trouble that it had there before the promotion."""
         before = self.baseline.get(app.key)
-        if not self.rollback or before is None or reason.kind not in _AS_BEFORE:
+        if not self.rollback or before is None or reason.kind not in _AS_BEFORE or elsewhere(app, self.goal) or not self.fresh(app):
             return False
         then = missing(before, self.goal, self.limits, fresh_after=None, t_before=None, forgive_other=True)
         return then is not None and then.kind is reason.kind

@@ -49,7 +49,7 @@ def gone(
     """
     lost = set(before) - set(present)
     if all_back:
-        return {key: "was there before and does not exist (yet)" for key in sorted(lost)}
+        return dict.fromkeys(sorted(lost), "was there before and does not exist (yet)")
     invisible = set(_listed(before.values())) - set(before)
     wanted = {k: p for k, (p, c) in _listed(a for a in present.values() if a.key in settled).items() if not c.pruned and c.namespace in namespaces}
     reasons = {k: f"does not exist yet ({p.name} is to create it)" for k, p in wanted.items() if k not in present and k not in invisible}

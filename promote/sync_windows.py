@@ -1,71 +1,119 @@
-"""Argo CD sync windows: will automated syncs of an application be denied at any moment of an interval?
+"""Sync windows of an AppProject: would Argo CD refuse to sync an application, now or at any moment until a promotion may end? Pure.
 
-Semantics as in AppProject.spec.syncWindows: an active deny window denies; when allow windows match an application, it may sync only while one of
-them is active. Schedules are cron in the window's own time zone (UTC by default); a window is active for `duration` from each match.
+The rules are Argo CD's own (AppProject.spec.syncWindows): an active deny wins; else an active allow lets through; else a closed allow refuses;
+without any matching window everything may sync. A refused automatic sync shows nothing but OutOfSync, so this is looked at beforehand.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, tzinfo
 from fnmatch import fnmatchcase
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from promote.applications import Application
-from promote.settings_reader import parse_duration
+from promote.cron import Cron, parse_cron
+
+_GO_DURATION = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?(?:h|m|s|ms))+")
+_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|h|m|s)")
+_UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 
 
-class BadWindow(ValueError):
-    """A window that cannot be evaluated: nobody can say whether it denies."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Window:
+    """One window. It is open from each start of its schedule for `length`, on the wall clock of `zone`."""
+
+    allows: bool
+    text: str
+    schedule: Cron
+    length: timedelta
+    zone: tzinfo
+    manual: bool
+    applications: tuple[str, ...]
+    namespaces: tuple[str, ...]
+    clusters: tuple[str, ...]
+    all_must_match: bool
+
+    def matches(self, app: Application) -> bool:
+        checks = [
+            any(fnmatchcase(value, pattern) for pattern in patterns)
+            for value, patterns in (
+                (app.name, self.applications),
+                (app.destination_namespace, self.namespaces),
+                (app.destination_server, self.clusters),
+            )
+            if patterns
+        ]
+        return bool(checks) and (all(checks) if self.all_must_match else any(checks))
+
+    def open_until(self, at: datetime) -> datetime | None:
+        """The end of the opening that covers `at`, None when it is closed then."""
+        here = at.astimezone(self.zone)
+        starts = list(self.schedule.starts(here - self.length, here))
+        return starts[-1] + self.length if starts else None
+
+    def changes(self, start: datetime, until: datetime) -> list[datetime]:
+        """Every moment in the interval at which it opens or closes."""
+        begin = start.astimezone(self.zone) - self.length
+        moments = [m for s in self.schedule.starts(begin, until) for m in (s, s + self.length)]
+        return [m for m in moments if start <= m <= until]
 
 
-def denial(app: Application, windows: Iterable[Mapping[str, Any]], start: datetime, end: datetime) -> str:
-    """Why an automated sync may be denied between two moments, "" when none is. Raises BadWindow."""
-    mine = [w for w in windows if _matches(app, w)]
-    for window in mine:
-        if window.get("kind") == "deny" and (active := _active(window, start, end)):
-            return f"window denies from {active[0][0]:%a %H:%M} to {active[0][1]:%a %H:%M} UTC (deny {window.get('schedule')!r})"
-    allows = [w for w in mine if w.get("kind") == "allow"]
-    if allows and not _covered([span for w in allows for span in _active(w, start, end)], start, end):
-        schedules = ", ".join(repr(w.get("schedule")) for w in allows)
-        return f"no window allows a sync until {end:%a %H:%M} UTC (allow {schedules})"
+def parse_window(data: Mapping[str, Any]) -> Window:
+    """Raises ValueError for a window that cannot be understood (Argo CD ignores or rejects such; we must not guess which)."""
+    kind, schedule, duration = data.get("kind"), str(data.get("schedule", "")), str(data.get("duration", ""))
+    if kind not in ("allow", "deny"):
+        raise ValueError(f"kind {kind!r} is neither allow nor deny")
+    if not _GO_DURATION.fullmatch(duration):
+        raise ValueError(f"duration {duration!r} is not like 1h30m")
+    try:
+        zone: tzinfo = ZoneInfo(data["timeZone"]) if data.get("timeZone") else UTC
+    except (ZoneInfoNotFoundError, ValueError) as error:
+        raise ValueError(f"timeZone {data['timeZone']!r} is not known here") from error
+    return Window(
+        allows=kind == "allow",
+        text=f"{kind} window '{schedule}' for {duration}" + (f" {data['timeZone']}" if data.get("timeZone") else ""),
+        schedule=parse_cron(schedule),
+        length=timedelta(seconds=sum(float(n) * _UNITS[unit] for n, unit in _PART.findall(duration))),
+        zone=zone,
+        manual=bool(data.get("manualSync")),
+        applications=tuple(data.get("applications") or ()),
+        namespaces=tuple(data.get("namespaces") or ()),
+        clusters=tuple(data.get("clusters") or ()),
+        all_must_match=bool(data.get("andOperator")),
+    )
+
+
+def denied(app: Application, windows: Sequence[Mapping[str, Any]], start: datetime, until: datetime | None = None, *, manual: bool = False) -> str:
+    """Why a sync of the application is refused at some moment from `start` until `until` (default: only then), "" when it never is.
+
+    `windows`: the raw syncWindows of its project. `manual`: a sync that we start, which windows with manualSync let through.
+    """
+    try:
+        mine = [w for w in map(parse_window, windows) if w.matches(app)]
+    except ValueError as error:
+        return f"a sync window of project {app.project} cannot be understood: {error}"
+    until = until or start
+    for moment in sorted({start, *(m for w in mine for m in w.changes(start, until))}):
+        if refusal := _refused_at(mine, moment, manual):
+            return f"{refusal} (project {app.project})"
     return ""
 
 
-def _matches(app: Application, window: Mapping[str, Any]) -> bool:
-    asked = (
-        (app.name, window.get("applications")),
-        (app.destination_namespace, window.get("namespaces")),
-        (app.destination_server, window.get("clusters")),
-    )
-    given = [any(fnmatchcase(value, pattern) for pattern in patterns) for value, patterns in asked if patterns]
-    return all(given) if window.get("andOperator") and given else any(given)
-
-
-def _active(window: Mapping[str, Any], start: datetime, end: datetime) -> list[tuple[datetime, datetime]]:
-    """The spans in which the window is active and that touch the interval, in UTC."""
-    from cronsim import CronSim, CronSimError
-
-    try:
-        duration = timedelta(seconds=parse_duration(str(window.get("duration", ""))))
-        zone = ZoneInfo(window.get("timeZone") or "UTC")
-        spans: list[tuple[datetime, datetime]] = []
-        for at in CronSim(str(window.get("schedule", "")), (start - duration - timedelta(minutes=1)).astimezone(zone)):
-            begins = at.astimezone(UTC)
-            if begins > end:
-                return spans
-            if begins + duration > start:
-                spans.append((begins, begins + duration))
-    except (ValueError, CronSimError, ZoneInfoNotFoundError) as error:
-        raise BadWindow(f"sync window {window.get('schedule')!r} for {window.get('duration')!r} cannot be evaluated: {error}") from error
-    return spans
-
-
-def _covered(spans: list[tuple[datetime, datetime]], start: datetime, end: datetime) -> bool:
-    reach = start
-    for begins, ends in sorted(spans):
-        if begins > reach:
-            return False
-        reach = max(reach, ends)
-    return reach >= end
+def _refused_at(windows: Sequence[Window], at: datetime, manual: bool) -> str:
+    ends = [(w, w.open_until(at)) for w in windows]
+    denies = [(w, end) for w, end in ends if end and not w.allows]
+    if denies:
+        if manual and all(w.manual for w, _ in denies):
+            return ""
+        window, end = max(denies, key=lambda pair: pair[1])
+        return f"window denies until {end:%Y-%m-%d %H:%M %Z}: {window.text}"
+    if any(end and w.allows for w, end in ends):
+        return ""
+    closed = [w for w, end in ends if not end and w.allows]
+    if not closed or (manual and all(w.manual for w in closed)):
+        return ""
+    return f"no window allows it at {at.astimezone(closed[0].zone):%Y-%m-%d %H:%M %Z}: {closed[0].text}"

@@ -1,0 +1,165 @@
+"""Deployments and their pods: rollouts that take a moment, crash, fail to pull or never get ready, as the deployed manifest says.
+
+The annotation `sandbox.promote/behaviour` on a Deployment (or its pod template) decides: never-ready, crash-loop, image-pull, degrade-after=SECONDS,
+slow=SECONDS; without it pods become ready after `ready_s`. sync-fails and hook-waits belong to the sync (argo_sync.py).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from promote.sandbox.kube_store import Object, Store, stamp
+
+BEHAVIOUR = "sandbox.promote/behaviour"
+_REASONS = {"crash-loop": "CrashLoopBackOff", "image-pull": "ImagePullBackOff"}
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """One generation of one workload: when it started and how it will go."""
+
+    started: float
+    behaviour: str
+    pods: tuple[str, ...]
+
+
+def behaviour_of(obj: Object) -> str:
+    template = ((obj.get("spec") or {}).get("template") or {}).get("metadata") or {}
+    for meta in (obj["metadata"], template):
+        if value := (meta.get("annotations") or {}).get(BEHAVIOUR):
+            return str(value)
+    return ""
+
+
+class Workloads:
+    """Drives the workloads of one cluster. `tick` moves time on and says whether anything is still moving."""
+
+    def __init__(self, store: Store, *, ready_s: float, deadline_s: float) -> None:
+        self.store, self.ready_s, self.deadline_s = store, ready_s, deadline_s
+        self.logs: dict[tuple[str, str], str] = {}
+        self._rollouts: dict[tuple[str, str, str], Rollout] = {}
+        self._events: dict[tuple[str, str], float] = {}
+        self._lock = threading.RLock()
+
+    def applied(self, obj: Object, now: float) -> None:
+        """A workload was created or its spec changed: new pods, from the beginning."""
+        key = (obj["kind"], obj["metadata"]["namespace"], obj["metadata"]["name"])
+        with self._lock:
+            self.removed(*key)
+            digest = hashlib.sha256(json.dumps(obj["spec"], sort_keys=True).encode()).hexdigest()[:8]
+            names = tuple(f"{key[2]}-{digest}-{i}" for i in range(int(obj["spec"].get("replicas", 1))))
+            for name in names:
+                self._pod(obj, name, ready=False, behaviour="")
+            self._rollouts[key] = Rollout(now, behaviour_of(obj), names)
+
+    def removed(self, kind: str, namespace: str, name: str) -> None:
+        with self._lock:
+            old = self._rollouts.pop((kind, namespace, name), None)
+            for pod in old.pods if old else ():
+                self.store.delete("Pod", namespace, pod)
+
+    def tick(self, now: float) -> bool:
+        moving = False
+        with self._lock:
+            for (kind, namespace, name), rollout in list(self._rollouts.items()):
+                obj = self.store.get(kind, namespace, name)
+                if obj is None:
+                    self.removed(kind, namespace, name)
+                    continue
+                moving |= self._advance(obj, rollout, now - rollout.started)
+        return moving
+
+    def _advance(self, obj: Object, rollout: Rollout, age: float) -> bool:
+        word, _, value = rollout.behaviour.partition("=")
+        ready_at = float(value) if word == "slow" else self.ready_s
+        ready = age >= ready_at and word not in ("never-ready", "crash-loop", "image-pull")
+        if word == "degrade-after" and age >= float(value):
+            ready, word = False, "crash-loop"
+        failing = age >= ready_at and word in _REASONS
+        for name in rollout.pods:
+            self._pod(obj, name, ready=ready, behaviour=word if failing else "", age=age)
+        late = not ready and age >= max(self.deadline_s, float(value or 0) if word == "degrade-after" else 0)
+        self._status(obj, ready=ready, late=late)
+        return not ready or (word == "degrade-after")
+
+    def _status(self, obj: Object, *, ready: bool, late: bool) -> None:
+        wanted = int(obj["spec"].get("replicas", 1))
+        status: Object = {
+            "replicas": wanted,
+            "updatedReplicas": wanted,
+            "readyReplicas": wanted if ready else 0,
+            "availableReplicas": wanted if ready else 0,
+        }
+        if late:
+            text = f'{obj["kind"]} "{obj["metadata"]["name"]}" exceeded its progress deadline'
+            status["conditions"] = [{"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded", "message": text}]
+        if obj["kind"] == "Job":
+            status = {"succeeded": 1 if ready else 0, "active": 0 if ready else 1}
+        if obj.get("status") != status:
+            meta = obj["metadata"]
+            self.store.update(obj["kind"], meta["namespace"], meta["name"], lambda o: o.update(status=status))
+
+    def _pod(self, owner: Object, name: str, *, ready: bool, behaviour: str, age: float = 0.0) -> None:
+        namespace = owner["metadata"]["namespace"]
+        restarts = int(max(0.0, age - self.ready_s) // 2) + 1 if behaviour == "crash-loop" else 0
+        state: Object = {"running": {"startedAt": stamp()}} if ready else {"waiting": {"reason": _REASONS.get(behaviour, "ContainerCreating")}}
+        phase = "Running" if ready or behaviour == "crash-loop" else "Pending"
+        container = {"name": "main", "ready": ready, "restartCount": restarts, "state": state}
+        owners = [{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": name.rpartition("-")[0], "uid": "0", "controller": True}]
+        before = self.store.get("Pod", namespace, name)
+        shape = (ready, behaviour, restarts)
+        if before and (before["metadata"].get("annotations") or {}).get("shape") == str(shape):
+            return
+        labels = (((owner["spec"].get("template") or {}).get("metadata")) or {}).get("labels") or {}
+        meta = {"name": name, "namespace": namespace, "labels": labels, "ownerReferences": owners, "annotations": {"shape": str(shape)}}
+        self.store.put(
+            {
+                "kind": "Pod",
+                "metadata": meta,
+                "spec": {"containers": [{"name": "main", "image": "sandbox"}], "nodeName": "node-0"},
+                "status": {"phase": phase, "containerStatuses": [container]},
+            }
+        )
+        if behaviour:
+            self._trouble(namespace, name, behaviour, restarts)
+
+    def _trouble(self, namespace: str, pod: str, behaviour: str, count: int) -> None:
+        self.logs.setdefault((namespace, pod), f"{pod}: starting\n{pod}: fatal: configuration key missing\n")
+        reason, text = ("BackOff", "Back-off restarting failed container") if behaviour == "crash-loop" else ("Failed", "Failed to pull image")
+        self.event(namespace, f"{pod}.{reason.lower()}", "Pod", pod, reason, text, max(1, count))
+
+    def event(self, namespace: str, name: str, kind: str, about: str, reason: str, message: str, count: int) -> None:
+        """A Warning event, counted up like the real recorder does."""
+        now = stamp(datetime.now(UTC))
+        body: dict[str, Any] = {
+            "kind": "Event",
+            "metadata": {"name": name, "namespace": namespace},
+            "involvedObject": {"kind": kind, "namespace": namespace, "name": about},
+            "type": "Warning",
+            "reason": reason,
+            "message": message,
+            "count": count,
+            "firstTimestamp": now,
+            "lastTimestamp": now,
+        }
+        self.store.put(body)
+
+
+def health_of(obj: Object) -> tuple[str, str]:
+    """Argo CD's assessment of one live object: (status, message)."""
+    kind, status = obj["kind"], obj.get("status") or {}
+    if kind in ("Deployment", "StatefulSet", "DaemonSet"):
+        wanted, ready = int((obj.get("spec") or {}).get("replicas", 1)), int(status.get("readyReplicas", 0))
+        for condition in status.get("conditions") or []:
+            if condition.get("reason") == "ProgressDeadlineExceeded":
+                return "Degraded", condition["message"]
+        if ready < wanted:
+            return "Progressing", f"Waiting for rollout to finish: {ready} of {wanted} updated replicas are available..."
+    if kind == "Job" and not status.get("succeeded"):
+        return "Progressing", "Job is running"
+    return "Healthy", ""
