@@ -6,13 +6,11 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from promote.applications import Application, parse_application
-from promote.clients.kube import Conflict, Kube
-from promote.errors import NotFound
+from promote.applications import REFRESH, Application, parse_application
+from promote.clients.kube import IN_FLIGHT, Conflict, Kube
+from promote.errors import NotFound, Unreachable
 
-GROUP = "/apis/argoproj.io/v1alpha1"
-IN_FLIGHT = 20
-REFRESH = "argocd.argoproj.io/refresh"
+API = "/apis/argoproj.io/v1alpha1"
 
 
 class ArgoCD:
@@ -24,7 +22,7 @@ class ArgoCD:
     def manifests(self) -> list[dict[str, Any]]:
         """Every Application as the API server has it, in one paged list a namespace."""
         query = {"labelSelector": self._selector} if self._selector else {}
-        return [item for ns in self._namespaces for item in self.kube.items(f"{GROUP}/namespaces/{ns}/applications", **query)]
+        return [item for ns in self._namespaces for item in self.kube.items(f"{API}/namespaces/{ns}/applications", **query)]
 
     def applications(self) -> tuple[Application, ...]:
         return tuple(map(parse_application, self.manifests()))
@@ -32,16 +30,22 @@ class ArgoCD:
     def refresh(self, apps: Iterable[Application]) -> None:
         """Ask for a fresh look (`normal`: a hard one would drop caches and can kill a controller). Its removal by Argo CD is the receipt.
 
-        Side by side, since one after another 100 patches took 3.8 s. One that is gone meanwhile is passed over.
+        Side by side, since one after another 100 patches took 3.8 s. Every one is tried; one that is gone meanwhile is passed over.
+        Raises Unreachable afterwards when some could not be asked.
         """
         with ThreadPoolExecutor(IN_FLIGHT) as pool:
-            list(pool.map(self._refresh_one, apps))
+            failed = [error for error in pool.map(self._refresh_one, apps) if error]
+        if failed:
+            raise failed[0]
 
-    def _refresh_one(self, app: Application) -> None:
+    def _refresh_one(self, app: Application) -> Unreachable | None:
         try:
             self.kube.merge_patch(_path(app), {"metadata": {"annotations": {REFRESH: "normal"}}})
         except NotFound:
-            return
+            return None
+        except Unreachable as error:
+            return error
+        return None
 
     def terminate(self, app: Application) -> bool:
         """End the operation that was seen in `app`; False when it changed meanwhile (look again).
@@ -58,8 +62,11 @@ class ArgoCD:
         return True
 
     def request_sync(self, app: Application, *, who: str, prune: bool = False) -> bool:
-        """Start a sync to what the application tracks; False when one runs or the application changed meanwhile."""
-        if app.in_progress:
+        """Start a sync to what the application tracks; False when one runs, or the application is going or changed meanwhile.
+
+        `prune`: as its own automated policy would. While an operation runs the controller throws such a request away, so it is not sent.
+        """
+        if app.in_progress or app.deleting:
             return False
         operation = {
             "initiatedBy": {"username": who},
@@ -73,11 +80,14 @@ class ArgoCD:
         return True
 
     def sync_windows(self, projects: Iterable[tuple[str, str]]) -> dict[str, list[dict[str, Any]]]:
-        """The raw syncWindows of each project, by project name; (namespace, project) pairs in. Absent projects have none."""
+        """The raw syncWindows of each project, by project name; (namespace, project) pairs in. Absent projects have none.
+
+        Projects live in Argo CD's own namespace, which is not that of every application: the configured ones are asked in turn.
+        """
         found: dict[str, list[dict[str, Any]]] = {}
         for namespace, project in sorted(set(projects)):
             try:
-                spec = self.kube.get(f"{GROUP}/namespaces/{namespace}/appprojects/{project}").get("spec") or {}
+                spec = self.kube.get(f"{API}/namespaces/{namespace}/appprojects/{project}").get("spec") or {}
             except NotFound:
                 spec = {}
             found[project] = spec.get("syncWindows") or []
@@ -85,4 +95,4 @@ class ArgoCD:
 
 
 def _path(app: Application) -> str:
-    return f"{GROUP}/namespaces/{app.namespace}/applications/{app.name}"
+    return f"{API}/namespaces/{app.namespace}/applications/{app.name}"

@@ -1,39 +1,45 @@
 """One Kubernetes API server: paged lists and merge-patches as plain JSON. The only module that imports `kubernetes`.
 
 Facts it stands on (client 36/37): no timeout by default and three hidden retries on reads, so both are set here; a failing exec plugin does not
-raise, requests simply go out without a token; `load_kube_config` would set a process-wide default, so every cluster has a client of its own.
+raise (requests go out without a token), a hanging one never returns; `load_kube_config` without a configuration of its own would set a
+process-wide default. Answers stay raw JSON: building the client's models costs more than the request.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from threading import Thread
+from typing import Any, TypeVar, cast
 from urllib.parse import parse_qsl, urlencode
 
-from promote.errors import Denied, NotFound, Rejected, ServiceError, Unreachable, UsageError
+from promote.clients.kube_errors import Conflict, Expired, error_of, plain
+from promote.errors import Denied, ServiceError, Unreachable, UsageError
 
+__all__ = ["Conflict", "Expired", "Kube", "connect"]
+
+T = TypeVar("T")
 PAGE = 500
-CALL_S = 15.0
-
-
-class Conflict(Rejected):
-    """The object changed since it was read (409): read it again, then decide again."""
-
-
-class Expired(Rejected):
-    """A list's continue token is too old (410): the list has to start again."""
+CALL_S = 15.0  # silence that is too long
+ANSWER_S = 60.0  # a whole answer, however steadily it drips
+PLUGIN_S = 20.0  # an exec plugin may ask a cloud, but nobody is there to answer a question of its own
+IN_FLIGHT = 20
 
 
 class Kube:
-    """A client for one context. `name` is what messages call the cluster."""
+    """A client for one context, usable from several threads. `name` is what messages call the cluster."""
 
-    def __init__(self, name: str, api: Any) -> None:
-        self.name, self._api = name, api
+    def __init__(self, name: str, api: Any, *, call_s: float = CALL_S, answer_s: float = ANSWER_S) -> None:
+        self.name, self._api, self._call_s, self._answer_s = name, api, call_s, answer_s
 
     def items(self, path: str, **query: str) -> list[dict[str, Any]]:
-        """Every item of a collection, page by page; starts again when the token expires in between."""
+        """Every item of a collection, page by page; starts again when the continue token expires in between."""
         for _ in range(3):
             try:
                 return [item for page in self._pages(path, query) for item in page]
@@ -55,6 +61,7 @@ class Kube:
         return self.call("GET", path)
 
     def merge_patch(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Raises Conflict when the body carries a resourceVersion that is no longer the object's."""
         return self.call("PATCH", path, body)
 
     def text(self, path: str) -> str:
@@ -62,128 +69,171 @@ class Kube:
         return self._raw("GET", path, None).decode(errors="replace")
 
     def call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """One request; its JSON. Raises the classes of promote.errors."""
+        """One request; its JSON. Raises Unreachable, Denied, NotFound, Conflict, Expired or Rejected."""
         data = self._raw(method, path, body)
         try:
             answer = json.loads(data)
         except ValueError as error:
-            raise Unreachable(
-                self._where, f"{method} {_plain(path)} answered something that is not JSON: {data[:80]!r}", hint="a proxy or login page in between?"
+            raise self._unreachable(
+                method, path, "the answer is not JSON", "a proxy or a login page in between? see the server of the kubeconfig"
             ) from error
         if not isinstance(answer, dict):
-            raise Unreachable(self._where, f"{method} {_plain(path)} answered no object", hint="is this the API server?")
+            raise self._unreachable(method, path, "the answer is no object", "is this an API server? see the server of the kubeconfig")
         return answer
 
     @property
     def _where(self) -> str:
         return f"cluster {self.name}"
 
+    def _unreachable(self, method: str, path: str, what: str, hint: str) -> ServiceError:
+        return Unreachable(self._where, f"{method} {plain(path)}: {what[:200]}", hint=hint)
+
     def _raw(self, method: str, path: str, body: Mapping[str, Any] | None) -> bytes:
         from kubernetes.client.exceptions import ApiException
-        from urllib3.exceptions import HTTPError
+        from urllib3.exceptions import HTTPError, SSLError
 
-        headers = {"Accept": "application/json"} | ({"Content-Type": "application/merge-patch+json"} if body is not None else {})
-        resource, _, query = path.partition("?")
         try:
-            request = self._api.param_serialize(
-                method=method,
-                resource_path=resource,
-                query_params=parse_qsl(query, keep_blank_values=True),
-                header_params=headers,
-                body=body,
-                auth_settings=["BearerToken"],
-            )
-            answer = self._api.call_api(*request, _request_timeout=CALL_S)
-            data: bytes = answer.read()
-        except ApiException as error:  # only TLS trouble is raised from here; statuses are read below
-            raise Unreachable(
-                self._where, f"{method} {resource}: {str(error.reason)[:200]}", hint="check the certificate authority in the kubeconfig"
-            ) from error
+            status, data = self._exchange(method, path, body)
+        except ApiException as error:  # the client raises it for TLS trouble; statuses are judged below
+            raise self._unreachable(method, path, str(error.reason), "check the certificate authority in the kubeconfig") from error
         except HTTPError as error:
-            text = f"{method} {resource}: {type(error).__name__}: {str(error)[:200]}"
-            raise Unreachable(self._where, text, hint=f"check that it is up and reachable: kubectl --context {self.name} version") from error
+            tls = isinstance(error, SSLError) or isinstance(getattr(error, "reason", None), SSLError)
+            hint = "check the certificate authority in the kubeconfig" if tls else "check that it is up and reachable from here: kubectl cluster-info"
+            raise self._unreachable(method, path, f"{type(error).__name__}: {error}", hint) from error
         except (OSError, ValueError) as error:  # pydantic.ValidationError of client 37 is a ValueError
-            raise Unreachable(self._where, f"{method} {resource}: {str(error)[:200]}", hint="check the kubeconfig and the network") from error
-        if not 200 <= answer.status < 300:
-            raise self._http_error(method, path, answer.status, data)
+            raise self._unreachable(method, path, f"{type(error).__name__}: {error}", "check the kubeconfig and the network") from error
+        if not 200 <= status < 300:
+            raise error_of(self._where, method, path, status, data)
         return data
 
-    def _http_error(self, method: str, path: str, status: int, body: object) -> ServiceError:
-        said = _status_message(body)
-        if status == 401:
-            return Denied(
-                self._where,
-                "the credentials were not accepted (401)",
-                hint="renew the kubeconfig's credentials (an exec plugin that fails says nothing)",
-            )
-        if status == 403:
-            return Denied(
-                self._where,
-                f"not allowed: {said or f'{method} {_plain(path)}'}",
-                hint="grant that right to this user (docs/rbac.md lists all that is needed)",
-            )
-        if status == 404 and "argoproj.io" in path and ("could not find" in said or "page not found" in said or not said):
-            return NotFound(
-                self._where, "there is no Argo CD here (its Application resource is unknown)", hint="is this the right context? see prod.context"
-            )
-        if status == 404:
-            return NotFound(self._where, said or f"{_plain(path)} does not exist", hint="look with kubectl")
-        if status == 409:
-            return Conflict(self._where, said or "the object changed", hint="try again")
-        if status == 410:
-            return Expired(self._where, said or "the list expired", hint="try again")
-        if status == 429 or status >= 500:
-            return Unreachable(self._where, f"{method} {_plain(path)} answered {status}: {said}", hint="the API server is in trouble; try again")
-        return Rejected(self._where, f"{method} {_plain(path)} answered {status}: {said}", hint="look at the message")
-
-
-def _plain(path: str) -> str:
-    return path.partition("?")[0]
-
-
-def _status_message(body: object) -> str:
-    """The message of a Kubernetes Status; of anything else nothing, so that no foreign page (or secret in it) reaches a log."""
-    try:
-        data = json.loads(body) if isinstance(body, str | bytes) else {}
-    except ValueError:
-        return ""
-    return str(data.get("message", ""))[:256] if isinstance(data, dict) and data.get("kind") == "Status" else ""
+    def _exchange(self, method: str, path: str, body: Mapping[str, Any] | None) -> tuple[int, bytes]:
+        resource, _, query = path.partition("?")
+        request = self._api.param_serialize(
+            method=method,
+            resource_path=resource,
+            query_params=parse_qsl(query, keep_blank_values=True),
+            header_params={"Accept": "application/json, */*"} | ({"Content-Type": "application/merge-patch+json"} if body is not None else {}),
+            body=body,
+            auth_settings=["BearerToken"],
+        )
+        give_up = time.monotonic() + self._answer_s
+        response = self._api.call_api(*request, _request_timeout=self._call_s).response
+        parts = []
+        try:
+            while part := response.read1(1 << 16):  # one receive at a time: a timeout of silence alone would wait for ever on a dripping answer
+                parts.append(part)
+                if time.monotonic() > give_up:
+                    raise TimeoutError(f"the answer was not complete after {self._answer_s:.0f} s")
+        except BaseException:
+            response.close()
+            raise
+        response.release_conn()
+        return response.status, b"".join(parts)
 
 
 def connect(name: str, kubeconfig: Path | None, context: str) -> Kube:
-    """A client for one context of one kubeconfig (None: $KUBECONFIG, else ~/.kube/config). Raises UsageError, Denied."""
-    from kubernetes import config
-    from kubernetes.client import ApiClient, Configuration
-    from kubernetes.config.config_exception import ConfigException
+    """A client for one context of one kubeconfig (None: $KUBECONFIG, else ~/.kube/config; "" context: the current one).
 
-    where = str(kubeconfig) if kubeconfig else "the default kubeconfig ($KUBECONFIG or ~/.kube/config)"
+    Raises UsageError for what is wrong with the file or the context, Denied when its exec plugin gives no credentials.
+    """
+    from kubernetes.client import ApiClient, Configuration
+
     if kubeconfig and not kubeconfig.is_file():
         raise UsageError(
             f"{name}: there is no kubeconfig {kubeconfig}", hint=f'put it there, or set {name}.kubeconfig in promotion.toml ("" means $KUBECONFIG)'
         )
-    configuration, load = Configuration(), cast(Any, config.load_kube_config)
-    try:
-        load(str(kubeconfig) if kubeconfig else None, context=context or None, client_configuration=configuration, persist_config=False)
-    except ConfigException as error:
-        known = _contexts(kubeconfig)
-        hint = (
-            f"contexts there: {', '.join(known)}; set {name}.context in promotion.toml" if known else f"check {where}; it is set by {name}.kubeconfig"
+    configuration = Configuration()
+    configuration.retries, configuration.connection_pool_maxsize = 0, IN_FLIGHT
+    plugin = _load(name, kubeconfig, context, configuration)
+    if plugin and not (configuration.api_key or configuration.cert_file or configuration.username):
+        raise Denied(
+            f"cluster {name}", f"the exec plugin {plugin} gave no credentials", hint=f"run {plugin} by hand and see what it says; is it logged in?"
         )
-        raise UsageError(f"{name}: {where} cannot be used{f' with context {context!r}' if context else ''}: {str(error)[:160]}", hint=hint) from error
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise UsageError(
-            f"{name}: {where} cannot be read: {str(error)[:160]}", hint=f"check it with kubectl; it is set by {name}.kubeconfig"
-        ) from error
-    configuration.retries = 0
+    if plugin:
+        _bound(configuration, name, plugin)
     return Kube(name, ApiClient(configuration))
 
 
-def _contexts(kubeconfig: Path | None) -> list[str]:
+def _load(name: str, kubeconfig: Path | None, context: str, configuration: Any) -> str:
+    """Fill the configuration; the command of the user's exec plugin, "" when there is none."""
     from kubernetes import config
     from kubernetes.config.config_exception import ConfigException
+    from yaml import YAMLError
 
+    where = str(kubeconfig) if kubeconfig else "the default kubeconfig ($KUBECONFIG or ~/.kube/config)"
+    # The client reads $KUBECONFIG when it is imported, which is too early for whoever sets it later.
+    file = str(kubeconfig) if kubeconfig else os.environ.get("KUBECONFIG") or None
+    api, known = cast(Any, config), []
     try:
-        found, _ = cast(Any, config.list_kube_config_contexts)(str(kubeconfig) if kubeconfig else None)
-    except (ConfigException, OSError, ValueError, TypeError):
-        return []
-    return [c["name"] for c in found]
+        merged = api.kube_config.KubeConfigMerger(file or api.kube_config.KUBE_CONFIG_DEFAULT_LOCATION).config
+        users = {u["name"]: u.get("user") or {} for u in _entries(merged, "users")}
+        contexts = {c["name"]: c.get("context") or {} for c in _entries(merged, "contexts")}
+        known = sorted(contexts)
+        if context and context not in known:
+            raise UsageError(
+                f"{name}: {where} has no context {context!r}", hint=f"set {name}.context in promotion.toml to one of: {', '.join(known)}"
+            )
+        chosen = contexts.get(context or (merged.value.get("current-context") if merged else None), {})
+        user = users.get(chosen.get("user"), {})
+        plugin = str((user["exec"] or {}).get("command") or "(no command)") if "exec" in user else ""
+        load = partial(api.load_kube_config, file, context=context or None, client_configuration=configuration, persist_config=False)
+        _within(PLUGIN_S, load, name, plugin)
+    except ConfigException as error:
+        hint = (
+            f"its contexts: {', '.join(known)}; set {name}.context in promotion.toml" if known else f"check it with kubectl; set by {name}.kubeconfig"
+        )
+        raise UsageError(f"{name}: {where} cannot be used: {_first_line(error)}", hint=hint) from error
+    except YAMLError as error:
+        raise UsageError(f"{name}: {where} is not YAML: {_first_line(error)}", hint="correct it; kubectl config view shows it") from error
+    except (TypeError, KeyError, AttributeError) as error:  # whatever it is, it has not the shape of one
+        raise UsageError(f"{name}: {where} is not a kubeconfig ({_first_line(error)})", hint=f"check it with kubectl; set by {name}.kubeconfig") from error
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{name}: {where} cannot be read: {_first_line(error)}", hint=f"check it with kubectl; set by {name}.kubeconfig") from error
+    return plugin
+
+
+def _entries(merged: Any, key: str) -> list[dict[str, Any]]:
+    """The entries of a merged kubeconfig as plain values; the client wraps each to remember its file."""
+    return [getattr(entry, "value", entry) for entry in (merged.value.get(key) if merged else None) or ()]
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:160]
+
+
+def _bound(configuration: Any, name: str, plugin: str) -> None:
+    """The client runs the plugin again when its token has expired, in the middle of a request: limit that too."""
+    again = configuration.refresh_api_key_hook
+    if again is None:
+        return
+
+    def hook(given: Any) -> None:
+        _within(PLUGIN_S, lambda: again(given), name, plugin)
+        given.refresh_api_key_hook = hook  # the client's own puts itself back
+
+    configuration.refresh_api_key_hook = hook
+
+
+def _within(seconds: float, act: Callable[[], T], name: str, plugin: str) -> T:
+    """`act`, given up after so many seconds. Without a plugin nothing can hang, and it is done right here."""
+    if not plugin:
+        return act()
+    done: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            done.set_result(act())
+        except BaseException as error:
+            done.set_exception(error)
+
+    quiet, root = logging.NullHandler(), logging.getLogger()
+    root.addHandler(quiet)  # the client logs a plugin's failure, with what the plugin printed; without any handler that lands on stderr
+    Thread(target=run, daemon=True, name=f"exec plugin {plugin}").start()
+    try:
+        return done.result(timeout=seconds)
+    except TimeoutError as error:
+        raise Denied(
+            f"cluster {name}", f"the exec plugin {plugin} did not end within {seconds:.0f} s", hint=f"run {plugin} by hand: does it ask?"
+        ) from error
+    finally:
+        root.removeHandler(quiet)

@@ -115,7 +115,7 @@ def differs(live: Object | None, wanted: Object) -> bool:
     return (live["metadata"].get("annotations") or {}).get(LAST_APPLIED) != applied[LAST_APPLIED]
 
 
-def compare(app: Object, store: Store, wanted: list[Object], live_owned: list[Object]) -> list[Object]:
+def compare(store: Store, wanted: list[Object], live_owned: list[Object]) -> list[Object]:
     """status.resources: every wanted or owned object with its sync status; no health in it, like 3.0 and newer."""
     entries: dict[tuple[str, str, str], Object] = {}
     for manifest in wanted:

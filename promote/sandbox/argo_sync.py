@@ -1,0 +1,204 @@
+"""Argo CD's sync operations: start, apply, hooks, failure with retries on the old revision, termination. One running operation an application."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from promote.sandbox.argo_compare import Revisions, differs, ident, is_hook, owned, render_at
+from promote.sandbox.kube_store import Object, Store, stamp
+from promote.sandbox.manifests import RenderError
+from promote.sandbox.workloads import Workloads, behaviour_of
+
+WORKLOAD_KINDS = ("Deployment", "StatefulSet", "DaemonSet")
+FINALIZER = "resources-finalizer.argocd.argoproj.io"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Timing:
+    """How quick this cluster is, in seconds. Defaults suit tests and the demo; the real one's are in brackets."""
+
+    poll_s: float = 180.0  # [120 + up to 60 jitter]
+    ref_cache_s: float = 180.0  # [180]
+    reconcile_s: float = 0.05
+    sync_s: float = 0.25
+    ready_s: float = 0.6
+    health_lag_s: float = 0.4
+    progress_deadline_s: float = 2.0  # [600]
+    terminate_s: float = 0.3
+    retry_limit: int = 5
+    retry_s: float = 5.0
+    retry_max_s: float = 180.0
+
+
+@dataclass(slots=True)
+class Running:
+    """The operation under way: what it applies, how often it was tried, when the next thing happens, and the hook it waits for."""
+
+    operation: Object
+    revisions: list[str]
+    due: float
+    tries: int = 0
+    hook: str = ""
+    waiting: bool = False
+    results: list[Object] = field(default_factory=list)
+
+
+class Sync:
+    """Runs operations. The controller asks `step` until it says that the operation is over."""
+
+    def __init__(self, store: Store, revisions: Revisions, workloads: Workloads, timing: Timing) -> None:
+        self.store, self.revisions, self.workloads, self.timing = store, revisions, workloads, timing
+        self.running: dict[tuple[str, str], Running] = {}
+
+    def start(self, app: Object, shown: list[str], now: float) -> None:
+        """Take up `operation`: its own revision when it names one, else what the application shows."""
+        operation = app["operation"]
+        sync = operation.get("sync") or {}
+        revisions = list(sync.get("revisions") or ([sync["revision"]] if sync.get("revision") else [])) or shown
+        if not all(len(r) == 40 for r, s in zip(revisions, self._git_sources(app), strict=False) if s):
+            revisions = shown
+        running = Running(operation, revisions, now + self.timing.sync_s)
+        self.running[key(app)] = running
+        self._state(app, running, "Running", "waiting to start", finished=False)
+
+    def _git_sources(self, app: Object) -> list[bool]:
+        spec = app["spec"]
+        return [not s.get("chart") for s in spec.get("sources") or [spec.get("source") or {}]]
+
+    def step(self, app: Object, now: float) -> bool:
+        """Move one application's operation on; True when it is over."""
+        running = self.running[key(app)]
+        phase = ((app.get("status") or {}).get("operationState") or {}).get("phase")
+        if phase == "Terminating":
+            if running.due > now + self.timing.terminate_s or running.waiting or running.hook:
+                running.due, running.waiting, running.hook = now + self.timing.terminate_s, False, ""
+                return False
+            if now < running.due:
+                return False
+            return self._over(app, running, "Failed", "Operation terminated")
+        if running.hook or now < running.due:
+            return False
+        return self._attempt(app, running, now)
+
+    def _attempt(self, app: Object, running: Running, now: float) -> bool:
+        running.waiting = False
+        try:
+            manifests = render_at(app, self.revisions, running.revisions)
+        except RenderError as error:
+            return self._failed(app, running, now, f"ComparisonError: {error}", [])
+        hooks = [m for m in manifests if is_hook(m)]
+        stuck = next((h for h in hooks if behaviour_of(h) == "hook-waits"), None)
+        if stuck is not None:
+            running.hook = stuck["metadata"]["name"]
+            self.store.put({**stuck, "status": {"active": 1}})
+            self._state(app, running, "Running", f"waiting for completion of hook batch/Job/{running.hook}", finished=False)
+            return False
+        refused = [m for m in manifests if behaviour_of(m) == "sync-fails"]
+        if refused:
+            name = refused[0]["metadata"]["name"]
+            text = f'one or more objects failed to apply, reason: {refused[0]["kind"]} "{name}" is invalid: spec: Forbidden: refused by the sandbox'
+            return self._failed(app, running, now, text, refused)
+        self._apply(app, [m for m in manifests if not is_hook(m)], running)
+        return self._over(app, running, "Succeeded", "successfully synced (all tasks run)")
+
+    def _apply(self, app: Object, manifests: list[Object], running: Running) -> None:
+        now = running.due
+        running.results = []
+        wanted = set()
+        if "CreateNamespace=true" in ((app["spec"].get("syncPolicy") or {}).get("syncOptions") or []):
+            name = (app["spec"].get("destination") or {}).get("namespace", "default")
+            if self.store.get("Namespace", "", name) is None:
+                self.store.put({"kind": "Namespace", "metadata": {"name": name}})
+        for manifest in manifests:
+            where = ident(manifest)
+            wanted.add(where)
+            live = self.store.get(*where)
+            running.results.append(self._result(where, "Synced", "configured" if live else "created"))
+            if differs(live, manifest):
+                self._write(manifest, live, now)
+        if self._prunes(app, running):
+            for live in owned(self.store, app["metadata"]["name"]):
+                if ident(live) not in wanted and not is_hook(live):
+                    self.remove(live)
+                    running.results.append(self._result(ident(live), "Pruned", "pruned"))
+
+    def _prunes(self, app: Object, running: Running) -> bool:
+        automated = (app["spec"].get("syncPolicy") or {}).get("automated") or {}
+        return bool((running.operation.get("sync") or {}).get("prune") or automated.get("prune"))
+
+    def _write(self, manifest: Object, live: Object | None, now: float) -> None:
+        kept = {k: live[k] for k in ("status", "operation") if live and k in live}
+        if live:
+            annotations = {**(live["metadata"].get("annotations") or {}), **manifest["metadata"]["annotations"]}
+            manifest = {**manifest, "metadata": {**manifest["metadata"], "annotations": annotations}}
+        written = self.store.put({**manifest, **kept})
+        if manifest["kind"] in WORKLOAD_KINDS and (
+            live is None or live.get("spec") != written.get("spec") or behaviour_of(live) != behaviour_of(written)
+        ):
+            self.workloads.applied(written, now)
+
+    def remove(self, obj: Object) -> None:
+        """Delete an object; an Application with the cascading finalizer takes what it owns along."""
+        kind, meta = obj["kind"], obj["metadata"]
+        self.store.delete(*ident(obj))
+        self.workloads.removed(kind, meta.get("namespace", ""), meta["name"])
+        if kind == "Application":
+            self.running.pop(key(obj), None)
+            if FINALIZER in (meta.get("finalizers") or []):
+                for child in owned(self.store, meta["name"]):
+                    self.remove(child)
+
+    @staticmethod
+    def _result(where: tuple[str, str, str], status: str, message: str) -> Object:
+        kind, namespace, name = where
+        return {"kind": kind, "namespace": namespace, "name": name, "status": status, "message": message, "syncPhase": "Sync"}
+
+    def _failed(self, app: Object, running: Running, now: float, message: str, refused: list[Object]) -> bool:
+        """A failed attempt: Running with finishedAt set while it waits for its retry, the operation stays; after the last one Failed."""
+        running.results = [self._result(ident(m), "SyncFailed", message[:200]) for m in refused]
+        retry: dict[str, Any] = running.operation.get("retry") or {}
+        limit = int(retry.get("limit", self.timing.retry_limit if (running.operation.get("initiatedBy") or {}).get("automated") else 0))
+        if running.tries >= limit:
+            return self._over(app, running, "Failed", f"{message} (retried {running.tries} times).")
+        wait = min(self.timing.retry_s * 2**running.tries, self.timing.retry_max_s)
+        running.tries += 1
+        running.due, running.waiting = now + wait, True
+        text = f"{message}. Retrying attempt #{running.tries} at {stamp()[11:19]}."
+        self._state(app, running, "Running", text, finished=True)
+        return False
+
+    def _over(self, app: Object, running: Running, phase: str, message: str) -> bool:
+        self._state(app, running, phase, message, finished=True, over=True)
+        self.running.pop(key(app), None)
+        return True
+
+    def _state(self, app: Object, running: Running, phase: str, message: str, *, finished: bool, over: bool = False) -> None:
+        many = bool(app["spec"].get("sources"))
+        revisions: Object = {"revisions": running.revisions} if many else {"revision": running.revisions[0] if running.revisions else ""}
+        source = {"sources": app["spec"]["sources"]} if many else {"source": app["spec"].get("source")}
+
+        def write(live: Object) -> None:
+            status = live.setdefault("status", {})
+            before = status.get("operationState") or {}
+            same = before.get("operation") == running.operation and before.get("phase") in ("Running", "Terminating")
+            state = {
+                "operation": running.operation,
+                "phase": phase,
+                "message": message,
+                "startedAt": before["startedAt"] if same else stamp(),
+                "syncResult": {**revisions, **source, "resources": running.results},
+                "retryCount": running.tries,
+            }
+            status["operationState"] = state | ({"finishedAt": stamp()} if finished else {})
+            if over:
+                live.pop("operation", None)  # also one that somebody set meanwhile: it is lost
+                if phase == "Succeeded":
+                    history = status.setdefault("history", [])
+                    history.append({"id": len(history), **revisions, "deployedAt": stamp()})
+
+        self.store.update("Application", app["metadata"]["namespace"], app["metadata"]["name"], write)
+
+
+def key(app: Object) -> tuple[str, str]:
+    return app["metadata"]["namespace"], app["metadata"]["name"]

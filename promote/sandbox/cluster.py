@@ -1,0 +1,60 @@
+"""One cluster: API server, workloads and Argo CD around one store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from promote.sandbox.argo_compare import Revisions
+from promote.sandbox.argo_controller import Controller
+from promote.sandbox.argo_sync import Timing
+from promote.sandbox.kube_api import KubeApi
+from promote.sandbox.kube_store import Object, Store
+from promote.sandbox.workloads import Workloads
+
+
+class Cluster:
+    """`repositories` maps a repoURL as Applications write it to a bare repository on disk; it is looked at afresh at every use."""
+
+    def __init__(self, name: str, *, repositories: Mapping[str, Path], timing: Timing | None = None) -> None:
+        timing = timing or Timing()
+        self.name, self.timing = name, timing
+        self.store = Store()
+        self.api = KubeApi(name, self.store)
+        self.workloads = Workloads(self.store, ready_s=timing.ready_s, deadline_s=timing.progress_deadline_s)
+        self.workloads.logs = self.api.logs
+        self.controller = Controller(self.store, Revisions(repositories, timing.ref_cache_s), self.workloads, timing)
+        for namespace in ("default", "kube-system", "argocd"):
+            self.apply({"kind": "Namespace", "metadata": {"name": namespace}})
+
+    @property
+    def url(self) -> str:
+        return self.api.url
+
+    def start(self) -> None:
+        self.api.start()
+        self.controller.start()
+
+    def stop(self) -> None:
+        self.controller.stop()
+        self.api.stop()
+
+    def apply(self, manifest: Object) -> None:
+        """Create or replace any object, as a cluster admin."""
+        self.store.put(manifest)
+
+    def get(self, kind: str, namespace: str, name: str) -> Object | None:
+        return self.store.get(kind, namespace, name)
+
+    def list(self, kind: str, namespace: str | None = None) -> list[Object]:
+        return self.store.list(kind, namespace)
+
+    def delete(self, kind: str, namespace: str, name: str) -> None:
+        self.store.delete(kind, namespace, name)
+
+    def freeze(self) -> None:
+        """Argo CD stops looking at anything."""
+        self.controller.freeze()
+
+    def thaw(self) -> None:
+        self.controller.thaw()
