@@ -135,6 +135,12 @@ def missing(
     return _compared(app, goal, limits, denied) or _last_sync(app, goal, t_before, forgive_other)
 
 
+def arrived(app: Application, goal: Goal, *, fresh_after: datetime | None, t_before: datetime | None) -> str:
+    """The text of what `missing` finds, "" when nothing is: for one look without a promotion around it."""
+    reason = missing(app, goal, Limits(degraded_grace_s=0, looks=1), fresh_after=fresh_after, t_before=t_before)
+    return reason.text if reason else ""
+
+
 def _stale(app: Application) -> str:
     whose = "chart only: " if app.sources and all(source.chart for source in app.sources) else ""
     shows = f" (shows {app.errors[0][0]}: {_cut(app.errors[0][1])})" if app.errors else ""

@@ -16,10 +16,15 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from promote.applications import Application
 from promote.cron import Cron, parse_cron
+from promote.errors import PromoteError
 
 _GO_DURATION = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?(?:h|m|s|ms))+")
 _PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|h|m|s)")
 _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+
+
+class BadWindow(PromoteError):
+    """A window that cannot be understood."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,22 +37,6 @@ class Window:
     length: timedelta
     zone: tzinfo
     manual: bool
-    applications: tuple[str, ...]
-    namespaces: tuple[str, ...]
-    clusters: tuple[str, ...]
-    all_must_match: bool
-
-    def matches(self, app: Application) -> bool:
-        checks = [
-            any(fnmatchcase(value, pattern) for pattern in patterns)
-            for value, patterns in (
-                (app.name, self.applications),
-                (app.destination_namespace, self.namespaces),
-                (app.destination_server, self.clusters),
-            )
-            if patterns
-        ]
-        return bool(checks) and (all(checks) if self.all_must_match else any(checks))
 
     def open_until(self, at: datetime) -> datetime | None:
         """The end of the opening that covers `at`, None when it is closed then."""
@@ -62,8 +51,15 @@ class Window:
         return [m for m in moments if start <= m <= until]
 
 
+def matches(window: Mapping[str, Any], app: Application) -> bool:
+    """Whether a raw window speaks of this application: by any of its lists, or with `andOperator` by all that it has."""
+    asked = (("applications", app.name), ("namespaces", app.destination_namespace), ("clusters", app.destination_server))
+    said = [any(fnmatchcase(value, pattern) for pattern in window[key]) for key, value in asked if window.get(key)]
+    return bool(said) and (all(said) if window.get("andOperator") else any(said))
+
+
 def parse_window(data: Mapping[str, Any]) -> Window:
-    """Raises ValueError for a window that cannot be understood (Argo CD ignores or rejects such; we must not guess which)."""
+    """Raises ValueError for a window that cannot be understood."""
     kind, schedule, duration = data.get("kind"), str(data.get("schedule", "")), str(data.get("duration", ""))
     if kind not in ("allow", "deny"):
         raise ValueError(f"kind {kind!r} is neither allow nor deny")
@@ -80,22 +76,22 @@ def parse_window(data: Mapping[str, Any]) -> Window:
         length=timedelta(seconds=sum(float(n) * _UNITS[unit] for n, unit in _PART.findall(duration))),
         zone=zone,
         manual=bool(data.get("manualSync")),
-        applications=tuple(data.get("applications") or ()),
-        namespaces=tuple(data.get("namespaces") or ()),
-        clusters=tuple(data.get("clusters") or ()),
-        all_must_match=bool(data.get("andOperator")),
     )
 
 
-def denied(app: Application, windows: Sequence[Mapping[str, Any]], start: datetime, until: datetime | None = None, *, manual: bool = False) -> str:
+def denial(app: Application, windows: Sequence[Mapping[str, Any]], start: datetime, until: datetime | None = None, *, manual: bool = False) -> str:
     """Why a sync of the application is refused at some moment from `start` until `until` (default: only then), "" when it never is.
 
     `windows`: the raw syncWindows of its project. `manual`: a sync that we start, which windows with manualSync let through.
+    Raises BadWindow when one of its windows cannot be understood: Argo CD then refuses every sync.
     """
     try:
-        mine = [w for w in map(parse_window, windows) if w.matches(app)]
+        mine = [parse_window(w) for w in windows if matches(w, app)]
     except ValueError as error:
-        return f"a sync window of project {app.project} cannot be understood: {error}"
+        raise BadWindow(
+            f"a sync window of project {app.project} cannot be understood: {error}",
+            hint=f"correct it: kubectl -n {app.namespace} edit appproject {app.project}",
+        ) from error
     until = until or start
     for moment in sorted({start, *(m for w in mine for m in w.changes(start, until))}):
         if refusal := _refused_at(mine, moment, manual):

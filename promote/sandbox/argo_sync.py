@@ -128,7 +128,7 @@ class Sync:
         return bool((running.operation.get("sync") or {}).get("prune") or automated.get("prune"))
 
     def _write(self, manifest: Object, live: Object | None, now: float) -> None:
-        kept = {k: live[k] for k in ("status", "operation") if live and k in live}
+        kept: Object = {k: live[k] for k in ("status", "operation") if live and k in live}
         if live:
             annotations = {**(live["metadata"].get("annotations") or {}), **manifest["metadata"]["annotations"]}
             manifest = {**manifest, "metadata": {**manifest["metadata"], "annotations": annotations}}
