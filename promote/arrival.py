@@ -21,7 +21,7 @@ _SEVERITY = ("Healthy", "Suspended", "Progressing", "Missing", "Degraded")  # Ar
 class Kind(StrEnum):
     """What is missing. The loop acts on it (`REFRESHABLE`, a stuck operation, a sync to be started)."""
 
-    DELETING = "deleting"
+    DELETING = "deleting"  # on its way out, or should be
     CONDITION = "condition"
     OPERATION = "operation"
     STUCK = "stuck"  # an operation in progress that applies another commit

@@ -12,7 +12,7 @@ from typing import Any
 from promote.applications import Application, parse_application
 from promote.clients.argocd import ArgoCD
 from promote.clients.workloads import Pod, parse_pod
-from promote.convergence import Goal, Limits, healthy, of_interest
+from promote.convergence import Goal, Limits, healthy, missing_sync, select
 from promote.errors import UsageError
 from promote.settings import Settings
 

@@ -1,23 +1,27 @@
-"""Waiting for production to be at a commit: look, say who is not there, ask those for a refresh, look again, until proven or the deadline.
+"""Waiting for production to be at a commit: look, say who is not there, do what may be done about it, look again, until proven or the deadline.
 
-The judgement is `convergence.py`; this module reads the clock, the cluster and the settings, and never decides by itself.
+The judgement is `convergence.py`; this module has the clock, the cluster and the settings, and never decides by itself.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from promote.applications import Application
+from promote.arrival import REFRESHABLE, Kind, Reason, other_commit
 from promote.clients.argocd import ArgoCD
-from promote.convergence import Convergence, Goal, Limits, stuck_elsewhere
-from promote.deadline import Clock, Deadline
-from promote.errors import Unreachable
-from promote.model import AppState, AppVerdict, Verdict
+from promote.convergence import Convergence, Goal, Limits
+from promote.deadline import Deadline
+from promote.errors import Denied, Unreachable
+from promote.model import AppState, AppVerdict, Verdict, short
 from promote.settings import Settings
+from promote.sync_windows import BadWindow, denial
 
 THERE = (AppState.PROVEN, AppState.EXCUSED)
+SLOWER = 6  # refreshes are asked that much more rarely while the repo-server is in trouble
+REQUEST_AGAIN_S = 30.0  # a requested sync can be thrown away by one that ran
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,102 +40,131 @@ class Progress:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ConvergenceResult:
-    """PASSED: all proven or excused. FAILED: some are not there, each with its reason. ERRORED: the cluster could not be read."""
+    """PASSED: all proven or excused, seen so at `proven_at`. FAILED: some are not there, each with its reason. ERRORED: nobody could tell."""
 
     verdict: Verdict
     applications: tuple[AppVerdict, ...]
     reason: str
     seconds: float
+    proven_at: datetime | None = None
 
 
 @dataclass(kw_only=True, slots=True)
 class Waiter:
-    """The loop's parts. `guard` raises Superseded when the tag is not ours any more; it is asked before every look and every write."""
+    """The loop's parts. `guard` raises Superseded when the tag is not ours any more; it is asked before every look, so before every write."""
 
     argocd: ArgoCD
     settings: Settings
     convergence: Convergence
     deadline: Deadline
-    clock: Clock
     on_progress: Callable[[Progress], None]
     guard: Callable[[], None]
-    may_terminate: bool = False
-    asked: dict[str, float] | None = None
+    asked: dict[str, float] = field(default_factory=dict)
+    requested: dict[str, float] = field(default_factory=dict)
+    windows: Mapping[str, list[dict[str, object]]] | None = None
 
     def wait(self) -> ConvergenceResult:
-        """Look until everything is there, something failed, or the deadline; unreadable looks are repeated inside it."""
+        """Look until everything is there, something failed, or the deadline; what cannot be reached is asked again inside it."""
         verdicts: tuple[AppVerdict, ...] = ()
-        trouble: Unreachable | None = None
-        first = True
         while True:
-            self.guard()
+            trouble: Unreachable | None = None
             try:
-                snapshot = self.argocd.applications()
-                if first:
-                    self.convergence.remember(snapshot)
-                    first = False
-                verdicts, trouble = self.convergence.look(snapshot, self.clock.now()), None
-                self.on_progress(self._progress(verdicts, self._act(snapshot, verdicts)))
+                self.guard()
+                verdicts = self.convergence.look(self.argocd.applications(), self.deadline.clock.now())
                 if done := self._done(verdicts):
+                    self._show(verdicts, ())
                     return done
+                self._show(verdicts, self._act())
             except Unreachable as error:
                 trouble = error
             if self.deadline.expired:
                 return self._late(verdicts, trouble)
             self.deadline.sleep(self.settings.argocd.look_every)
 
-    def _progress(self, verdicts: tuple[AppVerdict, ...], notes: tuple[str, ...]) -> Progress:
-        return Progress(applications=verdicts, elapsed_s=self.deadline.elapsed, limit_s=self.deadline.seconds, notes=notes)
+    def _show(self, verdicts: tuple[AppVerdict, ...], notes: tuple[str, ...]) -> None:
+        self.on_progress(Progress(applications=verdicts, elapsed_s=self.deadline.elapsed, limit_s=self.deadline.seconds, notes=notes))
 
     def _done(self, verdicts: tuple[AppVerdict, ...]) -> ConvergenceResult | None:
         failed = [v for v in verdicts if v.state is AppState.FAILED]
         if failed:
             return self._result(Verdict.FAILED, verdicts, _sentence(failed))
-        if verdicts and all(v.state in THERE for v in verdicts):
-            there = sum(v.state is AppState.PROVEN for v in verdicts)
-            return self._result(Verdict.PASSED, verdicts, f"{there} of {len(verdicts)} at {self.convergence.goal.commit[:7]} and healthy")
-        return None
+        proven = sum(v.state is AppState.PROVEN for v in verdicts)
+        if not proven or any(v.state not in THERE for v in verdicts):
+            return None
+        excused = len(verdicts) - proven
+        also = f", {excused} as unwell as before and not counted" if excused else ""
+        return self._result(Verdict.PASSED, verdicts, f"{proven} of {len(verdicts)} at {short(self.convergence.goal.commit)} and healthy{also}")
 
     def _late(self, verdicts: tuple[AppVerdict, ...], trouble: Unreachable | None) -> ConvergenceResult:
-        if trouble is not None or not verdicts:
-            return self._result(Verdict.ERRORED, verdicts, trouble.what if trouble else "no application was seen")
-        late = [v for v in verdicts if v.state not in THERE]
-        verdict = Verdict.ERRORED if all(v.state is AppState.UNKNOWN for v in late) else Verdict.FAILED
-        return self._result(verdict, verdicts, f"not within {self.deadline.seconds:.0f} s: {_sentence(late)}")
+        within = f"not within {self.deadline.seconds:.0f} s"
+        if trouble is not None:
+            return self._result(Verdict.ERRORED, verdicts, f"{within}: {trouble.what}")
+        if not any(v.state is AppState.PROVEN for v in verdicts) and all(v.state in THERE for v in verdicts):
+            return self._result(Verdict.ERRORED, verdicts, "no application that follows the tag could be proven; is the selector right?")
+        if self.convergence.unknown_at_once:
+            return self._result(Verdict.ERRORED, verdicts, f"{within}: {self.convergence.unknown_at_once}")
+        return self._result(Verdict.FAILED, verdicts, f"{within}: {_sentence([v for v in verdicts if v.state not in THERE])}")
 
     def _result(self, verdict: Verdict, verdicts: tuple[AppVerdict, ...], reason: str) -> ConvergenceResult:
-        return ConvergenceResult(verdict=verdict, applications=verdicts, reason=reason, seconds=self.deadline.elapsed)
+        at = self.deadline.clock.now() if verdict is Verdict.PASSED else None
+        return ConvergenceResult(verdict=verdict, applications=verdicts, reason=reason, seconds=self.deadline.elapsed, proven_at=at)
 
-    def _act(self, snapshot: Collection[Application], verdicts: tuple[AppVerdict, ...]) -> tuple[str, ...]:
-        """What can be done about those not there: refresh, and where it is ours to do, end a stuck operation or start a sync."""
-        waiting = {v.name for v in verdicts if v.state in (AppState.WAITING, AppState.UNKNOWN)}
-        late = [a for a in snapshot if a.name in waiting and self.convergence.of_interest(a)]
-        if not late:
-            return ()
-        self.guard()
-        notes = [note for app in late if (note := self._unstick(app))]
-        self._refresh(late)
+    def _act(self) -> tuple[str, ...]:
+        """What may be done about those not there: end a stuck operation, start a sync where that is ours, ask for a fresh look."""
+        judged = self.convergence
+        late = [(judged.present[key], reason) for key, reason in judged.reasons.items() if reason]
+        notes: list[str] = []
+        if not judged.unknown_at_once:  # the repo-server is in trouble: nothing but looking helps, and a sync could prune
+            self._look_at_windows([app for app, reason in late if reason.kind is Kind.UNSYNCED])
+            for app, reason in late:
+                notes += self._unstick(app) if reason.kind is Kind.STUCK else self._start(app, reason) if reason.kind is Kind.UNSYNCED else []
+        self._refresh([app for app, reason in late if reason.kind in REFRESHABLE or not judged.fresh(app)])
         return tuple(notes)
 
-    def _refresh(self, late: list[Application]) -> None:
-        """Those whose last look is too old, the root first of all, each at most every `refresh_every` seconds: a request can get lost."""
-        asked = self.asked = self.asked if self.asked is not None else {}
-        now = self.deadline.elapsed
-        due = [a for a in late if now - asked.get(a.key, -1e9) >= self.settings.argocd.refresh_every]
-        if not due:
-            return
-        asked.update({a.key: now for a in due})
-        self.argocd.refresh(sorted(due, key=lambda a: a.name != self.convergence.goal.root))
+    def _refresh(self, late: Collection[Application]) -> None:
+        """The root first of all, each at most every `refresh_every` seconds: a request can get lost, so it is repeated until it was answered."""
+        now, pause = self.deadline.elapsed, self.settings.argocd.refresh_every * (SLOWER if self.convergence.unknown_at_once else 1)
+        due = [a for a in late if a.key not in self.asked or now - self.asked[a.key] >= pause]
+        if due:
+            self.asked.update({a.key: now for a in due})
+            self.argocd.refresh(sorted(due, key=lambda a: a.name != self.convergence.goal.root))
 
-    def _unstick(self, app: Application) -> str:
-        if self.may_terminate and self.settings.argocd.terminate_stuck and stuck_elsewhere(app, self.convergence.goal):
-            other = next((r for r in app.operation.revisions if r not in self.convergence.goal.accepted), "") if app.operation else ""
-            if self.argocd.terminate(app):
-                return f"{app.name}: a sync of {other[:7]} was still running; stopped it"
-        wanted = self.settings.argocd.sync == "request" and app.sync == "OutOfSync" and not app.in_progress and not app.errors
-        if wanted and self.convergence.fresh(app) and self.argocd.request_sync(app, who="promote"):
-            return f"{app.name}: sync started"
-        return ""
+    def _unstick(self, app: Application) -> list[str]:
+        """A rollback does not land while a sync of the bad commit is retried, though everything reads Synced and Healthy."""
+        if not (self.convergence.rollback and self.settings.argocd.terminate_stuck):
+            return []
+        stopped = self.argocd.terminate(app)
+        return [f"{app.name}: a sync of {short(other_commit(app, self.convergence.goal))} was still running; stopped it"] if stopped else []
+
+    def _start(self, app: Application, reason: Reason) -> list[str]:
+        """Start the syncs that are ours: all with `sync = "request"`, else those that auto-sync leaves out because an earlier attempt failed."""
+        before, key = self.convergence.t_before, app.key
+        earlier = bool(reason.final and before and app.operation and app.operation.finished and app.operation.finished < before)
+        mine = self.settings.argocd.sync == "request" or earlier
+        waits = key in self.requested and (reason.final or self.deadline.elapsed - self.requested[key] < REQUEST_AGAIN_S)
+        if not mine or waits or app.sync != "OutOfSync" or not self.convergence.fresh(app):
+            return []
+        self.requested[key] = self.deadline.elapsed
+        return [f"{app.name}: sync started"] if self.argocd.request_sync(app, who="promote", prune=app.prune) else []
+
+    def _look_at_windows(self, unsynced: Collection[Application]) -> None:
+        """A sync refused by a window shows nothing but OutOfSync: find the window and name it."""
+        if not unsynced:
+            return
+        if self.windows is None:
+            try:
+                self.windows = self.argocd.sync_windows((a.namespace, a.project) for a in self.convergence.present.values())
+            except Denied:  # the right to read projects only serves this sentence
+                self.windows = {}
+        now, manual = self.deadline.clock.now(), self.settings.argocd.sync == "request"
+        self.convergence.denied = {a.key: _denial(a, self.windows.get(a.project, []), now, manual=manual) for a in unsynced}
+
+
+def _denial(app: Application, windows: list[dict[str, object]], now: datetime, *, manual: bool) -> str:
+    try:
+        return denial(app, windows, now, manual=manual)
+    except BadWindow as bad:
+        return bad.what
 
 
 def _sentence(verdicts: list[AppVerdict]) -> str:
@@ -150,13 +183,36 @@ def converge(
     on_progress: Callable[[Progress], None] = lambda _: None,
     guard: Callable[[], None] = lambda: None,
     rollback: bool = False,
+    looks: int | None = None,
 ) -> ConvergenceResult:
-    """Wait until production is at the goal. With `rollback`, the set of before must be back and stuck operations may be ended.
+    """Wait until production is at the goal. Call it after the move was seen: its first look is the snapshot that freshness counts from.
 
+    With `rollback`, the set of before must be back, stuck operations are ended, and what was wrong before at this commit is excused.
     Raises what `guard` raises, and Denied, NotFound, Rejected of the cluster at once; Unreachable only counts at the deadline.
     """
-    convergence = Convergence(goal=goal, limits=Limits.of(settings), baseline=baseline, t_before=t_before, require_all=rollback)
-    return Waiter(
-        argocd=argocd, settings=settings, convergence=convergence, deadline=deadline, clock=deadline.clock, on_progress=on_progress, guard=guard,
-        may_terminate=rollback,
-    ).wait()  # fmt: skip
+    convergence = Convergence(
+        goal=goal,
+        limits=Limits.of(settings, looks=looks),
+        baseline=baseline,
+        t_before=t_before,
+        rollback=rollback,
+        namespaces=() if settings.prod.selector else settings.prod.namespaces,
+    )
+    return Waiter(argocd=argocd, settings=settings, convergence=convergence, deadline=deadline, on_progress=on_progress, guard=guard).wait()
+
+
+def last_look(
+    argocd: ArgoCD,
+    goal: Goal,
+    *,
+    baseline: Mapping[str, Application],
+    t_before: datetime | None,
+    settings: Settings,
+    deadline: Deadline,
+    guard: Callable[[], None] = lambda: None,
+    rollback: bool = False,
+) -> ConvergenceResult:
+    """Everything once more from new evidence: each application is refreshed and judged the same way, but found so once is enough."""
+    return converge(
+        argocd, goal, baseline=baseline, t_before=t_before, settings=settings, deadline=deadline, guard=guard, rollback=rollback, looks=1
+    )  # fmt: skip

@@ -157,5 +157,8 @@ class Convergence:
         """Called by their names, or by namespace/name where two share one."""
         names = Counter(key.rpartition("/")[2] for key in states)
         shown = {key: name if names[name := key.rpartition("/")[2]] == 1 else key for key in states}
-        found = [AppVerdict(name=shown[key], state=state, reason=text) for key, (state, text) in states.items()]
+        found = [AppVerdict(name=shown[key], state=s, reason=text, about_health=self._about_health(key)) for key, (s, text) in states.items()]
         return tuple(sorted(found, key=lambda v: v.name))
+
+    def _about_health(self, key: str) -> bool:
+        return key in self.present and self.reasons[key] is None and not healthy(self.present[key], self.limits)

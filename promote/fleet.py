@@ -91,6 +91,6 @@ def leftovers(present: Mapping[str, Application], before: Mapping[str, Applicati
 def _leftover(app: Application, parent: Application | None, text: str, *, final: bool) -> Reason:
     """With the command a person needs when nobody will remove it: its app-of-apps does not prune."""
     if parent is None or (parent.auto_sync and parent.prune):
-        return Reason(Kind.UNSYNCED, text)
+        return Reason(Kind.DELETING, text)
     command = f"kubectl -n {app.namespace} delete application {app.name}"
-    return Reason(Kind.UNSYNCED, f"{text}: {parent.name} does not prune; {command}", final=final)
+    return Reason(Kind.DELETING, f"{text}: {parent.name} does not prune; {command}", final=final)

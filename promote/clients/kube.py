@@ -186,7 +186,9 @@ def _load(name: str, kubeconfig: Path | None, context: str, configuration: Any) 
     except YAMLError as error:
         raise UsageError(f"{name}: {where} is not YAML: {_first_line(error)}", hint="correct it; kubectl config view shows it") from error
     except (TypeError, KeyError, AttributeError) as error:  # whatever it is, it has not the shape of one
-        raise UsageError(f"{name}: {where} is not a kubeconfig ({_first_line(error)})", hint=f"check it with kubectl; set by {name}.kubeconfig") from error
+        raise UsageError(
+            f"{name}: {where} is not a kubeconfig ({_first_line(error)})", hint=f"check it with kubectl; set by {name}.kubeconfig"
+        ) from error
     except (OSError, ValueError) as error:
         raise UsageError(f"{name}: {where} cannot be read: {_first_line(error)}", hint=f"check it with kubectl; set by {name}.kubeconfig") from error
     return plugin

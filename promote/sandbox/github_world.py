@@ -121,7 +121,8 @@ class GitHubWorld(World):
         details = body.pop("return_run_details", False)
         if details and not self.run_details:
             return json_response({"message": 'Invalid request.\n\n"return_run_details" is not a permitted key.'}, 422)
-        trigger = workflow.get("on") or workflow.get(True) or {}
+        loose: dict[Any, Any] = workflow  # YAML 1.1 reads the key `on` as true
+        trigger = loose.get("on") or loose.get(True) or {}
         declared = ((trigger.get("workflow_dispatch") or {}).get("inputs")) or {}
         given = {k: str(v) for k, v in (body.get("inputs") or {}).items()}
         if unknown := sorted(set(given) - set(declared)):
@@ -231,12 +232,24 @@ class GitHubWorld(World):
         }  # fmt: skip
 
     def _shown(self, run: WorkflowRun) -> Object:
+        url = self._url(f"runs/{run.id}")
         return {
-            "id": run.id, "name": run.name, "display_title": run.title, "event": "workflow_dispatch", "status": run.status, "conclusion": run.conclusion,
-            "head_branch": "main", "head_sha": run.head, "run_number": run.id - 8099, "run_attempt": 1, "created_at": run.created, "updated_at": run.created,
-            "url": self._url(f"runs/{run.id}"), "html_url": self._html(run), "jobs_url": self._url(f"runs/{run.id}/jobs"),
-            "cancel_url": self._url(f"runs/{run.id}/cancel"), "logs_url": self._url(f"runs/{run.id}/logs"),
-        }  # fmt: skip
+            "id": run.id,
+            "name": run.name,
+            "display_title": run.title,
+            "event": "workflow_dispatch",
+            "status": run.status,
+            "conclusion": run.conclusion,
+            "head_branch": "main",
+            "head_sha": run.head,
+            "run_number": run.id - 8099,
+            "run_attempt": 1,
+            "created_at": run.created,
+            "updated_at": run.created,
+            "html_url": self._html(run),
+            "url": url,
+            **{f"{name}_url": f"{url}/{name}" for name in ("jobs", "cancel", "logs")},
+        }
 
     def _url(self, path: str) -> str:
         return f"{self.url}/repos/{self.slug}/actions/{path}"
