@@ -12,36 +12,55 @@ from typing import Any
 from promote.applications import Application, parse_application
 from promote.clients.argocd import ArgoCD
 from promote.clients.workloads import Pod, parse_pod
-from promote.convergence import Goal, Limits, healthy, missing_sync, select
+from promote.convergence import Goal, Limits, healthy, select
 from promote.errors import UsageError
 from promote.settings import Settings
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Baseline:
-    """Raw manifests, so the file a child process reads is exactly what the cluster said. Managed fields and specs of pods are left out."""
+    """Raw manifests, so the file a child process reads is exactly what the cluster said. Managed fields and specs of pods are left out.
+
+    `smoke_passed`: the smoke rows that passed then; a rollback has to bring these back, and no others.
+    """
 
     taken: datetime
     manifests: tuple[dict[str, Any], ...]
     pod_manifests: tuple[dict[str, Any], ...]
+    smoke_passed: tuple[str, ...] = ()
 
     def applications(self, goal: Goal) -> Mapping[str, Application]:
         """Those of interest for this goal, by namespace/name."""
-        return {a.key: a for a in map(parse_application, self.manifests) if of_interest(a, goal)}
+        return select(map(parse_application, self.manifests), goal)
+
+    def unhealthy(self, goal: Goal, limits: Limits) -> frozenset[str]:
+        """The names of those that were unhealthy already."""
+        return frozenset(a.name for a in self.applications(goal).values() if not healthy(a, limits))
 
     def pods(self) -> Mapping[str, Pod]:
         return {p.key: p for p in map(parse_pod, self.pod_manifests)}
 
     def to_json(self) -> str:
-        return json.dumps({"taken": self.taken.isoformat(), "applications": self.manifests, "pods": self.pod_manifests})
+        data = {"taken": self.taken.isoformat(), "applications": self.manifests, "pods": self.pod_manifests, "smoke_passed": self.smoke_passed}
+        return json.dumps(data)
+
+    @classmethod
+    def from_json(cls, text: str) -> Baseline:
+        """Raises ValueError, KeyError, TypeError when it is not one of ours."""
+        data = json.loads(text)
+        return cls(
+            taken=datetime.fromisoformat(data["taken"]),
+            manifests=tuple(data["applications"]),
+            pod_manifests=tuple(data["pods"]),
+            smoke_passed=tuple(data.get("smoke_passed") or ()),
+        )
 
     @classmethod
     def read(cls, path: Path) -> Baseline:
         """Raises UsageError when the file is not one of ours."""
         try:
-            data = json.loads(path.read_text())
-            return cls(taken=datetime.fromisoformat(data["taken"]), manifests=tuple(data["applications"]), pod_manifests=tuple(data["pods"]))
-        except (OSError, ValueError, KeyError) as error:
+            return cls.from_json(path.read_text())
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise UsageError(f"{path}: not a baseline: {error}", hint="it is written by `promote run`; start that again") from error
 
 
@@ -59,26 +78,47 @@ def _slim(manifest: dict[str, Any]) -> dict[str, Any]:
 
 
 def _slim_pod(manifest: dict[str, Any]) -> dict[str, Any]:
-    keep = ("name", "namespace", "creationTimestamp", "ownerReferences")
+    keep = ("name", "namespace", "creationTimestamp", "deletionTimestamp", "ownerReferences")
     return {"metadata": {k: v for k, v in manifest["metadata"].items() if k in keep}, "status": manifest.get("status") or {}}
 
 
 def problems(baseline: Baseline, goal: Goal, settings: Settings) -> list[str]:
-    """Why production is no ground to promote from; empty when it is. The baseline excuses health only, and never the root's."""
+    """Why production is no ground to promote from; empty when it is. The baseline excuses health only, and never the root's.
+
+    `goal` says which applications follow the tag; its commit is not looked at.
+    """
     apps, limits = baseline.applications(goal), Limits.of(settings)
     tracked = [a for a in apps.values() if goal.tracks(a)]
     where = f"namespaces {', '.join(settings.prod.namespaces)}"
     if not tracked:
         return [f"no application in {where} follows {settings.tags.stable} of {goal.repository}"]
+    return [*_root_problems(tracked, goal, limits, where), *_unknown(apps), *_too_many_unhealthy(apps, limits, settings.baseline.max_unhealthy)]
+
+
+def _root_problems(tracked: list[Application], goal: Goal, limits: Limits, where: str) -> list[str]:
+    if not goal.root:
+        return []
+    root = next((a for a in tracked if a.name == goal.root), None)
+    if root is None:
+        return [f"the root application {goal.root} is not in {where} or does not follow the tag; its name is prod.root"]
+    return [] if healthy(root, limits) else [f"the root application {root.name} is {root.health}: {root.health_message}".rstrip(": ")]
+
+
+def _unknown(apps: Mapping[str, Application]) -> list[str]:
+    """What Argo CD itself cannot tell now cannot be proven afterwards."""
     found = []
-    roots = [a for a in apps.values() if a.name == goal.root]
-    if goal.root and not roots:
-        found.append(f"the root application {goal.root} is not in {where} or does not follow {settings.tags.stable}")
-    found += [f"root application {a.name} is {a.health}: {a.health_message}" for a in roots if not healthy(a, limits)]
-    found += [f"{a.name}: {a.errors[0][0]}: {a.errors[0][1][:160]}" for a in tracked if a.errors and a.errors[0][0] == "ComparisonError"]
-    found += [f"{a.name}: sync status is Unknown" for a in tracked if a.sync == "Unknown" and not a.errors]
-    unhealthy = sorted(a.name for a in apps.values() if not healthy(a, limits))
-    if len(unhealthy) > settings.baseline.max_unhealthy * len(apps):
-        share = f"{len(unhealthy)} of {len(apps)}"
-        found.append(f"{share} applications are unhealthy already ({', '.join(unhealthy[:5])}): more than baseline.max_unhealthy allows")
+    for app in apps.values():
+        comparison = [(kind, message) for kind, message in app.errors if kind in ("ComparisonError", "InvalidSpecError")]
+        if comparison:
+            found.append(f"{app.name}: {comparison[0][0]}: {' '.join(comparison[0][1].split())[:160]}")
+        elif app.sync == "Unknown":
+            found.append(f"{app.name}: its sync status is Unknown")
     return found
+
+
+def _too_many_unhealthy(apps: Mapping[str, Application], limits: Limits, share: float) -> list[str]:
+    unhealthy = sorted(a.name for a in apps.values() if not healthy(a, limits))
+    if len(unhealthy) <= share * len(apps):
+        return []
+    shown = ", ".join(unhealthy[:5]) + (f" and {len(unhealthy) - 5} more" if len(unhealthy) > 5 else "")
+    return [f"{len(unhealthy)} of {len(apps)} applications are unhealthy already ({shown}), more than baseline.max_unhealthy = {share:g} allows"]

@@ -27,7 +27,7 @@ BAD_REASONS = frozenset(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Pod:
-    """One pod. `trouble` is its bad waiting or terminated reason, "" when there is none."""
+    """One pod. `trouble` is its bad waiting or terminated reason, "" when there is none or it is on its way out (its end then says nothing)."""
 
     namespace: str
     name: str
@@ -35,7 +35,7 @@ class Pod:
     created: datetime | None
     restarts: int
     trouble: str
-    owner: str
+    owner: str  # the workload behind it, the same for the pod that replaces it
 
     @property
     def key(self) -> str:
@@ -57,16 +57,27 @@ class Event:
 def parse_pod(data: Mapping[str, Any]) -> Pod:
     meta, status = data["metadata"], data.get("status") or {}
     containers = [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]
-    owners = meta.get("ownerReferences") or [{}]
     return Pod(
         namespace=meta.get("namespace", ""),
         name=meta["name"],
         phase=status.get("phase", "Unknown"),
         created=parse_time(meta.get("creationTimestamp")),
         restarts=sum(c.get("restartCount", 0) for c in containers),
-        trouble=next((r for c in containers if (r := _trouble(c))), "Failed" if status.get("phase") == "Failed" else ""),
-        owner=owners[0].get("name", ""),
+        trouble="" if "deletionTimestamp" in meta else next((r for c in containers if (r := _trouble(c))), _failed(status)),
+        owner=_owner(meta),
     )
+
+
+def _owner(meta: Mapping[str, Any]) -> str:
+    """A ReplicaSet or Job carries a hash or a time that changes with every version; what is before it stays."""
+    owner: Mapping[str, Any] = (meta.get("ownerReferences") or [{}])[0]
+    name, kind = str(owner.get("name", "")), owner.get("kind", "")
+    stem = name.rpartition("-")[0] if kind in ("ReplicaSet", "Job") else name
+    return f"{meta.get('namespace', '')}/{kind}/{stem or name}" if name else ""
+
+
+def _failed(status: Mapping[str, Any]) -> str:
+    return str(status.get("reason") or "Failed") if status.get("phase") == "Failed" else ""
 
 
 def _trouble(container: Mapping[str, Any]) -> str:
@@ -75,23 +86,23 @@ def _trouble(container: Mapping[str, Any]) -> str:
     return reason if reason in BAD_REASONS else ""
 
 
-def pods(kube: Kube) -> tuple[Pod, ...]:
-    """Every pod of the cluster in one paged read."""
-    return tuple(map(parse_pod, kube.items("/api/v1/pods")))
+def pods(kube: Kube, namespace: str = "") -> tuple[Pod, ...]:
+    """The pods of a namespace, or of the whole cluster, in one paged read."""
+    return tuple(map(parse_pod, kube.items(f"/api/v1/namespaces/{namespace}/pods" if namespace else "/api/v1/pods")))
 
 
 def newly_failing(now: Mapping[str, Pod], before: Mapping[str, Pod], *, at: datetime, pending_grace_s: float) -> list[str]:
     """Pods in trouble that were not so in the baseline, one sentence each. A pod that replaced a failing one of the same owner is not new trouble."""
-    old = {p.owner.rpartition("-")[0] or p.owner for p in before.values() if p.trouble}
+    old = {p.owner for p in before.values() if p.trouble and p.owner}
     found = []
     for pod in now.values():
         earlier = before.get(pod.key)
-        known = bool(earlier and earlier.trouble) or (not earlier and bool(pod.owner) and (pod.owner.rpartition("-")[0] or pod.owner) in old)
+        known = bool(earlier and earlier.trouble) or (not earlier and pod.owner in old)
         if pod.trouble and not known:
             found.append(f"{pod.key}: {pod.trouble}, {pod.restarts} restarts")
         elif earlier and pod.restarts > earlier.restarts and not known:
             found.append(f"{pod.key}: restarted {pod.restarts - earlier.restarts} times since the baseline")
-        elif pod.phase == "Pending" and not earlier and pod.created and (at - pod.created).total_seconds() > pending_grace_s:
+        elif pod.phase == "Pending" and not (earlier and earlier.phase == "Pending") and pod.created and (at - pod.created).total_seconds() > pending_grace_s:
             found.append(f"{pod.key}: Pending since {pod.created:%H:%M:%S} UTC")
     return sorted(found)
 

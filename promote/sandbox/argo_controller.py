@@ -74,7 +74,7 @@ class Controller:
         apps = self.store.list("Application")
         for app in apps:
             busy |= self._serve(app, now)
-        if busy and now - self._health_at >= HEALTH_EVERY_S:
+        if now - self._health_at >= HEALTH_EVERY_S:
             self._health_at = now
             self._watch_health(apps)
         return busy

@@ -1,4 +1,4 @@
-"""The assembled world: a seeded repository behind git HTTP, GitHub, a prod and a dev cluster, the services, and the environment that leads to them."""
+"""The assembled world: a seeded repository, GitHub, a prod and a dev cluster, the services, and the environment that leads to them."""
 
 from __future__ import annotations
 

@@ -102,25 +102,32 @@ def history(apps: int, url: str, extra: Mapping[str, bytes]) -> list[Commit]:
     for name in plain:
         first |= app_files(name)
     ada, grace, linus = "Ada <ada@acme.example>", "Grace <grace@acme.example>", "Linus <linus@acme.example>"
-    bump = lambda name, image: {f"apps/{name}/base/deployment.yaml": deployment(name, image=image)}  # noqa: E731 - a local abbreviation
     return [
         Commit("feat: applications of the platform, app-of-apps for dev and prod", ada, "2026-09-01T09:00:00Z", first),
         Commit("docs: how production is promoted", ada, "2026-09-02T10:00:00Z", {"docs/promotion.md": b"# Promotion\n\njust SendToProd v1.2.3\n"}),
-        Commit("feat(traefik): 3.1", grace, "2026-09-08T14:00:00Z", bump("traefik", "3.1.0"), ("prod-v1.7.0!",)),
-        Commit("fix(vault): unseal timeout", linus, "2026-09-11T08:30:00Z", bump("vault", "1.17.1")),
-        Commit("feat(immich): 1.112", grace, "2026-09-15T16:20:00Z", bump("immich", "1.112.0"), ("prod-v1.7.1",)),
+        Commit("feat(traefik): 3.1", grace, "2026-09-08T14:00:00Z", _bump("traefik", "3.1.0"), ("prod-v1.7.0!",)),
+        Commit("fix(vault): unseal timeout", linus, "2026-09-11T08:30:00Z", _bump("vault", "1.17.1")),
+        Commit("feat(immich): 1.112", grace, "2026-09-15T16:20:00Z", _bump("immich", "1.112.0"), ("prod-v1.7.1",)),
         Commit("chore: changelog", ada, "2026-09-16T09:00:00Z", {"CHANGELOG.md": b"# Changelog\n\n## v1.7.2\n- immich 1.112\n"}),
-        Commit("fix(loki): retention", linus, "2026-09-22T11:00:00Z", bump("loki", "3.1.1"), ("prod-v1.7.2", "prod-working")),
-        Commit("feat(homepage): new start page", grace, "2026-09-29T13:10:00Z", bump("homepage", "0.9.5")),
-        Commit("fix(paperless): consumer restarts", linus, "2026-10-05T15:00:00Z", bump("paperless", "2.11.0"), ("prod-v1.7.3",)),
-        Commit("feat(authentik): 2026.8", grace, "2026-10-12T10:45:00Z", bump("authentik", "2026.8.1")),
+        Commit("fix(loki): retention", linus, "2026-09-22T11:00:00Z", _bump("loki", "3.1.1"), ("prod-v1.7.2", "prod-working")),
+        Commit("feat(homepage): new start page", grace, "2026-09-29T13:10:00Z", _bump("homepage", "0.9.5")),
+        Commit("fix(paperless): consumer restarts", linus, "2026-10-05T15:00:00Z", _bump("paperless", "2.11.0"), ("prod-v1.7.3",)),
+        Commit("feat(authentik): 2026.8", grace, "2026-10-12T10:45:00Z", _bump("authentik", "2026.8.1")),
         Commit(
-            "fix(external-dns): owner id", linus, "2026-10-19T09:15:00Z", bump("external-dns", "0.15.0"), ("dev-v1.7.4", "prod-v1.7.4", "prod-stable")
+            "fix(external-dns): owner id",
+            linus,
+            "2026-10-19T09:15:00Z",
+            _bump("external-dns", "0.15.0"),
+            ("dev-v1.7.4", "prod-v1.7.4", "prod-stable"),
         ),
         Commit("docs: runbook for velero", ada, "2026-10-26T12:00:00Z", {"docs/velero.md": b"# velero\n\nThe bucket moves in November.\n"}),
-        Commit("feat(gitea): 1.22", grace, "2026-11-02T14:30:00Z", bump("gitea", "1.22.0")),
-        Commit("fix(traefik): access log", linus, "2026-11-09T16:00:00Z", bump("traefik", "3.1.2")),
+        Commit("feat(gitea): 1.22", grace, "2026-11-02T14:30:00Z", _bump("gitea", "1.22.0")),
+        Commit("fix(traefik): access log", linus, "2026-11-09T16:00:00Z", _bump("traefik", "3.1.2")),
     ]
+
+
+def _bump(name: str, image: str) -> dict[str, bytes]:
+    return {f"apps/{name}/base/deployment.yaml": deployment(name, image=image)}
 
 
 def _yaml(data: object) -> bytes:

@@ -85,7 +85,8 @@ class Workloads:
             self._pod(obj, name, ready=ready, behaviour=word if failing else "", age=age)
         late = not ready and age >= max(self.deadline_s, float(value or 0) if word == "degrade-after" else 0)
         self._status(obj, ready=ready, late=late)
-        return not ready or (word == "degrade-after")
+        settled = ready if word != "degrade-after" else late
+        return not (settled or (late and word in ("never-ready", "image-pull")))
 
     def _status(self, obj: Object, *, ready: bool, late: bool) -> None:
         wanted = int(obj["spec"].get("replicas", 1))
