@@ -1,0 +1,225 @@
+"""The judgement over several looks: freshness, n in a row, grace, baseline, the root first, and many Unknown at once."""
+
+from __future__ import annotations
+
+import pytest
+
+from promote.applications import Application
+from promote.arrival import Limits
+from promote.convergence import Convergence
+from promote.model import AppState, AppVerdict
+from tests.manifests import NEW, OLD, application, at, child, goal, made_by, operation
+
+LIMITS = Limits(degraded_grace_s=60, looks=3)
+OLD_OPERATION = operation("Succeeded", OLD, finished=-500)
+
+
+def before(name: str = "web", **changes) -> Application:
+    """As it was before the move."""
+    return application(name, **{"revision": OLD, "reconciled": -100, "state": OLD_OPERATION, **changes})
+
+
+def convergence(*baseline: Application, root: str = "", rollback: bool = False, limits: Limits = LIMITS, commit: str = NEW) -> Convergence:
+    known = {a.key: a for a in baseline}
+    return Convergence(goal=goal(commit, root=root), limits=limits, baseline=known, t_before=at(-1), rollback=rollback, namespaces=("argocd",))
+
+
+def look(judged: Convergence, *apps: Application, second: float = 10) -> dict[str, AppVerdict]:
+    return {v.name: v for v in judged.look(apps, at(second))}
+
+
+def states(judged: Convergence, *apps: Application, looks: int, second: float = 10) -> list[AppState]:
+    """The state of the first application at each of several equal looks, 2 s apart."""
+    return [look(judged, *apps, second=second + 2 * n)[apps[0].name].state for n in range(looks)]
+
+
+def test_what_was_seen_at_the_first_look_is_stale_until_it_reconciles_again():
+    judged = convergence(before())
+    assert look(judged, application())["web"].reason == "not reconciled since the tag moved"
+    assert states(judged, application(reconciled=6), looks=3) == [AppState.WAITING, AppState.WAITING, AppState.PROVEN]
+
+
+def test_an_application_born_after_the_move_is_fresh_at_once():
+    judged = convergence(before())
+    look(judged, before())
+    assert states(judged, application("new"), before(), looks=3)[-1] is AppState.PROVEN
+
+
+def test_health_must_hold_so_many_looks_in_a_row():
+    judged = convergence(before())
+    look(judged, application())
+    well, unwell = application(reconciled=6), application(reconciled=6, health="Progressing")
+    seen = [look(judged, app)["web"].state for app in (well, well, unwell, well, well, well)]
+    assert seen == [AppState.WAITING] * 5 + [AppState.PROVEN]
+
+
+def test_a_revision_that_flips_back_starts_the_count_again():
+    judged = convergence(before())
+    look(judged, application())
+    well, away = application(reconciled=6), application(reconciled=7, revision=OLD)
+    seen = [look(judged, app)["web"].state for app in (well, well, away, well, well)]
+    assert seen == [AppState.WAITING] * 5
+
+
+def test_a_changed_spec_is_believed_only_after_another_reconcile():
+    """The root gave it another spec: what it says about the former one is worth nothing, however well it looks."""
+    judged = convergence(before())
+    look(judged, application())
+    changed = {"project": "other"}
+    assert look(judged, application(reconciled=6))["web"].reason.startswith("there")
+    assert look(judged, application(reconciled=6, spec=changed))["web"].reason == "not reconciled since the tag moved"
+    assert look(judged, application(reconciled=7, spec=changed))["web"].reason.startswith("there")
+
+
+def test_degraded_fails_only_after_a_grace():
+    judged = convergence(before())
+    look(judged, application())
+    unwell = application(reconciled=6, health="Degraded", health_message="0 of 1 replicas")
+    assert look(judged, unwell, second=10)["web"].state is AppState.WAITING
+    assert look(judged, unwell, second=69)["web"].state is AppState.WAITING
+    failed = look(judged, unwell, second=70)["web"]
+    assert (failed.state, failed.reason, failed.about_health) == (AppState.FAILED, "Degraded: 0 of 1 replicas", True)
+
+
+def test_degraded_that_comes_and_goes_gets_its_grace_anew():
+    judged = convergence(before())
+    look(judged, application())
+    unwell, rolling = application(reconciled=6, health="Degraded"), application(reconciled=6, health="Progressing")
+    look(judged, unwell, second=10)
+    look(judged, rolling, second=60)
+    assert look(judged, unwell, second=75)["web"].state is AppState.WAITING
+
+
+def test_progressing_waits_however_long_it_takes():
+    judged = convergence(before())
+    look(judged, application())
+    seen = look(judged, application(reconciled=6, health="Progressing", health_message="1 of 2 ready"), second=3000)["web"]
+    assert (seen.state, seen.reason) == (AppState.WAITING, "rolling out: 1 of 2 ready")
+
+
+def test_a_failed_sync_of_the_commit_fails_after_the_grace():
+    judged = convergence(before())
+    look(judged, application())
+    broken = application(reconciled=6, sync="OutOfSync", state=operation("Failed", NEW, message="boom"))
+    assert look(judged, broken, second=10)["web"].state is AppState.WAITING
+    assert look(judged, broken, second=70)["web"].state is AppState.FAILED
+
+
+def test_degraded_at_the_old_commit_only_waits():
+    judged = convergence(before())
+    assert look(judged, before(health="Degraded"), second=5000)["web"].state is AppState.WAITING
+    assert look(judged, before(health="Degraded"), second=9000)["web"].state is AppState.WAITING
+
+
+def test_the_baseline_excuses_health_and_says_so():
+    judged = convergence(before(health="Degraded"))
+    look(judged, application())
+    assert states(judged, application(reconciled=6, health="Degraded"), looks=3) == [AppState.WAITING, AppState.WAITING, AppState.EXCUSED]
+    reason = look(judged, application(reconciled=6, health="Degraded", health_message="x"))["web"].reason
+    assert reason == "was already Degraded before this promotion: not counted (Degraded: x)"
+
+
+def test_worse_health_than_before_is_new_trouble():
+    judged = convergence(before(health="Progressing"))
+    look(judged, application())
+    worse = application(reconciled=6, health="Degraded")
+    assert [look(judged, worse, second=s)["web"].state for s in (10, 40, 70)] == [AppState.WAITING, AppState.WAITING, AppState.FAILED]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"revision": OLD}, {"sync": "OutOfSync"}, {"conditions": [("SyncError", "x")]}, {"state": operation("Failed", NEW)}],
+    ids=["revision", "sync", "condition", "last sync"],
+)
+def test_the_baseline_excuses_nothing_but_health(changes):
+    judged = convergence(before(health="Degraded", **{k: v for k, v in changes.items() if k != "state"}))
+    look(judged, application())
+    app = application(reconciled=6, **changes)
+    assert AppState.EXCUSED not in states(judged, app, looks=4)
+    assert AppState.PROVEN not in states(judged, app, looks=4)
+
+
+def test_the_root_is_never_excused():
+    judged = convergence(before("argocd", health="Degraded"), root="argocd")
+    look(judged, application("argocd"))
+    assert [look(judged, application("argocd", reconciled=6, health="Degraded"), second=s)["argocd"].state for s in (10, 70)][-1] is AppState.FAILED
+
+
+def test_children_count_only_in_looks_after_the_root_was_applied():
+    root, web = before("argocd"), before("web", annotations=made_by("argocd"))
+    judged = convergence(root, web, root="argocd")
+    look(judged, root, web)
+    ready = application("web", annotations=made_by("argocd"))
+    for _ in range(4):
+        assert look(judged, root, ready)["web"].reason == "waiting for the root application argocd"
+    applied = application("argocd", resources=[child("web")])
+    assert look(judged, applied, ready)["web"].reason == "waiting for the root application argocd"
+    assert [look(judged, applied, ready)["web"].state for _ in range(3)] == [AppState.WAITING, AppState.WAITING, AppState.PROVEN]
+
+
+def test_without_its_root_nothing_is_proven():
+    judged = convergence(before(), root="argocd")
+    look(judged, application())
+    seen = [look(judged, application(reconciled=6)) for _ in range(4)][-1]
+    assert seen["argocd"].reason == "the root application does not exist or does not follow the tag"
+    assert seen["web"].state is AppState.WAITING
+
+
+def test_many_unknown_at_once_are_the_repo_servers_trouble():
+    names = ["a", "b", "c"]
+    judged = convergence(*map(before, names))
+    look(judged, *map(before, names))
+    blind = [application(n, revision="prod-stable", sync="Unknown", conditions=[("ComparisonError", "connection refused")]) for n in names]
+    seen = look(judged, *blind)
+    assert {v.state for v in seen.values()} == {AppState.UNKNOWN}
+    assert seen["a"].reason == "3 applications are Unknown at once, which is the repo-server's trouble, not theirs: connection refused"
+    assert judged.unknown_at_once
+
+
+def test_two_unknown_are_their_own_trouble():
+    names = ["a", "b", "c"]
+    judged = convergence(*map(before, names))
+    look(judged, *map(before, names))
+    blind = [application(n, sync="Unknown", conditions=[("ComparisonError", "no such file")]) for n in names[:2]]
+    seen = look(judged, *blind, application("c"))
+    assert (seen["a"].state, seen["a"].reason) == (AppState.WAITING, "ComparisonError: no such file")
+
+
+def test_applications_of_one_name_are_told_apart():
+    judged = convergence()
+    seen = look(judged, application("web"), application("web", meta={"namespace": "team"}))
+    assert set(seen) == {"argocd/web", "team/web"}
+
+
+def test_others_are_nobodys_business():
+    stranger = application("other", spec={"source": {"repoURL": "https://git.example.org/x/y", "targetRevision": "main"}}, health="Degraded")
+    assert set(look(convergence(), application(), stranger)) == {"web"}
+
+
+TROUBLE_BEFORE = {
+    "a sync that keeps failing": {"sync": "OutOfSync", "state": operation("Failed", OLD)},
+    "an operation that never ends": {"operation": {"sync": {}}, "state": operation("Running", OLD, finished=None)},
+    "a condition": {"conditions": [("SyncError", "x")], "state": operation("Failed", OLD)},
+    "a failed hook": {"state": operation("Failed", OLD)},
+}
+
+
+@pytest.mark.parametrize("changes", TROUBLE_BEFORE.values(), ids=TROUBLE_BEFORE.keys())
+def test_a_rollback_brings_back_what_was_not_what_never_was(changes):
+    judged = convergence(before(**changes), rollback=True, commit=OLD)
+    first, again = application(revision=OLD, **changes), application(revision=OLD, reconciled=6, **changes)
+    look(judged, first)
+    assert states(judged, again, looks=3)[-1] is AppState.EXCUSED
+
+
+@pytest.mark.parametrize("changes", TROUBLE_BEFORE.values(), ids=TROUBLE_BEFORE.keys())
+def test_a_rollback_does_not_excuse_new_trouble(changes):
+    judged = convergence(before(), rollback=True, commit=OLD)
+    look(judged, application(revision=OLD, **changes))
+    assert AppState.EXCUSED not in states(judged, application(revision=OLD, reconciled=6, **changes), looks=4)
+
+
+def test_a_rollback_does_not_excuse_what_is_not_fresh():
+    changes = TROUBLE_BEFORE["an operation that never ends"]
+    judged = convergence(before(**changes), rollback=True, commit=OLD)
+    assert AppState.EXCUSED not in states(judged, application(revision=OLD, **changes), looks=4)
