@@ -205,9 +205,15 @@ def _unsynced(app: Application, goal: Goal, limits: Limits, denied: str) -> Reas
 
 
 def _failed_for_good(app: Application, goal: Goal) -> bool:
-    """Its last sync was of the goal, failed and is over: auto-sync does not try that commit again."""
+    """Its last sync failed, is over, and auto-sync does not try again: it was of the goal, or Argo CD says so.
+
+    It says so for other commits too: when nothing differs between them for this application, or the failed sync left no result.
+    """
     operation = app.operation
-    return bool(operation and operation.phase in ("Failed", "Error") and operation.revisions and not other_commit(app, goal) and goal.tracks(app))
+    if operation is None or operation.phase not in ("Failed", "Error"):
+        return False
+    given_up = any(kind == "SyncError" and "Failed last sync attempt" in message for kind, message in app.errors)
+    return given_up or bool(operation.revisions and goal.tracks(app) and not other_commit(app, goal))
 
 
 def _last_sync(app: Application, goal: Goal, t_before: datetime | None, forgive_other: bool) -> Reason | None:

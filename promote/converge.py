@@ -117,7 +117,7 @@ class Waiter:
         if not judged.unknown_at_once:  # the repo-server is in trouble: nothing but looking helps, and a sync could prune
             self._look_at_windows([app for app, reason in late if reason.kind is Kind.UNSYNCED])
             for app, reason in late:
-                notes += self._unstick(app) if reason.kind is Kind.STUCK else self._start(app, reason) if reason.kind is Kind.UNSYNCED else []
+                notes += self._unstick(app) if reason.kind is Kind.STUCK else self._start(app, reason)
         self._refresh([app for app, reason in late if reason.kind in REFRESHABLE or not judged.fresh(app)])
         return tuple(notes)
 
@@ -137,10 +137,13 @@ class Waiter:
         return [f"{app.name}: a sync of {short(other_commit(app, self.convergence.goal))} was still running; stopped it"] if stopped else []
 
     def _start(self, app: Application, reason: Reason) -> list[str]:
-        """Start the syncs that are ours: all with `sync = "request"`, else those that auto-sync leaves out because an earlier attempt failed."""
-        before, key = self.convergence.t_before, app.key
-        earlier = bool(reason.final and before and app.operation and app.operation.finished and app.operation.finished < before)
-        mine = self.settings.argocd.sync == "request" or earlier
+        """Start the syncs that are ours: all with `sync = "request"`, else one where auto-sync has given up.
+
+        That is so after a failed earlier attempt at this commit, and in a rollback after whatever failed in between.
+        """
+        key, before = app.key, self.convergence.t_before
+        earlier = self.convergence.rollback or bool(before and app.operation and app.operation.finished and app.operation.finished < before)
+        mine = (reason.final and earlier) or (reason.kind is Kind.UNSYNCED and self.settings.argocd.sync == "request")
         waits = key in self.requested and (reason.final or self.deadline.elapsed - self.requested[key] < REQUEST_AGAIN_S)
         if not mine or waits or app.sync != "OutOfSync" or not self.convergence.fresh(app):
             return []

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 from promote.baseline import Baseline, take_baseline
-from promote.checklist.context import SuiteContext
 from promote.clients.git_push import RefUpdate
 from promote.deadline import Deadline
 from promote.errors import Rejected
 from promote.lock import acquire, advance, new_lock
-from promote.model import SuiteResult, Tag, Verdict, short
+from promote.model import SuiteResult, Verdict, short
 from promote.run import Result, Run, Said
 from promote.signals import held
-from promote.suite import run_suite
+from promote.steps import suite
 
 
 def precheck(run: Run) -> Result:
@@ -22,12 +22,17 @@ def precheck(run: Run) -> Result:
     _take_lock(run)
     run.tools.report.step_started("before")
     deadline = Deadline(run.settings.suites.timeout, run.tools.clock)
+    stop = threading.Event()
     with ThreadPoolExecutor(2) as pool:
-        # Side by side: both only read production. The smoke suite as it passes now is what a rollback has to bring back.
-        baseline = pool.submit(take_baseline, run.tools.production())
-        smoke = pool.submit(suite, run, "smoke", "before", deadline, quiet=True)
-        result = suite(run, "pre", "before", deadline)
-        _keep_baseline(run, baseline.result(), smoke.result())
+        try:
+            # Side by side: all only read. The smoke suite as it passes now is what a rollback has to bring back.
+            baseline = pool.submit(take_baseline, run.tools.production())
+            smoke = pool.submit(suite, run, "smoke", "before", deadline, quiet=True, stop=stop)
+            result = suite(run, "pre", "before", deadline)
+            _keep_baseline(run, baseline.result(), smoke.result())
+        except BaseException:
+            stop.set()
+            raise
     run.step("before", result.verdict, deadline.elapsed, result.reason)
     if result.verdict is not Verdict.PASSED:
         return Result(said=Said(result.verdict.value), reason=f"the pre suite did not pass: {result.reason}", hint=_what_to_do(result))
@@ -53,48 +58,6 @@ def _take_lock(run: Run) -> None:
             hint=f"create it once at what production runs: git tag -a {run.settings.tags.stable} COMMIT && git push {run.settings.repository.remote} "
             f"{run.settings.tags.stable}",
         )
-
-
-def context(run: Run, state: str) -> SuiteContext:
-    """What a suite of this run is told: the target, what the stable tag must hold, our lock, the baseline."""
-    target, stable = run.target, run.stable
-    return SuiteContext(
-        version=run.version.text,
-        commit=target.commit,
-        from_tree=target.from_tree,
-        dev_tag=target.dev_tag.object if target.dev_tag else None,
-        previous=_pair(target.stable),
-        stable=_pair(stable),
-        request_id=run.request_id,
-        lock=run.lock.oid if run.lock else "",
-        state=state,
-        baseline_file=str(run.baseline_file) if run.baseline_file else None,
-        t_before=run.t_before.isoformat() if run.t_before else None,
-    )
-
-
-def _pair(tag: Tag | None) -> dict[str, str] | None:
-    return {"object": tag.object, "commit": tag.commit} if tag else None
-
-
-def suite(run: Run, name: str, state: str, deadline: Deadline, *, quiet: bool = False) -> SuiteResult:
-    """Run one suite as a child and remember what it said. `quiet`: looked at for the baseline only, judged by nobody yet."""
-    folder = run.settings.root / getattr(run.settings.suites, name)
-    label = name if state == "after" or name == "pre" else f"{name}-{state}"
-    result = run_suite(
-        name,
-        folder,
-        context=context(run, state),
-        settings=run.settings,
-        reports=run.reports / label,
-        deadline=deadline,
-        on_row=(lambda _row: None) if quiet else run.tools.report.row,
-    )
-    run.journal.write("note", f"suite {label}", verdict=result.verdict, reason=result.reason, junit=result.junit)
-    if not quiet:
-        run.suites.append(result)
-        run.rows.extend(result.rows)
-    return result
 
 
 def _keep_baseline(run: Run, baseline: Baseline, smoke: SuiteResult) -> None:

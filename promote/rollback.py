@@ -8,7 +8,7 @@ from promote.model import Row, SuiteResult, Tag, Verdict, short
 from promote.publish import move_back
 from promote.run import Result, Run, Said
 from promote.signals import held
-from promote.verification import failing, goal_of, judged, settle_cluster
+from promote.steps import failing, goal_of, judged, settle_cluster
 
 PUSH_FOR_S = 120.0  # how long a push back is tried against an unreachable remote: production is broken meanwhile
 

@@ -136,6 +136,7 @@ class Suites:
     smoke: str = key("checks/smoke", "folder of the suite that asks production's own services")
     row_timeout: Seconds = key(Seconds(60), "how long one row may take")
     timeout: Seconds = key(Seconds(600), "how long a whole suite may take")
+    plugins: list[str] = key([], "pytest plugins (module names) that your own checks need; no other installed plugin is loaded under the driver")
     reports: str = key("reports", "folder of the JUnit files and logs, relative to the repository")
 
 

@@ -11,6 +11,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -24,7 +25,9 @@ from promote.model import Row, SuiteResult, Verdict
 from promote.settings import Settings
 
 TICK_S = 0.05
-_HIJACKS = ("PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTEST_DISABLE_PLUGIN_AUTOLOAD", "PYTEST_CURRENT_TEST")
+_HIJACKS = ("PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTEST_CURRENT_TEST")
+# Only what the verdict needs is loaded: a plugin that happens to be installed must neither judge nor cost (one of them takes 0.6 s to import).
+_PLUGINS = ("promote.checklist.plugin", "pytest_timeout")
 
 
 def run_suite(
@@ -36,10 +39,11 @@ def run_suite(
     reports: Path,
     deadline: Deadline,
     on_row: Callable[[Row], None] = lambda _: None,
+    stop: threading.Event | None = None,
 ) -> SuiteResult:
     """Run the checks in `folder` and judge them. Never raises for what a check does.
 
-    Writes NAME.xml (JUnit), NAME.log and NAME.jsonl under `reports`.
+    Writes NAME.xml (JUnit), NAME.log and NAME.jsonl under `reports`. Setting `stop` ends it like its deadline would.
     """
     if not folder.is_dir():
         reason = f"there is no folder {folder}"
@@ -55,11 +59,12 @@ def run_suite(
         old.unlink(missing_ok=True)
     argv = [
         *(sys.executable, "-m", "pytest", str(folder), "-c", os.devnull, f"--rootdir={settings.root}", "-p", "no:cacheprovider", "-q"),
+        *(arg for plugin in (*_PLUGINS, *settings.suites.plugins) for arg in ("-p", plugin)),
         *("--color=no", f"--junitxml={junit}", f"--promote-recorder={recorder}", f"--promote-config={settings.root / 'promotion.toml'}"),
         f"--promote-context={context.write(reports / f'{name}.context.json')}",
     ]
     started = time.monotonic()
-    killed = _run(argv, log, settings.root, recorder, deadline, _Teller(name, on_row))
+    killed = _run(argv, log, settings.root, recorder, deadline, _Teller(name, on_row), stop or threading.Event())
     events = read_events(recorder)
     rows = _rows(name, events)
     verdict, reason, missing = _judge(events, rows, required_rows(name, settings, from_tree=context.from_tree), context.not_required)
@@ -86,13 +91,17 @@ class _Teller:
         self._told = len(rows)
 
 
-def _run(argv: list[str], log: Path, cwd: Path, recorder: Path, deadline: Deadline, teller: _Teller) -> bool:
+def _run(argv: list[str], log: Path, cwd: Path, recorder: Path, deadline: Deadline, teller: _Teller, stop: threading.Event) -> bool:
     """Start the child and watch it; True when the deadline ended it. Whatever ends us ends its whole group."""
-    env = {k: v for k, v in os.environ.items() if k not in _HIJACKS} | {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1"}
+    env = {k: v for k, v in os.environ.items() if k not in _HIJACKS} | {
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONUNBUFFERED": "1",
+    }
     with log.open("wb") as out:
         child = subprocess.Popen(argv, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, start_new_session=True)
         try:
-            while not deadline.expired:
+            while not deadline.expired and not stop.is_set():
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     child.wait(TICK_S)
                     return False

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from promote.converge import ConvergenceResult, converge
-from promote.convergence import Goal
+from promote.converge import converge
 from promote.deadline import Deadline
-from promote.model import SuiteResult, Verdict
-from promote.precheck import suite
+from promote.model import Verdict
 from promote.run import Result, Run, Said
+from promote.steps import failing, goal_of, judged, settle_cluster
 
 LAST_LOOK_S = 30.0
 
@@ -23,52 +22,6 @@ def verify(run: Run) -> Result:
         if result.verdict is not Verdict.PASSED:
             return Result(said=Said(result.verdict.value), reason=failing(result))
     return _soak_and_last_look(run)
-
-
-def goal_of(run: Run) -> Goal:
-    """What the stable tag stands for now: its commit and every id an Argo CD may show for it."""
-    assert run.stable is not None
-    if not run.tools.git.has(run.stable.object):
-        run.tools.git.fetch(run.stable.ref)
-    return Goal.for_tag(run.tools.git.chain(run.stable.object), run.settings, run.tools.git.url)
-
-
-def settle_cluster(run: Run, goal: Goal, *, rollback: bool) -> ConvergenceResult:
-    """Wait until production is at the goal, showing who is not there yet and why."""
-    assert run.baseline is not None and run.t_before is not None
-    report = run.tools.report
-    report.step_started("converge")
-    deadline = Deadline(run.settings.argocd.converge_timeout, run.tools.clock)
-    result = converge(
-        run.tools.production(),
-        goal,
-        baseline=run.baseline.applications(goal),
-        t_before=run.t_before,
-        settings=run.settings,
-        deadline=deadline,
-        on_progress=report.applications,
-        guard=run.still_ours,
-        rollback=rollback,
-    )
-    run.applications = result.applications
-    run.journal.write("note", "converge", verdict=result.verdict, reason=result.reason, rollback=rollback)
-    run.step("converge", result.verdict, deadline.elapsed, result.reason)
-    return result
-
-
-def judged(run: Run, label: str, name: str, state: str) -> SuiteResult:
-    """Run a suite as a step of its own."""
-    run.tools.report.step_started(label)
-    deadline = Deadline(run.settings.suites.timeout, run.tools.clock)
-    result = suite(run, name, state, deadline)
-    run.step(label, result.verdict, result.seconds, result.reason)
-    return result
-
-
-def failing(result: SuiteResult) -> str:
-    """One sentence: which rows of which suite."""
-    names = ", ".join(row.id for row in result.failed[:4])
-    return f"{result.suite} suite {result.verdict.value}: {names or result.reason}"
 
 
 def _soak_and_last_look(run: Run) -> Result:

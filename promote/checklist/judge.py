@@ -45,7 +45,9 @@ def phase_verdict(report: pytest.TestReport, call: pytest.CallInfo[None]) -> tup
         return Verdict.PASSED, ""
     if isinstance(error, PromoteError):
         return Verdict.ERRORED, f"{error.what}\ndo   {error.hint}"
-    text = str(error) if error is not None and str(error) else type(error).__name__
+    text = (str(error) if error is not None else "") or type(error).__name__
+    if isinstance(error, AssertionError):
+        text = text.partition("\nassert ")[0]  # the check's own words, without pytest's rewriting of the expression behind them
     if timed_out(error):
         return Verdict.ERRORED, f"{text}: it could not be judged in time"
     said_no = report.when == "call" and isinstance(error, AssertionError | pytest.fail.Exception)

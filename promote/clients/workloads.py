@@ -102,7 +102,12 @@ def newly_failing(now: Mapping[str, Pod], before: Mapping[str, Pod], *, at: date
             found.append(f"{pod.key}: {pod.trouble}, {pod.restarts} restarts")
         elif earlier and pod.restarts > earlier.restarts and not known:
             found.append(f"{pod.key}: restarted {pod.restarts - earlier.restarts} times since the baseline")
-        elif pod.phase == "Pending" and not (earlier and earlier.phase == "Pending") and pod.created and (at - pod.created).total_seconds() > pending_grace_s:
+        elif (
+            pod.phase == "Pending"
+            and not (earlier and earlier.phase == "Pending")
+            and pod.created
+            and (at - pod.created).total_seconds() > pending_grace_s
+        ):
             found.append(f"{pod.key}: Pending since {pod.created:%H:%M:%S} UTC")
     return sorted(found)
 

@@ -122,9 +122,13 @@ class Runner:
     def _fill(self, text: str, inputs: Mapping[str, str], env: Mapping[str, str]) -> str:
         """Expressions this world knows; anything else becomes empty, as an unset context value does."""
         known: dict[str, Any] = {
-            "github.token": self.token, "secrets.GITHUB_TOKEN": self.token, "github.actor": "ada", "github.run_id": env.get("GITHUB_RUN_ID", ""),
-            "github.repository": self.slug, **{f"inputs.{k}": v for k, v in inputs.items()}, **{f"github.event.inputs.{k}": v for k, v in inputs.items()},
-        }  # fmt: skip
+            **{f"{prefix}.{k}": v for prefix in ("inputs", "github.event.inputs") for k, v in inputs.items()},
+            "github.token": self.token,
+            "secrets.GITHUB_TOKEN": self.token,
+            "github.actor": "ada",
+            "github.run_id": env.get("GITHUB_RUN_ID", ""),
+            "github.repository": self.slug,
+        }
 
         def value(match: re.Match[str]) -> str:
             for part in match[1].split("||"):

@@ -9,8 +9,6 @@ from promote.fleet import select
 from promote.model import AppState, AppVerdict
 from tests.manifests import NEW, OLD, application, at, child, goal, made_by, operation
 
-ROOT = {"annotations": {}}
-
 
 def root(*children: dict, **changes) -> Application:
     return application("argocd", resources=list(children), **changes)
@@ -108,8 +106,11 @@ def test_children_in_namespaces_we_cannot_see_are_not_missed():
 
 
 def test_a_child_that_now_follows_something_else_is_judged_by_its_health():
-    moved = kid("web", revision="main1", spec={"source": {"repoURL": "https://git.example.org/x/y", "targetRevision": "main"}})
-    assert proven(settled([was_root(child("web")), was_kid("web")], [root(child("web")), moved]))
+    other = {"source": {"repoURL": "https://git.example.org/x/y", "targetRevision": "main"}}
+    moved, unwell = kid("web", revision="main1", spec=other, reconciled=-100), kid("web", revision="main1", spec=other, health="Progressing")
+    baseline = [was_root(child("web")), moved]
+    assert proven(settled(baseline, [root(child("web")), kid("web", revision="main1", spec=other)]))
+    assert settled(baseline, [root(child("web")), unwell])["web"].reason == "rolling out"
 
 
 def test_a_rollback_wants_back_what_was_there():

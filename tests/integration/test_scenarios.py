@@ -1,0 +1,169 @@
+"""Whole promotions in the embedded world, by a driver in a process of its own, judged from outside: the bare repository and the cluster's own objects."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from promote.commands.world import repository_files
+from promote.sandbox.sandbox import Sandbox
+from promote.sandbox.scenarios import SCENARIOS
+
+BIN = Path(sys.executable).parent
+ACT = shutil.which("act", path=str(BIN)) or shutil.which("act")
+
+
+@dataclass
+class World:
+    """A running sandbox with a clone, and what can be seen of it without our own code."""
+
+    sandbox: Sandbox
+    clone: Path
+
+    def promote(self, *args: str) -> tuple[int, dict[str, Any], str]:
+        done = subprocess.run(
+            [sys.executable, "-m", "promote", *args, "--json"], cwd=self.clone, env=self.sandbox.env, capture_output=True, text=True, check=False
+        )
+        assert "Traceback" not in done.stderr, done.stderr
+        return done.returncode, json.loads(done.stdout), done.stderr
+
+    def at(self, ref: str) -> str:
+        return self.sandbox.writer.holds(f"{ref}^{{commit}}")
+
+    def holds(self, ref: str) -> str:
+        return self.sandbox.writer.holds(ref)
+
+    def shown(self, app: str) -> tuple[str, str]:
+        """(commit, health) that production's Argo CD shows."""
+        status = (self.sandbox.prod.get("Application", "argocd", app) or {})["status"]
+        return status["sync"].get("revision") or status["sync"]["revisions"][-1], status["health"]["status"]
+
+    def live(self, app: str) -> dict[str, Any]:
+        found = self.sandbox.prod.get("Deployment", app, app)
+        assert found is not None
+        return found
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Any]:
+    running: list[Sandbox] = []
+
+    def begin(*, via: str = "git", act: bool | None = False) -> World:
+        sandbox = Sandbox(tmp_path / "world", files=repository_files(via), act=act, commands=[BIN])
+        running.append(sandbox)
+        sandbox.start()
+        sandbox.wait_settled()
+        return World(sandbox, sandbox.clone(tmp_path / "clone with späces"))
+
+    yield begin
+    for sandbox in running:
+        sandbox.stop()
+        assert sandbox.prod.controller.errors == sandbox.prod.api.errors == sandbox.git.errors == []
+
+
+@pytest.mark.parametrize(("via", "act"), [("git", False), ("workflow", False), ("workflow", True)], ids=["direct", "workflow", "workflow-act"])
+def test_a_good_version_is_shipped_proven_and_recorded(start: Any, via: str, act: bool) -> None:
+    if act and not ACT:
+        pytest.skip("not run: needs act")
+    world = start(via=via, act=act)
+    old = world.holds("refs/tags/prod-stable")
+    version = SCENARIOS["good"].prepare(world.sandbox)
+    candidate = world.at("refs/heads/main")
+    code, said, progress = world.promote("run", version)
+    assert (code, said["outcome"]) == (0, "verified"), progress
+    stable = world.holds("refs/tags/prod-stable")
+    assert world.at("refs/tags/prod-stable") == candidate == said["commit"] == said["stable_after"]["commit"]
+    assert stable == world.holds("refs/tags/prod-v1.8.0") == world.holds("refs/tags/prod-working") == said["stable_after"]["object"]
+    assert world.holds("refs/promote/undo") == old == said["stable_before"]["object"]
+    assert world.holds("refs/promote/lock") == ""
+    assert world.shown("grafana") == (candidate, "Healthy")
+    assert world.live("grafana")["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"]["memory"] == "512Mi"
+    record = json.loads(world.sandbox.writer.git("show", f"main:{said['record']}"))
+    assert (record["version"], record["commit"], record["previous_stable_object"]) == ("v1.8.0", candidate, old)
+    (entry,) = world.sandbox.writer.git("ls-tree", "--name-only", "refs/promote/ledger").splitlines()
+    assert json.loads(world.sandbox.writer.git("show", f"refs/promote/ledger:{entry}"))["outcome"] == "verified"
+    assert {a["verdict"] for a in said["applications"]} == {"proven", "excused"}
+    assert [a["name"] for a in said["applications"] if a["verdict"] == "excused"] == ["velero"]
+    assert all(Path(file).is_file() for file in said["junit"])
+    assert {c["verdict"] for c in said["checks"]} == {"passed"}
+    if via == "workflow":
+        assert len(world.sandbox.github.runs) == 1
+
+
+def test_a_version_whose_smoke_fails_is_rolled_back_and_proven_back(start: Any) -> None:
+    world = start(via="workflow")
+    old, old_commit = world.holds("refs/tags/prod-stable"), world.at("refs/tags/prod-stable")
+    version = SCENARIOS["smoke-fails"].prepare(world.sandbox)
+    candidate = world.at("refs/heads/main")
+    code, said, progress = world.promote("run", version)
+    assert (code, said["outcome"]) == (3, "rolled_back"), progress
+    assert world.holds("refs/tags/prod-stable") == old
+    assert world.at("refs/tags/prod-v1.9.0") == candidate, "what was tried keeps its name"
+    assert world.holds("refs/promote/lock") == ""
+    assert world.at("refs/tags/prod-working") != candidate
+    assert world.shown("gitea") == (old_commit, "Healthy")
+    assert world.live("gitea")["spec"]["template"]["spec"]["containers"][0]["image"].endswith(":1.0.0")
+    assert "db migration pending" in progress
+    failed = [c["id"] for c in said["checks"] if c["verdict"] == "failed"]
+    assert failed == ["smoke-url[gitea]"]
+
+
+def test_what_dev_has_not_validated_is_refused_and_nothing_moves(start: Any) -> None:
+    world = start()
+    before = {ref: world.holds(ref) for ref in ("refs/tags/prod-stable", "refs/tags/prod-working")}
+    version = SCENARIOS["precheck-fails"].prepare(world.sandbox)
+    settings = world.clone / "promotion.toml"
+    code, said, progress = world.promote("run", version)
+    assert (code, said["outcome"]) == (1, "refused"), progress
+    assert [c["id"] for c in said["checks"] if c["verdict"] != "passed"] == ["dev-converged"]
+    assert "homepage" in progress
+    assert {ref: world.holds(ref) for ref in before} == before
+    assert [world.holds(ref) for ref in ("refs/tags/dev-v1.8.1", "refs/tags/prod-v1.8.1", "refs/promote/lock")] == ["", "", ""]
+    assert settings.is_file()
+
+
+def test_a_foreign_move_is_noticed_and_left_alone(start: Any) -> None:
+    world = start()
+    version = SCENARIOS["superseded"].prepare(world.sandbox)
+    code, said, progress = world.promote("run", version)
+    assert (code, said["outcome"]) == (6, "superseded"), progress
+    assert world.at("refs/tags/prod-stable") == world.at("refs/tags/prod-v1.7.3"), "what somebody else put there stays"
+    assert world.holds("refs/promote/lock") == ""
+
+
+def test_rollback_by_hand_and_status(start: Any) -> None:
+    world = start()
+    old = world.holds("refs/tags/prod-stable")
+    assert world.promote("run", SCENARIOS["good"].prepare(world.sandbox))[0] == 0
+    code, said, progress = world.promote("rollback")
+    assert (code, said["outcome"]) == (0, "rolled_back"), progress
+    assert world.holds("refs/tags/prod-stable") == old
+    code, said, _ = world.promote("rollback")
+    assert (code, said["outcome"]) == (2, "usage"), "there is nothing to undo twice"
+    code, said, _ = world.promote("status")
+    assert (code, said["production"], said["tags"]["stable"]["version"], said["lock"]) == (1, "failed", "v1.7.4", None)
+    assert [a["name"] for a in said["applications"] if a["verdict"] != "proven"] == ["velero"]
+    code, said, progress = world.promote("rollback", "--to", "v1.8.0")
+    assert (code, said["outcome"]) == (0, "rolled_back"), progress
+    assert world.at("refs/tags/prod-stable") == world.at("refs/tags/prod-v1.8.0")
+
+
+def test_the_manual_method_step_by_step(start: Any) -> None:
+    world = start()
+    code, said, _ = world.promote("tag-dev", "1.8.0")
+    assert (code, said["tag"]) == (0, "dev-v1.8.0")
+    code, said, _ = world.promote("publish", "v1.8.0")
+    assert (code, said["outcome"]) == (0, "published")
+    assert world.at("refs/tags/prod-stable") == world.at("refs/tags/dev-v1.8.0")
+    code, said, progress = world.promote("publish", "v1.8.7")
+    assert (code, said["outcome"]) == (1, "refused")
+    assert "Available dev tags: dev-v1.7.4, dev-v1.8.0" in progress
+    assert world.promote("status")[1]["prechecked"] == "no"

@@ -1,0 +1,88 @@
+"""What production must be like before it is touched, and that a child process reads exactly what was written."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from promote.arrival import Limits
+from promote.baseline import Baseline, problems
+from promote.errors import UsageError
+from tests.manifests import SETTINGS, T0, goal, manifest
+
+WITH_ROOT = replace(SETTINGS, prod=replace(SETTINGS.prod, root="argocd"))
+
+
+def baseline(*manifests: dict[str, Any]) -> Baseline:
+    return Baseline(taken=T0, manifests=manifests, pod_manifests=({"metadata": {"name": "p", "namespace": "n"}, "status": {"phase": "Running"}},))
+
+
+def fleet(count: int, **first: Any) -> list[dict[str, Any]]:
+    return [manifest("app0", **first), *(manifest(f"app{n}") for n in range(1, count))]
+
+
+def test_a_fleet_that_is_well_has_no_problems():
+    assert problems(baseline(manifest("argocd"), *fleet(5)), goal(root="argocd"), WITH_ROOT) == []
+
+
+def test_no_application_follows_the_tag():
+    stranger = manifest(spec={"source": {"repoURL": "https://git.example.org/x/y", "targetRevision": "prod-stable"}})
+    assert problems(baseline(stranger), goal(), SETTINGS) == [
+        "no application in namespaces argocd follows prod-stable of https://git.example.org/acme/gitops.git"
+    ]
+
+
+def test_the_root_is_not_there():
+    assert problems(baseline(*fleet(3)), goal(root="argocd"), WITH_ROOT) == [
+        "the root application argocd is not in namespaces argocd or does not follow the tag; its name is prod.root"
+    ]
+
+
+def test_a_root_that_follows_something_else_is_no_root():
+    other = manifest("argocd", spec={"source": {"repoURL": "https://git.example.org/acme/gitops", "targetRevision": "main"}})
+    assert "does not follow the tag" in problems(baseline(other, *fleet(3)), goal(root="argocd"), WITH_ROOT)[0]
+
+
+def test_the_root_is_unhealthy_however_many_others_are_well():
+    found = problems(baseline(manifest("argocd", health="Degraded", health_message="x"), *fleet(30)), goal(root="argocd"), WITH_ROOT)
+    assert found == ["the root application argocd is Degraded: x"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"conditions": [("ComparisonError", "no such\npath")]}, "app0: ComparisonError: no such path"),
+        ({"conditions": [("InvalidSpecError", "no project")]}, "app0: InvalidSpecError: no project"),
+        ({"sync": "Unknown"}, "app0: its sync status is Unknown"),
+    ],
+)
+def test_what_argo_cd_cannot_tell(changes, said):
+    assert problems(baseline(*fleet(30, **changes)), goal(), SETTINGS) == [said]
+
+
+def test_a_few_unhealthy_are_lived_with_and_named():
+    known = baseline(*fleet(10, health="Degraded"))
+    assert problems(known, goal(), SETTINGS) == []
+    assert known.unhealthy(goal(), Limits.of(SETTINGS)) == {"app0"}
+
+
+def test_too_many_unhealthy():
+    found = problems(baseline(*fleet(9, health="Degraded")), goal(), SETTINGS)
+    assert found == ["1 of 9 applications are unhealthy already (app0), more than baseline.max_unhealthy = 0.1 allows"]
+
+
+def test_it_reads_back_as_it_was_written(tmp_path: Path):
+    written = replace(baseline(*fleet(3)), smoke_passed=("smoke-url[shop]",))
+    (tmp_path / "b.json").write_text(written.to_json())
+    assert Baseline.read(tmp_path / "b.json") == written
+    assert set(written.pods()) == {"n/p"}
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", '{"taken": 3, "applications": [], "pods": []}'])
+def test_what_is_no_baseline_is_said_to_be_none(tmp_path: Path, text: str):
+    (tmp_path / "b.json").write_text(text)
+    with pytest.raises(UsageError, match="not a baseline"):
+        Baseline.read(tmp_path / "b.json")
