@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from promote.deadline import Deadline, insist
 from promote.errors import Unreachable
-from promote.model import Row, SuiteResult, Tag, Verdict, short
+from promote.model import SuiteResult, Tag, Verdict, short
 from promote.publish import move_back
 from promote.run import Result, Run, Said
 from promote.signals import held
@@ -57,10 +57,12 @@ def _push_back(run: Run, before: Tag) -> None:
 
 
 def _proven_back(run: Run, name: str, result: SuiteResult) -> Verdict:
-    """Post must pass; of smoke, those rows that passed before the promotion: what was broken then is not this rollback's to mend."""
-    if name != "smoke" or result.verdict is Verdict.PASSED:
+    """Post must pass; of smoke, the rows that passed before the promotion: what was broken then is not this rollback's to mend."""
+    if name != "smoke" or result.verdict is Verdict.PASSED or run.smoke_before is None:
         return result.verdict
-    owed: list[Row] = [row for row in result.rows if row.id in run.smoke_before]
-    if not run.smoke_before or len(owed) < len(run.smoke_before):
-        return result.verdict
-    return Verdict.worst(row.verdict for row in owed)
+    owed = {row.id: row.verdict for row in result.rows if row.id in run.smoke_before}
+    if len(owed) < len(run.smoke_before):
+        return Verdict.ERRORED  # one that passed before did not report
+    if not_owed := [row.id for row in result.failed if row.id not in run.smoke_before]:
+        run.tools.report.note(f"did not pass before the promotion either: {', '.join(not_owed)}: not counted")
+    return Verdict.worst(owed.values()) if owed else Verdict.PASSED

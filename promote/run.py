@@ -92,7 +92,7 @@ class Run:
     suites: list[SuiteResult] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
     applications: tuple[AppVerdict, ...] = ()
-    smoke_before: frozenset[str] = frozenset()
+    smoke_before: frozenset[str] | None = None  # smoke rows that passed before the move; None: nobody looked (an asked-for rollback)
     warnings: list[str] = field(default_factory=list)
     record: str = ""
     bad_since: datetime | None = None

@@ -20,7 +20,9 @@ from promote.settings import ProdCluster, Settings
 from tests.repos import git
 
 URL = "https://git.example.org/acme/gitops.git"
-QUICK = Timing(reconcile_s=0.01, sync_s=0.02, ready_s=0.05, health_lag_s=0.02, progress_deadline_s=0.2, terminate_s=0.02, ref_cache_s=0.05, poll_s=600)
+QUICK = Timing(
+    reconcile_s=0.01, sync_s=0.02, ready_s=0.05, health_lag_s=0.02, progress_deadline_s=0.2, terminate_s=0.02, ref_cache_s=0.05, poll_s=600
+)
 SETTINGS = Settings(
     root=Path(),
     prod=ProdCluster(root="argocd"),
@@ -62,9 +64,15 @@ def app_manifest(name: str, path: str, **spec: Any) -> dict[str, Any]:
 
 def deployment(name: str, version: str, behaviour: str = "") -> dict[str, Any]:
     labels = {"app": name}
-    template = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "main", "image": f"{name}:{version}"}]}}
-    meta = {"name": name, "annotations": {"sandbox.promote/behaviour": behaviour} if behaviour else {}}
-    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": meta, "spec": {"replicas": 1, "selector": {"matchLabels": labels}, "template": template}}
+    noted = {"annotations": {"sandbox.promote/behaviour": behaviour}} if behaviour else {}
+    template = {"metadata": {"labels": labels, **noted}, "spec": {"containers": [{"name": "main", "image": f"{name}:{version}"}]}}
+    meta = {"name": name}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": meta,
+        "spec": {"replicas": 1, "selector": {"matchLabels": labels}, "template": template},
+    }
 
 
 @dataclass

@@ -56,8 +56,14 @@ def state_of(config: pytest.Config) -> State:
 @pytest.fixture
 def evidence(request: pytest.FixtureRequest) -> Callable[[str, object], None]:
     """`evidence("commit", sha)`: what the row saw, kept in the report, the record and as a JUnit property."""
-    seen: dict[str, object] = request.node.stash.setdefault(EVIDENCE, {})
-    return seen.__setitem__
+    node: pytest.Item = request.node
+    seen: dict[str, object] = node.stash.setdefault(EVIDENCE, {})
+
+    def remember(name: str, value: object) -> None:
+        seen[name] = value
+        node.user_properties.append((name, str(value)[:2000]))
+
+    return remember
 
 
 class Checklist:
@@ -81,6 +87,7 @@ class Checklist:
                 raise pytest.UsageError(f"row {row!r} stands twice: {seen[row]} and {item.nodeid}; give each its own id")
             seen[row] = item.nodeid
             self.ids[item.nodeid] = row
+            item.user_properties.append(("row", row))
             if item.get_closest_marker("timeout") is None:
                 item.add_marker(pytest.mark.timeout(state.settings.suites.row_timeout, method="signal"))
         out = [i for i in items if row_id(i) in tree_rows()] if not state.from_tree() else []
@@ -144,9 +151,7 @@ def _fix(item: pytest.Item) -> str:
 
 
 def _dress(report: pytest.TestReport, call: pytest.CallInfo[None], item: pytest.Item) -> None:
-    """Evidence as JUnit properties; for errors that a person can cause one clear text instead of a traceback."""
-    if report.when == "call":
-        report.user_properties.extend((name, str(value)[:2000]) for name, value in item.stash.get(EVIDENCE, {}).items())
+    """For errors that a person can cause one clear text instead of a traceback, and the fix beside a failure."""
     error = call.excinfo.value if call.excinfo else None
     if isinstance(error, PromoteError):
         report.longrepr = f"{error.what}\ndo: {error.hint}"

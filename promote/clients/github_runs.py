@@ -1,11 +1,13 @@
-"""GitHub Actions runs in this project's words: dispatch exactly once, follow one run, read why it failed, cancel it.
+"""GitHub Actions runs in this project's words: dispatch exactly once, follow one run, read why it failed, cancel it, read the rules on a tag.
 
 The only module that imports PyGithub. Facts it stands on (PyGithub 2.10): its default retry re-sends POST, which makes two runs of one dispatch;
-it throttles itself; `logs_url()` is a signed URL that must be fetched without the token; errors are GithubException and raw requests exceptions.
+it throttles itself; objects are lazy, so a missing workflow shows at the first request; `logs_url()` is a signed URL that must be fetched without
+the token; errors are GithubException and raw requests exceptions. It never moves a tag and keeps no state between calls.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,8 +16,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
-from promote.deadline import Deadline
-from promote.errors import Denied, NotFound, Rejected, ServiceError, Unreachable
+from promote.clients.github_errors import may_have_happened, refused, silent
+from promote.clients.github_rules import TagRules, denied
+from promote.deadline import Clock, Deadline
+from promote.errors import Denied, NotFound, PromoteError, Rejected, ServiceError, Unreachable
 
 if TYPE_CHECKING:
     from github import Github
@@ -25,7 +29,11 @@ if TYPE_CHECKING:
 
 CALL_S = 15
 CLOCK_SKEW = timedelta(minutes=2)
+LOG_LIMIT = 4_000_000  # bytes of a job's log that are read
 PUBLIC_API = "api.github.com"
+_DETAILS = "return_run_details"
+_STAMP = re.compile(r"^\ufeff?\d{4}-\d\d-\d\dT[\d:.]+Z ?")
+_CONTROL = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f]")  # a log must not drive the terminal it is shown on
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,12 +52,13 @@ class RunState:
     conclusion: str
     title: str
     url: str
+    created: datetime | None = None
     waiting_for: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class JobLog:
-    """The last lines of a job that did not succeed."""
+    """The last lines of a job that did not succeed: up to its last error line when the log marks one."""
 
     job: str
     step: str
@@ -57,89 +66,144 @@ class JobLog:
 
 
 class GitHubRuns:
-    """The workflow runs of one repository."""
+    """The workflow runs of one repository. Every method raises Denied, NotFound, Rejected or Unreachable of promote.errors, nothing of a vendor."""
 
-    def __init__(self, api_url: str, repository: str, token: str) -> None:
-        self._api_url, self._name, self._token = api_url, repository, token
+    def __init__(self, api_url: str, repository: str, token: str, *, clock: Clock | None = None) -> None:
+        self._api_url, self._name, self._token, self._clock = api_url, repository, token, clock or Clock()
 
     def dispatch(self, file: str, ref: str, inputs: dict[str, str], *, request_id: str, deadline: Deadline) -> RunHandle | None:
-        """Dispatch once. None when GitHub did not say which run it made, or when the answer was ambiguous: the caller looks for the request id.
+        """Dispatch once. None when GitHub did not say which run it made, or when no answer came that rules an effect out: the caller looks for
+        `request_id`, which `inputs` should carry to the run's name.
 
-        Raises Rejected (undeclared input, unknown ref), Denied, NotFound. Never sends again after an answer that may hide an effect.
+        Raises Rejected (undeclared input, unknown ref), Denied, NotFound; Unreachable only when certainly nothing was dispatched.
         """
-        del request_id, deadline
+        if deadline.expired:
+            raise Unreachable("GitHub", f"could not dispatch {file} ({request_id}): no time is left", hint="raise workflow.timeout and start again")
         workflow = self._workflow(file)
         try:
-            return self._send(workflow, ref, inputs, details=True)
+            return self._once(workflow, file, ref, inputs, details=True)
         except Rejected as error:
-            if "return_run_details" not in error.what and "not a permitted key" not in error.what:
+            if _DETAILS not in error.what:
                 raise
-            return self._send(workflow, ref, inputs, details=False)  # GHES up to 3.20 does not know that field, and said so before any effect
-        except Unreachable:
-            return None
+        # GHES up to 3.20 does not know that field, and said so before any effect.
+        return self._once(workflow, file, ref, inputs, details=False)
 
-    def _send(self, workflow: Workflow, ref: str, inputs: dict[str, str], *, details: bool) -> RunHandle | None:
-        with self._errors("dispatch the workflow"):
-            made: Any = cast(Any, workflow).create_dispatch(ref, inputs, throw=True, return_run_details=details)
+    def _once(self, workflow: Workflow, file: str, ref: str, inputs: dict[str, str], *, details: bool) -> RunHandle | None:
+        try:
+            return self._send(workflow, file, ref, inputs, details=details)
+        except Unreachable as error:
+            if may_have_happened(error.__cause__):
+                return None
+            raise
+
+    def _send(self, workflow: Workflow, file: str, ref: str, inputs: dict[str, str], *, details: bool) -> RunHandle | None:
+        try:
+            with self._errors(f"dispatch {file} on {ref}"):
+                made: Any = cast(Any, workflow).create_dispatch(ref, inputs, throw=True, return_run_details=details)
+        except NotFound as error:
+            hint = f".github/workflows/{file} must be on the default branch and on {ref} (workflow.file, repository.branch), and the token"
+            raise NotFound("GitHub", error.what.removeprefix("GitHub: "), hint=f"{hint} must be able to see {self._name}") from error
         return RunHandle(id=made.id) if details and not isinstance(made, bool) else None
 
     def find(self, file: str, request_id: str, since: datetime) -> RunState | None:
-        """The run whose title carries the request id; never simply the latest, which may be another's."""
-        created = f">={(since - CLOCK_SKEW).astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
-        with self._errors("list the runs"):
-            for run in self._workflow(file).get_runs(event="workflow_dispatch", created=created):
-                if request_id in (run.display_title or ""):
+        """The run whose title carries the request id; never simply the latest, which may be another's. None without a request id or such a run."""
+        if not request_id:
+            return None
+        oldest = since.astimezone(UTC) - CLOCK_SKEW
+        with self._errors(f"list the runs of {file}"):
+            for run in self._workflow(file).get_runs(event="workflow_dispatch", created=f">={oldest:%Y-%m-%dT%H:%M:%SZ}"):
+                # Asked again here: servers exist that pass over a filter they do not know.
+                if request_id in (run.display_title or "") and run.event == "workflow_dispatch" and run.created_at.astimezone(UTC) >= oldest:
                     return self._state(run)
         return None
 
     def state(self, run_id: int) -> RunState:
+        """One look at a run by its id."""
         with self._errors(f"read run {run_id}"):
             return self._state(self._repository.get_workflow_run(run_id))
 
     def _state(self, run: WorkflowRun) -> RunState:
-        waiting: tuple[str, ...] = ()
-        if run.status == "waiting":
-            _, data = run.requester.requestJsonAndCheck("GET", f"{run.url}/pending_deployments")
-            waiting = tuple(_approver(r) for entry in data for r in entry.get("reviewers") or []) or ("a reviewer",)
         return RunState(
             id=run.id,
             status=run.status or "",
             conclusion=run.conclusion or "",
             title=run.display_title or "",
             url=run.html_url or "",
-            waiting_for=waiting,
+            created=run.created_at,
+            waiting_for=self._approvers(run) if run.status == "waiting" else (),
         )
+
+    def _approvers(self, run: WorkflowRun) -> tuple[str, ...]:
+        """Who may let a waiting run go; the environment's name where no person is asked (a wait timer) or the list cannot be read."""
+        try:
+            with self._errors(f"read who must approve run {run.id}"):
+                _, data = run.requester.requestJsonAndCheck("GET", f"{run.url}/pending_deployments")
+        except (Denied, NotFound):
+            return ("a reviewer",)
+        entries = data if isinstance(data, list) else []
+        people = tuple(_approver(r) for entry in entries for r in entry.get("reviewers") or [])
+        places = tuple(f"environment {(entry.get('environment') or {}).get('name', '?')}" for entry in entries)
+        return people or places or ("a reviewer",)
 
     def failed_logs(self, run_id: int, lines: int = 30) -> tuple[JobLog, ...]:
         """The log tails of the jobs that did not succeed; a sentence instead of lines when a log cannot be had."""
         with self._errors(f"read the jobs of run {run_id}"):
             jobs = [j for j in self._repository.get_workflow_run(run_id).jobs() if j.conclusion not in ("success", "skipped")]
-        return tuple(JobLog(job=j.name, step=_failed_step(j), lines=self._tail(j.logs_url, lines)) for j in jobs)
+            return tuple(JobLog(job=j.name, step=_failed_step(j), lines=self._tail(j.logs_url, lines)) for j in jobs)
 
     def _tail(self, signed: Callable[[], str], lines: int) -> tuple[str, ...]:
+        try:
+            with self._errors("read the job's log"):
+                return log_tail(self._fetch(signed()), lines)
+        except ServiceError as error:
+            return (f"(no log: {error.what.removeprefix('GitHub: ')})",)
+
+    def _fetch(self, url: str) -> str:
+        """A signed URL's text, within CALL_S in all. Without the token, which the storage refuses, and without a person's netrc."""
         import requests
 
-        try:
-            with self._errors("find the log"):
-                url = signed()
-            answer = requests.get(url, timeout=CALL_S)  # without the token: the URL carries its own right
+        end, body = self._clock.monotonic() + CALL_S, bytearray()
+        with requests.get(url, timeout=CALL_S, stream=True, auth=lambda request: request) as answer:
             answer.raise_for_status()
-        except (ServiceError, requests.RequestException) as error:
-            return (f"(no log: {type(error).__name__})",)
-        return tuple(line.partition("Z ")[2] or line for line in answer.text.splitlines()[-lines:])
+            for chunk in answer.iter_content(65536):
+                body += chunk
+                if len(body) > LOG_LIMIT or self._clock.monotonic() > end:
+                    break
+        return body.decode(errors="replace")
 
     def cancel(self, run_id: int) -> bool:
         """Ask for a run to be cancelled; False when it had completed."""
-        with self._errors(f"cancel run {run_id}"):
-            return self._repository.get_workflow_run(run_id).cancel()
+        try:
+            with self._errors(f"cancel run {run_id}"):
+                self._github.requester.requestJsonAndCheck("POST", f"/repos/{self._name}/actions/runs/{run_id}/cancel")
+        except Rejected:
+            return False
+        return True
+
+    def tag_rules(self, name: str) -> TagRules:
+        """Which rules keep this token's owner from moving the tag `name`; "not known" where the API has no rulesets or does not show them.
+
+        A workflow pushes with a token of its own, which the rulesets may treat differently.
+        """
+        base, ask = f"/repos/{self._name}/rulesets", self._github.requester.requestJsonAndCheck
+        try:
+            with self._errors("read the rulesets"):
+                _, listed = ask("GET", base, parameters={"includes_parents": "true", "targets": "tag", "per_page": 100})
+                tags = [r for r in listed if r.get("target") == "tag" and r.get("enforcement") == "active"]
+                return TagRules(known=True, denies=denied([ask("GET", f"{base}/{r['id']}")[1] for r in tags], f"refs/tags/{name}"))
+        except PromoteError as error:
+            return TagRules(known=False, why=error.what)
 
     @cached_property
     def _github(self) -> Github:
         from github import Auth, Github, GithubRetry
 
-        local = urlsplit(self._api_url).hostname != PUBLIC_API
-        retry = GithubRetry(total=5, backoff_factor=0.2, allowed_methods={"GET", "HEAD"}, max_rate_limit_wait=60, retry_after_max=60)
-        pause = {"seconds_between_requests": None, "seconds_between_writes": None} if local else {}
+        # POST is never repeated once it may have been sent. A hung server costs at most two calls of CALL_S.
+        retry = GithubRetry(
+            total=5, connect=2, read=1, status=3, backoff_factor=0.3, allowed_methods={"GET", "HEAD"}, max_rate_limit_wait=60, retry_after_max=60
+        )
+        own = urlsplit(self._api_url).hostname != PUBLIC_API
+        pause = {"seconds_between_requests": None, "seconds_between_writes": None} if own else {}
         return Github(auth=Auth.Token(self._token), base_url=self._api_url, timeout=CALL_S, retry=retry, **pause)  # type: ignore[arg-type]
 
     @cached_property
@@ -158,34 +222,24 @@ class GitHubRuns:
 
         try:
             yield
-        except GithubException as error:
-            raise self._translated(error.status, _message(error.data), doing) from error
+        except requests.HTTPError as error:
+            raise refused(error.response.status_code, None, error.response.headers, doing=doing, where=self._name) from error
         except requests.RequestException as error:
-            text = f"could not {doing}: {type(error).__name__}"
-            raise Unreachable("GitHub", text, hint=f"check the network and {self._api_url}; GitHub's own state: githubstatus.com") from error
-
-    def _translated(self, status: int, said: str, doing: str) -> ServiceError:
-        what = f"could not {doing} in {self._name}: {status} {said}".rstrip()
-        if status == 401:
-            return Denied("GitHub", what, hint='the token is wrong or expired: export GITHUB_TOKEN="$(gh auth token)"')
-        if status == 403 and "rate limit" in said.lower():
-            return Unreachable("GitHub", what, hint="wait for the limit to pass, then try again")
-        if status == 403:
-            return Denied("GitHub", what, hint="the token needs `actions: write` and `contents: read` on this repository")
-        if status == 404:
-            return NotFound("GitHub", what, hint="check github.repository, workflow.file and that the token may see the repository")
-        if status in (400, 409, 410, 422):
-            return Rejected(
-                "GitHub", what, hint="compare the workflow's inputs with docs/workflow.md; it is read from the trunk as the remote has it"
-            )
-        return Unreachable("GitHub", what, hint="try again; GitHub's own state: githubstatus.com")
+            raise silent(error, doing=doing, api_url=self._api_url) from error
+        except GithubException as error:
+            raise refused(error.status, error.data, error.headers, doing=doing, where=self._name) from error
+        except (AssertionError, KeyError, TypeError, AttributeError, RuntimeError) as error:
+            # PyGithub reading an answer that is not of GitHub's form (a proxy's page with 200) or a redirect to another host.
+            what = f"could not {doing} in {self._name}: the answer is not of GitHub's form"
+            raise Unreachable("GitHub", what, hint="check github.api_url and the proxy in between") from error
 
 
-def _message(data: object) -> str:
-    """GitHub's own message; of a proxy's page nothing but that it was one."""
-    if isinstance(data, dict):
-        return str(data.get("message", ""))[:256]
-    return "(an answer that is not GitHub's)" if data else ""
+def log_tail(text: str, lines: int) -> tuple[str, ...]:
+    """The last lines of an Actions log, without time stamps and control characters; what follows its last error line is clean-up and left out."""
+    clean = [_CONTROL.sub("", _STAMP.sub("", line)).rstrip() for line in text.splitlines()]
+    errors = [i for i, line in enumerate(clean) if line.startswith("##[error]")]
+    shown = clean[: errors[-1] + 1] if errors else clean
+    return tuple(line.removeprefix("##[error]") for line in shown[-lines:] if not line.startswith("##[endgroup]"))
 
 
 def _approver(reviewer: dict[str, Any]) -> str:

@@ -1,0 +1,156 @@
+"""How a cluster can be unusable, and what a person is told: the class says what to do, the text which values, and no secret is in it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from promote.clients.kube import Kube, connect
+from promote.clients.kube_errors import Conflict, error_of
+from promote.errors import Denied, NotFound, PromoteError, Rejected, Unreachable, UsageError
+from promote.sandbox.http_world import Fault, Request, Response, World, json_response
+from tests.production import kubeconfig
+
+APPLICATIONS = "/apis/argoproj.io/v1alpha1/namespaces/argocd/applications"
+PLUGIN = "client.authentication.k8s.io/v1"
+
+
+class Echo(World):
+    """Answers a list of what it was sent."""
+
+    def handle(self, request: Request) -> Response:
+        return json_response({"items": [{"authorization": request.headers.get("authorization")}], "metadata": {}})
+
+
+@pytest.fixture
+def world() -> Iterator[Echo]:
+    with Echo("api") as started:
+        yield started
+
+
+@pytest.fixture
+def kube(world: Echo, tmp_path: Path) -> Kube:
+    return connect("prod", kubeconfig(tmp_path, world.url), "")
+
+
+def status(code: int, message: str) -> Fault:
+    return Fault(kind="status", status=code, body=json.dumps({"kind": "Status", "message": message}).encode())
+
+
+@pytest.mark.parametrize(
+    ("fault", "error", "said"),
+    [
+        (status(401, "Unauthorized"), Denied, "credentials were not accepted"),
+        (status(403, 'applications is forbidden: User "ci" cannot list'), Denied, 'User "ci" cannot list'),
+        (status(404, "the server could not find the requested resource"), NotFound, "no Argo CD here"),
+        (Fault(kind="status", status=404, body=b"404 page not found\n"), NotFound, "no Argo CD here"),
+        (status(404, 'applications "web" not found'), NotFound, 'applications "web" not found'),
+        (status(409, "the object has been modified"), Conflict, "modified"),
+        (status(422, "spec is invalid"), Rejected, "spec is invalid"),
+        (status(429, "slow down"), Unreachable, "429: slow down"),
+        (Fault(kind="status", status=502, body=b"<html>secret-cookie</html>"), Unreachable, "answered 502"),
+        (Fault(kind="status", status=200, body=b"<html>please log in</html>"), Unreachable, "not JSON"),
+        (Fault(kind="status", status=200, body=b"[]"), Unreachable, "no object"),
+        (Fault(kind="drop_before"), Unreachable, "GET /apis/argoproj.io"),
+        (Fault(kind="drop_after"), Unreachable, "GET /apis/argoproj.io"),
+    ],
+    ids=lambda value: getattr(value, "__name__", "") or (f"{value.kind}-{value.status}" if isinstance(value, Fault) else ""),
+)
+def test_what_an_answer_means(world: Echo, kube: Kube, fault: Fault, error: type[PromoteError], said: str):
+    world.fault(fault)
+    with pytest.raises(error) as caught:
+        kube.items(APPLICATIONS)
+    assert said in str(caught.value)
+    assert "cluster prod" in str(caught.value)
+    assert caught.value.hint
+    assert "secret" not in str(caught.value)
+
+
+def test_a_read_is_tried_once_only(world: Echo, kube: Kube):
+    world.fault(status(503, "x"))
+    with pytest.raises(Unreachable):
+        kube.items(APPLICATIONS)
+    assert len(world.requests) == 1
+
+
+def test_silence_ends(world: Echo, tmp_path: Path):
+    world.fault(Fault(kind="hang"))
+    hurried = Kube("prod", connect("prod", kubeconfig(tmp_path, world.url), "")._api, call_s=0.2)
+    with pytest.raises(Unreachable, match="Timeout"):
+        hurried.items(APPLICATIONS)
+
+
+def test_an_answer_that_only_drips_ends(world: Echo, tmp_path: Path):
+    world.fault(Fault(kind="drip"))
+    hurried = Kube("prod", connect("prod", kubeconfig(tmp_path, world.url), "")._api, call_s=5, answer_s=0.3)
+    with pytest.raises(Unreachable, match="not complete after"):
+        hurried.items(APPLICATIONS)
+
+
+def test_nobody_listens(tmp_path: Path):
+    with pytest.raises(Unreachable, match="GET /api"):
+        connect("prod", kubeconfig(tmp_path, "http://127.0.0.1:1"), "").items("/api/v1/pods")
+
+
+def test_messages_are_cut():
+    long = json.dumps({"kind": "Status", "message": "x" * 5000}).encode()
+    assert len(str(error_of("cluster prod", "GET", "/api/v1/pods", 422, long))) < 600
+
+
+def test_the_file_is_not_there(tmp_path: Path):
+    with pytest.raises(UsageError, match="there is no kubeconfig") as caught:
+        connect("prod", tmp_path / "none", "")
+    assert "prod.kubeconfig" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "text", ["", "a: [", "hello", "[]", "contexts: 3", "\x00"], ids=["empty", "no YAML", "a word", "a list", "a number", "a control"]
+)
+def test_the_file_is_no_kubeconfig(tmp_path: Path, text: str):
+    (tmp_path / "bad").write_text(text)
+    with pytest.raises(UsageError, match=r"prod: .*bad"):
+        connect("prod", tmp_path / "bad", "")
+
+
+def test_an_unknown_context_names_the_known(tmp_path: Path, world: Echo):
+    with pytest.raises(UsageError, match="no context 'prodd'") as caught:
+        connect("prod", kubeconfig(tmp_path, world.url), "prodd")
+    assert "one of: prod" in caught.value.hint
+
+
+def test_without_a_file_the_environment_is_asked(tmp_path: Path, world: Echo, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("KUBECONFIG", str(kubeconfig(tmp_path, world.url)))
+    assert connect("prod", None, "").items("/api/v1/pods") == [{"authorization": "Bearer secret-token"}]
+
+
+def plugin(folder: Path, script: str) -> dict[str, object]:
+    path = folder / "plugin"
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+    return {"exec": {"apiVersion": PLUGIN, "command": str(path)}}
+
+
+@pytest.mark.parametrize(
+    "script", ["echo secret-password >&2; exit 1", "echo not JSON", f'echo \'{{"apiVersion": "{PLUGIN}", "kind": "E", "status": {{}}}}\'']
+)
+def test_a_plugin_that_gives_no_credentials(tmp_path: Path, world: Echo, script: str, capfd: pytest.CaptureFixture[str]):
+    with pytest.raises(Denied, match="gave no credentials") as caught:
+        connect("prod", kubeconfig(tmp_path, world.url, plugin(tmp_path, script)), "")
+    assert "secret" not in str(caught.value) + "".join(capfd.readouterr())
+
+
+def test_a_plugin_without_a_command(tmp_path: Path, world: Echo):
+    with pytest.raises(Denied, match="gave no credentials"):
+        connect("prod", kubeconfig(tmp_path, world.url, {"exec": {"apiVersion": PLUGIN}}), "")
+
+
+def test_a_plugin_whose_token_ran_out_is_asked_again(tmp_path: Path, world: Echo):
+    answer = {"apiVersion": PLUGIN, "kind": "ExecCredential", "status": {"token": "t", "expirationTimestamp": "2020-01-01T00:00:00Z"}}
+    count = tmp_path / "count"
+    client = connect("prod", kubeconfig(tmp_path, world.url, plugin(tmp_path, f"echo x >> {count}; echo '{json.dumps(answer)}'")), "")
+    for _ in range(2):
+        assert client.items("/api/v1/pods") == [{"authorization": "Bearer t"}]
+    assert len(count.read_text().split()) == 3

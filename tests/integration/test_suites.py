@@ -1,0 +1,196 @@
+"""Suites in child processes: what is a pass, and the many ways to look like one without being one."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+import threading
+from pathlib import Path
+
+import pytest
+
+from promote.checklist.context import SuiteContext
+from promote.deadline import Deadline
+from promote.model import Row, SuiteResult, Verdict
+from promote.settings_reader import read_settings
+from promote.suite import run_suite
+
+SETTINGS = '[[smoke.urls]]\nname = "a"\nurl = "http://127.0.0.1:9/"\n'
+GOOD = """
+    import pytest
+
+    @pytest.mark.row("smoke-url[a]")
+    def test_a(evidence):
+        evidence("seen", 42)
+"""
+
+
+def context(commit: str = "c" * 40) -> SuiteContext:
+    return SuiteContext(
+        version="v1.0.0",
+        commit=commit,
+        from_tree=False,
+        dev_tag=None,
+        previous=None,
+        stable=None,
+        request_id="r",
+        lock="",
+        state="after",
+        baseline_file=None,
+    )
+
+
+def judge(folder: Path, files: dict[str, str], *, seconds: float = 20, settings: str = SETTINGS, rows: list[Row] | None = None) -> SuiteResult:
+    (folder / "promotion.toml").write_text(settings)
+    for name, text in files.items():
+        target = folder / "checks" / "smoke" / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(textwrap.dedent(text))
+    return run_suite(
+        "smoke",
+        folder / "checks" / "smoke",
+        context=context(),
+        settings=read_settings(folder / "promotion.toml"),
+        reports=folder / "reports",
+        deadline=Deadline(seconds),
+        on_row=(rows if rows is not None else []).append,
+    )
+
+
+def test_a_suite_passes_when_every_required_row_did(tmp_path: Path) -> None:
+    rows: list[Row] = []
+    result = judge(tmp_path, {"test_a.py": GOOD}, rows=rows)
+    assert result.verdict is Verdict.PASSED, Path(result.log).read_text()
+    assert [(r.id, r.verdict, dict(r.evidence)) for r in rows] == [("smoke-url[a]", Verdict.PASSED, {"seen": 42})]
+    assert 'name="seen" value="42"' in Path(result.junit).read_text()
+
+
+HOSTILE = {
+    "all skipped": ("import pytest\n@pytest.mark.row('smoke-url[a]')\n@pytest.mark.skip\ndef test_a(): pass\n", Verdict.ERRORED),
+    "skipped inside": ("import pytest\n@pytest.mark.row('smoke-url[a]')\ndef test_a(): pytest.skip('later')\n", Verdict.ERRORED),
+    "expected to fail": ("import pytest\n@pytest.mark.row('smoke-url[a]')\n@pytest.mark.xfail\ndef test_a(): assert False\n", Verdict.ERRORED),
+    "unexpectedly passing": ("import pytest\n@pytest.mark.row('smoke-url[a]')\n@pytest.mark.xfail\ndef test_a(): pass\n", Verdict.ERRORED),
+    "os._exit(0)": ("import os\ndef test_a(): os._exit(0)\n", Verdict.ERRORED),
+    "exit after a pass": (textwrap.dedent(GOOD) + "\nimport os\ndef test_b(): os._exit(0)\n", Verdict.ERRORED),
+    "pytest.exit": ("import pytest\ndef test_a(): pytest.exit('bye', returncode=0)\n", Verdict.ERRORED),
+    "collection error": ("import no_such_module\n", Verdict.ERRORED),
+    "no tests": ("x = 1\n", Verdict.ERRORED),
+    "the row is gone": ("def test_other(): pass\n", Verdict.ERRORED),
+    "says no": ("import pytest\n@pytest.mark.row('smoke-url[a]')\ndef test_a(): assert False, 'nope'\n", Verdict.FAILED),
+    "crashes": ("import pytest\n@pytest.mark.row('smoke-url[a]')\ndef test_a(): 1 / 0\n", Verdict.ERRORED),
+    "teardown fails": (
+        "import pytest\n@pytest.fixture\ndef f():\n    yield\n    1 / 0\n@pytest.mark.row('smoke-url[a]')\ndef test_a(f): pass\n",
+        Verdict.ERRORED,
+    ),
+    "row stands twice": (
+        "import pytest\n@pytest.mark.row('smoke-url[a]')\ndef test_a(): pass\n@pytest.mark.row('smoke-url[a]')\ndef test_b(): pass\n",
+        Verdict.ERRORED,
+    ),
+    "row without id": ("import pytest\n@pytest.mark.row()\ndef test_a(): pass\n", Verdict.ERRORED),
+    "another check of the user says no": (textwrap.dedent(GOOD) + "\ndef test_mine(): assert False\n", Verdict.FAILED),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_what_only_looks_like_a_pass_is_none(tmp_path: Path, name: str) -> None:
+    text, verdict = HOSTILE[name]
+    result = judge(tmp_path, {"test_a.py": text})
+    assert result.verdict is verdict, result
+    assert result.reason
+
+
+@pytest.mark.parametrize("ini", ["[pytest]\naddopts = -k nothing\n", "[pytest]\naddopts = --collect-only\n", "[pytest]\ncollect_ignore_glob = *\n"])
+def test_an_ini_of_the_repository_cannot_deselect(tmp_path: Path, ini: str) -> None:
+    (tmp_path / "pytest.ini").write_text(ini)
+    assert judge(tmp_path, {"test_a.py": GOOD}).verdict is Verdict.PASSED
+
+
+def test_options_in_the_environment_cannot_deselect(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTEST_ADDOPTS", "--collect-only")
+    assert judge(tmp_path, {"test_a.py": GOOD}).verdict is Verdict.PASSED
+
+
+def test_a_conftest_that_ignores_the_row_is_noticed(tmp_path: Path) -> None:
+    result = judge(tmp_path, {"test_a.py": GOOD, "test_b.py": "def test_b(): pass\n", "conftest.py": "collect_ignore = ['test_a.py']\n"})
+    assert (result.verdict, [r.id for r in result.failed]) == (Verdict.ERRORED, ["smoke-url[a]"])
+
+
+def test_a_row_that_hangs_is_errored_by_its_timeout_and_the_next_one_still_runs(tmp_path: Path) -> None:
+    text = """
+        import time
+        import pytest
+
+        def test_hangs():
+            time.sleep(60)
+
+        @pytest.mark.row("smoke-url[a]")
+        def test_a():
+            pass
+    """
+    quick = SETTINGS + '[suites]\nrow_timeout = "1s"\n[dev]\nconverge_timeout = "0.5s"\n'
+    result = judge(tmp_path, {"test_a.py": text}, settings=quick)
+    assert {r.id.rpartition("::")[2]: r.verdict for r in result.rows} == {"test_hangs": Verdict.ERRORED, "smoke-url[a]": Verdict.PASSED}
+    assert result.verdict is Verdict.ERRORED
+
+
+def test_the_suites_deadline_kills_the_whole_group(tmp_path: Path) -> None:
+    marker = tmp_path / "grandchild.pid"
+    text = f"""
+        import subprocess, time
+        import pytest
+
+        @pytest.mark.row("smoke-url[a]")
+        @pytest.mark.timeout(0)
+        def test_a():
+            child = subprocess.Popen(["sleep", "300"])
+            open({str(marker)!r}, "w").write(str(child.pid))
+            time.sleep(300)
+    """
+    result = judge(tmp_path, {"test_a.py": text}, seconds=4)
+    assert result.verdict is Verdict.ERRORED
+    assert "deadline" in result.reason
+    state = subprocess.run(["ps", "-o", "stat=", "-p", marker.read_text()], capture_output=True, text=True, check=False).stdout.strip()
+    assert state in ("", "Z"), "the grandchild died with its group"
+
+
+def test_stopping_from_outside_ends_it(tmp_path: Path) -> None:
+    (tmp_path / "promotion.toml").write_text(SETTINGS)
+    folder = tmp_path / "checks"
+    folder.mkdir()
+    (folder / "test_a.py").write_text("import time\ndef test_a(): time.sleep(60)\n")
+    stop = threading.Event()
+    stop.set()
+    result = run_suite(
+        "smoke",
+        folder,
+        context=context(),
+        settings=read_settings(tmp_path / "promotion.toml"),
+        reports=tmp_path / "r",
+        deadline=Deadline(60),
+        stop=stop,
+    )
+    assert result.verdict is Verdict.ERRORED
+
+
+def test_a_missing_folder_is_not_a_pass(tmp_path: Path) -> None:
+    (tmp_path / "promotion.toml").write_text(SETTINGS)
+    result = run_suite(
+        "smoke",
+        tmp_path / "gone",
+        context=context(),
+        settings=read_settings(tmp_path / "promotion.toml"),
+        reports=tmp_path / "r",
+        deadline=Deadline(5),
+    )
+    assert result.verdict is Verdict.ERRORED
+
+
+def test_without_settings_pytest_says_one_clear_sentence(tmp_path: Path) -> None:
+    checks = tmp_path / "checks"
+    checks.mkdir()
+    (checks / "test_a.py").write_text(textwrap.dedent(GOOD))
+    done = subprocess.run([sys.executable, "-m", "pytest", "checks"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 4
+    assert "no promotion.toml in" in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
