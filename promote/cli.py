@@ -8,17 +8,13 @@ from __future__ import annotations
 import argparse
 import contextlib
 import importlib
-import json
 import os
 import sys
-import tempfile
-import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
 from promote import __version__
 from promote.errors import Interrupted, PromoteError, UsageError
-from promote.model import End
 from promote.signals import as_interrupts
 
 EPILOG = """exit codes: 0 verified or done · 1 refused, nothing moved · 2 usage · 3 rolled back and proven · 4 stuck, a person must look
@@ -89,16 +85,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         with as_interrupts():
             return _dispatch(args)
     except UsageError as error:
-        return _say(args, End.USAGE, error)
+        return _say(args, "USAGE", error)
     except PromoteError as error:
-        return _say(args, End.UNCHECKED, error)
+        return _say(args, "UNCHECKED", error)
     except Interrupted as stop:
-        return _say(args, End.INTERRUPTED, PromoteError(f"stopped by {stop.signal_name}", hint="see what is true now: promote status"))
+        return _say(args, "INTERRUPTED", PromoteError(f"stopped by {stop.signal_name}", hint="see what is true now: promote status"))
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except Exception:
-        return _say(args, End.UNCHECKED, _unexpected())
+        return _say(args, "UNCHECKED", _unexpected())
 
 
 def _dispatch(args: argparse.Namespace) -> int:
@@ -107,15 +103,23 @@ def _dispatch(args: argparse.Namespace) -> int:
     return code
 
 
-def _say(args: argparse.Namespace, end: End, error: PromoteError) -> int:
+def _say(args: argparse.Namespace, name: str, error: PromoteError) -> int:
+    from promote.model import End
+
+    end = End[name]
     print(f"promote: {error.what}" + (f"\n  do: {error.hint}" if error.hint else ""), file=sys.stderr)
     if args.json:
+        import json
+
         print(json.dumps({"outcome": end.value, "error": error.what, "hint": error.hint}, indent=2))
     return end.exit_code
 
 
 def _unexpected() -> PromoteError:
     """A bug: the traceback goes to a file only its owner can read, the screen gets one sentence."""
+    import tempfile
+    import traceback
+
     with tempfile.NamedTemporaryFile("w", prefix="promote-", suffix=".log", delete=False) as log:
         log.write(traceback.format_exc())
     kind, value, _ = sys.exc_info()

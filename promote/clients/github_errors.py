@@ -41,7 +41,7 @@ def silent(error: Exception, *, doing: str, api_url: str) -> Unreachable:
     import requests
 
     host = urlsplit(api_url).hostname or "the API"
-    chain = " ".join(str(e) for e in _causes(error))
+    chain = " ".join(f"{type(e).__name__}: {e}" for e in _causes(error))
     if isinstance(error, requests.exceptions.SSLError):
         fault = re.search(r"certificate verify failed: [^(\]]+|hostname mismatch[^(\]]*|wrong version number", chain, re.IGNORECASE)
         what = f"the TLS connection to {host} failed ({fault[0].strip() if fault else 'see the certificate'})"
@@ -52,7 +52,7 @@ def silent(error: Exception, *, doing: str, api_url: str) -> Unreachable:
         what, hint = f"the name {host} does not resolve", "check the network (VPN, DNS) and github.api_url"
     elif isinstance(error, requests.exceptions.RetryError):
         what, hint = f"{host} kept answering with errors ({_last_status(chain)})", f"try again; {STATUS_PAGE}"
-    elif isinstance(error, requests.Timeout):
+    elif isinstance(error, requests.Timeout) or "TimeoutError: " in chain:  # after retries requests calls it a ConnectionError
         what, hint = f"{host} did not answer in time", f"try again; {STATUS_PAGE}"
     else:
         what, hint = f"the connection to {host} failed or was cut", f"check the network and github.api_url; {STATUS_PAGE}"

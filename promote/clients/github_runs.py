@@ -7,7 +7,6 @@ the token; errors are GithubException and raw requests exceptions. It never move
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 from promote.clients.github_errors import may_have_happened, refused, silent
+from promote.clients.github_logs import fetch_signed, log_tail
 from promote.clients.github_rules import TagRules, denied
 from promote.deadline import Clock, Deadline
 from promote.errors import Denied, NotFound, PromoteError, Rejected, ServiceError, Unreachable
@@ -29,11 +29,8 @@ if TYPE_CHECKING:
 
 CALL_S = 15
 CLOCK_SKEW = timedelta(minutes=2)
-LOG_LIMIT = 4_000_000  # bytes of a job's log that are read
 PUBLIC_API = "api.github.com"
 _DETAILS = "return_run_details"
-_STAMP = re.compile(r"^\ufeff?\d{4}-\d\d-\d\dT[\d:.]+Z ?")
-_CONTROL = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f]")  # a log must not drive the terminal it is shown on
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,8 +65,9 @@ class JobLog:
 class GitHubRuns:
     """The workflow runs of one repository. Every method raises Denied, NotFound, Rejected or Unreachable of promote.errors, nothing of a vendor."""
 
-    def __init__(self, api_url: str, repository: str, token: str, *, clock: Clock | None = None) -> None:
-        self._api_url, self._name, self._token, self._clock = api_url, repository, token, clock or Clock()
+    def __init__(self, api_url: str, repository: str, token: str, *, clock: Clock | None = None, call_s: int = CALL_S) -> None:
+        """`call_s`: how long one request may take, in whole seconds (PyGithub takes no others)."""
+        self._api_url, self._name, self._token, self._clock, self._call_s = api_url, repository, token, clock or Clock(), call_s
 
     def dispatch(self, file: str, ref: str, inputs: dict[str, str], *, request_id: str, deadline: Deadline) -> RunHandle | None:
         """Dispatch once. None when GitHub did not say which run it made, or when no answer came that rules an effect out: the caller looks for
@@ -123,6 +121,8 @@ class GitHubRuns:
             return self._state(self._repository.get_workflow_run(run_id))
 
     def _state(self, run: WorkflowRun) -> RunState:
+        if not isinstance(run.id, int) or not run.status:
+            raise TypeError("no run in the answer")  # PyGithub makes an empty run of a page that is not GitHub's
         return RunState(
             id=run.id,
             status=run.status or "",
@@ -154,22 +154,9 @@ class GitHubRuns:
     def _tail(self, signed: Callable[[], str], lines: int) -> tuple[str, ...]:
         try:
             with self._errors("read the job's log"):
-                return log_tail(self._fetch(signed()), lines)
+                return log_tail(fetch_signed(signed(), within_s=self._call_s, clock=self._clock), lines)
         except ServiceError as error:
             return (f"(no log: {error.what.removeprefix('GitHub: ')})",)
-
-    def _fetch(self, url: str) -> str:
-        """A signed URL's text, within CALL_S in all. Without the token, which the storage refuses, and without a person's netrc."""
-        import requests
-
-        end, body = self._clock.monotonic() + CALL_S, bytearray()
-        with requests.get(url, timeout=CALL_S, stream=True, auth=lambda request: request) as answer:
-            answer.raise_for_status()
-            for chunk in answer.iter_content(65536):
-                body += chunk
-                if len(body) > LOG_LIMIT or self._clock.monotonic() > end:
-                    break
-        return body.decode(errors="replace")
 
     def cancel(self, run_id: int) -> bool:
         """Ask for a run to be cancelled; False when it had completed."""
@@ -198,17 +185,25 @@ class GitHubRuns:
     def _github(self) -> Github:
         from github import Auth, Github, GithubRetry
 
-        # POST is never repeated once it may have been sent. A hung server costs at most two calls of CALL_S.
+        # POST is never repeated once it may have been sent. A hung server costs at most two times `call_s`.
         retry = GithubRetry(
-            total=5, connect=2, read=1, status=3, backoff_factor=0.3, allowed_methods={"GET", "HEAD"}, max_rate_limit_wait=60, retry_after_max=60
+            total=5,
+            connect=2,
+            read=1,
+            other=1,
+            status=3,
+            backoff_factor=0.3,
+            allowed_methods={"GET", "HEAD"},
+            max_rate_limit_wait=60,
+            retry_after_max=60,
         )
         own = urlsplit(self._api_url).hostname != PUBLIC_API
         pause = {"seconds_between_requests": None, "seconds_between_writes": None} if own else {}
-        return Github(auth=Auth.Token(self._token), base_url=self._api_url, timeout=CALL_S, retry=retry, **pause)  # type: ignore[arg-type]
+        return Github(auth=Auth.Token(self._token), base_url=self._api_url, timeout=self._call_s, retry=retry, lazy=True, **pause)  # type: ignore[arg-type]
 
     @cached_property
     def _repository(self) -> Repository:
-        return self._github.get_repo(self._name, lazy=True)
+        return self._github.get_repo(self._name)
 
     def _workflow(self, file: str) -> Workflow:
         with self._errors(f"find the workflow {file}"):
@@ -232,14 +227,6 @@ class GitHubRuns:
             # PyGithub reading an answer that is not of GitHub's form (a proxy's page with 200) or a redirect to another host.
             what = f"could not {doing} in {self._name}: the answer is not of GitHub's form"
             raise Unreachable("GitHub", what, hint="check github.api_url and the proxy in between") from error
-
-
-def log_tail(text: str, lines: int) -> tuple[str, ...]:
-    """The last lines of an Actions log, without time stamps and control characters; what follows its last error line is clean-up and left out."""
-    clean = [_CONTROL.sub("", _STAMP.sub("", line)).rstrip() for line in text.splitlines()]
-    errors = [i for i, line in enumerate(clean) if line.startswith("##[error]")]
-    shown = clean[: errors[-1] + 1] if errors else clean
-    return tuple(line.removeprefix("##[error]") for line in shown[-lines:] if not line.startswith("##[endgroup]"))
 
 
 def _approver(reviewer: dict[str, Any]) -> str:

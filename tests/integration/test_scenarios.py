@@ -1,4 +1,4 @@
-"""Whole promotions in the embedded world, by a driver in a process of its own, judged from outside: the bare repository and the cluster's own objects."""
+"""Whole promotions in the embedded world, by a driver process, judged from outside: the bare repository and the cluster's own objects."""
 
 from __future__ import annotations
 

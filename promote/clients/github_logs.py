@@ -1,0 +1,36 @@
+"""A job's log: fetched from its signed URL, and cut to the lines that say why it failed. Knows no API."""
+
+from __future__ import annotations
+
+import re
+
+from promote.deadline import Clock
+
+LOG_LIMIT = 4_000_000  # bytes of a log that are read
+_STAMP = re.compile(r"^\ufeff?\d{4}-\d\d-\d\dT[\d:.]+Z ?")
+_CONTROL = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f]")  # a log must not drive the terminal it is shown on
+
+
+def fetch_signed(url: str, *, within_s: float, clock: Clock) -> str:
+    """A signed URL's text, or what came of it `within_s` seconds. Sent without the token, which the storage refuses, and without a person's netrc.
+
+    Raises requests' exceptions, for the caller to translate.
+    """
+    import requests
+
+    end, body = clock.monotonic() + within_s, bytearray()
+    with requests.get(url, timeout=within_s, stream=True, auth=lambda request: request) as answer:
+        answer.raise_for_status()
+        for chunk in answer.iter_content(65536):
+            body += chunk
+            if len(body) > LOG_LIMIT or clock.monotonic() > end:
+                break
+    return body.decode(errors="replace")
+
+
+def log_tail(text: str, lines: int) -> tuple[str, ...]:
+    """The last lines of an Actions log, without time stamps and control characters; what follows its last error line is clean-up and left out."""
+    clean = [_CONTROL.sub("", _STAMP.sub("", line)).rstrip() for line in text.splitlines()]
+    errors = [i for i, line in enumerate(clean) if line.startswith("##[error]")]
+    shown = [line for line in (clean[: errors[-1] + 1] if errors else clean) if not line.startswith("##[endgroup]")]
+    return tuple(line.removeprefix("##[error]") for line in shown[-lines:])

@@ -1,0 +1,57 @@
+"""docs/settings.md from the settings themselves: one source for what a key means. A test holds the file against this."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
+
+from promote.settings import Choice, Seconds, Settings, SmokeUrl
+
+HEAD = """# promotion.toml
+
+Strict: an unknown key, a wrong type or an impossible combination is an error that names every problem at once. Durations are written `"90s"`,
+`"10m"`, `"1h30m"` or as a number of seconds. Every key has a default: the value the team's old recipe had hard-coded. This page is made from the
+program (`python -m promote.report.reference > docs/settings.md`).
+"""
+
+
+def reference() -> str:
+    """The whole page."""
+    parts = [HEAD]
+    for section in dataclasses.fields(Settings):
+        if dataclasses.is_dataclass(section.default):
+            parts.append(_table(f"[{section.name}]", section.default))
+    parts.append(_table("[[smoke.urls]]", SmokeUrl()))
+    return "\n".join(parts)
+
+
+def _table(title: str, section: Any) -> str:
+    hints = get_type_hints(type(section), include_extras=True)
+    rows = [
+        f"| `{f.name}` | {_kind(hints[f.name])} | {_default(getattr(section, f.name), hints[f.name])} | {f.metadata['doc']} |"
+        for f in dataclasses.fields(section)
+    ]
+    return "\n".join([f"## {title}", "", "| key | type | default | meaning |", "|---|---|---|---|", *rows, ""])
+
+
+def _kind(hint: Any) -> str:
+    if get_origin(hint) is Annotated:
+        base, choice = get_args(hint)
+        return " or ".join(f'`"{w}"`' for w in choice.words) if isinstance(choice, Choice) else _kind(base)
+    if get_origin(hint) is list:
+        return "list of tables" if dataclasses.is_dataclass(get_args(hint)[0]) else "list of text"
+    return {str: "text", bool: "true or false", int: "whole number", float: "number", Seconds: "duration"}[hint]
+
+
+def _default(value: object, hint: Any) -> str:
+    if hint is Seconds and isinstance(value, float | int):
+        return f'`"{value / 60:g}m"`' if value and value % 60 == 0 else f'`"{value:g}s"`'
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    if isinstance(value, list):
+        return "`[" + ", ".join(f'"{v}"' for v in value) + "]`"
+    return f'`"{value}"`' if isinstance(value, str) else f"`{value}`"
+
+
+if __name__ == "__main__":
+    print(reference(), end="")  # noqa: T201

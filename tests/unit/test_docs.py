@@ -1,0 +1,35 @@
+"""The documentation says what the program does."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from promote.cli import parser
+from promote.model import End
+from promote.report.reference import reference
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_the_settings_page_is_made_from_the_settings() -> None:
+    assert (ROOT / "docs" / "settings.md").read_text() == reference(), "python -m promote.report.reference > docs/settings.md"
+
+
+@pytest.mark.parametrize("end", End)
+def test_every_end_is_documented_with_its_exit_code(end: End) -> None:
+    assert re.search(rf"\| {end.exit_code} \| `{end.value}` \|", (ROOT / "docs" / "endings.md").read_text())
+
+
+def test_every_command_is_documented() -> None:
+    (verbs,) = (a.choices for a in parser()._actions if a.dest == "command")
+    text = (ROOT / "docs" / "commands.md").read_text()
+    assert [v for v in verbs or () if f"promote {v}" not in text] == []
+
+
+def test_links_in_the_readme_resolve() -> None:
+    links = re.findall(r"\]\(([^)#]+)\)", (ROOT / "README.md").read_text())
+    assert links
+    assert [link for link in links if not (ROOT / link).exists()] == []
