@@ -13,7 +13,6 @@ from promote.applications import Application
 from promote.arrival import Goal
 from promote.clients.argocd import ArgoCD
 from promote.clients.kube import Kube, connect
-from promote.deadline import Deadline
 from promote.sandbox.cluster import Cluster, Timing
 from promote.settings import ArgoCD as ArgoCDSettings
 from promote.settings import ProdCluster, Settings
@@ -78,6 +77,7 @@ def deployment(name: str, version: str, behaviour: str = "") -> dict[str, Any]:
 @dataclass
 class Production:
     cluster: Cluster
+    repositories: dict[str, Path]  # what the repo-server can reach
     clone: Path
     kube: Kube
     argocd: ArgoCD
@@ -104,9 +104,6 @@ class Production:
     def app(self, name: str) -> Application:
         return next(a for a in self.argocd.applications() if a.name == name)
 
-    def seconds(self, seconds: float) -> Deadline:
-        return Deadline(seconds)
-
 
 @contextmanager
 def production(folder: Path, names: tuple[str, ...] = ("web", "db"), timing: Timing = QUICK) -> Iterator[Production]:
@@ -114,11 +111,12 @@ def production(folder: Path, names: tuple[str, ...] = ("web", "db"), timing: Tim
     remote, clone = folder / "remote.git", folder / "clone"
     git(folder, "init", "-q", "--bare", "-b", "main", str(remote))
     git(folder, "clone", "-q", str(remote), str(clone))
-    cluster = Cluster("prod", repositories={URL: remote}, timing=timing)
+    repositories = {URL: remote}
+    cluster = Cluster("prod", repositories=repositories, timing=timing)
     cluster.start()
     try:
         kube = connect("prod", kubeconfig(folder, cluster.url), "")
-        world = Production(cluster, clone, kube, ArgoCD(kube, ["argocd"]))
+        world = Production(cluster, repositories, clone, kube, ArgoCD(kube, ["argocd"]))
         files = {f"root/{n}.yaml": app_manifest(n, f"apps/{n}") for n in names} | {f"apps/{n}/d.yaml": deployment(n, "1") for n in names}
         world.move(world.commit(files))
         cluster.apply({"kind": "Namespace", "metadata": {"name": "shop"}})

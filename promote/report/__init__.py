@@ -1,0 +1,1 @@
+"""What people and machines are shown: live view, plain lines, the JSON document. Receives values; reads no settings, environment or cluster."""

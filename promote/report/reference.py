@@ -17,12 +17,8 @@ program (`python -m promote.report.reference > docs/settings.md`).
 
 def reference() -> str:
     """The whole page."""
-    parts = [HEAD]
-    for section in dataclasses.fields(Settings):
-        if dataclasses.is_dataclass(section.default):
-            parts.append(_table(f"[{section.name}]", section.default))
-    parts.append(_table("[[smoke.urls]]", SmokeUrl()))
-    return "\n".join(parts)
+    sections = [(f"[{s.name}]", s.default) for s in dataclasses.fields(Settings) if dataclasses.is_dataclass(s.default)]
+    return "\n".join([HEAD, *(_table(*section) for section in sections), _table("[[smoke.urls]]", SmokeUrl())])
 
 
 def _table(title: str, section: Any) -> str:

@@ -1,52 +1,99 @@
-"""How values read: marks, durations, the few lines that tell about many applications."""
+"""How values read: marks, durations, times, counts, and the lines of a step, a row and the applications still missing. Pure text, no stream."""
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
+from datetime import datetime
 
 from promote.model import AppState, AppVerdict, Row, Step, Verdict
 
 MARKS = {Verdict.PASSED: "✓", Verdict.FAILED: "✗", Verdict.ERRORED: "?"}
-ASCII = str.maketrans({"✓": "+", "✗": "x", "✔": "+", "⛔": "!", "→": ">", "·": "-", "…": ".", "━": "=", "─": "-", "╸": "=", "“": '"', "”": '"'})
+_ASCII = {
+    "✓": "+", "✗": "x", "✔": "+", "⛔": "!", "→": "->", "·": "-", "…": "...", "━": "=", "─": "-", "╸": "-", "“": '"', "”": '"', "—": "-", "–": "-",
+}  # fmt: skip
+ASCII = str.maketrans(_ASCII)
+SIGNS = "".join(_ASCII)
 WIDTH = 10  # of the column that names the step
+THERE = (AppState.PROVEN, AppState.EXCUSED)
 
 
 def duration(seconds: float) -> str:
-    """`4.1 s`, `48 s`, `2:04`, `1:02:03`."""
-    if seconds < 10:
+    """For columns: `4.1 s`, `48 s`, `2:04`, `1:02:03`."""
+    if round(seconds, 1) < 10:
         return f"{seconds:.1f} s"
-    if seconds < 60:
+    if round(seconds) < 60:
         return f"{seconds:.0f} s"
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
+def spoken(seconds: float) -> str:
+    """For sentences, in the two units that matter: `4 s`, `1 min 41 s`, `2 h 5 min`, `3 days`."""
+    whole = round(seconds)
+    units = (("day", 86400), ("h", 3600), ("min", 60), ("s", 1))
+    at = next((i for i, (_, size) in enumerate(units) if whole >= size), 3)
+    first, rest = divmod(whole, units[at][1])
+    if at == 0:
+        return counted(first, "day")
+    second = f" {rest // units[at + 1][1]} {units[at + 1][0]}" if at < 3 and rest >= units[at + 1][1] else ""
+    return f"{first} {units[at][0]}{second}"
+
+
 def clock(seconds: float) -> str:
-    """`00:48`."""
-    return f"{int(seconds) // 60:02}:{int(seconds) % 60:02}"
+    """`00:48`, past the hour `1:02:03`."""
+    whole = int(seconds)
+    return f"{whole // 60:02}:{whole % 60:02}" if whole < 3600 else f"{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}"
+
+
+def local_time(when: datetime) -> str:
+    """`14:02:31 CET`: the reader's own zone, named."""
+    return f"{when.astimezone():%H:%M:%S %Z}"
+
+
+def counted(count: int, noun: str) -> str:
+    """`1 commit`, `2 commits`."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def step_line(step: Step, rows: Sequence[Row] = ()) -> str:
-    """One finished step: mark, counts of its rows, detail, time."""
+    """One finished step: mark, counts of its rows, detail (for rows only when they did not all pass), time. More lines are indented."""
     said = step.detail
     if rows:
         passed = sum(r.verdict is Verdict.PASSED for r in rows)
-        said = f"{passed} passed" if passed == len(rows) else f"{passed} of {len(rows)} passed"
+        count = f"{passed} passed" if passed == len(rows) else f"{passed} of {len(rows)} passed"
+        said = count if step.verdict is Verdict.PASSED or not step.detail else f"{count}: {step.detail}"
     took = f"  {duration(step.seconds)}" if step.seconds >= 0.05 else ""
-    return f"{step.name:<{WIDTH}} {MARKS[step.verdict]} {said}{took}"
+    first, *rest = said.splitlines() or [""]
+    head = f"{step.name:<{WIDTH}} {MARKS[step.verdict]} {first}".rstrip() + took
+    return "\n".join([head, *(_indented(line) for line in _outdented(rest))])
 
 
 def row_lines(row: Row) -> list[str]:
-    """A row that did not pass, with everything it said."""
-    head, *rest = row.detail.splitlines() or [""]
-    return [f"{'':<{WIDTH}} {MARKS[row.verdict]} {row.id}: {head}", *(f"{'':<{WIDTH}}   {line}" for line in rest)]
+    """A row that did not pass, with everything it said, without the step's column."""
+    head, *rest = row.detail.splitlines() or ["gave no reason"]
+    return [f"{MARKS[row.verdict]} {row.id}: {head}", *(f"  {line}" for line in _outdented(rest))]
 
 
 def not_there(applications: Sequence[AppVerdict], most: int = 6) -> list[tuple[str, str]]:
-    """Who is not there yet and why; the excused last; beyond `most`, how many more."""
-    waiting = [a for a in applications if a.state not in (AppState.PROVEN, AppState.EXCUSED)]
-    shown = [(a.name, a.reason) for a in waiting[:most]]
+    """Who is not there yet and why, failed ones first; beyond `most`, how many more; then the excused."""
+    waiting = sorted((a for a in applications if a.state not in THERE), key=lambda a: a.state is not AppState.FAILED)
+    shown = [(a.name, a.reason or a.state.value) for a in waiting[:most]]
     if len(waiting) > most:
         shown.append(("…", f"and {len(waiting) - most} more"))
-    return shown + [(a.name, a.reason) for a in applications if a.state is AppState.EXCUSED][:3]
+    return shown + excused(applications)
+
+
+def excused(applications: Sequence[AppVerdict], most: int = 3) -> list[tuple[str, str]]:
+    """Who is not counted, and why."""
+    found = [(a.name, a.reason or "was unhealthy before: not counted") for a in applications if a.state is AppState.EXCUSED]
+    return [*found[:most], *([("…", f"and {len(found) - most} more not counted")] if len(found) > most else [])]
+
+
+def _indented(line: str) -> str:
+    return f"{'':<{WIDTH}}   {line}".rstrip()
+
+
+def _outdented(lines: Sequence[str]) -> list[str]:
+    return textwrap.dedent("\n".join(lines)).splitlines()

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from promote.baseline import Baseline, take_baseline
+from promote.clients.argocd import ArgoCD
 from promote.clients.kube import connect
 from promote.clients.workloads import log_tail, newly_failing, pods, warnings
 from promote.converge import ConvergenceResult, Progress, converge, last_look
@@ -150,6 +151,27 @@ def test_a_cluster_that_does_not_come_back_is_no_failure_of_production(prod: Pro
     result = settle(prod, prod.move(prod.commit({})), seconds=1)
     assert result.verdict is Verdict.ERRORED
     assert "answered 503" in result.reason
+
+
+def test_a_blind_repo_server_is_no_failure_of_production_and_nothing_is_done_about_it(prod: Production):
+    before, old = take_baseline(prod.argocd), git(prod.clone, "rev-parse", "HEAD")
+    settle(prod, prod.move(prod.commit({"apps/web/d.yaml": deployment("web", "2", "sync-fails")})), seconds=2)
+    prod.repositories.clear()
+    prod.argocd.refresh(prod.argocd.applications())
+    wait_until("blind", prod.argocd.applications, ready=lambda apps: all(a.sync == "Unknown" for a in apps), deadline=Deadline(10), every_s=0.05)
+    notes: list[str] = []
+    result = settle(prod, prod.move(old), seconds=2, baseline=before, t_before=now(), rollback=True, on_progress=lambda p: notes.extend(p.notes))
+    assert result.verdict is Verdict.ERRORED
+    assert "3 applications are Unknown at once" in result.reason
+    assert notes == []
+    assert prod.app("web").in_progress
+
+
+def test_nothing_to_look_at_is_not_a_pass(prod: Production):
+    nobody = replace(prod, argocd=ArgoCD(prod.kube, ["argocd"], "team=nobody"))
+    goal = replace(prod.move(prod.commit({})), root="")
+    result = settle(nobody, goal, seconds=0.3)
+    assert (result.verdict, result.reason) == (Verdict.ERRORED, "no application that follows the tag could be proven; is the selector right?")
 
 
 def test_the_guard_ends_the_wait_before_anything_is_written(prod: Production):

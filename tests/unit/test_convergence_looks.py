@@ -223,3 +223,11 @@ def test_a_rollback_does_not_excuse_what_is_not_fresh():
     changes = TROUBLE_BEFORE["an operation that never ends"]
     judged = convergence(before(**changes), rollback=True, commit=OLD)
     assert AppState.EXCUSED not in states(judged, application(revision=OLD, **changes), looks=4)
+
+
+@pytest.mark.parametrize("rollback", [True, False])
+def test_the_sync_that_was_stopped_is_forgiven_in_a_rollback_only(rollback):
+    judged = convergence(before(), rollback=rollback, commit=OLD)
+    stopped = {"revision": OLD, "state": operation("Failed", NEW, message="Operation terminated")}
+    look(judged, application(**stopped))
+    assert (states(judged, application(reconciled=6, **stopped), looks=3)[-1] is AppState.PROVEN) is rollback

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from promote.applications import Application
+from promote.applications import Application, parse_application
 from promote.arrival import Kind, Limits, healthy, missing, worse
 from tests.manifests import NEW, OLD, OTHER, TAG_OBJECT, application, at, goal, manifest, operation
 
@@ -126,8 +126,6 @@ def several(revisions: list[str]) -> Application:
     data = manifest(state=operation())
     data["spec"]["sources"] = [chart, data["spec"]["source"], data["spec"].pop("source")]
     data["status"]["sync"] = {"status": "Synced", "revisions": revisions}
-    from promote.applications import parse_application
-
     return parse_application(data)
 
 
@@ -185,11 +183,14 @@ FINAL = {
     "OutOfSync after a failed sync of this commit": application(sync="OutOfSync", state=operation("Failed", NEW)),
     "the condition that says so": application(conditions=[("SyncError", "Failed last sync attempt to aaaa")], state=operation("Failed", NEW)),
     "a failed hook under a Synced surface": application(state=operation("Error", NEW)),
+    "Argo CD gives up after the failure of another commit": application(
+        sync="OutOfSync", conditions=[("SyncError", "Failed last sync attempt to [bbbb]")], state=operation("Failed", OTHER)
+    ),
 }
 
 
 @pytest.mark.parametrize("app", FINAL.values(), ids=FINAL.keys())
-def test_auto_sync_does_not_try_a_failed_commit_again_so_that_is_final(app):
+def test_auto_sync_does_not_try_again_so_that_is_final(app):
     reason = judge(app)
     assert reason is not None
     assert reason.final

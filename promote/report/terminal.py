@@ -1,0 +1,80 @@
+"""The live view of a terminal: finished steps stand still above, one foot below shows the step under way. rich is imported here only, lazily."""
+
+from __future__ import annotations
+
+from typing import IO, Any, TextIO, cast
+
+from promote.deadline import Clock
+from promote.model import Row, Verdict
+from promote.report.events import Looked
+from promote.report.foot import foot
+from promote.report.plain import Plain
+from promote.report.redact import Redactor
+from promote.report.words import WIDTH
+
+STYLES = {"✓": "green", "✔": "bold green", "✗": "bold red", "⛔": "bold red", "?": "yellow"}
+PER_SECOND = 8
+
+
+class Live(Plain):
+    """Plain's lines, with passed rows counted instead of listed and applications in the foot. Use it within `with live.screen:`."""
+
+    def __init__(
+        self, out: TextIO, *, redact: Redactor | None = None, clock: Clock | None = None, width: int | None = None, force: bool | None = None
+    ) -> None:
+        """`width` and `force` (take `out` for a terminal) are for recordings; otherwise both are read from the terminal."""
+        from rich.console import Console
+        from rich.live import Live as Screen
+
+        super().__init__(out, redact=redact, clock=clock)
+        self._console = Console(file=cast(IO[str], self.sink), highlight=False, width=width, force_terminal=force)
+        self._name, self._look = "", cast(Looked | None, None)
+        self.screen = Screen(console=self._console, get_renderable=self.render, refresh_per_second=PER_SECOND, transient=True)
+
+    def line(self, text: str) -> None:
+        # soft_wrap: the terminal wraps, so that a command can be copied whole.
+        self._console.print(self._styled(self.sink.words(text)), soft_wrap=True)
+
+    def step_started(self, name: str) -> None:
+        super().step_started(name)
+        self._name, self._look = name, None
+
+    def row(self, row: Row) -> None:
+        if row.verdict is Verdict.PASSED:
+            self._rows.append(row)
+        else:
+            super().row(row)
+
+    def step_finished(self, step: Any) -> None:
+        self._name, self._look = "", None
+        super().step_finished(step)
+
+    def applications(self, look: Looked) -> None:
+        for note in look.notes:
+            self.note(note)
+        self._look = look
+
+    def render(self) -> Any:
+        """The foot as it is now; rich asks for it several times a second, from its own thread."""
+        from rich.text import Text
+
+        name, look = self._name, self._look
+        if not name:
+            return Text("")
+        passed = sum(r.verdict is Verdict.PASSED for r in self._rows)
+        lines = foot(name, self._clock.monotonic() - self._since, width=self._console.width, passed=passed, look=look)
+        return Text("\n".join(map(self.sink.words, lines)), no_wrap=True, overflow="crop")
+
+    def _styled(self, text: str) -> Any:
+        """The mark in its colour and the step's name in bold. Colours repeat what the marks say."""
+        from rich.text import Text
+
+        styled = Text(text)
+        lead = text[: WIDTH + 2]
+        marks = {self.sink.words(mark): style for mark, style in STYLES.items()}
+        at = next((i for i in (0, WIDTH + 1) if lead[i : i + 1] in marks and lead[i + 1 : i + 2] in ("", " ")), None)
+        if at is not None:
+            styled.stylize(marks[lead[at]], at, at + 1)
+        if at == WIDTH + 1 and lead[:1].strip():
+            styled.stylize("bold", 0, WIDTH)
+        return styled
