@@ -23,6 +23,6 @@ def observe(
     t_before: datetime | None = None,
     clock: Clock | None = None,
 ) -> ConvergenceResult:
-    """Refresh and judge for at most `seconds`. Without a baseline nothing is excused, and the last operation may be of any age."""
+    """Refresh and judge for at most `seconds`. Without a baseline nothing is excused; without `t_before` no failed last sync is."""
     clock = clock or Clock()
-    return converge(argocd, goal, baseline=baseline or {}, t_before=t_before or clock.now(), settings=settings, deadline=Deadline(seconds, clock))
+    return converge(argocd, goal, baseline=baseline or {}, t_before=t_before, settings=settings, deadline=Deadline(seconds, clock))

@@ -33,13 +33,19 @@ def run_document(
         "stable_before": _pair(stable_before),
         "stable_after": _pair(stable_after),
         "steps": [{"name": s.name, "verdict": s.verdict.value, "seconds": s.seconds, "detail": s.detail} for s in steps],
-        "checks": [{"id": r.id, "suite": r.suite, "verdict": r.verdict.value, "seconds": r.seconds, "evidence": dict(r.evidence)} for r in rows],
+        "checks": [_check(row) for row in rows],
         "applications": [{"name": a.name, "verdict": a.state.value, "reason": a.reason} for a in applications],
         "junit": list(junit),
         "record": record,
         "warnings": list(warnings),
         "request_id": request_id,
     }
+
+
+def _check(row: Row) -> dict[str, object]:
+    """`detail` is the failure text with its fix, empty for a row that passed."""
+    judged = {"id": row.id, "suite": row.suite, "verdict": row.verdict.value, "seconds": row.seconds}
+    return {**judged, "detail": row.detail, "evidence": dict(row.evidence)}
 
 
 def _pair(tag: Tag | None) -> dict[str, str] | None:

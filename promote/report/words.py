@@ -10,7 +10,7 @@ from promote.model import AppState, AppVerdict, Row, Step, Verdict
 
 MARKS = {Verdict.PASSED: "✓", Verdict.FAILED: "✗", Verdict.ERRORED: "?"}
 _ASCII = {
-    "✓": "+", "✗": "x", "✔": "+", "⛔": "!", "→": "->", "·": "-", "…": "...", "━": "=", "─": "-", "╸": "-", "“": '"', "”": '"', "—": "-", "–": "-",
+    "✓": "+", "✗": "x", "✔": "+", "⛔": "!", "→": "->", "·": "-", "…": "...", "━": "=", "─": "-", "╸": "-", "“": '"', "”": '"', "—": "-",
 }  # fmt: skip
 ASCII = str.maketrans(_ASCII)
 SIGNS = "".join(_ASCII)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from promote.sandbox.argo_compare import Revisions, differs, ident, is_hook, owned, render_at
+from promote.sandbox.argo_compare import LAST_APPLIED, Revisions, differs, ident, is_hook, owned, render_at
 from promote.sandbox.kube_store import Object, Store, stamp
 from promote.sandbox.manifests import RenderError
 from promote.sandbox.workloads import Workloads, behaviour_of
@@ -130,7 +131,10 @@ class Sync:
     def _write(self, manifest: Object, live: Object | None, now: float) -> None:
         kept: Object = {k: live[k] for k in ("status", "operation") if live and k in live}
         if live:
-            annotations = {**(live["metadata"].get("annotations") or {}), **manifest["metadata"]["annotations"]}
+            there = live["metadata"].get("annotations") or {}
+            applied = (json.loads(there.get(LAST_APPLIED, "{}")).get("metadata") or {}).get("annotations") or {}
+            # What somebody else wrote stays (a refresh request); what an earlier manifest wrote and this one does not goes.
+            annotations = {**{k: v for k, v in there.items() if k not in applied}, **manifest["metadata"]["annotations"]}
             manifest = {**manifest, "metadata": {**manifest["metadata"], "annotations": annotations}}
         written = self.store.put({**manifest, **kept})
         if manifest["kind"] in WORKLOAD_KINDS and (

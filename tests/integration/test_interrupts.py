@@ -1,0 +1,66 @@
+"""A person stops a promotion: before the move nothing is left behind, after it production is put back first and proven back."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from promote.commands.world import repository_files
+from promote.sandbox.sandbox import Sandbox
+from promote.sandbox.scenarios import SCENARIOS
+
+BIN = Path(sys.executable).parent
+
+
+def until(condition: Callable[[], bool], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "the moment to interrupt never came"
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def sandbox(tmp_path: Path) -> Iterator[Sandbox]:
+    with Sandbox(tmp_path / "world", files=repository_files("git"), act=False, commands=[BIN]) as world:
+        yield world
+
+
+def driver(sandbox: Sandbox, clone: Path, version: str) -> subprocess.Popen[str]:
+    argv = [sys.executable, "-m", "promote", "run", version, "--json"]
+    return subprocess.Popen(argv, cwd=clone, env=sandbox.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_after_the_move_it_goes_back_first_and_is_proven_back(sandbox: Sandbox, tmp_path: Path, stop: signal.Signals) -> None:
+    old = sandbox.writer.holds("refs/tags/prod-stable")
+    version = SCENARIOS["good"].prepare(sandbox)
+    child = driver(sandbox, sandbox.clone(tmp_path / "clone"), version)
+    until(lambda: sandbox.writer.holds("refs/tags/prod-stable") != old)
+    child.send_signal(stop)
+    out, err = child.communicate(timeout=90)
+    said = json.loads(out)
+    assert (child.returncode, said["outcome"]) == (3, "rolled_back"), err
+    assert stop.name in said["reason"] or stop.name in err
+    assert sandbox.writer.holds("refs/tags/prod-stable") == old
+    assert sandbox.writer.holds("refs/promote/lock") == ""
+
+
+def test_before_the_move_nothing_is_left_behind(sandbox: Sandbox, tmp_path: Path) -> None:
+    old = sandbox.writer.holds("refs/tags/prod-stable")
+    version = SCENARIOS["good"].prepare(sandbox)
+    child = driver(sandbox, sandbox.clone(tmp_path / "clone"), version)
+    until(lambda: sandbox.writer.holds("refs/promote/lock") != "")
+    child.send_signal(signal.SIGINT)
+    out, err = child.communicate(timeout=60)
+    assert (child.returncode, json.loads(out)["outcome"]) == (130, "interrupted"), err
+    assert sandbox.writer.holds("refs/tags/prod-stable") == old
+    assert [sandbox.writer.holds(ref) for ref in ("refs/promote/lock", "refs/tags/prod-v1.8.0", "refs/tags/dev-v1.8.0")] == ["", "", ""]
+    alive = subprocess.run(["pgrep", "-s", str(child.pid)], capture_output=True, text=True, check=False).stdout
+    assert not alive.strip(), "no child is left"
