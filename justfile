@@ -1,7 +1,7 @@
-# Recipes of this repository; the first group is what `promote` gives a GitOps repository.
+# Recipes of this repository. The first two are what `promote` gives a GitOps repository.
 set positional-arguments
 
-python := if path_exists(justfile_directory() / ".venv/bin/python") == "true" { justfile_directory() / ".venv/bin/python" } else { "python3" }
+export PATH := justfile_directory() / ".venv/bin" + ":" + env("PATH")
 
 # list the recipes
 default:
@@ -9,20 +9,25 @@ default:
 
 # ship a version to production: check, tag, move, prove, roll back when wrong
 SendToProd version *options:
-    @{{ python }} -m promote run "$@"
+    @python3 -m promote run "$@"
 
 # put production's tag back and prove it
 Rollback *options:
-    @{{ python }} -m promote rollback "$@"
+    @python3 -m promote rollback "$@"
 
 # run the tests
 test *options:
-    {{ python }} -m pytest -n auto "$@"
+    python3 -m pytest -n auto "$@"
 
 # style, types, architecture, workflows
 lint:
-    {{ python }} -m ruff check .
-    {{ python }} -m ruff format --check .
-    {{ python }} -m mypy
-    {{ python }} -c 'import sys; from importlinter.cli import lint_imports; sys.exit(lint_imports())'
-    {{ python }} -m zizmor --offline promote/templates .github
+    ruff check .
+    ruff format --check .
+    python3 -m mypy
+    lint-imports
+    zizmor --offline promote/templates .github
+
+# how quick it is: figures, no verdicts
+bench:
+    python3 benchmarks/help_speed.py
+    python3 benchmarks/driver_share.py

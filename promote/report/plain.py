@@ -9,25 +9,27 @@ from collections.abc import Sequence
 from typing import TextIO
 
 from promote.deadline import Clock
-from promote.model import End, Row, Step, Verdict
+from promote.model import AppState, End, Row, Step, Verdict
 from promote.report.events import Looked
 from promote.report.redact import Redactor
 from promote.report.sink import Sink
-from promote.report.words import MARKS, WIDTH, clock, counted, not_there, row_lines, step_line
+from promote.report.words import MARKS, WIDTH, clock, counted, grouped, not_there, row_lines, step_line
 
 HEARTBEAT_S = 15.0
-AT_ONCE = 8  # applications named after one look
+QUIET_S = 5.0  # between two tellings of who is not there, unless one failed
+AT_ONCE = 8  # lines of one telling
 ENDS = {End.VERIFIED: "✔", End.STUCK: "⛔", End.UNCHECKED: "?"}
 _NUMBER = re.compile(r"\d+")
 
 
 class Plain:
-    """A reporter. An application's reason is written when it changes in more than a number; a count at most every 15 s."""
+    """A reporter. Reasons are written when they change in more than a number, grouped, at most every 5 s; a count every 15 s."""
 
     def __init__(self, out: TextIO | None, *, redact: Redactor | None = None, clock: Clock | None = None) -> None:
         self.sink = Sink(out, redact)
         self._redact, self._clock = redact, clock or Clock()
-        self._step, self._rows, self._said, self._since, self._beat = "", list[Row](), dict[str, str](), 0.0, 0.0
+        self._step, self._rows, self._said = "", list[Row](), dict[str, str]()
+        self._since = self._beat = self._quiet_until = 0.0
 
     def line(self, text: str) -> None:
         """One or more whole lines."""
@@ -38,7 +40,7 @@ class Plain:
 
     def step_started(self, name: str) -> None:
         self._step, self._rows, self._said = name, [], {}
-        self._since = self._beat = self._clock.monotonic()
+        self._since = self._beat = self._quiet_until = self._clock.monotonic()
 
     def row(self, row: Row) -> None:
         self._rows.append(row)
@@ -52,14 +54,24 @@ class Plain:
     def applications(self, look: Looked) -> None:
         for note in look.notes:
             self.note(note)
+        now = self._clock.monotonic()
         changed = [(n, r) for n, r in not_there(look.applications, most=len(look.applications)) if self._said.get(n) != _NUMBER.sub("", r)]
-        for name, reason in changed[:AT_ONCE]:
-            self.under(f"  {name:<16} {reason}")
-        if len(changed) > AT_ONCE:
-            self.under(f"  … and {len(changed) - AT_ONCE} more")
+        failed = {a.name for a in look.applications if a.state is AppState.FAILED}
+        if changed and (now >= self._quiet_until or any(n in failed for n, _ in changed)):
+            self._tell(changed, now)
+        elif now - self._beat >= HEARTBEAT_S:
+            self._heartbeat(look)
+
+    def _tell(self, changed: list[tuple[str, str]], now: float) -> None:
+        said = grouped(changed)
+        for text in said[:AT_ONCE]:
+            self.under(f"  {text}")
+        if len(said) > AT_ONCE:
+            self.under(f"  … and {len(said) - AT_ONCE} other reasons")
         self._said.update((n, _NUMBER.sub("", r)) for n, r in changed)
-        if changed or self._clock.monotonic() - self._beat < HEARTBEAT_S:
-            return
+        self._quiet_until = now + QUIET_S
+
+    def _heartbeat(self, look: Looked) -> None:
         waiting = ", ".join(name for name, _ in not_there(look.applications, most=3) if name != "…")
         there = f"{look.done} of {counted(len(look.applications), 'application')} there, {clock(look.elapsed_s)} of {clock(look.limit_s)}"
         self.under(f"  {there}" + (f"; not yet: {waiting}" if look.done < len(look.applications) else ""))

@@ -91,6 +91,21 @@ def excused(applications: Sequence[AppVerdict], most: int = 3) -> list[tuple[str
     return [*found[:most], *([("…", f"and {len(found) - most} more not counted")] if len(found) > most else [])]
 
 
+def grouped(named: Sequence[tuple[str, str]], most: int = 3) -> list[str]:
+    """One line a reason: `grafana          still at 9c1d2e7`, `argocd, gitea, loki and 9 more: not reconciled since the tag moved`."""
+    groups: dict[str, list[str]] = {}
+    for name, reason in named:
+        groups.setdefault(reason, []).append(name)
+    return [_group(names, reason, most) for reason, names in groups.items()]
+
+
+def _group(names: Sequence[str], reason: str, most: int) -> str:
+    if len(names) == 1:
+        return f"{names[0]:<16} {reason}"
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return f"{', '.join(names[:most])}{more}: {reason}"
+
+
 def _indented(line: str) -> str:
     return f"{'':<{WIDTH}}   {line}".rstrip()
 

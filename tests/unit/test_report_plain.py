@@ -127,7 +127,7 @@ def test_a_step_with_a_long_story_keeps_its_column() -> None:
         """)
 
 
-def test_an_application_is_named_when_its_reason_changes_in_more_than_a_number() -> None:
+def test_a_reason_is_told_when_it_changes_in_more_than_a_number_and_not_too_often() -> None:
     time = Time()
     report, out = plain(time)
     report.step_started("converge")
@@ -136,13 +136,40 @@ def test_an_application_is_named_when_its_reason_changes_in_more_than_a_number()
         converge     grafana          rolling out: 1 of 3 ready
                      velero           still at 9c1d2e7
         """)
+    time.now += 10
     report.applications(Look((app("root"), app("grafana", "rolling out: 2 of 3 ready"), app("velero", "still at 9c1d2e7"))))
     assert shown(out) == ""
-    report.applications(Look((app("root"), app("grafana"), app("velero", "Degraded: crash loop", AppState.FAILED)), notes=("velero: sync ended",)))
+    report.applications(Look((app("root"), app("grafana"), app("velero", "OutOfSync")), notes=("velero: sync ended",)))
     assert shown(out) == lines("""
         ...........  velero: sync ended
-        ...........  velero           Degraded: crash loop
+        ...........  velero           OutOfSync
         """).replace(".", " ")
+    time.now += 4
+    report.applications(Look((app("root"), app("velero", "rolling out"))))
+    assert shown(out) == ""
+    time.now += 1
+    report.applications(Look((app("root"), app("velero", "rolling out"))))
+    assert shown(out).split() == ["velero", "rolling", "out"]
+
+
+def test_a_failed_application_is_told_at_once() -> None:
+    report, out = plain()
+    report.step_started("converge")
+    report.applications(Look((app("root"), app("velero", "rolling out"))))
+    shown(out)
+    report.applications(Look((app("root"), app("velero", "Degraded: crash loop", AppState.FAILED))))
+    assert shown(out).split()[0] == "velero"
+
+
+def test_applications_with_one_reason_share_a_line() -> None:
+    report, out = plain()
+    report.step_started("converge")
+    apps = [*(app(f"app-{n}", "not reconciled since the tag moved") for n in range(12)), app("x", "OutOfSync"), app("y", "OutOfSync")]
+    report.applications(Look(tuple(apps)))
+    assert shown(out) == lines("""
+        converge     app-0, app-1, app-2 and 9 more: not reconciled since the tag moved
+                     x, y: OutOfSync
+        """)
 
 
 def test_a_heartbeat_comes_every_15_s_and_only_when_nothing_else_was_said() -> None:
@@ -161,13 +188,13 @@ def test_a_heartbeat_comes_every_15_s_and_only_when_nothing_else_was_said() -> N
     assert beats[0][1] == "             1 of 6 applications there, 00:15 of 10:00; not yet: app-0, app-1, app-2"
 
 
-def test_of_very_many_applications_the_first_eight_are_named() -> None:
+def test_of_very_many_reasons_the_first_eight_are_told() -> None:
     report, out = plain()
     report.step_started("converge")
-    report.applications(Look(tuple(app(f"app-{n}", "still at 9c1d2e7") for n in range(101))))
+    report.applications(Look(tuple(app(f"app-{n}", f"still at {n}") for n in range(101))))
     said = shown(out).splitlines()
     assert len(said) == 9
-    assert said[-1].strip() == "… and 93 more"
+    assert said[-1].strip() == "… and 93 other reasons"
 
 
 def test_failed_applications_come_before_waiting_ones() -> None:

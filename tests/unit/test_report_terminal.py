@@ -65,7 +65,7 @@ def a_plain_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_foot_at_80_columns() -> None:
     assert "\n".join(foot("converge", 48.4, width=80, look=LOOK)) + "\n" == lines("""
-        converge   ━━━━━━━━━━━━━━━━━━━━━━━━━━━──  93 / 101  00:48 of 10:00
+        converge   ━━━━━━━━━━━━━━━━━━━━━━━━━━━───  93 / 101  00:48 of 10:00
                    grafana       rolling out: 1 of 2 new replicas ready
                    cert-manager  not reconciled since the tag moved
                    late-0        still at 9c1d2e7
@@ -73,7 +73,7 @@ def test_the_foot_at_80_columns() -> None:
                    late-2        still at 9c1d2e7
                    late-3        still at 9c1d2e7
                    …             and 2 more
-                   velero        was already Degraded before this promotion: not counte…
+                   velero        was already Degraded before this promotion: not count…
         """)
 
 
