@@ -208,3 +208,13 @@ def test_the_reporter_is_live_on_a_terminal_only(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("TERM", "dumb")
     with reporter(json=False) as report:
         assert not isinstance(report, Live)
+
+
+def test_a_step_that_was_cut_short_leaves_no_foot() -> None:
+    live, raw, _ = terminal()
+    with live.screen:
+        live.step_started("converge")
+        live.applications(LOOK)
+        live.screen.refresh()
+        live.note("stopping")
+    assert [row for row in on_screen(raw.getvalue().decode()) if row] == ["converge     stopping"]
