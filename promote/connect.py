@@ -27,6 +27,11 @@ def token() -> str:
     return next((os.environ[name] for name in TOKEN_VARIABLES if os.environ.get(name)), "")
 
 
+def secrets() -> tuple[str, ...]:
+    """What must never be shown or written."""
+    return tuple(value for name in TOKEN_VARIABLES if (value := os.environ.get(name)))
+
+
 def remote(settings: Settings) -> GitRemote:
     """The remote whose tags production follows."""
     forget_local_variables(os.environ)

@@ -8,7 +8,7 @@ from promote.model import SuiteResult, Tag, Verdict, short
 from promote.publish import move_back
 from promote.run import Result, Run, Said
 from promote.signals import held
-from promote.steps import failing, goal_of, judged, settle_cluster
+from promote.steps import failing, goal_of, proofs, settle_cluster
 
 PUSH_FOR_S = 120.0  # how long a push back is tried against an unreachable remote: production is broken meanwhile
 
@@ -26,8 +26,7 @@ def roll_back(run: Run) -> Result:
     converged = settle_cluster(run, goal_of(run), rollback=True)
     if converged.verdict is not Verdict.PASSED:
         return Result(said=Said(converged.verdict.value), reason=converged.reason, hint="correct what is named, then `promote status`")
-    for label, name in (("after", "post"), ("smoke", "smoke")):
-        result = judged(run, label, name, "back")
+    for name, result in proofs(run, "back"):
         if (verdict := _proven_back(run, name, result)) is not Verdict.PASSED:
             return Result(
                 said=Said(verdict.value), reason=f"after the tag was moved back: {failing(result)}", hint="see the rows, then `promote status`"

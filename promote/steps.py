@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 from promote.arrival import Goal
 from promote.checklist.context import SuiteContext
@@ -51,8 +53,7 @@ def suite(run: Run, name: str, state: str, deadline: Deadline, *, quiet: bool = 
     )
     run.journal.write("note", f"suite {label}", verdict=result.verdict, reason=result.reason, junit=result.junit)
     if not quiet:
-        run.suites.append(result)
-        run.rows.extend(result.rows)
+        take(run, result)
     return result
 
 
@@ -87,13 +88,34 @@ def settle_cluster(run: Run, goal: Goal, *, rollback: bool) -> ConvergenceResult
     return result
 
 
-def judged(run: Run, label: str, name: str, state: str) -> SuiteResult:
-    """Run a suite as a step of its own."""
-    run.tools.report.step_started(label)
-    deadline = Deadline(run.settings.suites.timeout, run.tools.clock)
-    result = suite(run, name, state, deadline)
-    run.step(label, result.verdict, result.seconds, result.reason)
-    return result
+def proofs(run: Run, state: str) -> Iterator[tuple[str, SuiteResult]]:
+    """The post and the smoke suite, run side by side (both only read) and told one after the other: (suite, what it said).
+
+    Smoke is stopped when nobody asks for it any more, because post did not pass or a person wants to stop.
+    """
+    deadline, stop = Deadline(run.settings.suites.timeout, run.tools.clock), threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        smoke = pool.submit(suite, run, "smoke", state, deadline, quiet=True, stop=stop)
+        try:
+            run.tools.report.step_started("after")
+            post = suite(run, "post", state, deadline)
+            run.step("after", post.verdict, post.seconds, post.reason)
+            yield "post", post
+            run.tools.report.step_started("smoke")
+            result = smoke.result()
+            for row in result.rows:
+                run.tools.report.row(row)
+            take(run, result)
+            run.step("smoke", result.verdict, result.seconds, result.reason)
+            yield "smoke", result
+        finally:
+            stop.set()
+
+
+def take(run: Run, result: SuiteResult) -> None:
+    """Let a suite count: its rows go into the report and the record."""
+    run.suites.append(result)
+    run.rows.extend(result.rows)
 
 
 def failing(result: SuiteResult) -> str:

@@ -22,6 +22,7 @@ class Target:
     dev_tag: Tag | None
     stable: Tag | None
     branch: Tag
+    pulled: int = 0  # commits by which the clone was brought forward first
 
 
 def resolve_target(git: GitRemote, settings: Settings, version: Version | None = None) -> Target:

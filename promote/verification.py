@@ -6,7 +6,7 @@ from promote.converge import converge
 from promote.deadline import Deadline
 from promote.model import Verdict
 from promote.run import Result, Run, Said
-from promote.steps import failing, goal_of, judged, settle_cluster
+from promote.steps import failing, goal_of, proofs, settle_cluster
 
 LAST_LOOK_S = 30.0
 
@@ -17,8 +17,7 @@ def verify(run: Run) -> Result:
     converged = settle_cluster(run, goal_of(run), rollback=False)
     if converged.verdict is not Verdict.PASSED:
         return Result(said=Said(converged.verdict.value), reason=converged.reason, hint="")
-    for label, name in (("after", "post"), ("smoke", "smoke")):
-        result = judged(run, label, name, "after")
+    for _, result in proofs(run, "after"):
         if result.verdict is not Verdict.PASSED:
             return Result(said=Said(result.verdict.value), reason=failing(result))
     return _soak_and_last_look(run)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from promote.deadline import Deadline, DeadlineExceeded, wait_until
+from promote.deadline import Deadline, DeadlineExceeded, insist, wait_until
 from promote.errors import PromoteError, Rejected, Unreachable
 from promote.run import Run
 
 if TYPE_CHECKING:
     from promote.clients.github_runs import GitHubRuns, RunState
+
+APPEARS_S = 60.0  # GitHub lists a dispatched run within seconds; one that has not appeared by then is given up and fenced off
 
 
 def run_workflow(run: Run, inputs: dict[str, str], deadline: Deadline) -> str:
@@ -27,17 +29,19 @@ def run_workflow(run: Run, inputs: dict[str, str], deadline: Deadline) -> str:
     )
 
     def find() -> RunState | None:
-        return forge.state(handle.id) if handle else forge.find(workflow.file, run.request_id, since)
+        ask = (lambda: forge.state(handle.id)) if handle else (lambda: forge.find(workflow.file, run.request_id, since))
+        return insist(ask, on=Unreachable, deadline=deadline)
 
     try:
-        first = wait_until("the dispatched run appears", find, ready=lambda s: s is not None, deadline=deadline, every_s=_pace)
+        soon = Deadline(min(APPEARS_S, deadline.left), run.tools.clock)
+        first = wait_until("the dispatched run appears", find, ready=lambda s: s is not None, deadline=soon, every_s=_pace)
         assert first is not None
         run.tools.report.note(f"run {first.id} {first.url}")
         run.journal.write("note", "run", id=first.id, url=first.url)
         last = _follow(run, forge, first.id, deadline)
     except DeadlineExceeded as late:
         _cancel(run, forge, late.last)
-        raise Unreachable("workflow", f"{workflow.file} did not complete within {deadline.seconds:.0f} s ({_words(late.last)})", hint="") from late
+        raise Unreachable("workflow", f"{workflow.file} did not complete within {late.seconds:.0f} s ({_words(late.last)})", hint="") from late
     if last.conclusion != "success":
         logs = "\n".join(f"    {job.job} / {job.step}: {line}" for job in forge.failed_logs(last.id, lines=15) for line in job.lines)
         raise Rejected("workflow", f"run {last.id} concluded {last.conclusion}\n{logs}", hint=f"read {last.url}")
@@ -54,7 +58,7 @@ def _follow(run: Run, forge: GitHubRuns, run_id: int, deadline: Deadline) -> Run
 
     def look() -> RunState:
         nonlocal shown
-        state = forge.state(run_id)
+        state = insist(lambda: forge.state(run_id), on=Unreachable, deadline=deadline)
         if (words := _words(state)) != shown:
             shown = words
             run.tools.report.note(f"run {run_id}: {words}")

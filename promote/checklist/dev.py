@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from promote.applications import Application, follows
 from promote.checklist.promotion import Promotion
@@ -21,21 +21,26 @@ def dev_goal(promotion: Promotion, commit: str) -> Goal:
 def waiting_on_dev(promotion: Promotion, *, clock: Clock | None = None) -> tuple[list[str], int]:
     """Refresh dev and wait until it shows the candidate: (who does not, with the reason; how many were looked at).
 
+    Ends early when an application that has the candidate stays Degraded for `argocd.degraded_grace`: waiting longer would not make it a yes.
     Raises what the clients raise; an unreachable dev cluster is not a failed candidate.
     """
     settings, dev = promotion.settings, promotion.dev
     deadline = Deadline(settings.dev.converge_timeout, clock or Clock())
     seen = {a.key: a for a in dev.applications()}
     asked_at = -1e9
+    degraded_since: dict[str, float] = {}
     while True:
         goal = dev_goal(promotion, promotion.commit)
         apps = [a for a in dev.applications() if goal.tracks(a)]
-        reasons = [f"{a.name}: {why}" for a in apps if (why := _why_not(promotion, a, apps, seen.get(a.key)))]
-        if (apps and not reasons) or deadline.expired:
-            return reasons, len(apps)
+        late = {a.key: (a, why) for a in apps if (why := _why_not(promotion, a, apps, seen.get(a.key)))}
+        sick = [key for key, (_, why) in late.items() if why.startswith("Degraded")]
+        degraded_since = {key: degraded_since.get(key, deadline.elapsed) for key in sick}
+        given_up = any(deadline.elapsed - since >= settings.argocd.degraded_grace for since in degraded_since.values())
+        if (apps and not late) or deadline.expired or given_up:
+            return [f"{a.name}: {why}" for a, why in late.values()], len(apps)
         if deadline.elapsed - asked_at >= settings.argocd.refresh_every:
             asked_at = deadline.elapsed
-            dev.refresh(a for a in apps if _why_not(promotion, a, apps, seen.get(a.key)))
+            dev.refresh(a for a, _ in late.values())
         deadline.sleep(settings.argocd.look_every)
 
 
@@ -68,9 +73,19 @@ def _look(promotion: Promotion, revision: str, apps: Sequence[Application]) -> b
         remote.fetch(promotion.names.branch)
     if not remote.has(revision) or not remote.is_ancestor(promotion.commit, revision):
         return False
-    rendered = {s.path.strip("/") for a in apps for s in a.sources if s.path}
-    changed = remote.changed_paths(promotion.commit, revision)
-    return not any(not path or c == path or c.startswith(f"{path}/") for c in changed for path in rendered)
+    roots = {s.path.strip("/").partition("/")[0] for a in apps for s in a.sources if s.path}
+    records = promotion.settings.promotion.records
+    return all(harmless(path, roots, records) for path in remote.changed_paths(promotion.commit, revision))
+
+
+MANIFESTS = (".yaml", ".yml", ".json", ".jsonnet", ".libsonnet", ".tpl", ".toml", ".env", ".properties")
+
+
+def harmless(path: str, roots: Collection[str], records: str) -> bool:
+    """Whether no application can render this file. Overlays reach out of their own folder, so whole top-level folders count, not paths."""
+    if path.startswith(f"{records}/"):
+        return True
+    return path.partition("/")[0] not in roots and "." not in roots and "" not in roots and not path.endswith(MANIFESTS)
 
 
 def describe(reasons: list[str], promotion: Promotion) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import secrets
+import secrets as random
 from datetime import UTC, datetime
 
 from promote.baseline import take_baseline
 from promote.closing import close
 from promote.commands.story import describe_stable, document, ending, proof, version_carried
 from promote.commands.wiring import open_repository, tools
+from promote.connect import secrets
 from promote.errors import NotFound, UsageError
 from promote.flow import attempt
 from promote.journal import Journal
@@ -26,7 +27,7 @@ from promote.versions import parse_version
 
 def main(args: argparse.Namespace) -> int:
     settings, git = open_repository(args.folder)
-    with reporter(json=args.json) as report:
+    with reporter(json=args.json, secrets=secrets()) as report:
         kit = tools(settings, git, report)
         run = _prepare(kit, args)
         end, result = _go(run)
@@ -57,7 +58,7 @@ def _prepare(kit: Tools, args: argparse.Namespace) -> Run:
         )
     target = Tag(ref=names.stable, object=back.object, commit=git.commit_of(back.object))
     version = parse_version(version_carried(kit, target) or "v0.0.0", settings.version.scheme)
-    request_id = f"rollback-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
+    request_id = f"rollback-{datetime.now(UTC):%Y%m%d-%H%M%S}-{random.token_hex(3)}"
     kit.report.headline(f"rollback · {describe_stable(kit, stable, branch.commit)}")
     distance = git.count(f"{target.commit}..{stable.commit}")
     kit.report.note(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import secrets
+import secrets as random
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from promote.closing import close
 from promote.commands.story import describe_stable, document, ending
 from promote.commands.wiring import open_repository, tools
-from promote.connect import slug
+from promote.connect import secrets, slug
 from promote.errors import UsageError
 from promote.flow import walk
 from promote.journal import Journal
@@ -23,11 +24,13 @@ from promote.versions import Version, parse_version
 def main(args: argparse.Namespace) -> int:
     settings, git = open_repository(args.folder)
     version = parse_version(args.wanted, settings.version.scheme)
-    with reporter(json=args.json) as report:
+    with reporter(json=args.json, secrets=secrets()) as report:
         kit = tools(settings, git, report)
         target = choose_target(kit, version, tagged=args.tagged, recreate=args.recreate_dev)
         report.headline(_headline(kit, version, target))
-        request_id = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
+        if target.pulled:
+            report.note(f"pulled {target.pulled} {'commit' if target.pulled == 1 else 'commits'}: HEAD is {git.describe(target.commit)}")
+        request_id = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{random.token_hex(3)}"
         run = Run(tools=kit, target=target, version=version, request_id=request_id, journal=Journal.open(git.git_dir, request_id))
         end, result = walk(run)
         entry = document(run, end, result)
@@ -46,8 +49,7 @@ def choose_target(kit: Tools, version: Version, *, tagged: bool = False, recreat
     if on_trunk and not git.dirty() and git.head() != target.branch.commit and git.is_ancestor(git.head(), target.branch.commit):
         behind = git.count(f"{git.head()}..{target.branch.commit}")
         git.fast_forward(target.branch.commit)
-        kit.report.note(f"pulled {behind} {'commit' if behind == 1 else 'commits'}: {settings.repository.branch} is at {short(target.branch.commit)}")
-        target = resolve_target(git, settings, version)
+        target = replace(resolve_target(git, settings, version), pulled=behind)
     dev = target.dev_tag
     if dev is None or tagged or dev.commit == git.head() or not on_trunk:
         return target

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 from promote.commands.story import version_carried
 from promote.commands.wiring import open_repository, tools
+from promote.connect import secrets
 from promote.convergence import Goal
 from promote.errors import PromoteError
 from promote.lock import UNDO, read_lock
@@ -22,7 +23,7 @@ from promote.versions import version_of_tag
 
 def main(args: argparse.Namespace) -> int:
     settings, git = open_repository(args.folder)
-    with reporter(json=args.json) as report:
+    with reporter(json=args.json, secrets=secrets()) as report:
         kit = tools(settings, git, report)
         document = {**tags(kit), **production(kit)}
     if args.json:

@@ -25,7 +25,7 @@ class Timing:
     sync_s: float = 0.25
     ready_s: float = 0.6
     health_lag_s: float = 0.4
-    progress_deadline_s: float = 2.0  # [600]
+    progress_deadline_s: float = 1.2  # [600]
     terminate_s: float = 0.3
     retry_limit: int = 5
     retry_s: float = 5.0
