@@ -38,9 +38,7 @@ def parser() -> argparse.ArgumentParser:
 
     run = verb("run", "check, tag, move, prove; roll back by itself when production is not well")
     run.add_argument("wanted", metavar="VERSION")
-    tag = run.add_mutually_exclusive_group()
-    tag.add_argument("--tagged", action="store_true", help="promote the commit that already carries the dev tag, not HEAD")
-    tag.add_argument("--recreate-dev", action="store_true", help="move an existing dev tag to HEAD first")
+    run.add_argument("--tagged", action="store_true", help="promote the commit that already carries the dev tag, not HEAD")
 
     back = verb("rollback", "put production's tag back, and prove that production followed")
     where = back.add_mutually_exclusive_group()

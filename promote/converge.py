@@ -62,6 +62,7 @@ class Waiter:
     asked: dict[str, float] = field(default_factory=dict)
     requested: dict[str, float] = field(default_factory=dict)
     windows: Mapping[str, list[dict[str, object]]] | None = None
+    hands_off: bool = False  # only look and ask for refreshes
 
     def wait(self) -> ConvergenceResult:
         """Look until everything is there, something failed, or the deadline; what cannot be reached is asked again inside it."""
@@ -114,7 +115,7 @@ class Waiter:
         judged = self.convergence
         late = [(judged.present[key], reason) for key, reason in judged.reasons.items() if reason]
         notes: list[str] = []
-        if not judged.unknown_at_once:  # the repo-server is in trouble: nothing but looking helps, and a sync could prune
+        if not judged.unknown_at_once and not self.hands_off:  # the repo-server is in trouble: nothing but looking helps, and a sync could prune
             self._look_at_windows([app for app, reason in late if reason.kind is Kind.UNSYNCED])
             for app, reason in late:
                 notes += self._unstick(app) if reason.kind is Kind.STUCK else self._start(app, reason)
@@ -187,10 +188,13 @@ def converge(
     guard: Callable[[], None] = lambda: None,
     rollback: bool = False,
     looks: int | None = None,
+    hands_off: bool = False,
+    forgive_other: bool = False,
 ) -> ConvergenceResult:
     """Wait until production is at the goal. Call it after the move was seen: its first look is the snapshot that freshness counts from.
 
     With `rollback`, the set of before must be back, stuck operations are ended, and what was wrong before at this commit is excused.
+    `hands_off`: nothing is ended or started. `forgive_other`: a failed last sync of another commit, when it is over, is no evidence about this one.
     Raises what `guard` raises, and Denied, NotFound, Rejected of the cluster at once; Unreachable only counts at the deadline.
     """
     convergence = Convergence(
@@ -199,9 +203,12 @@ def converge(
         baseline=baseline,
         t_before=t_before,
         rollback=rollback,
+        forgive_other=forgive_other,
         namespaces=() if settings.prod.selector else settings.prod.namespaces,
     )
-    return Waiter(argocd=argocd, settings=settings, convergence=convergence, deadline=deadline, on_progress=on_progress, guard=guard).wait()
+    return Waiter(
+        argocd=argocd, settings=settings, convergence=convergence, deadline=deadline, on_progress=on_progress, guard=guard, hands_off=hands_off
+    ).wait()
 
 
 def last_look(

@@ -36,6 +36,7 @@ class Convergence:
     baseline: Mapping[str, Application]
     t_before: datetime | None
     rollback: bool = False
+    forgive_other: bool = False  # a failed last sync of another commit, when it is over, is no evidence about this one
     namespaces: Collection[str] = ()
     denied: Mapping[str, str] = field(default_factory=dict)
     present: dict[str, Application] = field(default_factory=dict)
@@ -85,7 +86,7 @@ class Convergence:
             self.limits,
             fresh_after=self._fresh_after.get(app.key),
             t_before=self.t_before,
-            forgive_other=self.rollback,
+            forgive_other=self.rollback or self.forgive_other,
             denied=self.denied.get(app.key, ""),
         )
 

@@ -21,8 +21,22 @@ def observe(
     seconds: float,
     baseline: Mapping[str, Application] | None = None,
     t_before: datetime | None = None,
+    rollback: bool = False,
     clock: Clock | None = None,
 ) -> ConvergenceResult:
-    """Refresh and judge for at most `seconds`. Without a baseline nothing is excused; without `t_before` no failed last sync is."""
-    clock = clock or Clock()
-    return converge(argocd, goal, baseline=baseline or {}, t_before=t_before, settings=settings, deadline=Deadline(seconds, clock))
+    """Refresh and judge for at most `seconds`. Writes nothing but refresh requests.
+
+    Without a baseline nothing is excused. Without `t_before` a failed last sync of another commit counts for nothing, one of this commit does.
+    `rollback`: judged like the end of one.
+    """
+    return converge(
+        argocd,
+        goal,
+        baseline=baseline or {},
+        t_before=t_before,
+        settings=settings,
+        deadline=Deadline(seconds, clock or Clock()),
+        rollback=rollback,
+        hands_off=True,
+        forgive_other=t_before is None,
+    )

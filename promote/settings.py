@@ -59,8 +59,6 @@ class Promotion:
 class Workflow:
     file: str = key("promote-prod.yaml", "the workflow that calls `promote publish`")
     timeout: Seconds = key(Seconds(600), "how long a run may take, from dispatch to completion")
-    approval_timeout: Seconds = key(Seconds(3600), "how long a run may wait for a person's approval")
-    legacy: bool = key(False, "the workflow knows only the input `version` (reduced guarantee, announced)")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -6,7 +6,7 @@ from promote.checklist import smoke
 
 
 @pytest.mark.row("smoke-url")
-def test_url(smoke_url, promotion, http, evidence):
+def test_smoke_url(smoke_url, promotion, http, evidence):
     """The service answers as declared: status, body and time."""
     if smoke_url is None:
         raise RuntimeError("no smoke URL is configured, so nobody knows whether production serves; do: add [[smoke.urls]] entries to promotion.toml")

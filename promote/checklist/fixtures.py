@@ -42,6 +42,7 @@ def observed(promotion: Promotion) -> ConvergenceResult:
         seconds=promotion.settings.suites.row_timeout * 0.7,
         baseline=promotion.applications_before,
         t_before=promotion.started,
+        rollback=promotion.state == "back",
     )
 
 

@@ -108,8 +108,8 @@ def _when(headers: Mapping[str, object] | None) -> str:
 def _correction(said: str) -> str:
     if _UNDECLARED.search(said):
         return (
-            "the workflow on the trunk must declare these inputs (take them over from the template promote-prod.yaml), "
-            "or set workflow.legacy = true: only `version` is sent then, with a reduced guarantee"
+            "the workflow on the trunk must declare these inputs: take them over from the template promote-prod.yaml, "
+            'or push the tags directly with promotion.via = "git"'
         )
     if "no ref found" in said.lower():
         return "the workflow is dispatched on the trunk: check repository.branch"

@@ -53,7 +53,9 @@ def _story(place: Place, args: argparse.Namespace, started: float) -> int:
     if args.json:
         print(json.dumps({"outcome": "as expected" if right else "not as expected", "promotions": documents}, indent=2))
     _tell(f"both ended as they should in {time.monotonic() - started:.0f} s" if right else "the demo did not end as it should")
-    _tell(f"records  {place.clone}: git log --oneline origin/main -- .promotions · git ls-remote origin\njunit    {place.clone}/reports/*/*/*.xml")
+    _tell(f"records  git -C {place.sandbox.git.path} log --oneline main -- .promotions")
+    _tell(f"junit    {place.clone}/reports/*/*/*.xml")
+    _tell(f"all of it is in {place.clone.parent}; remove it when you have seen it")
     return 0 if right else 1
 
 

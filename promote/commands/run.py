@@ -14,7 +14,6 @@ from promote.connect import secrets, slug
 from promote.errors import UsageError
 from promote.flow import walk
 from promote.journal import Journal
-from promote.model import short
 from promote.report.screen import reporter
 from promote.run import Run, Tools
 from promote.target import Target, resolve_target
@@ -26,7 +25,7 @@ def main(args: argparse.Namespace) -> int:
     version = parse_version(args.wanted, settings.version.scheme)
     with reporter(json=args.json, secrets=secrets()) as report:
         kit = tools(settings, git, report)
-        target = choose_target(kit, version, tagged=args.tagged, recreate=args.recreate_dev)
+        target = choose_target(kit, version, tagged=args.tagged)
         report.headline(_headline(kit, version, target))
         if target.pulled:
             report.note(f"pulled {target.pulled} {'commit' if target.pulled == 1 else 'commits'}: HEAD is {git.describe(target.commit)}")
@@ -41,7 +40,7 @@ def main(args: argparse.Namespace) -> int:
     return end.exit_code
 
 
-def choose_target(kit: Tools, version: Version, *, tagged: bool = False, recreate: bool = False) -> Target:
+def choose_target(kit: Tools, version: Version, *, tagged: bool = False) -> Target:
     """Settle which commit is meant: pull first when the clone is simply behind, then HEAD or the commit of the existing dev tag."""
     git, settings = kit.git, kit.settings
     target = resolve_target(git, settings, version)
@@ -53,11 +52,6 @@ def choose_target(kit: Tools, version: Version, *, tagged: bool = False, recreat
     dev = target.dev_tag
     if dev is None or tagged or dev.commit == git.head() or not on_trunk:
         return target
-    if recreate:
-        raise UsageError(
-            f"{dev.name} is at {short(dev.commit)} and would be moved to {short(git.head())}",
-            hint=f"delete it first: git push {git.remote} :{dev.ref}; then start again without --recreate-dev",
-        )
     raise UsageError(
         f"{dev.name} exists already at {git.describe(dev.commit)}, but HEAD is {git.describe(git.head())}",
         hint=f"promote the tagged commit with --tagged, or choose a new version (or delete the tag: git push {git.remote} :{dev.ref})",

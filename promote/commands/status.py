@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from promote.commands.story import version_carried
 from promote.commands.wiring import open_repository, tools
 from promote.connect import secrets
+from promote.converge import THERE
 from promote.convergence import Goal
 from promote.errors import PromoteError
 from promote.lock import UNDO, read_lock
@@ -79,14 +80,15 @@ def production(kit: Tools) -> dict[str, object]:
     settings, git = kit.settings, kit.git
     stable = git.ref(ref_names(settings, "").stable)
     if stable is None:
-        return {"production": "errored", "reason": f"{settings.tags.stable} does not exist", "applications": []}
+        return {"production": "errored", "arrived": False, "reason": f"{settings.tags.stable} does not exist", "applications": []}
     try:
         goal = Goal.for_tag(git.chain(stable.object), settings, git.url)
         seen = observe(kit.production(), goal, settings, seconds=settings.suites.row_timeout / 2)
     except PromoteError as error:
-        return {"production": "errored", "reason": str(error), "applications": []}
+        return {"production": "errored", "arrived": False, "reason": str(error), "applications": []}
     apps = [{"name": a.name, "verdict": a.state.value, "reason": a.reason} for a in seen.applications]
-    return {"production": seen.verdict.value, "reason": seen.reason, "applications": apps}
+    arrived = all(a.state in THERE or a.about_health for a in seen.applications)
+    return {"production": seen.verdict.value, "arrived": bool(apps) and arrived, "reason": seen.reason, "applications": apps}
 
 
 def words(document: dict[str, object]) -> list[str]:
@@ -107,7 +109,10 @@ def words(document: dict[str, object]) -> list[str]:
     apps = document["applications"]
     assert isinstance(apps, list)
     proven = sum(a["verdict"] == AppState.PROVEN for a in apps)
-    said = {Verdict.PASSED.value: "runs it", Verdict.FAILED.value: "does NOT run it"}.get(str(document["production"]), "could not be judged")
-    lines.append(f"production {said}: {proven} of {len(apps)} applications proven now. {document['reason']}".rstrip())
+    unwell = "shows it, but not all of it is well" if document["arrived"] else "does NOT run it"
+    said = {Verdict.PASSED.value: "runs it", Verdict.FAILED.value: unwell}.get(
+        str(document["production"]), f"could not be judged: {document['reason']}"
+    )
+    lines.append(f"production {said}: {proven} of {len(apps)} applications proven now" if apps else f"production {said}")
     lines += [f"  {a['name']}: {a['reason']}" for a in apps if a["verdict"] != AppState.PROVEN]
     return lines

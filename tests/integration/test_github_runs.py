@@ -161,7 +161,7 @@ class TestDispatch:
     def test_of_an_undeclared_input_names_it_and_both_ways_out(self, forge: Forge, client: GitHubRuns) -> None:
         with pytest.raises(Rejected, match=r"422 Unexpected inputs provided: \['lock'\]") as error:
             dispatch(client, inputs={**INPUTS, "lock": "x"})
-        assert "must declare these inputs" in error.value.hint and "workflow.legacy = true" in error.value.hint
+        assert "must declare these inputs" in error.value.hint and "promotion.via" in error.value.hint
         assert len(forge.posts) == 1
         assert not forge.runs
 

@@ -6,12 +6,14 @@ import json
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 from promote.commands.world import repository_files
 from promote.sandbox.sandbox import Sandbox
@@ -151,6 +153,7 @@ def test_rollback_by_hand_and_status(start: Any) -> None:
     code, said, _ = world.promote("status")
     assert (code, said["production"], said["tags"]["stable"]["version"], said["lock"]) == (1, "failed", "v1.7.4", None)
     assert [a["name"] for a in said["applications"] if a["verdict"] != "proven"] == ["velero"]
+    assert said["arrived"] is True, "it is there, only not well"
     code, said, progress = world.promote("rollback", "--to", "v1.8.0")
     assert (code, said["outcome"]) == (0, "rolled_back"), progress
     assert world.at("refs/tags/prod-stable") == world.at("refs/tags/prod-v1.8.0")
@@ -167,3 +170,31 @@ def test_the_manual_method_step_by_step(start: Any) -> None:
     assert (code, said["outcome"]) == (1, "refused")
     assert "Available dev tags: dev-v1.7.4, dev-v1.8.0" in progress
     assert world.promote("status")[1]["prechecked"] == "no"
+
+
+@pytest.mark.parametrize("act", [False, True], ids=["plain", "act"])
+def test_the_workflow_by_hand_with_nothing_but_a_version(start: Any, act: bool) -> None:
+    """What `gh workflow run promote-prod.yaml -f version=v1.8.0` or the Actions page sends."""
+    if act and not ACT:
+        pytest.skip("not run: needs act")
+    world = start(via="workflow", act=act)
+    assert world.promote("tag-dev", "v1.8.0")[0] == 0
+    api, token = world.sandbox.github.url, world.sandbox.env["GITHUB_TOKEN"]
+    for version in ("v1.8.0", "v9.9.9", "v1.8.0; touch /tmp/injected"):
+        answer = requests.post(
+            f"{api}/repos/acme/gitops/actions/workflows/promote-prod.yaml/dispatches",
+            json={"ref": "main", "inputs": {"version": version}}, headers={"Authorization": f"Bearer {token}"}, timeout=10,
+        )  # fmt: skip
+        assert answer.status_code == 204
+    runs = world.sandbox.github.runs
+    end = time.monotonic() + 60
+    while any(run.status != "completed" for run in runs):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    by_title = {run.inputs["version"]: run for run in runs}
+    assert by_title["v1.8.0"].conclusion in ("success", "cancelled"), by_title["v1.8.0"].log
+    if by_title["v1.8.0"].conclusion == "success":
+        assert world.at("refs/tags/prod-stable") == world.at("refs/tags/dev-v1.8.0")
+        assert world.promote("status")[1]["prechecked"] == "no"
+    assert by_title["v1.8.0; touch /tmp/injected"].conclusion == "failure"
+    assert not Path("/tmp/injected").exists()
