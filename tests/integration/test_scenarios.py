@@ -16,6 +16,7 @@ import pytest
 import requests
 
 from promote.commands.world import repository_files
+from promote.sandbox import seed
 from promote.sandbox.sandbox import Sandbox
 from promote.sandbox.scenarios import SCENARIOS
 
@@ -58,8 +59,10 @@ class World:
 def start(tmp_path: Path) -> Iterator[Any]:
     running: list[Sandbox] = []
 
-    def begin(*, via: str = "git", act: bool | None = False) -> World:
-        sandbox = Sandbox(tmp_path / "world", files=repository_files(via), act=act, commands=[BIN])
+    def begin(*, via: str = "git", act: bool | None = False, patience: str = "60s") -> World:
+        files = repository_files(via)
+        files["promotion.toml"] = files["promotion.toml"].replace(b'converge_timeout = "60s"', f'converge_timeout = "{patience}"'.encode())
+        sandbox = Sandbox(tmp_path / "world", files=files, act=act, commands=[BIN])
         running.append(sandbox)
         sandbox.start()
         sandbox.wait_settled()
@@ -139,6 +142,23 @@ def test_a_foreign_move_is_noticed_and_left_alone(start: Any) -> None:
     assert (code, said["outcome"]) == (6, "superseded"), progress
     assert world.at("refs/tags/prod-stable") == world.at("refs/tags/prod-v1.7.3"), "what somebody else put there stays"
     assert world.holds("refs/promote/lock") == ""
+
+
+def test_a_retry_of_the_bad_commit_that_holds_the_rollback_back_is_stopped_and_production_proven_back(start: Any) -> None:
+    """Seen on the real Argo CD: everything reads Synced and Healthy while the bad commit is applied again and again."""
+    world = start(patience="6s")
+    old, old_commit = world.holds("refs/tags/prod-stable"), world.at("refs/tags/prod-stable")
+    bad = seed.deployment("immich", image="2.0.0", behaviour="sync-fails")
+    kustomization = b"resources:\n- deployment.yaml\n- service.yaml\n"
+    files = {"apps/immich/overlays/prod/deployment.yaml": bad, "apps/immich/overlays/prod/kustomization.yaml": kustomization}
+    world.sandbox.commit(files, "feat(immich): what no API server takes")
+    code, said, progress = world.promote("run", "v2.0.0")
+    assert (code, said["outcome"]) == (3, "rolled_back"), progress
+    assert "stopped it" in progress
+    assert world.holds("refs/tags/prod-stable") == old
+    app = world.sandbox.prod.get("Application", "argocd", "immich") or {}
+    assert "operation" not in app
+    assert world.shown("immich") == (old_commit, "Healthy")
 
 
 def test_rollback_by_hand_and_status(start: Any) -> None:
