@@ -18,8 +18,7 @@ __all__ = ["http", "observed", "promotion", "remote"]
 @pytest.fixture(scope="session")
 def promotion(pytestconfig: pytest.Config) -> Promotion:
     """The promotion under check: settings, target, tags, clusters. Connects to each part at its first use."""
-    from promote.checklist.plugin import state_of
-    from promote.checklist.promotion import Promotion
+    from promote.checklist.promotion import Promotion, state_of
 
     return Promotion(state_of(pytestconfig))
 

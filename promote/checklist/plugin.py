@@ -12,7 +12,7 @@ import pytest
 
 from promote.checklist.fixtures import *  # noqa: F403 - fixtures are found by name in a plugin module
 from promote.checklist.judge import Judged, timed_out
-from promote.checklist.promotion import STATE, State, load_state
+from promote.checklist.promotion import STATE, state_of
 from promote.checklist.recorder import Recorder
 from promote.checklist.registry import NO_URL, tree_rows
 from promote.errors import PromoteError
@@ -41,16 +41,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "smoke_url" in metafunc.fixturenames:
         urls = state_of(metafunc.config).settings.smoke.urls
         metafunc.parametrize("smoke_url", urls or [None], ids=[u.name for u in urls] or [NO_URL.partition("[")[2].rstrip("]")])
-
-
-def state_of(config: pytest.Config) -> State:
-    """The settings and the target's options, read once. Raises pytest.UsageError with one clear sentence."""
-    if STATE not in config.stash:
-        try:
-            config.stash[STATE] = load_state(config)
-        except PromoteError as error:
-            raise pytest.UsageError(str(error)) from None
-    return config.stash[STATE]
 
 
 @pytest.fixture

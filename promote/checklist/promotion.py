@@ -17,7 +17,7 @@ from promote.checklist.context import SuiteContext
 from promote.clients.argocd import ArgoCD
 from promote.clients.git_remote import GitRemote
 from promote.convergence import Goal
-from promote.errors import NotFound
+from promote.errors import NotFound, PromoteError
 from promote.lock import read_lock
 from promote.model import Tag, short
 from promote.publish import TagNames, ref_names
@@ -76,6 +76,16 @@ def load_state(config: pytest.Config) -> State:
         version=parse_version(asked, settings.version.scheme) if asked else None,
         context=context,
     )
+
+
+def state_of(config: pytest.Config) -> State:
+    """The settings and the target's options, read once. Raises pytest.UsageError with one clear sentence."""
+    if STATE not in config.stash:
+        try:
+            config.stash[STATE] = load_state(config)
+        except PromoteError as error:
+            raise pytest.UsageError(str(error)) from None
+    return config.stash[STATE]
 
 
 class Promotion:
