@@ -8,9 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 from promote.arrival import Goal
 from promote.checklist.context import SuiteContext
-from promote.converge import ConvergenceResult, converge
+from promote.clients.workloads import log_tail, pods, warnings
+from promote.converge import THERE, ConvergenceResult, converge
 from promote.deadline import Deadline
-from promote.model import SuiteResult, Tag
+from promote.errors import PromoteError
+from promote.model import SuiteResult, Tag, Verdict
 from promote.run import Run
 from promote.suite import run_suite
 
@@ -85,7 +87,26 @@ def settle_cluster(run: Run, goal: Goal, *, rollback: bool) -> ConvergenceResult
     run.applications = result.applications
     run.journal.write("note", "converge", verdict=result.verdict, reason=result.reason, rollback=rollback)
     run.step("converge", result.verdict, deadline.elapsed, result.reason)
+    if result.verdict is not Verdict.PASSED:
+        _show_trouble(run, result)
     return result
+
+
+def _show_trouble(run: Run, result: ConvergenceResult) -> None:
+    """Pods in trouble and recent warnings in the namespaces of the applications that are not there: what a person would look at next."""
+    late = {a.name for a in result.applications if a.state not in THERE}
+    kube, assumed = run.tools.production().kube, run.t_before or run.tools.clock.now()
+    try:
+        namespaces = {a.destination_namespace for a in run.tools.production().applications() if a.name in late}
+        for pod in pods(kube):
+            if pod.namespace in namespaces and pod.trouble:
+                run.tools.report.note(f"pod {pod.key}: {pod.trouble}, {pod.restarts} restarts")
+                for line in log_tail(kube, pod, lines=3):
+                    run.tools.report.note(f"  | {line}")
+        for event in [e for e in warnings(kube, since=assumed) if e.namespace in namespaces][:5]:
+            run.tools.report.note(f"event {event.namespace}/{event.about}: {event.reason}: {event.message}")
+    except PromoteError as error:
+        run.tools.report.note(f"(pods and events could not be read: {error.what})")
 
 
 def proofs(run: Run, state: str) -> Iterator[tuple[str, SuiteResult]]:

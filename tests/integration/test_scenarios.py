@@ -59,9 +59,10 @@ class World:
 def start(tmp_path: Path) -> Iterator[Any]:
     running: list[Sandbox] = []
 
-    def begin(*, via: str = "git", act: bool | None = False, patience: str = "60s") -> World:
+    def begin(*, via: str = "git", act: bool | None = False, patience: str = "60s", workflow_timeout: str = "60s") -> World:
         files = repository_files(via)
         files["promotion.toml"] = files["promotion.toml"].replace(b'converge_timeout = "60s"', f'converge_timeout = "{patience}"'.encode())
+        files["promotion.toml"] = files["promotion.toml"].replace(b'\ntimeout = "60s"', f'\ntimeout = "{workflow_timeout}"'.encode())
         sandbox = Sandbox(tmp_path / "world", files=files, act=act, commands=[BIN])
         running.append(sandbox)
         sandbox.start()
@@ -159,6 +160,64 @@ def test_a_retry_of_the_bad_commit_that_holds_the_rollback_back_is_stopped_and_p
     app = world.sandbox.prod.get("Application", "argocd", "immich") or {}
     assert "operation" not in app
     assert world.shown("immich") == (old_commit, "Healthy")
+
+
+def test_an_application_that_degrades_is_shown_with_its_pods_and_rolled_back(start: Any) -> None:
+    world = start()
+    old = world.holds("refs/tags/prod-stable")
+    bad = seed.deployment("immich", image="2.0.0", behaviour="crash-loop")
+    kustomization = b"resources:\n- deployment.yaml\n- service.yaml\n"
+    files = {"apps/immich/overlays/prod/deployment.yaml": bad, "apps/immich/overlays/prod/kustomization.yaml": kustomization}
+    world.sandbox.commit(files, "feat(immich): crashes in production only")
+    code, said, progress = world.promote("run", "v2.0.0")
+    assert (code, said["outcome"]) == (3, "rolled_back"), progress
+    assert world.holds("refs/tags/prod-stable") == old
+    assert "CrashLoopBackOff" in progress
+    assert "fatal: configuration key missing" in progress, "the pod's own last words"
+    assert world.shown("immich")[1] == "Healthy"
+
+
+def test_a_workflow_that_takes_too_long_is_given_up_fenced_and_moves_nothing_later(start: Any) -> None:
+    world = start(via="workflow", workflow_timeout="4s")
+    before = {ref: world.holds(ref) for ref in ("refs/tags/prod-stable", "refs/tags/prod-working")}
+    version = SCENARIOS["good"].prepare(world.sandbox)
+    world.sandbox.github.hang_run()
+    code, said, progress = world.promote("run", version)
+    assert (code, said["outcome"]) == (5, "unchecked"), progress
+    assert f"--force-with-lease=refs/tags/prod-stable:{before['refs/tags/prod-stable']}" in progress, "the manual instructions carry real values"
+    assert world.holds("refs/promote/lock") == ""
+    (run,) = world.sandbox.github.runs
+    run.status, run.conclusion = "in_progress", None  # the cancellation came too late: the job goes on
+    world.sandbox.github.released.set()
+    end = time.monotonic() + 30
+    while run.execution is None or run.status != "completed":
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    assert run.conclusion == "failure"
+    assert "which is gone" in run.log
+    assert {ref: world.holds(ref) for ref in before} == before
+    assert world.holds("refs/tags/prod-v1.8.0") == ""
+
+
+def test_a_workflow_that_fails_shows_its_log_and_nothing_moved(start: Any) -> None:
+    world = start(via="workflow")
+    old = world.holds("refs/tags/prod-stable")
+    version = SCENARIOS["good"].prepare(world.sandbox)
+    world.sandbox.github.fail_run("##[error]the runner has no network")
+    code, said, progress = world.promote("run", version)
+    assert (code, said["outcome"]) == (1, "refused"), progress
+    assert "the runner has no network" in progress
+    assert world.holds("refs/tags/prod-stable") == old
+    assert world.holds("refs/promote/lock") == ""
+
+
+def test_a_protected_branch_costs_the_record_and_nothing_else(start: Any) -> None:
+    world = start()
+    version = SCENARIOS["good"].prepare(world.sandbox)
+    world.sandbox.git.protect("refs/heads/main")
+    code, said, progress = world.promote("run", version)
+    assert (code, said["outcome"]) == (0, "verified"), progress
+    assert any(".promotions/prod-v1.8.0.json was not written" in w for w in said["warnings"])
 
 
 def test_rollback_by_hand_and_status(start: Any) -> None:
