@@ -7,7 +7,7 @@ afresh, which would overwrite a foreign move), the prod tag, the lock and the un
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from promote.clients.git_push import RefUpdate
@@ -212,7 +212,7 @@ def undo_commands(settings: Settings, *, stable_now: str, back_to: str) -> tuple
 
 def fence(git: GitRemote, lock: Lock) -> Lock:
     """Replace the lock so that a run which holds the old one can move nothing any more. Raises Superseded when somebody replaced it first."""
-    return advance(git, replace(lock), state="fenced")
+    return advance(git, lock, state="fenced")
 
 
 __all__ = [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from promote.converge import converge
+from promote.converge import last_look
 from promote.deadline import Deadline
 from promote.model import Verdict
 from promote.run import Result, Run, Said
@@ -29,7 +29,7 @@ def _soak_and_last_look(run: Run) -> Result:
     soak = Deadline(run.settings.post.soak, run.tools.clock)
     goal = goal_of(run)
     while True:
-        look = converge(
+        look = last_look(
             run.tools.production(),
             goal,
             baseline=run.baseline.applications(goal),
