@@ -5,6 +5,8 @@ Whatever interrupts it, `settle` has the last word: fence our run off, then read
 
 from __future__ import annotations
 
+import traceback
+
 from promote.deadline import Deadline, insist
 from promote.errors import Denied, Interrupted, PromoteError, Rejected, Superseded, Unreachable
 from promote.lock import LOCK, read_lock
@@ -26,13 +28,16 @@ def promote(run: Run) -> Result:
     run.tools.report.undo([f"promote rollback       (or, without this tool: {plain})"])
     run.tools.report.step_started("promote")
     deadline = Deadline(run.settings.workflow.timeout, run.tools.clock)
+    # From here on a move is possible: until the refs were read, "nothing moved" must not be said, whatever escapes.
+    run.moved = Moved.UNKNOWN
     try:
         detail = _by_workflow(run, deadline) if run.settings.promotion.via == "workflow" else _directly(run)
+        return confirm(run, deadline, detail)
     except Superseded:
         raise
-    except (Interrupted, PromoteError) as error:
+    except (Interrupted, Exception) as error:
+        run.journal.write("note", "the move was cut short", error=f"{type(error).__name__}: {error}", traceback=traceback.format_exc())
         return settle(run, error, deadline)
-    return confirm(run, deadline, detail)
 
 
 def _request(run: Run) -> Request:
@@ -113,26 +118,32 @@ def settle(run: Run, error: BaseException, deadline: Deadline) -> Result:
     reason = f"stopped by {error.signal_name}" if isinstance(error, Interrupted) else getattr(error, "what", str(error))
     assert run.lock is not None
     lock = run.lock
+    patience = Deadline(FENCE_FOR_S, run.tools.clock)
     with held():
         try:
             run.lock = run.journal.effect(
-                "fence",
-                {"lock": lock.oid},
-                lambda: insist(lambda: fence(run.tools.git, lock), on=Unreachable, deadline=Deadline(FENCE_FOR_S, run.tools.clock)),
+                "fence", {"lock": lock.oid}, lambda: insist(lambda: fence(run.tools.git, lock), on=Unreachable, deadline=patience)
             )
         except Superseded:
             pass  # somebody replaced the lock: perhaps our own run, which moved just now; look() tells
         except PromoteError as unfenced:
-            run.moved = Moved.UNKNOWN
-            reason = f"{reason}; and a late move could not be fenced off: {unfenced.what}"
-            run.step("promote", Verdict.ERRORED, deadline.elapsed, reason)
-            return Result(said=said, reason=reason, hint=by_hand(run))
-        what = look(run)
+            return _not_known(run, said, f"{reason}; and a late move could not be fenced off: {unfenced.what}", deadline)
+        try:
+            what = insist(lambda: look(run), on=Unreachable, deadline=Deadline(FENCE_FOR_S, run.tools.clock))
+        except Unreachable as unread:
+            return _not_known(run, said, f"{reason}; and what became of the tag could not be read: {unread.what}", deadline)
     if not what:  # it moved after all, and rightly: go on to proof unless a person asked to stop
         run.step("promote", Verdict.PASSED, deadline.elapsed, f"the move was made although: {reason}")
         return Result(said=Said.INTERRUPTED if said is Said.INTERRUPTED else Said.PASSED, reason=reason)
     run.step("promote", Verdict.ERRORED if said is not Said.FAILED else Verdict.FAILED, deadline.elapsed, f"{reason}; {what}")
     return Result(said=said, reason=f"{reason}; {what}", hint=getattr(error, "hint", "") or by_hand(run))
+
+
+def _not_known(run: Run, said: Said, reason: str, deadline: Deadline) -> Result:
+    """Neither moved nor unmoved can be said: a person must look."""
+    run.moved = Moved.UNKNOWN
+    run.step("promote", Verdict.ERRORED, deadline.elapsed, reason)
+    return Result(said=said, reason=reason, hint=by_hand(run))
 
 
 def _said_no(error: BaseException) -> bool:

@@ -46,13 +46,18 @@ def as_interrupts() -> Iterator[None]:
 
 
 @contextmanager
-def held() -> Iterator[None]:
-    """Postpone a stop request to the end of the block: for the seconds in which an effect is under way and its result unknown."""
+def held(*, drop: bool = False) -> Iterator[None]:
+    """Postpone a stop request to the end of the block: for the seconds in which an effect is under way and its result unknown.
+
+    With `drop` it is forgotten there: the promotion is over, and what it ended as must still be said.
+    """
     _State.held += 1
     try:
         yield
     finally:
         _State.held -= 1
+        if drop:
+            _State.pending = None
         if not _State.held and _State.pending:
             name, _State.pending = _State.pending, None
             raise Interrupted(name)

@@ -31,11 +31,11 @@ def main(args: argparse.Namespace) -> int:
         kit = tools(settings, git, report)
         run = _prepare(kit, args)
         end, result = _go(run)
-        entry = document(run, end, result)
-        close(run, end, entry)
-        report.end(end, _lines(run, end, result))
-    if args.json:
-        report.document(entry)
+        with held(drop=True):
+            close(run, end, document(run, end, result))
+            report.end(end, _lines(run, end, result))
+            if args.json:
+                report.document(document(run, end, result))
     return 0 if end is End.ROLLED_BACK else end.exit_code
 
 

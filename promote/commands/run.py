@@ -16,6 +16,7 @@ from promote.flow import walk
 from promote.journal import Journal
 from promote.report.screen import reporter
 from promote.run import Run, Tools
+from promote.signals import held
 from promote.target import Target, resolve_target
 from promote.versions import Version, parse_version
 
@@ -32,11 +33,11 @@ def main(args: argparse.Namespace) -> int:
         request_id = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{random.token_hex(3)}"
         run = Run(tools=kit, target=target, version=version, request_id=request_id, journal=Journal.open(git.git_dir, request_id))
         end, result = walk(run)
-        entry = document(run, end, result)
-        close(run, end, entry)
-        report.end(end, ending(run, end, result))
-    if args.json:
-        report.document(document(run, end, result))
+        with held(drop=True):
+            close(run, end, document(run, end, result))
+            report.end(end, ending(run, end, result))
+            if args.json:
+                report.document(document(run, end, result))
     return end.exit_code
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from promote.errors import PromoteError
 from promote.model import AppState, End, Tag, short
 from promote.report.document import run_document
 from promote.run import Moved, Result, Run, Tools
@@ -18,7 +19,7 @@ def document(run: Run, end: End, result: Result) -> dict[str, object]:
         version=run.version.text,
         commit=run.target.commit,
         stable_before=run.target.stable if not run.undo_moves else None,
-        stable_after=run.tools.git.refs(run.names.stable).get(run.names.stable),
+        stable_after=_stable_now(run),
         steps=run.steps,
         rows=run.rows,
         applications=run.applications,
@@ -27,6 +28,17 @@ def document(run: Run, end: End, result: Result) -> dict[str, object]:
         warnings=run.warnings,
         request_id=run.request_id,
     )
+
+
+def _stable_now(run: Run) -> Tag | None:
+    """What the remote says now; None when it cannot be asked, which must not cost the end its words."""
+    try:
+        return run.tools.git.ref(run.names.stable)
+    except PromoteError as error:
+        warning = f"the stable tag could not be read at the end: {error.what}"
+        if warning not in run.warnings:
+            run.warnings.append(warning)
+        return None
 
 
 def describe_stable(kit: Tools, stable: Tag | None, candidate: str) -> str:
@@ -42,9 +54,12 @@ def describe_stable(kit: Tools, stable: Tag | None, candidate: str) -> str:
 
 
 def version_carried(kit: Tools, tag: Tag) -> str:
-    """The newest version whose prod tag is at this tag's commit, or ""."""
+    """The newest version whose prod tag is at this tag's commit, or "" (also when the remote cannot be asked: a name is no reason to fail)."""
     settings = kit.settings
-    prod = kit.git.refs(f"refs/tags/{settings.tags.prod.format(version='*')}").values()
+    try:
+        prod = kit.git.refs(f"refs/tags/{settings.tags.prod.format(version='*')}").values()
+    except PromoteError:
+        return ""
     found = [version_of_tag(t.name, settings.tags.prod, settings.version.scheme) for t in prod if t.commit == tag.commit]
     newest = max((v for v in found if v), default=None)
     return newest.text if newest else ""
