@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ import requests
 
 from promote.commands.world import repository_files
 from promote.sandbox import seed
+from promote.sandbox.http_world import Fault
 from promote.sandbox.sandbox import Sandbox
 from promote.sandbox.scenarios import SCENARIOS
 
@@ -218,6 +220,41 @@ def test_a_protected_branch_costs_the_record_and_nothing_else(start: Any) -> Non
     code, said, progress = world.promote("run", version)
     assert (code, said["outcome"]) == (0, "verified"), progress
     assert any(".promotions/prod-v1.8.0.json was not written" in w for w in said["warnings"])
+
+
+def test_a_move_whose_answer_is_lost_is_found_out_and_proven(start: Any) -> None:
+    """The push lands, the connection breaks: only the remote's refs tell, and they are read before anything is said."""
+    world = start()
+    version = SCENARIOS["good"].prepare(world.sandbox)
+    lost = Fault(kind="drop_after", path="git-receive-pack$", method="POST", times=1)
+
+    def lose_the_next_answer() -> None:
+        while not world.holds("refs/tags/dev-v1.8.0"):  # authorised: the next push is the move
+            time.sleep(0.01)
+        world.sandbox.git.fault(lost)
+
+    threading.Thread(target=lose_the_next_answer, daemon=True).start()
+    code, said, progress = world.promote("run", version)
+    assert lost.times == 0, "the fault was met"
+    assert (code, said["outcome"]) == (0, "verified"), progress
+    assert world.at("refs/tags/prod-stable") == said["commit"]
+
+
+def test_when_nobody_can_read_what_became_of_the_move_a_person_must_look(start: Any) -> None:
+    world = start()
+    version = SCENARIOS["good"].prepare(world.sandbox)
+    old = world.holds("refs/tags/prod-stable")
+
+    def cut_the_remote_off() -> None:
+        while world.holds("refs/tags/prod-stable") == old:
+            time.sleep(0.01)
+        world.sandbox.git.fault(Fault(kind="status", status=503))
+
+    threading.Thread(target=cut_the_remote_off, daemon=True).start()
+    code, said, progress = world.promote("run", version)
+    assert (code, said["outcome"]) == (4, "stuck"), progress
+    assert "nothing was moved" not in progress
+    assert said["stable_after"] is None, "not known is not a value"
 
 
 def test_rollback_by_hand_and_status(start: Any) -> None:
