@@ -1,4 +1,4 @@
-"""A real bare repository over HTTP: `git http-backend` behind a token. The git in it is git's own."""
+"""A real bare repository over HTTP: `git http-backend` behind a token. The git in it is git's own; only a rule's refusal is in GitHub's words."""
 
 from __future__ import annotations
 
@@ -8,36 +8,53 @@ import gzip
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
+import tempfile
+import threading
+import zlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import IO
 
+from promote.sandbox.git_packets import in_githubs_words
 from promote.sandbox.http_world import Request, Response, World
 
+# A push that breaks a rule is refused as a whole; the words are those of GitHub's rulesets.
 _RULE_HOOK = """#!/bin/sh
+[ -f protected ] || exit 0
 while read -r old new ref; do
-  for pattern in $(cat "$GIT_DIR/protected" 2>/dev/null); do
+  while read -r pattern; do
     case "$ref" in $pattern)
-      echo "error: GH013: Repository rule violations found for $ref." >&2
-      echo "- Cannot update this protected ref." >&2
+      printf 'error: GH013: Repository rule violations found for %s.\\n\\n- Cannot update this protected ref.\\n\\n' "$ref" >&2
       exit 1;;
     esac
-  done
+  done < protected
 done
 """
+_SETTINGS = {"http.receivepack": "true", "receive.autogc": "false", "gc.auto": "0", "core.logAllRefUpdates": "false"}
+REALM = {"WWW-Authenticate": 'Basic realm="GitHub"'}
 
 
 class GitServer(World):
-    """Serves `path` at URL/acme/gitops.git. Reading is free, writing needs a token; a read-only token is refused with 403."""
+    """Serves `path` at URL/SLUG.git. Writing needs one of `tokens` (as the password, or as a bearer); one of `read_only` is answered 403.
 
-    def __init__(self, path: Path, slug: str, *, tokens: tuple[str, ...] = ("sandbox-token",), read_only: tuple[str, ...] = ()) -> None:
+    `private` asks for a token for reading too. `after_push` are called after every request that may have changed refs.
+    """
+
+    def __init__(
+        self, path: Path, slug: str, *, tokens: tuple[str, ...] = ("sandbox-token",), read_only: tuple[str, ...] = (), private: bool = False
+    ) -> None:
         super().__init__("git")
-        self.path, self.slug, self.tokens, self.read_only = path, slug, tokens, read_only
+        self.path, self.slug, self.tokens, self.read_only, self.private = path, slug, tokens, read_only, private
+        self.after_push: list[Callable[[], None]] = []
         self._backend = Path(_git("--exec-path")) / "git-http-backend"
+        self._children: set[subprocess.Popen[bytes]] = set()
+        self._guard = threading.Lock()
 
     def create(self) -> None:
         """Make the bare repository."""
         _git("init", "--quiet", "--bare", "-b", "main", str(self.path))
-        _git("-C", str(self.path), "config", "http.receivepack", "true")
+        with (self.path / "config").open("a") as config:
+            config.writelines(f"[{name.partition('.')[0]}]\n\t{name.partition('.')[2]} = {value}\n" for name, value in _SETTINGS.items())
         hook = self.path / "hooks" / "pre-receive"
         hook.parent.mkdir(exist_ok=True)
         hook.write_text(_RULE_HOOK)
@@ -48,46 +65,55 @@ class GitServer(World):
         return f"{self.url}/{self.slug}.git"
 
     def protect(self, *patterns: str) -> None:
-        """Refuse pushes to refs that match these shell patterns, as a rule set would."""
-        (self.path / "protected").write_text("\n".join(patterns))
+        """Refuse pushes to refs that match these shell patterns, as a rule set would; none lifts it."""
+        (self.path / "protected").write_text("".join(f"{p}\n" for p in patterns))
+
+    def stop(self) -> None:
+        self.stopping.set()
+        with self._guard:
+            for child in self._children:
+                _kill(child)
+        super().stop()
 
     def handle(self, request: Request) -> Response:
         prefix = f"/{self.slug}.git"
-        if not request.path.startswith(prefix):
-            return Response(status=404, body=b"no such repository\n")
-        if "git-receive-pack" in request.path or "git-receive-pack" in request.raw_query:
-            token = _password(request)
-            if token in self.read_only:
-                return Response(status=403, body=b"Permission to write denied\n")
-            if token not in self.tokens:
-                return Response(status=401, body=b"authentication required\n", headers={"WWW-Authenticate": 'Basic realm="git"'})
-        return self._cgi(request, request.path.removeprefix(prefix))
+        if not request.path.startswith(f"{prefix}/"):
+            return Response(status=404, body=b"Repository not found.\n")
+        writes = "git-receive-pack" in (request.query.get("service", ""), request.path.rpartition("/")[2])
+        if refusal := self._refused(request, writes=writes):
+            return refusal
+        response = self._cgi(request, request.path.removeprefix(prefix))
+        if writes and request.method == "POST":
+            return self._pushed(response)
+        return response
+
+    def _refused(self, request: Request, *, writes: bool) -> Response | None:
+        if not writes and not self.private:
+            return None
+        token = _password(request)
+        if token in self.tokens or (token in self.read_only and not writes):
+            return None
+        if token in self.read_only:
+            return Response(status=403, body=f"Permission to {self.slug}.git denied to ada.\n".encode())
+        return Response(status=401, body=b"Invalid username or token.\n", headers=dict(REALM))
+
+    def _pushed(self, response: Response) -> Response:
+        """The whole answer to a push (it is small), after which the refs are what they are."""
+        body = response.body if isinstance(response.body, bytes) else b"".join(response.body)
+        for tell in tuple(self.after_push):
+            tell()
+        return Response(status=response.status, headers=response.headers, body=in_githubs_words(body))
 
     def _cgi(self, request: Request, path_info: str) -> Response:
-        body = gzip.decompress(request.body) if request.headers.get("content-encoding") == "gzip" else request.body
-        env = {
-            "PATH": os.environ.get("PATH", ""),
-            "GIT_PROJECT_ROOT": str(self.path),
-            "GIT_HTTP_EXPORT_ALL": "1",
-            "GIT_PROTOCOL": request.headers.get("git-protocol") or "",
-            "PATH_INFO": path_info,
-            "QUERY_STRING": request.raw_query,
-            "REQUEST_METHOD": request.method,
-            "CONTENT_TYPE": request.headers.get("content-type") or "",
-            "CONTENT_LENGTH": str(len(body)),
-            "REMOTE_USER": "sandbox",
-            "REMOTE_ADDR": "127.0.0.1",
-            "HOME": str(self.path),
-            "GIT_CONFIG_NOSYSTEM": "1",
-        }
-        child = subprocess.Popen(
-            [str(self._backend)], env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True
-        )
-        assert child.stdin and child.stdout
-        with contextlib.suppress(BrokenPipeError):
-            child.stdin.write(body)
-        with contextlib.suppress(BrokenPipeError):
-            child.stdin.close()
+        try:
+            body = gzip.decompress(request.body) if request.headers.get("content-encoding") in ("gzip", "x-gzip") else request.body
+        except (OSError, EOFError, zlib.error):
+            return Response(status=400, body=b"the body is not gzip\n")
+        with tempfile.TemporaryFile() as stdin:  # not a pipe: git may answer before it has read everything
+            stdin.write(body)
+            stdin.seek(0)
+            child = self._start(request, path_info, len(body), stdin)
+        assert child.stdout
         status, headers = 200, {}
         while (line := child.stdout.readline().rstrip(b"\r\n")) != b"":
             name, _, value = line.decode().partition(": ")
@@ -95,24 +121,53 @@ class GitServer(World):
                 status = int(value.split()[0])
             else:
                 headers[name] = value
-        return Response(status=status, headers=headers, body=_stream(child))
+        return Response(status=status, headers=headers, body=self._output(child))
 
+    def _start(self, request: Request, path_info: str, length: int, stdin: IO[bytes]) -> subprocess.Popen[bytes]:
+        env = {
+            "PATH": os.environ.get("PATH", os.defpath),
+            "GIT_PROJECT_ROOT": str(self.path),
+            "GIT_HTTP_EXPORT_ALL": "1",
+            "GIT_PROTOCOL": request.headers.get("git-protocol") or "",
+            "PATH_INFO": path_info,
+            "QUERY_STRING": request.raw_query,
+            "REQUEST_METHOD": request.method,
+            "CONTENT_TYPE": request.headers.get("content-type") or "",
+            "CONTENT_LENGTH": str(length),
+            "REMOTE_USER": "sandbox",
+            "REMOTE_ADDR": "127.0.0.1",
+            "HOME": str(self.path),
+            "GIT_CONFIG_NOSYSTEM": "1",
+        }
+        with self._guard:
+            child = subprocess.Popen(
+                [str(self._backend)], env=env, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True
+            )
+            self._children.add(child)
+        if self.stopping.is_set():
+            _kill(child)
+        return child
 
-def _stream(child: subprocess.Popen[bytes]) -> Iterator[bytes]:
-    """The child's output as it comes; the child never outlives its reader."""
-    assert child.stdout
-    try:
-        while chunk := child.stdout.read1(65536):  # type: ignore[attr-defined]
-            yield chunk
-    finally:
-        if child.poll() is None:
+    def _output(self, child: subprocess.Popen[bytes]) -> Iterator[bytes]:
+        """The child's output as it comes; the child never outlives its reader by more than the moment in which a push that was taken lands."""
+        assert child.stdout
+        try:
+            while chunk := child.stdout.read1(65536):  # type: ignore[attr-defined]
+                yield chunk
+        finally:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 child.wait(5)
-        if child.poll() is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(child.pid, signal.SIGKILL)
-        child.stdout.close()
-        child.wait()
+            _kill(child)
+            child.stdout.close()
+            child.wait()
+            with self._guard:
+                self._children.discard(child)
+
+
+def _kill(child: subprocess.Popen[bytes]) -> None:
+    if child.poll() is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)
 
 
 def _password(request: Request) -> str:

@@ -1,262 +1,238 @@
-"""GitHub's REST API for Actions, with state: workflows of the repository, dispatches, runs, jobs, logs behind a signed redirect, cancellation.
+"""GitHub's REST API with state: workflows of the repository, dispatches, runs, jobs, logs behind a signed redirect, refs, rulesets.
 
-Runs really run: `workflow_run.py` executes the repository's own workflow file.
+Runs really run: `workflow_run.py` executes the repository's own workflow file. Answers have the form that PyGithub 2.10 and `gh` read.
+Not here: what no promotion asks for (issues, pull requests, check runs, several jobs of a run shown one by one).
 """
 
 from __future__ import annotations
 
-import re
 import secrets
-import threading
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+import zlib
+from collections.abc import Callable, Collection, Mapping
+from fnmatch import fnmatchcase
 from typing import Any
 
-import yaml
-
+from promote.sandbox.github_actions import OVER, Actions, Runner, WorkflowRun, now
+from promote.sandbox.github_view import View, wanted
 from promote.sandbox.http_world import Request, Response, World, json_response
-from promote.sandbox.workflow_run import Execution, Runner
+from promote.sandbox.workflow_text import Workflow, fill, read_workflow
 
+__all__ = ["GitHubWorld", "WorkflowRun"]
 Object = dict[str, Any]
-_INPUT = re.compile(r"\$\{\{\s*inputs\.(\w+)\s*\}\}")
-
-
-@dataclass(kw_only=True, slots=True)
-class WorkflowRun:
-    """One run. `status`: queued, in_progress, waiting, completed."""
-
-    id: int
-    file: str
-    title: str
-    name: str
-    inputs: dict[str, str]
-    created: str
-    group: str
-    head: str
-    status: str = "queued"
-    conclusion: str | None = None
-    log: str = ""
-    failed_step: str = ""
-    execution: Execution | None = field(default=None, repr=False)
+Refs = Mapping[str, tuple[str, str]]  # full name → (type, object id)
+FIRST_RUN = 8100
 
 
 class GitHubWorld(World):
-    """`read_workflow(file)` gives a workflow file of the trunk or None; `runner` executes it."""
+    """`read_workflow(file)` gives a workflow file of the trunk or None, `refs` the repository's refs; `runner` executes a workflow.
+
+    `read_only` are tokens that may look but not act. `run_details = False` is a GHES up to 3.20, `rulesets = None` one without rulesets.
+    `fail_run`, `hang_run`, `fail_after_move` and `before_run` concern the next run only.
+    """
 
     def __init__(
-        self, slug: str, *, read_workflow: Callable[[str], str | None], head: Callable[[], str], runner: Runner, token: str, queue_s: float = 0.3
+        self,
+        slug: str,
+        *,
+        read_workflow: Callable[[str], str | None],
+        head: Callable[[], str],
+        runner: Runner,
+        token: str,
+        read_only: Collection[str] = (),
+        refs: Callable[[], Refs] | None = None,
+        queue_s: float = 0.3,
     ) -> None:
         super().__init__("github")
-        self.slug, self.token, self.queue_s = slug, token, queue_s
+        self.slug, self.token, self.read_only = slug, token, read_only
         self.run_details = True
-        self.needs_approval = False
-        self.runs: list[WorkflowRun] = []
-        self._read, self._head, self._runner = read_workflow, head, runner
-        self._fail_text: str | None = None
-        self._hang = False
-        self.released = threading.Event()
-        self._changed = threading.Condition()
+        self.rulesets: dict[int, Object] | None = {}
+        self.actions = Actions(runner, lambda: self.url, queue_s)
+        self.runs = self.actions.runs
+        self.released = self.actions.released
+        self._read, self._head, self._refs = read_workflow, head, refs
+        self._files: dict[int, str] = {}
         self._signed: dict[str, int] = {}
-        self._worker: threading.Thread | None = None
 
     def fail_run(self, log_text: str) -> None:
-        """The next run's job fails before it does anything."""
-        self._fail_text = log_text
+        """The job fails before it does anything."""
+        self.actions.fail_text = log_text
 
     def hang_run(self) -> None:
-        """The next run stays in progress until `released` is set, then goes on."""
-        self._hang = True
+        """The job does nothing until `released` is set, also when it is cancelled; then it goes on if its run has not ended."""
+        self.actions.hang = True
+
+    def fail_after_move(self) -> None:
+        """The job does all its work, and then its runner is lost: the conclusion is failure."""
+        self.actions.fail_after = True
+
+    def before_run(self, act: Callable[[WorkflowRun], None]) -> None:
+        """Call this after the run began and before its job does anything."""
+        self.actions.before = act
+
+    def ask_approval(self, *environments: str) -> None:
+        """Jobs of these environments wait for a reviewer; of every job when none is named."""
+        self.actions.environments = set(environments or ("*",))
+
+    def approve(self) -> None:
+        self.actions.approve()
 
     def stop(self) -> None:
         super().stop()
-        self.released.set()
-        for run in self.runs:
-            if run.execution:
-                run.execution.kill()
-        with self._changed:
-            self._changed.notify_all()
-        if self._worker:
-            self._worker.join(10)
+        self.actions.stop()
+
+    @property
+    def view(self) -> View:
+        return View(self.url, self.slug)
 
     def handle(self, request: Request) -> Response:
         if request.path.startswith("/signed/"):
             return self._log(request)
-        said = request.headers.get("authorization", "")
-        if said.rpartition(" ")[2] != self.token:
-            return json_response({"message": "Bad credentials", "documentation_url": "https://docs.github.com/rest"}, 401)
-        prefix = f"/repos/{self.slug}"
+        if refusal := self._refused(request):
+            return refusal
         if request.path == "/rate_limit":
-            return json_response({"resources": {"core": {"limit": 5000, "remaining": 4999, "reset": 0, "used": 1}}})
-        if not request.path.startswith(prefix):
-            return _missing()
-        rest = request.path.removeprefix(prefix).strip("/").split("/")
-        if rest == [""]:
-            return json_response(
-                {"id": 1, "name": self.slug.partition("/")[2], "full_name": self.slug, "url": f"{self.url}{prefix}", "default_branch": "main"}
-            )
-        if rest[:2] == ["actions", "workflows"]:
-            return self._workflows(rest[2:], request)
-        if rest[:2] == ["actions", "runs"]:
-            return self._runs(rest[2:], request)
-        if rest[:2] == ["actions", "jobs"]:
-            return self._jobs(rest[2:])
-        return _missing()
+            core = {"limit": 5000, "remaining": 4999, "reset": 0, "used": 1}
+            return json_response({"resources": {"core": core, "search": core}, "rate": core})
+        if request.path == "/user":
+            return json_response(self.view.user())
+        prefix, path = f"/repos/{self.slug}", request.path.rstrip("/")
+        if path != prefix and not path.startswith(f"{prefix}/"):
+            return _message(404, "Not Found")
+        return self._repository(path.removeprefix(prefix).strip("/"), request)
 
-    def _workflows(self, rest: list[str], request: Request) -> Response:
-        file = rest[0] if rest else ""
-        text = self._read(file)
+    def _refused(self, request: Request) -> Response | None:
+        said = request.headers.get("authorization", "").rpartition(" ")[2]
+        if not said:
+            return _message(401, "Requires authentication")
+        if said != self.token and said not in self.read_only:
+            return _message(401, "Bad credentials")
+        if said in self.read_only and request.method != "GET":
+            return _message(403, "Resource not accessible by personal access token")
+        return None
+
+    def _repository(self, path: str, request: Request) -> Response:
+        parts = path.split("/")
+        if not path:
+            return json_response(self.view.repository())
+        if parts[:2] == ["actions", "workflows"] and len(parts) > 2:
+            return self._workflows(parts[2], parts[3:], request)
+        if parts == ["actions", "runs"]:
+            return self._list(request, self.runs)
+        if parts[:2] == ["actions", "runs"]:
+            return self._run(parts[2:], request)
+        if parts[:2] == ["actions", "jobs"]:
+            return self._jobs(parts[2:])
+        if parts[:1] == ["git"] and self._refs:
+            return self._git(parts[1:], self._refs(), request)
+        if parts[:1] in (["rulesets"], ["rules"]) and self.rulesets is not None:
+            return self._rules(parts, self.rulesets, request)
+        return _message(404, "Not Found")
+
+    def _workflows(self, name: str, rest: list[str], request: Request) -> Response:
+        file = self._files.get(int(name), "") if name.isdigit() else name
+        text = self._read(file) if file else None
         if text is None:
-            return _missing()
-        if len(rest) == 1:
-            return json_response(
-                {"id": file, "name": file, "path": f".github/workflows/{file}", "state": "active", "url": self._url(f"workflows/{file}")}
-            )
-        if rest[1] == "dispatches" and request.method == "POST":
-            return self._dispatch(file, yaml.safe_load(text), request.json() or {})
-        runs = [r for r in self.runs if r.file == file and r.created >= request.query.get("created", "").removeprefix(">=")]
-        return json_response({"total_count": len(runs), "workflow_runs": [self._shown(r) for r in reversed(runs)]})
+            return _message(404, "Not Found")
+        workflow, number = read_workflow(file, text), zlib.crc32(file.encode())
+        self._files[number] = file
+        if not rest:
+            return json_response(self.view.workflow(number, workflow))
+        if rest == ["dispatches"] and request.method == "POST":
+            return self._dispatch(workflow, request)
+        if rest == ["runs"]:
+            return self._list(request, [r for r in self.runs if r.file == file])
+        return _message(404, "Not Found")
 
-    def _dispatch(self, file: str, workflow: Object, body: Object) -> Response:
-        details = body.pop("return_run_details", False)
-        if details and not self.run_details:
-            return json_response({"message": 'Invalid request.\n\n"return_run_details" is not a permitted key.'}, 422)
-        loose: dict[Any, Any] = workflow  # YAML 1.1 reads the key `on` as true
-        trigger = loose.get("on") or loose.get(True) or {}
-        declared = ((trigger.get("workflow_dispatch") or {}).get("inputs")) or {}
+    def _list(self, request: Request, runs: list[WorkflowRun]) -> Response:
+        return self.view.page(request, "workflow_runs", [self.view.run(r) for r in reversed(runs) if wanted(r, request.query)])
+
+    def _dispatch(self, workflow: Workflow, request: Request) -> Response:
+        try:
+            body = request.json() or {}
+        except ValueError:
+            return _message(400, "Problems parsing JSON")
+        details, ref = body.get("return_run_details", False), str(body.get("ref", ""))
+        if "return_run_details" in body and not self.run_details:
+            return _message(422, 'Invalid request.\n\n"return_run_details" is not a permitted key.')
         given = {k: str(v) for k, v in (body.get("inputs") or {}).items()}
-        if unknown := sorted(set(given) - set(declared)):
-            return json_response({"message": f"Unexpected inputs provided: {unknown}"}, 422)
-        if missing := sorted(k for k, v in declared.items() if v.get("required") and not given.get(k)):
-            return json_response({"message": f"Required input '{missing[0]}' not provided"}, 422)
-        inputs = {k: str(v.get("default", "")) for k, v in declared.items()} | given
-        title = _INPUT.sub(lambda m: inputs.get(m[1], ""), str(workflow.get("run-name") or workflow.get("name") or file)).strip()
-        group = str((workflow.get("concurrency") or {}).get("group", "")) if isinstance(workflow.get("concurrency"), dict) else ""
-        with self._changed:
-            run = WorkflowRun(
-                id=8100 + len(self.runs), file=file, title=title, name=str(workflow.get("name", file)), inputs=inputs,
-                created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"), group=group, head=self._head(),
-            )  # fmt: skip
-            for other in self.runs:  # one pending run a group: a newer one replaces it
-                if group and other.group == group and other.status == "queued":
-                    other.status, other.conclusion = "completed", "cancelled"
-            self.runs.append(run)
-            if self._worker is None:
-                self._worker = threading.Thread(target=self._work, name="actions", daemon=True)
-                self._worker.start()
-            self._changed.notify_all()
+        head = self._resolve(ref)
+        if refusal := f"No ref found for: {ref}" if head is None else workflow.refusal(given):
+            return _message(422, refusal)
+        run = self._new_run(workflow, workflow.complete(given), ref.removeprefix("refs/heads/"), head or "")
+        self.actions.submit(run, cancels=workflow.cancels)
         if not details:
             return Response(status=204)
-        return json_response({"workflow_run_id": run.id, "run_url": self._url(f"runs/{run.id}"), "html_url": self._html(run)})
+        return json_response({"workflow_run_id": run.id, "run_url": self.view.run(run)["url"], "html_url": self.view.html(run)})
 
-    def _work(self) -> None:
-        """One run at a time, in order: what the concurrency group of the workflow asks for."""
-        while not self.stopping.is_set():
-            with self._changed:
-                waiting = [r for r in self.runs if r.status in ("queued", "waiting")]
-                if not waiting or (self.needs_approval and waiting[0].status == "waiting"):
-                    self._changed.wait(0.5)
-                    continue
-            run = waiting[0]
-            self.stopping.wait(self.queue_s)
-            if self.needs_approval:
-                run.status = "waiting"
-                continue
-            if run.status in ("queued", "waiting"):
-                self._execute(run)
+    def _resolve(self, ref: str) -> str | None:
+        """The commit a dispatch names by branch or tag; None when there is none. Without a repository to look into, the trunk's head."""
+        if self._refs is None:
+            return self._head()
+        refs = self._refs()
+        return next((refs[name][1] for name in (ref, f"refs/heads/{ref}", f"refs/tags/{ref}") if name in refs), None)
 
-    def _execute(self, run: WorkflowRun) -> None:
-        run.status = "in_progress"
-        if self._fail_text is not None:
-            run.log, run.failed_step, self._fail_text = self._fail_text, "Move the tags", None
-            run.status, run.conclusion = "completed", "failure"
-            return
-        if self._hang:
-            self._hang = False
-            self.released.wait()
-            if self.stopping.is_set():
-                return
-        execution = self._runner.start(run.file, run.inputs, run.id, self.url)
-        run.execution = execution
-        code, run.log = execution.wait()
-        if run.status != "completed":
-            run.failed_step = "" if code == 0 else "Move the tags"
-            run.conclusion = "success" if code == 0 else "failure"
-            run.status = "completed"
+    def _new_run(self, workflow: Workflow, inputs: Mapping[str, str], branch: str, head: str) -> WorkflowRun:
+        known = {f"inputs.{k}": v for k, v in inputs.items()} | {"github.workflow": workflow.name, "github.ref": f"refs/heads/{branch}"}
+        return WorkflowRun(
+            id=FIRST_RUN + len(self.runs), file=workflow.file, title=fill(workflow.run_name, known).strip(), name=workflow.name, inputs=inputs,
+            created=now(), group=fill(workflow.group, known), head=head, branch=branch, job=workflow.job, environment=workflow.environment,
+            number=1 + sum(r.file == workflow.file for r in self.runs), timeout_s=workflow.timeout_s, planned=workflow.steps,
+        )  # fmt: skip
 
-    def approve(self) -> None:
-        """A reviewer lets waiting runs go."""
-        with self._changed:
-            self.needs_approval = False
-            self._changed.notify_all()
-
-    def _runs(self, rest: list[str], request: Request) -> Response:
-        run = next((r for r in self.runs if rest and str(r.id) == rest[0]), None)
+    def _run(self, rest: list[str], request: Request) -> Response:
+        run = next((r for r in self.runs if str(r.id) == rest[0]), None)
         if run is None:
-            return _missing()
-        if len(rest) == 1:
-            return json_response(self._shown(run))
-        if rest[1] == "jobs":
-            return json_response({"total_count": 1, "jobs": [self._job(run)]})
-        if rest[1] == "pending_deployments":
-            return json_response([{"environment": {"name": "production"}, "reviewers": [{"type": "User", "reviewer": {"login": "grace"}}]}])
-        if rest[1] == "cancel" and request.method == "POST":
-            if run.status == "completed":
-                return json_response({"message": "Cannot cancel a workflow run that is completed."}, 409)
-            run.status, run.conclusion = "completed", "cancelled"
-            if run.execution:
-                run.execution.kill()
-            return json_response({}, 202)
-        return _missing()
+            return _message(404, "Not Found")
+        if not rest[1:]:
+            return json_response(self.view.run(run))
+        if rest[1:] == ["jobs"]:
+            return self.view.page(request, "jobs", [self.view.job(run)])
+        if rest[1:] == ["pending_deployments"]:
+            return json_response([self.view.pending_deployment(run)] if run.status == "waiting" else [])
+        if rest[1:] == ["cancel"] and request.method == "POST":
+            return json_response({}, 202) if self.actions.cancel(run) else _message(409, "Cannot cancel a workflow run that is completed.")
+        return _message(404, "Not Found")
 
     def _jobs(self, rest: list[str]) -> Response:
-        if len(rest) == 2 and rest[1] == "logs":
-            key = secrets.token_hex(8)
-            self._signed[key] = int(rest[0])
-            return Response(status=302, headers={"Location": f"{self.url}/signed/{key}"})
-        return _missing()
+        run = next((r for r in self.runs if rest and str(r.id) == rest[0]), None)
+        if run is None or (rest[1:] == ["logs"] and run.status != OVER):
+            return _message(404, "Not Found")
+        if not rest[1:]:
+            return json_response(self.view.job(run))
+        key = secrets.token_hex(8)
+        self._signed[key] = run.id
+        return Response(status=302, headers={"Location": f"{self.url}/signed/{key}"})
 
     def _log(self, request: Request) -> Response:
+        """The storage behind the redirect. It refuses a token beside the signature, as the real one does."""
         if "authorization" in request.headers:
             return Response(status=400, body=b"Only one auth mechanism allowed")
-        run_id = self._signed.get(request.path.rpartition("/")[2])
-        run = next((r for r in self.runs if r.id == run_id), None)
-        lines = "".join(f"2026-01-01T00:00:00.0000000Z {line}\n" for line in (run.log if run else "").splitlines())
+        run = next((r for r in self.runs if r.id == self._signed.get(request.path.rpartition("/")[2])), None)
+        if run is None:
+            return Response(status=403, body=b"Signature did not match.")
+        lines = "".join(f"{run.created[:-1]}.0000000Z {line}\n" for line in run.log.splitlines())
         return Response(body=lines.encode(), headers={"Content-Type": "text/plain"})
 
-    def _job(self, run: WorkflowRun) -> Object:
-        step = {"name": run.failed_step or "Move the tags", "status": run.status, "conclusion": run.conclusion, "number": 1}
-        return {
-            "id": run.id, "run_id": run.id, "name": "promote", "status": run.status, "conclusion": run.conclusion, "steps": [step],
-            "url": self._url(f"jobs/{run.id}"), "html_url": self._html(run),
-        }  # fmt: skip
+    def _git(self, rest: list[str], refs: Refs, request: Request) -> Response:
+        name = f"refs/{'/'.join(rest[1:])}"
+        if rest[:1] == ["ref"]:
+            return json_response(self.view.ref(name, *refs[name])) if name in refs else _message(404, "Not Found")
+        if rest[:1] == ["matching-refs"]:
+            return self.view.page(request, "", [self.view.ref(n, *refs[n]) for n in sorted(refs) if n.startswith(name)])
+        return _message(404, "Not Found")
 
-    def _shown(self, run: WorkflowRun) -> Object:
-        url = self._url(f"runs/{run.id}")
-        return {
-            "id": run.id,
-            "name": run.name,
-            "display_title": run.title,
-            "event": "workflow_dispatch",
-            "status": run.status,
-            "conclusion": run.conclusion,
-            "head_branch": "main",
-            "head_sha": run.head,
-            "run_number": run.id - 8099,
-            "run_attempt": 1,
-            "created_at": run.created,
-            "updated_at": run.created,
-            "html_url": self._html(run),
-            "url": url,
-            **{f"{name}_url": f"{url}/{name}" for name in ("jobs", "cancel", "logs")},
-        }
-
-    def _url(self, path: str) -> str:
-        return f"{self.url}/repos/{self.slug}/actions/{path}"
-
-    def _html(self, run: WorkflowRun) -> str:
-        return f"{self.url}/{self.slug}/actions/runs/{run.id}"
+    def _rules(self, parts: list[str], rulesets: Mapping[int, Object], request: Request) -> Response:
+        if parts == ["rulesets"]:
+            keys = ("id", "name", "target", "enforcement")
+            return self.view.page(request, "", [{k: r[k] for k in keys} for r in rulesets.values()])
+        if parts[0] == "rulesets":
+            found = rulesets.get(int(parts[1])) if parts[1].isdigit() else None
+            return json_response(found) if found else _message(404, "Not Found")
+        ref = f"refs/heads/{'/'.join(parts[2:])}"
+        covering = [
+            r for r in rulesets.values() if r["target"] == "branch" and any(fnmatchcase(ref, p) for p in r["conditions"]["ref_name"]["include"])
+        ]
+        return self.view.page(request, "", [{**rule, "ruleset_id": r["id"]} for r in covering for rule in r["rules"]])
 
 
-def _missing() -> Response:
-    return json_response({"message": "Not Found", "documentation_url": "https://docs.github.com/rest"}, 404)
+def _message(status: int, text: str) -> Response:
+    return json_response({"message": text, "documentation_url": "https://docs.github.com/rest", "status": str(status)}, status)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import socket
@@ -15,6 +16,7 @@ from typing import Any, Literal
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 DRIP_S = 0.05
+STOP_S = 5.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,10 +62,35 @@ class Fault:
 
 
 class _Server(ThreadingHTTPServer):
-    daemon_threads = True
+    """Knows its open connections and their threads, so that stopping ends them: a kept-alive one would stay for minutes."""
+
+    daemon_threads = True  # a world that nobody stopped must not keep its process alive
     request_queue_size = 256
     allow_reuse_address = True
-    world: World
+
+    def __init__(self, world: World) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.world = world
+        self._open: dict[socket.socket, threading.Thread] = {}
+        self._guard = threading.Lock()
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        with self._guard:
+            self._open[request] = threading.current_thread()
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            with self._guard:
+                self._open.pop(request, None)
+
+    def hang_up(self) -> None:
+        with self._guard:
+            left = list(self._open.items())
+        for connection, _ in left:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+        for _, thread in left:
+            thread.join(STOP_S)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that went away is not an error of ours."""
@@ -81,6 +108,7 @@ class World:
         self._previous: dict[str, Response] = {}
         self.stopping = threading.Event()
         self._server: _Server | None = None
+        self._accepting: threading.Thread
         self.url = ""
 
     def handle(self, request: Request) -> Response:
@@ -126,16 +154,19 @@ class World:
     def start(self) -> None:
         if self._server is None:
             self.stopping.clear()
-            self._server = _Server(("127.0.0.1", 0), _Handler)
-            self._server.world = self
+            self._server = _Server(self)
             self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-            threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.1}, name=self.name, daemon=True).start()
+            self._accepting = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, name=self.name, daemon=True)
+            self._accepting.start()
 
     def stop(self) -> None:
+        """Ends every connection and thread; a request under way loses its answer."""
         server, self._server = self._server, None
         self.stopping.set()
         if server is not None:
             server.shutdown()
+            self._accepting.join()
+            server.hang_up()
             server.server_close()
 
     def __enter__(self) -> World:
@@ -157,14 +188,16 @@ class _Handler(BaseHTTPRequestHandler):
         """Quiet: `World.requests` is the log."""
 
     def _serve(self) -> None:
-        world, parts = self.server.world, urlsplit(self.path)
+        world, parts, body = self.server.world, urlsplit(self.path), self._body()
+        if body is None:
+            return self._drop()  # the client went away in the middle of it: nothing was asked
         request = Request(
             method=self.command,
             path=unquote(parts.path),
             query=dict(parse_qsl(parts.query, keep_blank_values=True)),
             raw_query=parts.query,
             headers={k.lower(): v for k, v in self.headers.items()},
-            body=self._body(),
+            body=body,
         )
         world.requests.append((self.command, self.path))
         fault = world.take_fault(request)
@@ -187,12 +220,18 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = _serve  # noqa: N815 - the names http.server looks for
 
-    def _body(self) -> bytes:
+    def _body(self) -> bytes | None:
+        """The whole body, None when the client stopped sending before its end."""
         if "chunked" not in (self.headers.get("Transfer-Encoding") or ""):
-            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            length = int(self.headers.get("Content-Length") or 0)
+            body = self.rfile.read(length)
+            return body if len(body) == length else None
         parts = []
-        while size := int(self.rfile.readline().partition(b";")[0].strip() or b"0", 16):
-            parts.append(self.rfile.read(size))
+        while size := int(self.rfile.readline().partition(b";")[0].strip() or b"-1", 16):
+            part = self.rfile.read(size) if size > 0 else b""
+            if len(part) != size:
+                return None
+            parts.append(part)
             self.rfile.readline()
         self.rfile.readline()
         return b"".join(parts)
@@ -209,32 +248,41 @@ class _Handler(BaseHTTPRequestHandler):
             for name, value in response.headers.items():
                 self.send_header(name, value)
             if isinstance(response.body, bytes):
-                self.send_header("Content-Length", str(len(response.body)))
-                self.end_headers()
-                self._write(response.body, drip=drip)
+                self._whole(response.status, response.body, drip=drip)
             else:
-                self.send_header("Transfer-Encoding", "chunked")
-                self.end_headers()
-                self.wfile.flush()
-                for chunk in response.body:
-                    if chunk:
-                        self.wfile.write(b"%x\r\n%s\r\n" % (len(chunk), chunk))
-                        self.wfile.flush()
-                self.wfile.write(b"0\r\n\r\n")
-                self.wfile.flush()
+                self._stream(response.body, drip=drip)
         except OSError:
             self.close_connection = True
-            close = getattr(response.body, "close", None)
-            if close:
+        finally:
+            if close := getattr(response.body, "close", None):
                 close()
 
+    def _whole(self, status: int, body: bytes, *, drip: bool) -> None:
+        if status not in (204, 304):
+            self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self._write(body, drip=drip)
+
+    def _stream(self, chunks: Iterable[bytes], *, drip: bool) -> None:
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        self.wfile.flush()
+        for chunk in chunks:
+            for piece in _bytes_of(chunk) if drip else [chunk]:
+                if piece:
+                    self._write(b"%x\r\n%s\r\n" % (len(piece), piece), drip=False)
+                if drip and self.server.world.stopping.wait(DRIP_S):
+                    return
+        self._write(b"0\r\n\r\n", drip=False)
+
     def _write(self, body: bytes, *, drip: bool) -> None:
-        if not drip:
-            self.wfile.write(body)
-            return self.wfile.flush()
-        for i in range(len(body)):
-            if self.server.world.stopping.wait(DRIP_S):
-                return None
-            self.wfile.write(body[i : i + 1])
+        for piece in _bytes_of(body) if drip else [body]:
+            self.wfile.write(piece)
             self.wfile.flush()
-        return None
+            if drip and self.server.world.stopping.wait(DRIP_S):
+                return
+
+
+def _bytes_of(body: bytes) -> list[bytes]:
+    return [body[i : i + 1] for i in range(len(body))]

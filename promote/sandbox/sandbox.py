@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -21,10 +24,11 @@ from promote.sandbox.services import Services
 from promote.sandbox.workflow_run import Runner
 
 SLUG, TOKEN = "acme/gitops", "sandbox-token"
+QUICK = Timing(progress_deadline_s=0.8)  # the one application that never gets ready decides how long a start takes
 
 
 class Sandbox:
-    """`files` are extra files of the seeded repository; @GITHUB_API@, @REPOSITORY_URL@ and @SERVICES_URL@ in them are filled in.
+    """`files` are extra files of the seeded repository; @GITHUB_API@, @REPOSITORY_URL@, @SERVICES_URL@ and @KUBECONFIG@ in them are filled in.
 
     `act`: None uses it where it is found, False never. `commands` are folders put first on the PATH of everything that runs inside.
     """
@@ -45,12 +49,14 @@ class Sandbox:
         self.git = GitServer(directory / "remote.git", SLUG, tokens=(TOKEN,))
         self.writer = GitWriter(self.git.path)
         self._repositories: dict[str, Path] = {}
+        timing = timing or QUICK
         self.prod = Cluster("prod", repositories=self._repositories, timing=timing)
         self.dev = Cluster("dev", repositories=self._repositories, timing=timing)
         self.services = Services(self.prod)
         self._act = (shutil.which("act", path=path) or "") if act is not False else ""
         self.github: GitHubWorld
         self.env: dict[str, str] = {}
+        self._others: list[threading.Thread] = []
 
     def start(self) -> None:
         """Everything up and seeded; `wait_settled` waits for the applications."""
@@ -62,8 +68,15 @@ class Sandbox:
         for cluster in (self.prod, self.dev):
             cluster.start()
         self._environment()
-        runner = Runner(self.directory / "runs", self.git.repository_url, SLUG, self.env, token=TOKEN, act=self._act or None)
-        self.github = GitHubWorld(SLUG, read_workflow=self._workflow, head=lambda: self.writer.holds("refs/heads/main"), runner=runner, token=TOKEN)
+        runner = Runner(self.directory / "runs", self.git.repository_url, SLUG, self._machine(), token=TOKEN, act=self._act or None)
+        self.github = GitHubWorld(
+            SLUG,
+            read_workflow=self._workflow,
+            head=lambda: self.writer.holds("refs/heads/main"),
+            refs=self._refs,
+            runner=runner,
+            token=TOKEN,
+        )
         self.github.start()
         self.writer.load(seed.history(self.apps, self.git.repository_url, self._filled()))
         for env, cluster in (("prod", self.prod), ("dev", self.dev)):
@@ -72,20 +85,32 @@ class Sandbox:
             cluster.apply(seed.root_application(env, self.git.repository_url))
 
     def stop(self) -> None:
+        """Nothing is left: no thread, process or socket."""
         for part in (getattr(self, "github", None), self.services, self.prod, self.dev, self.git):
             if part is not None:
                 part.stop()
+        for thread in self._others:
+            thread.join(10)
 
     def __enter__(self) -> Sandbox:
-        self.start()
-        self.wait_settled()
+        try:
+            self.start()
+            self.wait_settled()
+        except BaseException:
+            self.stop()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
         self.stop()
 
     def _filled(self) -> dict[str, bytes]:
-        places = {b"@GITHUB_API@": self.github.url, b"@REPOSITORY_URL@": self.git.repository_url, b"@SERVICES_URL@": self.services.url}
+        places = {
+            b"@GITHUB_API@": self.github.url,
+            b"@REPOSITORY_URL@": self.git.repository_url,
+            b"@SERVICES_URL@": self.services.url,
+            b"@KUBECONFIG@": self.env["KUBECONFIG"],
+        }
         filled = {}
         for path, content in self._files.items():
             for place, url in places.items():
@@ -125,7 +150,20 @@ class Sandbox:
             "GIT_CONFIG_GLOBAL": str(config),
             "GIT_CONFIG_NOSYSTEM": "1",
             "GIT_TERMINAL_PROMPT": "0",
+            **{f"GIT_{role}_{part}": value for role in ("AUTHOR", "COMMITTER") for part, value in (("NAME", "Ada"), ("EMAIL", "ada@acme.example"))},
         }
+
+    def _machine(self) -> dict[str, str]:
+        """The environment of the machine that runs workflows: no identity, no credentials, no clusters. A step has what its `env:` gives it."""
+        home = self.directory / "runner"
+        home.mkdir(exist_ok=True)
+        (home / "gitconfig").write_text("")
+        git = {"GIT_CONFIG_GLOBAL": str(home / "gitconfig"), "GIT_CONFIG_NOSYSTEM": "1", "GIT_TERMINAL_PROMPT": "0"}
+        return {"PATH": self._path, "HOME": str(home), **git}
+
+    def _refs(self) -> dict[str, tuple[str, str]]:
+        lines = self.writer.git("for-each-ref", "--format=%(refname) %(objecttype) %(objectname)").splitlines()
+        return {name: (kind, oid) for name, kind, oid in (line.split() for line in lines)}
 
     def _workflow(self, file: str) -> str | None:
         try:
@@ -139,23 +177,64 @@ class Sandbox:
         return path
 
     def commit(self, files: Mapping[str, bytes | None], message: str) -> str:
-        """A colleague pushes to main."""
-        return self.writer.commit(files, message)
+        """A colleague pushes to main; None deletes a file. Returns the commit. Raises RuntimeError when the branch keeps moving meanwhile."""
+        for _ in range(3):
+            with contextlib.suppress(RuntimeError):  # somebody else pushed between the two: fast-import does not overwrite that
+                return self._import(files, message)
+        return self._import(files, message)
+
+    def _import(self, files: Mapping[str, bytes | None], message: str) -> str:
+        return self.writer.git("fast-import", "--quiet", stdin=_as_stream(files, message))
+
+    def protect(self, *patterns: str) -> None:
+        """A ruleset on these refs (full names, shell patterns): pushes are refused, and the API shows the rule. None lifts it."""
+        self.git.protect(*patterns)
+        condition = {"ref_name": {"include": list(patterns), "exclude": []}}
+        rule = {
+            "id": 1, "name": "protected", "target": "tag", "enforcement": "active", "current_user_can_bypass": "never", "conditions": condition,
+            "rules": [{"type": "creation"}, {"type": "update"}, {"type": "deletion"}],
+        }  # fmt: skip
+        self.github.rulesets = {1: rule} if patterns else {}
+
+    def meanwhile(self, act: Callable[[], None]) -> None:
+        """Somebody else does something, in a thread that `stop` waits for; it should end when `git.stopping` is set."""
+        thread = threading.Thread(target=act, name="somebody", daemon=True)
+        self._others.append(thread)
+        thread.start()
 
     def wait_settled(self, timeout_s: float = 30) -> None:
-        """Until every application of both clusters exists, is reconciled at what it tracks, and has come to rest."""
-        end = time.monotonic() + timeout_s
-        wanted = len(seed.names(self.apps)) + 1
-        while not all(_settled(c, wanted) for c in (self.prod, self.dev)):
+        """Until every application of both clusters exists, is reconciled at the revision it tracks now, and has come to rest."""
+        end, wanted = time.monotonic() + timeout_s, len(seed.names(self.apps)) + 1
+        while late := [f"{c.name}/{name}" for c in (self.prod, self.dev) for name in self._late(c, wanted)]:
             if time.monotonic() > end:
-                late = [a["metadata"]["name"] for c in (self.prod, self.dev) for a in c.list("Application") if not _at_rest(a)]
-                raise TimeoutError(f"not settled within {timeout_s:.0f} s: {', '.join(late) or 'applications missing'}")
-            time.sleep(0.05)
+                raise TimeoutError(f"not settled within {timeout_s:.0f} s: {', '.join(late)}")
+            time.sleep(0.02)
+
+    def _late(self, cluster: Cluster, wanted: int) -> list[str]:
+        apps = cluster.list("Application")
+        if len(apps) < wanted:
+            return [f"{wanted - len(apps)} missing"]
+        if late := [a["metadata"]["name"] for a in apps if not _at_rest(a)]:
+            return late
+        tracked = self.writer.holds("refs/tags/prod-stable^{commit}" if cluster is self.prod else "refs/heads/main")
+        return [a["metadata"]["name"] for a in apps if not _shows(a, self.git.repository_url, tracked)]
 
 
-def _settled(cluster: Cluster, wanted: int) -> bool:
-    apps = cluster.list("Application")
-    return len(apps) >= wanted and all(_at_rest(a) for a in apps)
+def _as_stream(files: Mapping[str, bytes | None], message: str) -> bytes:
+    """One commit on top of main for `git fast-import`, which needs no work tree (update-index cannot delete in a bare repository)."""
+    text = message.encode()
+    head = f"commit refs/heads/main\nmark :1\ncommitter Grace <grace@acme.example> {int(time.time())} +0000\n".encode()
+    stream = [head, b"data %d\n%s\n" % (len(text), text), b"from refs/heads/main^0\n"]
+    for path, content in files.items():
+        stream.append(f"D {path}\n".encode() if content is None else f"M 100644 inline {path}\ndata {len(content)}\n".encode() + content + b"\n")
+    return b"".join([*stream, b"get-mark :1\n"])
+
+
+def _shows(app: dict[str, Any], url: str, commit: str) -> bool:
+    """Every source of ours is at the commit."""
+    spec, sync = app["spec"], app["status"]["sync"]
+    sources, revisions = spec.get("sources") or [spec["source"]], sync.get("revisions") or [sync.get("revision")]
+    return all(revision == commit for source, revision in zip(sources, revisions, strict=False) if source["repoURL"] == url)
 
 
 def _at_rest(app: dict[str, object]) -> bool:

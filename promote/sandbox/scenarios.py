@@ -30,18 +30,18 @@ class Scenario:
 
 
 def _somebody_moves_the_tag(sandbox: Sandbox) -> None:
-    """As soon as the stable tag has changed, somebody else puts it somewhere else."""
-    before = sandbox.writer.holds("refs/tags/prod-stable")
+    """A second after the stable tag was pushed, somebody else puts it somewhere else."""
+    before, once = sandbox.writer.holds("refs/tags/prod-stable"), threading.Lock()
 
-    def watch() -> None:
-        while not sandbox.git.stopping.wait(0.2):
-            if sandbox.writer.holds("refs/tags/prod-stable") not in (before, ""):
-                sandbox.git.stopping.wait(0.5)
-                elsewhere = sandbox.writer.git("rev-parse", "refs/tags/prod-v1.7.3^{commit}")
-                sandbox.writer.tag("prod-stable", elsewhere, "hotfix by hand")
-                return
+    def look() -> None:
+        if sandbox.writer.holds("refs/tags/prod-stable") not in (before, "") and once.acquire(blocking=False):
+            sandbox.meanwhile(move)
 
-    threading.Thread(target=watch, name="mallory", daemon=True).start()
+    def move() -> None:
+        if not sandbox.git.stopping.wait(1.0):
+            sandbox.writer.tag("prod-stable", sandbox.writer.holds("refs/tags/prod-v1.7.3^{commit}"), "hotfix by hand")
+
+    sandbox.git.after_push.append(look)
 
 
 SCENARIOS: Mapping[str, Scenario] = {

@@ -13,6 +13,8 @@ NAMED = (
 )  # fmt: skip
 CHART_ONLY = {"cert-manager": ("https://charts.jetstack.example", "cert-manager", "v1.14.4")}
 MULTI_SOURCE = {"grafana": ("https://charts.grafana.example", "grafana", "8.5.1"), "loki": ("https://charts.grafana.example", "loki", "6.12.0")}
+VALUES_FROM_GIT = "loki"  # its chart takes values from this repository through a third source
+PLAIN = "external-dns"  # a directory of manifests, the same for dev and prod
 DEGRADED = "velero"  # in prod only: its bucket is gone since last week, and nobody found the time
 
 
@@ -35,7 +37,7 @@ def names(apps: int) -> list[str]:
 def application(name: str, env: str, url: str) -> bytes:
     """The Application manifest of one app in one environment."""
     target = "prod-stable" if env == "prod" else "main"
-    own = {"repoURL": url, "targetRevision": target, "path": f"apps/{name}/overlays/{env}"}
+    own = {"repoURL": url, "targetRevision": target, "path": f"apps/{name}" if name == PLAIN else f"apps/{name}/overlays/{env}"}
     spec: dict[str, object] = {
         "project": "default",
         "destination": {"server": "https://kubernetes.default.svc", "namespace": name},
@@ -46,7 +48,11 @@ def application(name: str, env: str, url: str) -> bytes:
         spec["source"] = {"repoURL": repo, "chart": chart, "targetRevision": version}
     elif name in MULTI_SOURCE:
         repo, chart, version = MULTI_SOURCE[name]
-        spec["sources"] = [{"repoURL": repo, "chart": f"{chart}-crds", "targetRevision": version}, own]
+        helm: dict[str, object] = {"repoURL": repo, "chart": f"{chart}-crds", "targetRevision": version}
+        spec["sources"] = [helm, own]
+        if name == VALUES_FROM_GIT:
+            helm["helm"] = {"valueFiles": [f"$values/apps/{name}/values.yaml"]}
+            spec["sources"] = [helm, {"repoURL": url, "targetRevision": target, "ref": "values"}, own]
     else:
         spec["source"] = own
     meta = {"name": name, "namespace": "argocd", "labels": {"team": "platform"}, "finalizers": ["resources-finalizer.argocd.argoproj.io"]}
@@ -80,7 +86,9 @@ def service_config(name: str, *, status: int = 200, body: str = '{"status": "ok"
 
 
 def app_files(name: str) -> dict[str, bytes]:
-    """The folder of one application: a base and an overlay for each environment."""
+    """The folder of one application: a base and an overlay for each environment, or plain manifests."""
+    if name == PLAIN:
+        return {f"apps/{name}/deployment.yaml": deployment(name), f"apps/{name}/service.yaml": service_config(name)}
     files = {f"apps/{name}/base/kustomization.yaml": _yaml({"resources": ["deployment.yaml"]}), f"apps/{name}/base/deployment.yaml": deployment(name)}
     for env in ("dev", "prod"):
         resources = ["../../base", "service.yaml"]
@@ -101,6 +109,7 @@ def history(apps: int, url: str, extra: Mapping[str, bytes]) -> list[Commit]:
     plain = [name for name in every if name not in CHART_ONLY]
     for name in plain:
         first |= app_files(name)
+    first[f"apps/{VALUES_FROM_GIT}/values.yaml"] = _yaml({"loki": {"limits_config": {"retention_period": "744h"}}})
     ada, grace, linus = "Ada <ada@acme.example>", "Grace <grace@acme.example>", "Linus <linus@acme.example>"
     return [
         Commit("feat: applications of the platform, app-of-apps for dev and prod", ada, "2026-09-01T09:00:00Z", first),
@@ -108,7 +117,7 @@ def history(apps: int, url: str, extra: Mapping[str, bytes]) -> list[Commit]:
         Commit("feat(traefik): 3.1", grace, "2026-09-08T14:00:00Z", _bump("traefik", "3.1.0"), ("prod-v1.7.0!",)),
         Commit("fix(vault): unseal timeout", linus, "2026-09-11T08:30:00Z", _bump("vault", "1.17.1")),
         Commit("feat(immich): 1.112", grace, "2026-09-15T16:20:00Z", _bump("immich", "1.112.0"), ("prod-v1.7.1",)),
-        Commit("chore: changelog", ada, "2026-09-16T09:00:00Z", {"CHANGELOG.md": b"# Changelog\n\n## v1.7.2\n- immich 1.112\n"}),
+        Commit("chore: changelog", ada, "2026-09-16T09:00:00Z", {"CHANGELOG.md": b"# Changelog\n\n## v1.7.1\n- immich 1.112\n- traefik 3.1\n"}),
         Commit("fix(loki): retention", linus, "2026-09-22T11:00:00Z", _bump("loki", "3.1.1"), ("prod-v1.7.2", "prod-working")),
         Commit("feat(homepage): new start page", grace, "2026-09-29T13:10:00Z", _bump("homepage", "0.9.5")),
         Commit("fix(paperless): consumer restarts", linus, "2026-10-05T15:00:00Z", _bump("paperless", "2.11.0"), ("prod-v1.7.3",)),
@@ -127,7 +136,8 @@ def history(apps: int, url: str, extra: Mapping[str, bytes]) -> list[Commit]:
 
 
 def _bump(name: str, image: str) -> dict[str, bytes]:
-    return {f"apps/{name}/base/deployment.yaml": deployment(name, image=image)}
+    folder = f"apps/{name}" if name == PLAIN else f"apps/{name}/base"
+    return {f"{folder}/deployment.yaml": deployment(name, image=image)}
 
 
 def _yaml(data: object) -> bytes:

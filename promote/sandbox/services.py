@@ -1,7 +1,7 @@
 """What the deployed applications answer over HTTP, so that a smoke test asks production and not a script.
 
-GET /APP/anything is answered as production's live ConfigMap APP-service says (keys status, body, delay); without a ready pod of the
-Deployment APP it is 503, as a Service without endpoints would be.
+GET /APP/anything is answered as production's live ConfigMap APP-service says: keys status, body, redirect (an address), delay (seconds).
+Where no Deployment APP has a ready pod it is 503, as an ingress answers for a Service without endpoints.
 """
 
 from __future__ import annotations
@@ -11,18 +11,24 @@ from promote.sandbox.http_world import Request, Response, World
 
 
 class Services(World):
+    """One front door for every application of a cluster."""
+
     def __init__(self, cluster: Cluster) -> None:
         super().__init__("services")
         self.cluster = cluster
 
     def handle(self, request: Request) -> Response:
         name = request.path.strip("/").partition("/")[0]
-        deployments = [d for d in self.cluster.list("Deployment") if d["metadata"]["name"] == name]
-        if not deployments:
-            return Response(status=404, body=b"no such service\n")
-        if not (deployments[0].get("status") or {}).get("readyReplicas"):
+        if not name:
+            return Response(status=404, body=b"default backend - 404\n")
+        ready = [d for d in self.cluster.list("Deployment") if d["metadata"]["name"] == name and (d.get("status") or {}).get("readyReplicas")]
+        if not ready:
             return Response(status=503, body=b"no ready endpoints\n")
-        config = self.cluster.get("ConfigMap", deployments[0]["metadata"]["namespace"], f"{name}-service")
-        data = (config or {}).get("data") or {}
+        config = self.cluster.get("ConfigMap", ready[0]["metadata"]["namespace"], f"{name}-service") or {}
+        return self._answer(config.get("data") or {})
+
+    def _answer(self, data: dict[str, str]) -> Response:
         self.stopping.wait(float(data.get("delay", 0)))
-        return Response(status=int(data.get("status", 200)), body=str(data.get("body", "ok")).encode(), headers={"Content-Type": "text/plain"})
+        headers = {"Content-Type": "text/plain"} | ({"Location": data["redirect"]} if "redirect" in data else {})
+        status = int(data.get("status", 302 if "redirect" in data else 200))
+        return Response(status=status, body=str(data.get("body", "ok")).encode(), headers=headers)
