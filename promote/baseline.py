@@ -82,26 +82,28 @@ def _slim_pod(manifest: dict[str, Any]) -> dict[str, Any]:
     return {"metadata": {k: v for k, v in manifest["metadata"].items() if k in keep}, "status": manifest.get("status") or {}}
 
 
-def problems(baseline: Baseline, goal: Goal, settings: Settings) -> list[str]:
+def problems(baseline: Baseline, goal: Goal, settings: Settings, *, first: bool = False) -> list[str]:
     """Why production is no ground to promote from; empty when it is. The baseline excuses health only, and never the root's.
 
-    `goal` says which applications follow the tag; its commit is not looked at.
+    `goal` says which applications follow the tag; its commit is not looked at. `first`: the tag does not exist yet, so none of them can be well.
     """
     apps, limits = baseline.applications(goal), Limits.of(settings)
     tracked = [a for a in apps.values() if goal.tracks(a)]
     where = f"namespaces {', '.join(settings.prod.namespaces)}"
     if not tracked:
         return [f"no application in {where} follows {settings.tags.stable} of {goal.repository}"]
+    if first:
+        return _root_problems(tracked, goal, limits, where, well=False)
     return [*_root_problems(tracked, goal, limits, where), *_unknown(apps), *_too_many_unhealthy(apps, limits, settings.baseline.max_unhealthy)]
 
 
-def _root_problems(tracked: list[Application], goal: Goal, limits: Limits, where: str) -> list[str]:
+def _root_problems(tracked: list[Application], goal: Goal, limits: Limits, where: str, *, well: bool = True) -> list[str]:
     if not goal.root:
         return []
     root = next((a for a in tracked if a.name == goal.root), None)
     if root is None:
         return [f"the root application {goal.root} is not in {where} or does not follow the tag; its name is prod.root"]
-    return [] if healthy(root, limits) else [f"the root application {root.name} is {root.health}: {root.health_message}".rstrip(": ")]
+    return [] if healthy(root, limits) or not well else [f"the root application {root.name} is {root.health}: {root.health_message}".rstrip(": ")]
 
 
 def _unknown(apps: Mapping[str, Application]) -> list[str]:

@@ -39,11 +39,21 @@ def parser() -> argparse.ArgumentParser:
     run = verb("run", "check, tag, move, prove; roll back by itself when production is not well")
     run.add_argument("wanted", metavar="VERSION")
     run.add_argument("--tagged", action="store_true", help="promote the commit that already carries the dev tag, not HEAD")
+    run.add_argument("--recreate-dev", action="store_true", help="the dev tag exists elsewhere: move it to HEAD")
+    run.add_argument("--recreate-prod", action="store_true", help="the prod tag of this version exists: replace it")
+    run.add_argument("--again", action="store_true", help="ship a version once more that was rolled back, at the same commit")
+    run.add_argument("--downgrade", action="store_true", help="ship a commit that lacks some of what production runs, or a smaller version")
+    run.add_argument("--first", action="store_true", help="the first promotion ever: there is no stable tag, and nothing to roll back to")
+    run.add_argument("--first-fallback", metavar="COMMIT", help="the first promotion, which goes back to COMMIT when it fails")
 
     back = verb("rollback", "put production's tag back, and prove that production followed")
     where = back.add_mutually_exclusive_group()
     where.add_argument("--to", metavar="VERSION", help="to this promoted version (default: to what the last move replaced)")
     where.add_argument("--to-working", action="store_true", help="to prod-working, the last proven promotion")
+
+    verb("resume", "finish a promotion that was cut short, or roll it back, or let it go: whatever the refs and the cluster say now")
+    abort = verb("abort", "give up a promotion that was cut short: the tag back where it was, proven, and the lock released")
+    abort.add_argument("--keep", action="store_true", help="leave the tag where it is and only give up the lock")
 
     verb("status", "what the tags point at, how far behind they are, and whether production really runs it")
 

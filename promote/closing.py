@@ -15,7 +15,7 @@ def close(run: Run, end: End, entry: dict[str, object]) -> None:
     try:
         if run.moved is not Moved.NO:
             _warn(run, run.journal.effect("write the ledger", {}, lambda: write_ledger(run.tools.git, run.request_id, entry)))
-        if run.lock and end is not End.STUCK:
+        if run.lock and (end is not End.STUCK or run.let_go):
             _let_go(run, end)
     except PromoteError as error:
         _warn(run, f"{error.what} (do: {error.hint})")

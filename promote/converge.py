@@ -187,13 +187,14 @@ def converge(
     on_progress: Callable[[Progress], None] = lambda _: None,
     guard: Callable[[], None] = lambda: None,
     rollback: bool = False,
+    whole: bool = True,
     looks: int | None = None,
     hands_off: bool = False,
     forgive_other: bool = False,
 ) -> ConvergenceResult:
     """Wait until production is at the goal. Call it after the move was seen: its first look is the snapshot that freshness counts from.
 
-    With `rollback`, the set of before must be back, stuck operations are ended, and what was wrong before at this commit is excused.
+    With `rollback`, the set of before must be back (unless not `whole`: nobody knew it), stuck operations are ended, and what was wrong before at this commit is excused.
     `hands_off`: nothing is ended or started. `forgive_other`: a failed last sync of another commit, when it is over, is no evidence about this one.
     Raises what `guard` raises, and Denied, NotFound, Rejected of the cluster at once; Unreachable only counts at the deadline.
     """
@@ -203,6 +204,7 @@ def converge(
         baseline=baseline,
         t_before=t_before,
         rollback=rollback,
+        whole=whole,
         forgive_other=forgive_other,
         namespaces=() if settings.prod.selector else settings.prod.namespaces,
     )

@@ -36,6 +36,7 @@ class Convergence:
     baseline: Mapping[str, Application]
     t_before: datetime | None
     rollback: bool = False
+    whole: bool = True  # a rollback's set of before is known; not so after a first promotion, where git alone says what belongs there
     forgive_other: bool = False  # a failed last sync of another commit, when it is over, is no evidence about this one
     namespaces: Collection[str] = ()
     denied: Mapping[str, str] = field(default_factory=dict)
@@ -54,7 +55,7 @@ class Convergence:
         self.present = select(snapshot, self.goal, self.baseline)
         self._remember()
         self.reasons = {key: self._missing(app) for key, app in self.present.items()}
-        self.reasons |= leftovers(self.present, self.baseline, all_back=self.rollback)
+        self.reasons |= leftovers(self.present, self.baseline, all_back=self.rollback and self.whole)
         self.unknown_at_once = self._repo_server_trouble()
         children_count = self._root_applied or not self.goal.root
         states = {key: self._state(app, now, children_count) for key, app in self.present.items()}
@@ -101,7 +102,7 @@ class Convergence:
         if self.goal.root and root_of(self.present, self.goal) is None:
             return {self.goal.root: "the root application does not exist or does not follow the tag"}
         settled = {key for key, reason in self.reasons.items() if reason is None}
-        return gone(self.present, self.baseline, settled, namespaces=self.namespaces, all_back=self.rollback)
+        return gone(self.present, self.baseline, settled, namespaces=self.namespaces, all_back=self.rollback and self.whole)
 
     def _state(self, app: Application, now: datetime, children_count: bool) -> tuple[AppState, str]:
         reason, is_root = self.reasons[app.key], app.name == self.goal.root

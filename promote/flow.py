@@ -51,7 +51,7 @@ TABLE: Mapping[tuple[State, Said], Place] = {
 }
 
 
-def following(state: State, said: Said, moved: Moved, *, hold_unknown: bool = False) -> Place:
+def following(state: State, said: Said, moved: Moved, *, hold_unknown: bool = False, hold: bool = False) -> Place:
     """Where to go from here. Pure: the whole decision of a promotion.
 
     A move that went wrong is decided by what is true of the tag: moved → back it goes; not known → a person must look.
@@ -60,10 +60,12 @@ def following(state: State, said: Said, moved: Moved, *, hold_unknown: bool = Fa
         return End.SUPERSEDED
     if state is State.PRECHECKED and said is not Said.PASSED:
         if moved is Moved.YES:
-            return State.ROLLING_BACK
+            return End.STUCK if hold else State.ROLLING_BACK
         if moved is Moved.UNKNOWN:
             return End.STUCK
     if state is State.PROMOTED and said is Said.ERRORED and hold_unknown:
+        return End.STUCK
+    if hold and TABLE[state, said] is State.ROLLING_BACK:  # a one-way migration: the old version may not run any more
         return End.STUCK
     return TABLE[state, said]
 
@@ -73,8 +75,8 @@ def walk(run: Run, state: State = State.START, transitions: Mapping[State, Calla
     while True:
         run.journal.write("state", state.value)
         result = attempt(transitions[state], run)
-        hold = run.settings.promotion.on_unknown == "hold"
-        place = following(state, result.said, run.moved, hold_unknown=hold)
+        unknown = run.settings.promotion.on_unknown == "hold"
+        place = following(state, result.said, run.moved, hold_unknown=unknown, hold=bool(run.hold))
         run.journal.write("note", "said", state=state, said=result.said, reason=result.reason, moved=run.moved, next=place)
         if isinstance(place, End):
             return place, result

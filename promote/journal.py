@@ -6,6 +6,7 @@ One file a promotion under the common git directory (`promote/journal/<request i
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 from collections.abc import Callable, Mapping
@@ -24,6 +25,7 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._held: int | None = None
 
     @classmethod
     def open(cls, git_dir: Path, request_id: str) -> Journal:
@@ -35,6 +37,11 @@ class Journal:
                 f"{folder}: the journal folder cannot be made: {error.strerror}", hint="make it writable; nothing was changed"
             ) from error
         return cls(folder / f"{request_id}.jsonl")
+
+    def hold(self) -> None:
+        """Show that a process works on this promotion, for as long as it lives: a lock on the file, which the system drops with the process."""
+        self._held = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
+        fcntl.flock(self._held, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     def write(self, event: str, name: str, **fields: object) -> None:
         """One durable line. Keys: schema, at (UTC), event (intent, result, error, state, note), name, and what the event is about."""
@@ -61,6 +68,18 @@ class Journal:
             raise
         self.write("result", name, result=result)
         return result
+
+
+def is_open_elsewhere(path: Path) -> bool:
+    """Whether a living process holds this journal."""
+    descriptor = os.open(path, os.O_RDWR)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def read_journal(path: Path) -> list[dict[str, object]]:

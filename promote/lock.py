@@ -34,6 +34,7 @@ class Lock:
     host: str
     since: str
     prechecked: str = "no"
+    replaces: str = ""  # the prod tag's object that this promotion may replace ("" = the prod tag must not exist)
     run: str = ""
     oid: str = ""
 
@@ -41,7 +42,7 @@ class Lock:
         return f"{self.owner} on {self.host} is promoting {self.version or self.candidate[:7]} since {self.since} (state {self.state})"
 
 
-def new_lock(*, request_id: str, version: str, candidate: str, stable_before: str, state: str) -> Lock:
+def new_lock(*, request_id: str, version: str, candidate: str, stable_before: str, state: str, replaces: str = "") -> Lock:
     """A lock of this process, not yet written anywhere."""
     try:
         owner = getpass.getuser()
@@ -50,7 +51,7 @@ def new_lock(*, request_id: str, version: str, candidate: str, stable_before: st
     since = datetime.now(UTC).isoformat(timespec="seconds")
     return Lock(
         request_id=request_id, state=state, version=version, candidate=candidate, stable_before=stable_before,
-        owner=owner, host=socket.gethostname(), since=since,
+        replaces=replaces, owner=owner, host=socket.gethostname(), since=since,
     )  # fmt: skip
 
 
@@ -86,7 +87,9 @@ def acquire(git: GitRemote, lock: Lock) -> Lock:
     other = read_lock(git)
     if other:
         raise Rejected(
-            "lock", other.sentence(), hint=f"wait for it to end; if it is dead: git push --force-with-lease={LOCK}:{other.oid} {git.remote} :{LOCK}"
+            "lock",
+            other.sentence(),
+            hint=f"wait for it to end; if it was cut short: `promote resume` or `promote abort` in the clone on {other.host} where it was started",
         )
     raise refused(git, result, "take the lock")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 
 
@@ -63,6 +63,26 @@ class Tag:
     @property
     def name(self) -> str:
         return self.ref.removeprefix("refs/tags/")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Choices:
+    """What the person decided on the command line of `promote run`: each a flag that changes what the rows accept, and is written into the ledger.
+
+    `fallback` is the commit that a failed first promotion goes back to ("" = there is none).
+    """
+
+    recreate_dev: bool = False
+    recreate_prod: bool = False
+    first: bool = False
+    fallback: str = ""
+    downgrade: bool = False
+    again: bool = False
+
+    def words(self) -> list[str]:
+        """The flags that were given, as they are typed."""
+        given = {"--" + f.name.replace("_", "-"): getattr(self, f.name) for f in fields(self) if f.name != "fallback"}
+        return [flag for flag, on in given.items() if on] + ([f"--first-fallback {short(self.fallback)}"] if self.fallback else [])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

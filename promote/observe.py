@@ -22,6 +22,7 @@ def observe(
     baseline: Mapping[str, Application] | None = None,
     t_before: datetime | None = None,
     rollback: bool = False,
+    whole: bool = True,
     clock: Clock | None = None,
 ) -> ConvergenceResult:
     """Refresh and judge for at most `seconds`. Writes nothing but refresh requests.
@@ -37,6 +38,7 @@ def observe(
         settings=settings,
         deadline=Deadline(seconds, clock or Clock()),
         rollback=rollback,
+        whole=whole,
         hands_off=True,
         forgive_other=t_before is None,
     )

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
-from promote.baseline import Baseline, take_baseline
+from promote.baseline import take_baseline
 from promote.clients.git_push import RefUpdate
 from promote.deadline import Deadline
 from promote.errors import Rejected
-from promote.lock import acquire, advance, new_lock
+from promote.lock import UNDO, acquire, advance, new_lock
 from promote.model import SuiteResult, Verdict, short
+from promote.publish import undo_update
 from promote.run import Result, Run, Said
 from promote.signals import held
-from promote.steps import suite
+from promote.steps import keep_baseline, suite
 
 
 def precheck(run: Run) -> Result:
@@ -29,7 +31,7 @@ def precheck(run: Run) -> Result:
             baseline = pool.submit(take_baseline, run.tools.production())
             smoke = pool.submit(suite, run, "smoke", "before", deadline, quiet=True, stop=stop)
             result = suite(run, "pre", "before", deadline)
-            _keep_baseline(run, baseline.result(), smoke.result())
+            keep_baseline(run, baseline.result(), smoke=smoke.result())
         except BaseException:
             stop.set()
             raise
@@ -37,6 +39,7 @@ def precheck(run: Run) -> Result:
     if result.verdict is not Verdict.PASSED:
         return Result(said=Said(result.verdict.value), reason=f"the pre suite did not pass: {result.reason}", hint=_what_to_do(result))
     _candidate(run, result)
+    _announce(run)
     return Result(said=Said.PASSED)
 
 
@@ -48,25 +51,18 @@ def _take_lock(run: Run) -> None:
         candidate=target.commit,
         stable_before=target.stable.object if target.stable else "",
         state="prechecking",
+        replaces=target.prod_tag.object if target.prod_tag and (run.choices.again or run.choices.recreate_prod) else "",
     )
     with held():
         run.lock = run.journal.effect("take the lock", {"stable_before": lock.stable_before}, lambda: acquire(run.tools.git, lock))
-    if target.stable is None:
+    if target.stable is None and not run.choices.first:
+        name, remote = run.settings.tags.stable, run.settings.repository.remote
         raise Rejected(
             "promotion",
-            f"{run.settings.tags.stable} does not exist on the remote: there is nothing to go back to",
-            hint=f"create it once at what production runs: git tag -a {run.settings.tags.stable} COMMIT && git push {run.settings.repository.remote} "
-            f"{run.settings.tags.stable}",
+            f"{name} does not exist on the remote: there is nothing to go back to",
+            hint=f"create it once at what production runs: git tag -a {name} COMMIT && git push {remote} {name}; "
+            "or, when production never ran anything: --first (with --first-fallback COMMIT there is a way back)",
         )
-
-
-def _keep_baseline(run: Run, baseline: Baseline, smoke: SuiteResult) -> None:
-    run.smoke_before = frozenset(row.id for row in smoke.rows if row.verdict is Verdict.PASSED)
-    run.baseline = baseline
-    run.reports.mkdir(parents=True, exist_ok=True)
-    run.baseline_file = run.reports / "baseline.json"
-    run.baseline_file.write_text(baseline.to_json())
-    run.journal.write("note", "baseline", file=str(run.baseline_file), smoke_passed=sorted(run.smoke_before))
 
 
 def _what_to_do(result: SuiteResult) -> str:
@@ -76,21 +72,24 @@ def _what_to_do(result: SuiteResult) -> str:
 
 def _candidate(run: Run, result: SuiteResult) -> None:
     """Create the dev tag at the checked commit (if it is not there) in the same push that renews the lock, then read the branch again."""
-    git, target = run.tools.git, run.target
-    assert run.lock is not None
+    git, target, lock = run.tools.git, run.target, run.lock
+    assert lock is not None
     verdict_id = hashlib.sha256(repr([(r.id, r.verdict.value) for r in result.rows]).encode() + target.commit.encode()).hexdigest()[:12]
-    updates, name = [], run.names.dev.removeprefix("refs/tags/")
-    if target.dev_tag is None:
+    updates: list[RefUpdate] = []
+    tag = ""
+    name = run.names.dev.removeprefix("refs/tags/")
+    if target.dev_tag is None or target.dev_tag.commit != target.commit:
         tag = git.make_tag(name=name, commit=target.commit, message=f"Dev release {run.version}")
-        updates = [RefUpdate(ref=run.names.dev, new=tag, expected="")]
-    lock = run.lock
+        updates = [RefUpdate(ref=run.names.dev, new=tag, expected=target.dev_tag.object if target.dev_tag else "")]
+    if run.settings.workflow.legacy and run.settings.promotion.via == "workflow":  # an older workflow knows nothing of the undo ref
+        updates += undo_update(git.ref(UNDO), lock.stable_before)
     with held():
         run.lock = run.journal.effect(
             "authorise the move",
             {"dev_tag": name, "commit": target.commit, "prechecked": verdict_id},
             lambda: advance(git, lock, *updates, state="prechecked", prechecked=verdict_id),
         )
-    made = "created and pushed" if updates else "was there already"
+    made = "was there already" if not tag else "moved here" if target.dev_tag else "created and pushed"
     run.step("candidate", Verdict.PASSED, 0.0, f"{name} → {git.describe(target.commit)} (tag {made})")
     head = git.refs(run.names.branch).get(run.names.branch)
     if head is not None and head.commit != target.branch.commit:
@@ -101,3 +100,28 @@ def _candidate(run: Run, result: SuiteResult) -> None:
                 f"{run.settings.repository.branch} was rewritten during the checks: {short(target.commit)} is no longer on it",
                 hint="look at the branch, then start again",
             )
+
+
+def _announce(run: Run) -> None:
+    """What is special about this one is said before anything moves."""
+    note = run.tools.report.note
+    if flags := run.choices.words():
+        note(f"allowed for this promotion: {' '.join(flags)}")
+    if run.target.back is None:
+        note("first promotion: there is nothing to roll back to; a failure leaves the tag and ends STUCK")
+    elif run.target.stable is None:
+        note(f"first promotion: a failure goes back to {run.tools.git.describe(run.target.back.commit)}")
+    run.hold = unsafe_rollback(run)
+    if run.hold:
+        note(f"{run.hold}: a failure after the move is held (STUCK), not rolled back")
+    if run.settings.workflow.legacy and run.settings.promotion.via == "workflow":
+        file = run.settings.workflow.file
+        note(f"{file} takes only a version (workflow.legacy): a late run cannot be fenced off, and the tag is absent for a moment")
+
+
+def unsafe_rollback(run: Run) -> str:
+    """The plan file of this version may say `rollback: unsafe` (a one-way migration). Returns the sentence for it, or ""."""
+    path = f"{run.settings.promotion.migrations}/{run.version}.md"
+    text = run.tools.git.file(run.target.commit, path) or ""
+    found = re.search(r"^rollback:\s*unsafe\b[ :—-]*(.*)$", text, re.MULTILINE | re.IGNORECASE)
+    return f"{path} says rollback: unsafe" + (f" ({found[1].strip()})" if found[1].strip() else "") if found else ""

@@ -9,13 +9,14 @@ import traceback
 
 from promote.deadline import Deadline, insist
 from promote.errors import Denied, Interrupted, PromoteError, Rejected, Superseded, Unreachable
+from promote.legacy import compare
 from promote.lock import LOCK, read_lock
 from promote.model import Tag, Verdict, short
 from promote.publish import Request, fence, publish, undo_commands
 from promote.record import record_path, write_record
 from promote.run import Moved, Result, Run, Said
 from promote.signals import held
-from promote.workflow import run_workflow
+from promote.workflow import run_workflow, stop_run
 
 FENCE_FOR_S = 60.0  # how long an unreachable remote is asked before the end is "a person must look"
 
@@ -24,14 +25,19 @@ def promote(run: Run) -> Result:
     """The transition. PASSED only when the refs on the remote were read back and are as wanted."""
     assert run.lock is not None
     run.t_before = run.tools.clock.now()
-    _, plain = undo_commands(run.settings, stable_now="", back_to="")
-    run.tools.report.undo([f"promote rollback       (or, without this tool: {plain})"])
+    if run.target.stable:
+        _, plain = undo_commands(run.settings, stable_now="", back_to="")
+        run.tools.report.undo([f"promote rollback       (or, without this tool: {plain})"])
+    run.journal.write("note", "t_before", at=run.t_before.isoformat())
     run.tools.report.step_started("promote")
     deadline = Deadline(run.settings.workflow.timeout, run.tools.clock)
     # From here on a move is possible: until the refs were read, "nothing moved" must not be said, whatever escapes.
     run.moved = Moved.UNKNOWN
     try:
-        detail = _by_workflow(run, deadline) if run.settings.promotion.via == "workflow" else _directly(run)
+        if run.settings.promotion.via == "git":
+            detail = _directly(run)
+        else:
+            detail = run_workflow(run, {"version": run.version.text} if is_legacy(run) else _inputs(run), deadline)
         return confirm(run, deadline, detail)
     except Superseded:
         raise
@@ -61,15 +67,19 @@ def _directly(run: Run) -> str:
     return "one push"
 
 
-def _by_workflow(run: Run, deadline: Deadline) -> str:
+def is_legacy(run: Run) -> bool:
+    """Whether an older workflow moves the tags, which knows no lock."""
+    return run.settings.workflow.legacy and run.settings.promotion.via == "workflow"
+
+
+def _inputs(run: Run) -> dict[str, str]:
     request = _request(run)
-    inputs = {
+    return {
         "version": run.version.text,
         "request_id": request.request_id,
         "expected_commit": request.expected_commit,
         "lock": request.lock_id,
     }
-    return run_workflow(run, inputs, deadline)
 
 
 def confirm(run: Run, deadline: Deadline, detail: str) -> Result:
@@ -78,13 +88,17 @@ def confirm(run: Run, deadline: Deadline, detail: str) -> Result:
     if problem:
         run.step("promote", Verdict.FAILED, deadline.elapsed, problem)
         return Result(said=Said.FAILED, reason=problem, hint=by_hand(run))
-    assert run.stable is not None and run.target.stable is not None
+    assert run.stable is not None
     prod = run.names.prod.removeprefix("refs/tags/")
     run.step(
-        "promote", Verdict.PASSED, deadline.elapsed, f"{detail} · {prod} and {run.settings.tags.stable} → {short(run.stable.commit)} in one push"
+        "promote",
+        Verdict.PASSED,
+        deadline.elapsed,
+        f"{detail} · {prod} and {run.settings.tags.stable} → {short(run.stable.commit)}{'' if is_legacy(run) else ' in one push'}",
     )
-    exact, _ = undo_commands(run.settings, stable_now=run.stable.object, back_to=run.target.stable.object)
-    run.tools.report.note(f"exact undo: {exact}")
+    if back := run.target.back:
+        exact, _ = undo_commands(run.settings, stable_now=run.stable.object, back_to=back.object)
+        run.tools.report.note(f"exact undo: {exact}")
     run.record = record_path(run.settings, run.version.text)
     return Result(said=Said.PASSED)
 
@@ -94,11 +108,13 @@ def look(run: Run) -> str:
 
     Raises Superseded when somebody else's value is there.
     """
+    if is_legacy(run):
+        return compare(run)
     refs = run.tools.git.refs(run.names.stable, run.names.prod, LOCK)
     stable, prod, before = refs.get(run.names.stable), refs.get(run.names.prod), run.target.stable
-    if before and stable and stable.object == before.object:
+    if (stable and before and stable.object == before.object) or (stable is None and before is None):
         run.moved = Moved.NO
-        return f"{run.settings.tags.stable} is still at {short(stable.commit)}: nothing was moved"
+        return f"{run.settings.tags.stable} is still {f'at {short(stable.commit)}' if stable else 'absent'}: nothing was moved"
     lock = read_lock(run.tools.git) if LOCK in refs else None
     if stable is None or lock is None or lock.request_id != run.request_id or prod is None or prod.object != stable.object:
         now = short(stable.commit) if stable else "nothing"
@@ -121,9 +137,12 @@ def settle(run: Run, error: BaseException, deadline: Deadline) -> Result:
     patience = Deadline(FENCE_FOR_S, run.tools.clock)
     with held():
         try:
-            run.lock = run.journal.effect(
-                "fence", {"lock": lock.oid}, lambda: insist(lambda: fence(run.tools.git, lock), on=Unreachable, deadline=patience)
-            )
+            if is_legacy(run):  # it does not read the lock: only a run that is over moves nothing any more
+                stop_run(run, patience)
+            else:
+                run.lock = run.journal.effect(
+                    "fence", {"lock": lock.oid}, lambda: insist(lambda: fence(run.tools.git, lock), on=Unreachable, deadline=patience)
+                )
         except Superseded:
             pass  # somebody replaced the lock: perhaps our own run, which moved just now; look() tells
         except PromoteError as unfenced:
@@ -135,8 +154,23 @@ def settle(run: Run, error: BaseException, deadline: Deadline) -> Result:
     if not what:  # it moved after all, and rightly: go on to proof unless a person asked to stop
         run.step("promote", Verdict.PASSED, deadline.elapsed, f"the move was made although: {reason}")
         return Result(said=Said.INTERRUPTED if said is Said.INTERRUPTED else Said.PASSED, reason=reason)
+    _candidate_still_tagged(run)
     run.step("promote", Verdict.ERRORED if said is not Said.FAILED else Verdict.FAILED, deadline.elapsed, f"{reason}; {what}")
     return Result(said=said, reason=f"{reason}; {what}", hint=getattr(error, "hint", "") or by_hand(run))
+
+
+def _candidate_still_tagged(run: Run) -> None:
+    """Raise Superseded when the reason that nothing moved is that somebody re-created or deleted the dev tag after it was checked."""
+    try:
+        dev = run.tools.git.ref(run.names.dev)
+    except PromoteError:
+        return  # it would only have been a better explanation
+    if dev is None or dev.commit != run.target.commit:
+        name, now = run.names.dev.removeprefix("refs/tags/"), f"at {short(dev.commit)}" if dev else "gone"
+        raise Superseded(
+            f"{name} is {now}, but {short(run.target.commit)} was checked: somebody changed it meanwhile; nothing was moved",
+            hint="run the promotion again for what the tag says now",
+        )
 
 
 def _not_known(run: Run, said: Said, reason: str, deadline: Deadline) -> Result:
@@ -155,8 +189,9 @@ def by_hand(run: Run) -> str:
     remote, names = run.settings.repository.remote, run.names
     prod, commit = names.prod.removeprefix("refs/tags/"), run.target.commit
     before = run.target.stable.object if run.target.stable else ""
-    lease = f"--force-with-lease={names.stable}:{before} --force-with-lease={names.prod}:"
+    replaced = run.lock.replaces if run.lock else ""
+    lease = f"--force-with-lease={names.stable}:{before} --force-with-lease={names.prod}:{replaced}"
     return (
-        f"by hand: git fetch {remote} {names.dev} && git tag -a {prod} {commit} -m 'Prod release {run.version}' && "
+        f"by hand: git fetch {remote} {names.dev} && git tag {'-f ' if replaced else ''}-a {prod} {commit} -m 'Prod release {run.version}' && "
         f"git push --atomic {lease} {remote} {names.prod} {names.prod}:{names.stable}; then `promote status`"
     )

@@ -74,15 +74,13 @@ def publish(git: GitRemote, settings: Settings, request: Request) -> Published:
             f"a branch named {settings.tags.stable} exists on the remote and hides the tag from Argo CD",
             hint=f"delete or rename it: git push {git.remote} :{names.shadow}",
         )
-    if names.prod in refs and not request.recreate_prod:
-        raise Rejected(
-            "publish",
-            f"{refs[names.prod].name} exists already at {short(refs[names.prod].commit)}",
-            hint="choose a new version, or pass --recreate-prod",
-        )
     git.fetch(names.dev)
     by_hand = not request.lock_id
-    lock = _own_lock(git, settings, request, dev, refs.get(names.stable)) if by_hand else _given_lock(git, request)
+    given = None if by_hand else _given_lock(git, request)
+    prod = refs.get(names.prod)
+    if prod and not request.recreate_prod and (given is None or given.replaces != prod.object):
+        raise Rejected("publish", f"{prod.name} exists already at {short(prod.commit)}", hint="choose a new version, or pass --recreate-prod")
+    lock = given or _own_lock(git, settings, request, dev, refs.get(names.stable))
     try:
         tag, moved = _move(git, names, refs, dev, request, lock)
     except BaseException:

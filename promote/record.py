@@ -47,6 +47,21 @@ def write_ledger(git: GitRemote, request_id: str, entry: Mapping[str, object]) -
     return _append(git, LEDGER, f"{at}-{request_id}.json", entry, f"{entry.get('outcome')}: {entry.get('version')} ({request_id})")
 
 
+def last_entry(git: GitRemote) -> dict[str, object]:
+    """The newest promotion in the ledger; empty when there is none or it cannot be read."""
+    head = git.ref(LEDGER)
+    if head is None:
+        return {}
+    git.fetch(LEDGER)
+    newest = max(git.names(head.commit), default="")  # names begin with the time
+    text = git.file(head.commit, newest) if newest else None
+    try:
+        entry = json.loads(text or "{}")
+    except ValueError:
+        return {}
+    return entry if isinstance(entry, dict) else {}
+
+
 def _append(git: GitRemote, ref: str, path: str, content: Mapping[str, object], message: str) -> str:
     text = json.dumps(content, indent=2, sort_keys=True, default=str) + "\n"
     last = ""

@@ -10,27 +10,27 @@ from promote.run import Result, Run, Said
 from promote.signals import held
 from promote.steps import failing, goal_of, proofs, settle_cluster
 
+RESUME = "correct what is named, then prove it with `promote resume` (or give the lock up: `promote abort`)"
 PUSH_FOR_S = 120.0  # how long a push back is tried against an unreachable remote: production is broken meanwhile
 
 
 def roll_back(run: Run) -> Result:
     """The transition. FAILED and ERRORED both mean that a person must look: the flow ends STUCK."""
-    before = run.target.stable
+    before = run.target.back
     if before is None:
         return Result(
             said=Said.FAILED,
-            reason=f"there is no earlier {run.settings.tags.stable} to go back to (first promotion)",
-            hint="fix forward with a new version, or move the tag by hand",
+            reason=f"there is no earlier {run.settings.tags.stable} to go back to (first promotion): the tag stays where it is",
+            hint="give up the lock with `promote abort`, then fix forward with a new version",
         )
-    _push_back(run, before)
+    if run.stable is None or run.stable.object != before.object:  # resumed: it may be back already
+        _push_back(run, before)
     converged = settle_cluster(run, goal_of(run), rollback=True)
     if converged.verdict is not Verdict.PASSED:
-        return Result(said=Said(converged.verdict.value), reason=converged.reason, hint="correct what is named, then `promote status`")
+        return Result(said=Said(converged.verdict.value), reason=converged.reason, hint=RESUME)
     for name, result in proofs(run, "back"):
         if (verdict := _proven_back(run, name, result)) is not Verdict.PASSED:
-            return Result(
-                said=Said(verdict.value), reason=f"after the tag was moved back: {failing(result)}", hint="see the rows, then `promote status`"
-            )
+            return Result(said=Said(verdict.value), reason=f"after the tag was moved back: {failing(result)}", hint=RESUME)
     run.still_ours()
     return Result(said=Said.PASSED)
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -14,7 +15,7 @@ from promote.deadline import Clock
 from promote.errors import Superseded
 from promote.journal import Journal
 from promote.lock import LOCK, Lock
-from promote.model import AppVerdict, Row, Step, SuiteResult, Tag, Verdict, short
+from promote.model import AppVerdict, Choices, Row, Step, SuiteResult, Tag, Verdict, short
 from promote.publish import TagNames, ref_names
 from promote.settings import Settings
 from promote.target import Target
@@ -80,13 +81,18 @@ class Run:
     version: Version
     request_id: str
     journal: Journal
+    choices: Choices = Choices()
     lock: Lock | None = None
     moved: Moved = Moved.NO
     stable: Tag | None = None  # what the stable tag holds by our doing
     baseline: Baseline | None = None
     baseline_file: Path | None = None
     t_before: datetime | None = None
+    workflow_run: int | None = None  # the forge's run that moves the tag for us, as soon as it is known
+    hold: str = ""  # why this promotion must not be rolled back by itself; "" when it may
     cause: str = ""  # why production has to go back
+    asked_rollback: bool = False  # `promote rollback`: target.stable is where it goes, not what was before
+    let_go: bool = False  # give the lock up although the end is STUCK: a person said so
     undo_moves: bool = False  # an asked-for move to a named version: the undo ref takes what it replaces
     rows: list[Row] = field(default_factory=list)
     suites: list[SuiteResult] = field(default_factory=list)
@@ -108,6 +114,27 @@ class Run:
     @property
     def reports(self) -> Path:
         return self.tools.reports / self.version.text
+
+    def remember(self) -> None:
+        """Write what this promotion is about, so that `promote resume` and `promote abort` can pick it up in another process."""
+        target = self.target
+        self.journal.hold()
+        self.journal.write(
+            "note",
+            "plan",
+            version=self.version.text,
+            commit=target.commit,
+            from_tree=target.from_tree,
+            dev_tag=_fields(target.dev_tag),
+            stable=_fields(target.stable),
+            fallback=_fields(target.fallback),
+            prod_tag=_fields(target.prod_tag),
+            branch=_fields(target.branch),
+            choices=asdict(self.choices),
+            undo_moves=self.undo_moves,
+            asked_rollback=self.asked_rollback,
+            pid=os.getpid(),
+        )
 
     def step(self, name: str, verdict: Verdict, seconds: float, detail: str = "") -> None:
         """Remember a finished step and show it."""
@@ -133,3 +160,7 @@ class Run:
             )
         if self.lock and (lock is None or lock.object != self.lock.oid):
             raise Superseded(f"{LOCK} is not ours any more", hint="another promotion took over; look with `promote status`")
+
+
+def _fields(tag: Tag | None) -> dict[str, str] | None:
+    return asdict(tag) if tag else None

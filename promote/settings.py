@@ -52,13 +52,16 @@ class Promotion:
     via: Annotated[str, Choice(("workflow", "git"))] = key("workflow", "who pushes the tags: the GitHub workflow, or this program directly")
     allow_unchecked: bool = key(True, "whether `promote publish` may move the tag without a pre suite (marked Prechecked: no)")
     on_unknown: Annotated[str, Choice(("rollback", "hold"))] = key("rollback", "what to do when nobody can tell whether production is well")
+    migrations: str = key("migrations", "folder of the migration plans on the branch, VERSION.md; `rollback: unsafe` in one holds a failure")
     records: str = key(".promotions", "folder of the promotion records on the branch")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Workflow:
     file: str = key("promote-prod.yaml", "the workflow that calls `promote publish`")
-    timeout: Seconds = key(Seconds(600), "how long a run may take, from dispatch to completion")
+    timeout: Seconds = key(Seconds(600), "how long a run may take, from dispatch to completion; waiting for an approval is not counted")
+    approval_timeout: Seconds = key(Seconds(1800), "how long a run may wait for the approval that its environment asks for")
+    legacy: bool = key(False, "the workflow takes only `version` and moves the tags its own way: reduced guarantees, announced before the move")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
+from promote.applications import Application
 from promote.arrival import Goal
+from promote.baseline import Baseline
 from promote.checklist.context import SuiteContext
 from promote.clients.workloads import log_tail, pods, warnings
 from promote.converge import THERE, ConvergenceResult, converge
@@ -32,6 +34,7 @@ def context(run: Run, state: str) -> SuiteContext:
         state=state,
         baseline_file=str(run.baseline_file) if run.baseline_file else None,
         t_before=run.t_before.isoformat() if run.t_before else None,
+        choices=run.choices,
     )
 
 
@@ -67,22 +70,39 @@ def goal_of(run: Run) -> Goal:
     return Goal.for_tag(run.tools.git.chain(run.stable.object), run.settings, run.tools.git.url)
 
 
+def keep_baseline(run: Run, baseline: Baseline, *, smoke: SuiteResult | None) -> None:
+    """Remember production as it is, in a file that the suites (and a resumed promotion) read. `smoke`: what that suite said now, if it was asked."""
+    run.smoke_before = frozenset(row.id for row in smoke.rows if row.verdict is Verdict.PASSED) if smoke else None
+    run.baseline = baseline
+    run.reports.mkdir(parents=True, exist_ok=True)
+    run.baseline_file = run.reports / "baseline.json"
+    run.baseline_file.write_text(baseline.to_json())
+    passed = sorted(run.smoke_before) if run.smoke_before is not None else None
+    run.journal.write("note", "baseline", file=str(run.baseline_file), smoke_passed=passed)
+
+
+def known_before(run: Run, goal: Goal) -> Mapping[str, Application]:
+    """Production's applications before the move. None in a first promotion, where what they looked like without a tag excuses nothing, and
+    none when a resumed promotion finds its baseline no more."""
+    return {} if run.baseline is None or run.choices.first else run.baseline.applications(goal)
+
+
 def settle_cluster(run: Run, goal: Goal, *, rollback: bool) -> ConvergenceResult:
     """Wait until production is at the goal, showing who is not there yet and why."""
-    assert run.baseline is not None and run.t_before is not None
     report = run.tools.report
     report.step_started("converge")
     deadline = Deadline(run.settings.argocd.converge_timeout, run.tools.clock)
     result = converge(
         run.tools.production(),
         goal,
-        baseline=run.baseline.applications(goal),
+        baseline=known_before(run, goal),
         t_before=run.t_before,
         settings=run.settings,
         deadline=deadline,
         on_progress=report.applications,
         guard=run.still_ours,
         rollback=rollback,
+        whole=run.baseline is not None and not run.choices.first,
     )
     run.applications = result.applications
     run.journal.write("note", "converge", verdict=result.verdict, reason=result.reason, rollback=rollback)

@@ -22,7 +22,14 @@ class Target:
     dev_tag: Tag | None
     stable: Tag | None
     branch: Tag
+    prod_tag: Tag | None = None  # this version was promoted before
+    fallback: Tag | None = None  # a first promotion's way back: the stable tag's ref, at a commit that was named
     pulled: int = 0  # commits by which the clone was brought forward first
+
+    @property
+    def back(self) -> Tag | None:
+        """What a rollback goes to."""
+        return self.stable or self.fallback
 
 
 def resolve_target(git: GitRemote, settings: Settings, version: Version | None = None) -> Target:
@@ -32,7 +39,7 @@ def resolve_target(git: GitRemote, settings: Settings, version: Version | None =
     """
     version = version or version_at(git, settings, git.head())
     names = ref_names(settings, version.text if version else "")
-    wanted = [names.stable, names.branch, *([names.dev] if version else [])]
+    wanted = [names.stable, names.branch, *([names.dev, names.prod] if version else [])]
     refs = git.refs(*wanted)
     branch = refs.get(names.branch)
     if branch is None:
@@ -50,6 +57,7 @@ def resolve_target(git: GitRemote, settings: Settings, version: Version | None =
         dev_tag=dev,
         stable=refs.get(names.stable),
         branch=branch,
+        prod_tag=refs.get(names.prod),
     )
 
 

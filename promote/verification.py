@@ -6,7 +6,7 @@ from promote.converge import last_look
 from promote.deadline import Deadline
 from promote.model import Verdict
 from promote.run import Result, Run, Said
-from promote.steps import failing, goal_of, proofs, settle_cluster
+from promote.steps import failing, goal_of, known_before, proofs, settle_cluster
 
 LAST_LOOK_S = 30.0
 
@@ -25,14 +25,13 @@ def verify(run: Run) -> Result:
 
 def _soak_and_last_look(run: Run) -> Result:
     """Everything stays as proven for the soak, looked at throughout, and is so once more at the end, with fresh evidence."""
-    assert run.baseline is not None
     soak = Deadline(run.settings.post.soak, run.tools.clock)
     goal = goal_of(run)
     while True:
         look = last_look(
             run.tools.production(),
             goal,
-            baseline=run.baseline.applications(goal),
+            baseline=known_before(run, goal),
             t_before=run.t_before,
             settings=run.settings,
             deadline=Deadline(max(LAST_LOOK_S, run.settings.argocd.degraded_grace), run.tools.clock),

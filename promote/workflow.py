@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from collections.abc import Collection
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from promote.deadline import Deadline, DeadlineExceeded, insist, wait_until
@@ -12,6 +13,7 @@ from promote.run import Run
 if TYPE_CHECKING:
     from promote.clients.github_runs import GitHubRuns, RunState
 
+SKEW = timedelta(minutes=5)  # between our clock and GitHub's
 APPEARS_S = 60.0  # GitHub lists a dispatched run within seconds; one that has not appeared by then is given up and fenced off
 
 
@@ -22,6 +24,7 @@ def run_workflow(run: Run, inputs: dict[str, str], deadline: Deadline) -> str:
     """
     forge, workflow = run.tools.forge(), run.settings.workflow
     since = datetime.now(UTC)
+    others = {state.id for state in forge.since(workflow.file, since - SKEW)} if workflow.legacy else set()
     handle = run.journal.effect(
         "dispatch the workflow",
         {"file": workflow.file, "inputs": inputs},
@@ -29,19 +32,19 @@ def run_workflow(run: Run, inputs: dict[str, str], deadline: Deadline) -> str:
     )
 
     def find() -> RunState | None:
-        ask = (lambda: forge.state(handle.id)) if handle else (lambda: forge.find(workflow.file, run.request_id, since))
-        return insist(ask, on=Unreachable, deadline=deadline)
+        return insist(lambda: _find(run, forge, handle.id if handle else None, since, others), on=Unreachable, deadline=deadline)
 
     try:
         soon = Deadline(min(APPEARS_S, deadline.left), run.tools.clock)
         first = wait_until("the dispatched run appears", find, ready=lambda s: s is not None, deadline=soon, every_s=_pace)
         assert first is not None
+        run.workflow_run = first.id
         run.tools.report.note(f"run {first.id} {first.url}")
         run.journal.write("note", "run", id=first.id, url=first.url)
         last = _follow(run, forge, first.id, deadline)
     except DeadlineExceeded as late:
-        _cancel(run, forge, late.last)
-        raise Unreachable("workflow", f"{workflow.file} did not complete within {late.seconds:.0f} s ({_words(late.last)})", hint="") from late
+        _cancel(run, forge)
+        raise Unreachable("workflow", f"{workflow.file}: {late.what}: not within {late.seconds:.0f} s ({_words(late.last)})", hint="") from late
     if last.conclusion != "success":
         logs = "\n".join(f"    {job.job} / {job.step}: {line}" for job in forge.failed_logs(last.id, lines=15) for line in job.lines)
         raise Rejected("workflow", f"run {last.id} concluded {last.conclusion}\n{logs}", hint=f"read {last.url}")
@@ -53,7 +56,23 @@ def _pace(waited_s: float) -> float:
     return 0.5 if waited_s < 5 else 2.0 if waited_s < 30 else 6.0
 
 
+def _find(run: Run, forge: GitHubRuns, run_id: int | None, since: datetime, others: Collection[int]) -> RunState | None:
+    """Our run: by the id that the dispatch answered, else by our request id in its title; an older workflow shows none, so only a single
+    new one can be ours. Raises Rejected when there are several."""
+    file = run.settings.workflow.file
+    if run_id is not None:
+        return forge.state(run_id)
+    if not run.settings.workflow.legacy:
+        return forge.find(file, run.request_id, since)
+    found = [state for state in forge.since(file, since - SKEW) if state.id not in others]
+    if len(found) > 1:
+        ids = ", ".join(str(state.id) for state in found)
+        raise Rejected("workflow", f"{len(found)} runs of {file} began since the dispatch ({ids}); which one is ours cannot be told", hint="")
+    return found[0] if found else None
+
+
 def _follow(run: Run, forge: GitHubRuns, run_id: int, deadline: Deadline) -> RunState:
+    """Until it completes. Waiting for a person's approval has a deadline of its own, and the run's begins anew after it."""
     shown = ""
 
     def look() -> RunState:
@@ -64,7 +83,17 @@ def _follow(run: Run, forge: GitHubRuns, run_id: int, deadline: Deadline) -> Run
             run.tools.report.note(f"run {run_id}: {words}")
         return state
 
-    return wait_until("the run completes", look, ready=lambda s: s.status == "completed", deadline=deadline, every_s=_pace)
+    def over(state: RunState) -> bool:
+        return state.status == "completed"
+
+    workflow, clock = run.settings.workflow, run.tools.clock
+    state = wait_until("the run completes", look, ready=lambda s: over(s) or bool(s.waiting_for), deadline=deadline, every_s=_pace)
+    while not over(state):
+        deadline = Deadline(workflow.approval_timeout, clock)
+        state = wait_until("the run is approved", look, ready=lambda s: not s.waiting_for, deadline=deadline, every_s=_pace)
+        deadline = Deadline(workflow.timeout, clock)
+        state = wait_until("the run completes", look, ready=lambda s: over(s) or bool(s.waiting_for), deadline=deadline, every_s=_pace)
+    return state
 
 
 def _words(state: object) -> str:
@@ -75,12 +104,29 @@ def _words(state: object) -> str:
     return f"waiting for approval by {', '.join(waiting)}" if waiting else str(status).replace("_", " ")
 
 
-def _cancel(run: Run, forge: GitHubRuns, state: object) -> None:
+def _cancel(run: Run, forge: GitHubRuns) -> None:
     """A courtesy: fenced, the run can move nothing any more."""
-    run_id = getattr(state, "id", None)
+    run_id = run.workflow_run
     if run_id is None:
         return
     try:
         run.journal.effect("cancel the run", {"id": run_id}, lambda: forge.cancel(run_id))
     except PromoteError as error:
         run.warnings.append(f"run {run_id} could not be cancelled: {error.what}")
+
+
+def stop_run(run: Run, deadline: Deadline) -> None:
+    """Cancel our run and wait until it is over: the only fence against a workflow that does not read the lock.
+
+    Raises Unreachable when that cannot be known.
+    """
+    forge, run_id = run.tools.forge(), run.workflow_run
+    if run_id is None:
+        raise Unreachable("workflow", "the dispatched run was never seen, so it may still come", hint="look at the Actions page")
+    if forge.state(run_id).status != "completed":
+        _cancel(run, forge)
+    try:
+        ask = lambda: insist(lambda: forge.state(run_id), on=Unreachable, deadline=deadline)  # noqa: E731
+        wait_until("the run is over", ask, ready=lambda s: s.status == "completed", deadline=deadline, every_s=_pace)
+    except DeadlineExceeded as late:
+        raise Unreachable("workflow", f"run {run_id} was cancelled and is still not over", hint="look at the Actions page") from late

@@ -10,7 +10,10 @@ def test_candidate(promotion, remote, evidence):
     tag = remote.ref(promotion.names.dev) if promotion.version else None
     evidence("dev tag", tag.name if tag else "none yet")
     assert remote.has(promotion.commit), f"commit {promotion.commit} is not in this clone\ndo   git fetch {remote.remote}"
-    if tag:
+    if tag and promotion.choices.recreate_dev:
+        evidence("re-created, was at", tag.commit)
+        assert tag.object == promotion.context.dev_tag, f"{tag.name} changed again since this promotion began\ndo   start again"
+    elif tag:
         assert tag.commit == promotion.commit, (
             f"{tag.name} is at {tag.commit[:7]} now, {promotion.commit[:7]} is being checked\ndo   start again: the dev tag was re-created"
         )
@@ -30,9 +33,10 @@ def test_trunk(promotion, remote, evidence):
     if stable:
         lost = remote.count(f"{promotion.commit}..{stable.commit}")
         evidence("new commits", remote.count(f"{stable.commit}..{promotion.commit}"))
-        assert lost == 0, (
+        evidence("commits production would lose", lost)
+        assert lost == 0 or promotion.choices.downgrade, (
             f"production runs {stable.commit[:7]}, which has {lost} commits that {promotion.commit[:7]} has not: this would be a downgrade\n"
-            "do   promote a newer commit; to go back on purpose: promote rollback --to VERSION"
+            "do   promote a newer commit; to go back: promote rollback --to VERSION; to leave these commits behind on purpose: --downgrade"
         )
 
 
@@ -57,10 +61,18 @@ def test_version_new(promotion, remote, evidence):
     if version is None:
         evidence("version", "none: an untagged candidate")
         return
-    promoted = promotion.promoted_versions()
-    evidence("newest", str(max(promoted)) if promoted else "none")
-    assert version not in promoted, (
-        f"{version} was promoted already ({promoted[version].name} at {promoted[version].commit[:7]})\ndo   choose a new version"
-    )
+    promoted, choices = promotion.promoted_versions(), promotion.choices
     newest = max(promoted, default=None)
-    assert newest is None or version > newest, f"{version} is not greater than {newest}, the newest promoted one\ndo   choose a greater version"
+    evidence("newest", str(newest or "none"))
+    was = promoted.get(version)
+    if was:
+        evidence("promoted before, at", was.commit)
+    same = was is not None and was.commit == promotion.commit
+    assert was is None or choices.recreate_prod or (choices.again and same), f"{version} was promoted already ({was.name} at {was.commit[:7]})\n" + (
+        "do   to ship the very same commit once more: --again; else choose a new version"
+        if same
+        else "why  a version names one commit for ever\ndo   choose a new version (or, knowing that: --recreate-prod)"
+    )
+    assert newest is None or version >= newest or choices.downgrade, (
+        f"{version} is not greater than {newest}, the newest promoted one\ndo   choose a greater version (or, on purpose: --downgrade)"
+    )

@@ -8,10 +8,16 @@ def test_stable_tag(promotion, remote, evidence):
     """Production's tag exists, and no branch has its name: Argo CD would follow the branch (seen), and the tag could be moved in vain."""
     refs = remote.refs(promotion.names.stable, promotion.names.shadow)
     name = promotion.settings.tags.stable
-    assert promotion.names.stable in refs, (
-        f"{name} does not exist on the remote\ndo   create it at what production runs: git tag -a {name} COMMIT && git push {remote.remote} {name}"
-    )
-    evidence("stable", refs[promotion.names.stable].commit)
+    if promotion.choices.first:
+        evidence("first promotion", "there is no earlier tag")
+        assert promotion.names.stable not in refs, f"{name} exists: this is not the first promotion\ndo   start again without --first"
+    else:
+        assert promotion.names.stable in refs, (
+            f"{name} does not exist on the remote\n"
+            f"do   create it at what production runs: git tag -a {name} COMMIT && git push {remote.remote} {name}\n"
+            "     or, when production never ran anything: promote run VERSION --first"
+        )
+        evidence("stable", refs[promotion.names.stable].commit)
     assert promotion.names.shadow not in refs, f"a branch named {name} hides the tag\ndo   git push {remote.remote} :{promotion.names.shadow}"
 
 

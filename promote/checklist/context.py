@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from promote.errors import UsageError
+from promote.model import Choices
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -25,6 +26,7 @@ class SuiteContext:
     baseline_file: str | None
     t_before: str | None = None
     not_required: tuple[str, ...] = ()
+    choices: Choices = Choices()
 
     def write(self, path: Path) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -36,7 +38,7 @@ class SuiteContext:
         """Raises UsageError when the file is not one of ours."""
         try:
             data = json.loads(path.read_text())
-            return cls(**{**data, "not_required": tuple(data["not_required"])})
+            return cls(**{**data, "not_required": tuple(data["not_required"]), "choices": Choices(**data["choices"])})
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise UsageError(
                 f"{path}: not a suite context: {error}", hint="it is written by `promote run`; leave --promote-context out by hand"

@@ -22,7 +22,7 @@ def baseline_problems(promotion: Promotion, evidence: Callable[[str, object], No
     apps = baseline.applications(promotion.goal)
     evidence("applications", len(apps))
     evidence("unhealthy", sorted(a.name for a in apps.values() if a.health != "Healthy"))
-    return problems(baseline, promotion.goal, promotion.settings)
+    return problems(baseline, promotion.goal, promotion.settings, first=promotion.choices.first)
 
 
 def without_auto_sync(promotion: Promotion) -> list[str]:
@@ -36,7 +36,8 @@ def denied_by_windows(promotion: Promotion) -> list[str]:
     apps = [a for a in promotion.production.applications() if promotion.goal.tracks(a)]
     windows = promotion.production.sync_windows((a.namespace, a.project) for a in apps)
     now = Clock().now()
-    total = settings.workflow.timeout + 2 * (settings.argocd.converge_timeout + 2 * settings.suites.timeout) + settings.post.soak
+    moving = settings.workflow.timeout + settings.workflow.approval_timeout if settings.promotion.via == "workflow" else 0.0
+    total = moving + 2 * (settings.argocd.converge_timeout + 2 * settings.suites.timeout) + settings.post.soak
     end = now + timedelta(seconds=total)
     return sorted(f"{a.name}: {why}" for a in apps if (why := denial(a, windows.get(a.project, []), now, end)))
 

@@ -19,7 +19,7 @@ from promote.clients.git_remote import GitRemote
 from promote.convergence import Goal
 from promote.errors import NotFound, PromoteError
 from promote.lock import read_lock
-from promote.model import Tag, short
+from promote.model import Choices, Tag, short
 from promote.publish import TagNames, ref_names
 from promote.settings import Settings
 from promote.settings_reader import find_settings_file, read_settings
@@ -44,7 +44,7 @@ class State:
         # The driver's target counts: the tree of this clone may have moved on meanwhile.
         return Target(
             version=target.version, commit=self.context.commit, from_tree=self.context.from_tree, dev_tag=target.dev_tag,
-            stable=target.stable, branch=target.branch,
+            stable=target.stable, branch=target.branch, prod_tag=target.prod_tag,
         )  # fmt: skip
 
     def from_tree(self) -> bool:
@@ -112,6 +112,11 @@ class Promotion:
         return ref_names(self.settings, self.version.text if self.version else "")
 
     @property
+    def choices(self) -> Choices:
+        """What the person who started the promotion decided; by hand: nothing."""
+        return self.context.choices if self.context else Choices()
+
+    @property
     def lock(self) -> str:
         """The object id of this promotion's own lock, "" by hand."""
         return self.context.lock if self.context else ""
@@ -139,7 +144,9 @@ class Promotion:
 
     @cached_property
     def goal(self) -> Goal:
-        """What production should run: what the stable tag stands for now."""
+        """What production should run: what the stable tag stands for now; before a first promotion, the candidate."""
+        if self.choices.first and self.target.stable is None and self.state == "before":
+            return Goal.for_tag((self.commit,), self.settings, self.remote.url)
         return Goal.for_tag(self.remote.chain(self.stable.object), self.settings, self.remote.url)
 
     @cached_property
@@ -148,7 +155,7 @@ class Promotion:
 
     @property
     def applications_before(self) -> Mapping[str, Application]:
-        return self.baseline.applications(self.goal) if self.baseline else {}
+        return self.baseline.applications(self.goal) if self.baseline and not self.choices.first else {}
 
     def promoted_versions(self) -> dict[Version, Tag]:
         """Every version with a prod tag on the remote."""

@@ -235,6 +235,10 @@ class GitRemote:
         done = self.git("cat-file", "blob", f"{commit}:{path}")
         return done.out if done.code == 0 else None
 
+    def names(self, commit: str) -> list[str]:
+        """What lies at the top of a commit's tree."""
+        return [n for n in self._read("ls-tree", "-z", "--name-only", commit).split("\0") if n]
+
     def describe(self, commit: str) -> str:
         """`4f0a9b1 "subject"`."""
         found = self.log(commit, limit=1)

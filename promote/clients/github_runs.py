@@ -109,11 +109,18 @@ class GitHubRuns:
             return None
         oldest = since.astimezone(UTC) - CLOCK_SKEW
         with self._errors(f"list the runs of {file}"):
-            for run in self._workflow(file).get_runs(event="workflow_dispatch", created=f">={oldest:%Y-%m-%dT%H:%M:%SZ}"):
-                # Asked again here: servers exist that pass over a filter they do not know.
-                if request_id in (run.display_title or "") and run.event == "workflow_dispatch" and run.created_at.astimezone(UTC) >= oldest:
-                    return self._state(run)
-        return None
+            return next((self._state(run) for run in self._dispatched(file, oldest) if request_id in (run.display_title or "")), None)
+
+    def since(self, file: str, since: datetime) -> list[RunState]:
+        """Every dispatched run created since then, newest first."""
+        with self._errors(f"list the runs of {file}"):
+            return [self._state(run) for run in self._dispatched(file, since.astimezone(UTC).replace(microsecond=0))]
+
+    def _dispatched(self, file: str, oldest: datetime) -> Iterator[WorkflowRun]:
+        for run in self._workflow(file).get_runs(event="workflow_dispatch", created=f">={oldest:%Y-%m-%dT%H:%M:%SZ}"):
+            # Asked again here: servers exist that pass over a filter they do not know.
+            if run.event == "workflow_dispatch" and run.created_at.astimezone(UTC) >= oldest:
+                yield run
 
     def state(self, run_id: int) -> RunState:
         """One look at a run by its id."""

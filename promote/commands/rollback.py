@@ -21,6 +21,7 @@ from promote.report.screen import reporter
 from promote.rollback import roll_back
 from promote.run import Moved, Result, Run, Said, Tools
 from promote.signals import held
+from promote.steps import keep_baseline
 from promote.target import Target
 from promote.versions import parse_version
 
@@ -31,12 +32,13 @@ def main(args: argparse.Namespace) -> int:
         kit = tools(settings, git, report)
         run = _prepare(kit, args)
         end, result = _go(run)
+        code = 0 if end is End.ROLLED_BACK else end.exit_code
         with held(drop=True):
-            close(run, end, document(run, end, result))
+            close(run, end, document(run, end, result, code=code))
             report.end(end, _lines(run, end, result))
             if args.json:
-                report.document(document(run, end, result))
-    return 0 if end is End.ROLLED_BACK else end.exit_code
+                report.document(document(run, end, result, code=code))
+    return code
 
 
 def _prepare(kit: Tools, args: argparse.Namespace) -> Run:
@@ -74,6 +76,7 @@ def _prepare(kit: Tools, args: argparse.Namespace) -> Run:
         moved=Moved.YES,
         cause="asked for",
         undo_moves=bool(args.to or args.to_working),
+        asked_rollback=True,
     )
 
 
@@ -83,14 +86,12 @@ def _go(run: Run) -> tuple[End, Result]:
     lock = new_lock(
         request_id=run.request_id, version=run.version.text, candidate=run.target.commit, stable_before=stable.object, state="rolling_back"
     )
+    run.remember()
     with held():
         run.lock = run.journal.effect("take the lock", {"stable": stable.object}, lambda: acquire(git, lock))
 
     def transition(run: Run) -> Result:
-        run.baseline = take_baseline(run.tools.production())
-        run.reports.mkdir(parents=True, exist_ok=True)
-        run.baseline_file = run.reports / "baseline.json"
-        run.baseline_file.write_text(run.baseline.to_json())
+        keep_baseline(run, take_baseline(run.tools.production()), smoke=None)
         return roll_back(run)
 
     result = attempt(transition, run)

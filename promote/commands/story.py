@@ -11,7 +11,7 @@ from promote.run import Moved, Result, Run, Tools
 from promote.versions import version_of_tag
 
 
-def document(run: Run, end: End, result: Result) -> dict[str, object]:
+def document(run: Run, end: End, result: Result, *, code: int | None = None) -> dict[str, object]:
     """The run as one JSON document; the stable tag's value after it is read from the remote, not remembered."""
     return run_document(
         end=end,
@@ -27,6 +27,7 @@ def document(run: Run, end: End, result: Result) -> dict[str, object]:
         record=run.record,
         warnings=run.warnings,
         request_id=run.request_id,
+        code=code,
     )
 
 
@@ -89,10 +90,11 @@ def proof(run: Run) -> str:
 
 
 def _truth(run: Run, end: End, result: Result) -> str:
-    version, stable, before = run.version, run.settings.tags.stable, run.target.stable
+    version, stable, before = run.version, run.settings.tags.stable, run.target.back
     was = f"{version_carried(run.tools, before) or stable} ({short(before.commit)})" if before else "nothing"
     if end is End.VERIFIED:
-        return f"production runs {version} ({short(run.target.commit)}): {proof(run)}, record {run.record}"
+        done = f", record {run.record}" if run.record else ""
+        return ("nothing to do: " if run.moved is Moved.NO else "") + f"production runs {version} ({short(run.target.commit)}): {proof(run)}{done}"
     if end is End.ROLLED_BACK:
         bad = f" Bad for {(run.tools.clock.now() - run.bad_since).seconds} s." if run.bad_since else ""
         return f"{version} was rolled back: production runs {was} again, {proof(run)}.{bad} Why: {run.cause}."
@@ -112,8 +114,8 @@ def _stuck(run: Run) -> list[str]:
     }
     lines = [f"true now: {stable} {moved[run.moved]}" + (f", last left at {short(here.commit)}" if here else "")]
     lines += [f"not there: {a.name}: {a.reason}" for a in run.applications if a.state not in (AppState.PROVEN, AppState.EXCUSED)]
-    if run.lock:
+    if run.lock and not run.let_go:
         remote = run.settings.repository.remote
         free = f"git push --force-with-lease=refs/promote/lock:{run.lock.oid} {remote} :refs/promote/lock"
-        lines.append(f"the lock stays; when production is right, delete it: {free}")
+        lines.append(f"the lock stays yours until `promote resume` or `promote abort` (without this tool: {free})")
     return lines

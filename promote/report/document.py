@@ -22,11 +22,12 @@ def run_document(
     record: str,
     warnings: Sequence[str],
     request_id: str,
+    code: int | None = None,
 ) -> dict[str, object]:
-    """Every key is always there; what is not known is null or empty."""
+    """Every key is always there; what is not known is null or empty. `code`: the exit code where it is not the end's own."""
     return {
         "outcome": end.value,
-        "exit": end.exit_code,
+        "exit": end.exit_code if code is None else code,
         "reason": reason,
         "version": version,
         "commit": commit,

@@ -1,0 +1,110 @@
+"""Which commit is meant, and what the person allows: flags and at most one question become a target and its choices. Changes nothing remote."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+
+from promote.errors import PromoteError, Rejected, UsageError
+from promote.model import Choices, Tag
+from promote.publish import ref_names
+from promote.run import Tools
+from promote.target import Target, resolve_target
+from promote.versions import Version
+
+Ask = Callable[[str], str]
+
+
+def choices_of(args: argparse.Namespace) -> Choices:
+    """The flags of `promote run`. Raises UsageError for a pair that contradicts itself."""
+    if args.tagged and args.recreate_dev:
+        raise UsageError("--tagged and --recreate-dev contradict each other", hint="promote the tagged commit, or put the tag on HEAD: choose one")
+    fallback = args.first_fallback or ""
+    return Choices(
+        recreate_dev=args.recreate_dev,
+        recreate_prod=args.recreate_prod,
+        first=args.first or bool(fallback),
+        fallback=fallback,
+        downgrade=args.downgrade,
+        again=args.again,
+    )
+
+
+def terminal_question(text: str) -> str:
+    """Ask on the terminal; "" (the safe default) without one, so that no job ever waits for a person."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return ""
+    print(text, end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower()
+
+
+def choose(kit: Tools, version: Version, choices: Choices, *, tagged: bool, ask: Ask = terminal_question) -> tuple[Target, Choices]:
+    """Settle which commit is meant: pull first when the clone is simply behind, then HEAD or the commit of the existing dev tag.
+
+    Raises UsageError when the dev tag is elsewhere and nobody says what that means, NotFound or UsageError for a wrong first promotion.
+    """
+    git, settings = kit.git, kit.settings
+    target = _pulled(kit, version)
+    dev = target.dev_tag
+    if dev and not tagged and dev.commit != git.head() and git.branch() == settings.repository.branch:
+        choices = choices if choices.recreate_dev else _decide(kit, dev, choices, ask)
+        if choices.recreate_dev:
+            target = replace(target, commit=git.head(), from_tree=True)
+    elif choices.recreate_dev:
+        choices = replace(choices, recreate_dev=False)  # it is where it should be, or there is none
+    return _first(kit, target, choices)
+
+
+def _pulled(kit: Tools, version: Version) -> Target:
+    git, settings = kit.git, kit.settings
+    target = resolve_target(git, settings, version)
+    on_trunk = git.branch() == settings.repository.branch
+    if on_trunk and not git.dirty() and git.head() != target.branch.commit and git.is_ancestor(git.head(), target.branch.commit):
+        behind = git.count(f"{git.head()}..{target.branch.commit}")
+        git.fast_forward(target.branch.commit)
+        target = replace(resolve_target(git, settings, version), pulled=behind)
+    return target
+
+
+def _decide(kit: Tools, dev: Tag, choices: Choices, ask: Ask) -> Choices:
+    """The tag exists elsewhere: promote what it marks, move it to HEAD, or stop. Stopping is what an empty answer means."""
+    git = kit.git
+    there, head = git.describe(dev.commit), git.describe(git.head())
+    answer = ask(
+        f"{dev.name} exists already at {there}\n  but HEAD is {head}\n"
+        "  t  promote the tagged commit (--tagged)\n  r  re-create the tag at HEAD (--recreate-dev)\n  s  stop [default]\n? "
+    )
+    if answer in ("t", "tagged"):
+        return choices
+    if answer in ("r", "recreate"):
+        return replace(choices, recreate_dev=True)
+    raise UsageError(
+        f"{dev.name} exists already at {there}, but HEAD is {head}",
+        hint="promote the tagged commit with --tagged, put the tag on HEAD with --recreate-dev, or choose a new version",
+    )
+
+
+def _first(kit: Tools, target: Target, choices: Choices) -> tuple[Target, Choices]:
+    git, settings = kit.git, kit.settings
+    name = settings.tags.stable
+    if not choices.first:
+        return target, choices
+    if target.stable:
+        raise UsageError(
+            f"{name} exists at {git.describe(target.stable.commit)}: this is not the first promotion",
+            hint="start again without --first; a failure then goes back to that commit",
+        )
+    if not choices.fallback:
+        return target, choices
+    try:
+        commit = git.commit_of(choices.fallback)
+    except PromoteError as error:
+        raise UsageError(
+            f"--first-fallback {choices.fallback}: there is no such commit in this clone", hint="name a commit of the trunk; see `git log`"
+        ) from error
+    if not git.is_ancestor(commit, target.branch.commit):
+        raise Rejected("promotion", f"the fallback {git.describe(commit)} is not on {settings.repository.branch}", hint="name a commit of the trunk")
+    ref = ref_names(settings, "").stable
+    return replace(target, fallback=Tag(ref=ref, object=commit, commit=commit)), replace(choices, fallback=commit)

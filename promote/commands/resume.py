@@ -1,0 +1,38 @@
+"""`promote resume`: finish a promotion that was cut short, roll it back, or let it go; always by looking at the world first."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from promote.closing import close
+from promote.commands.story import describe_stable, document, ending
+from promote.commands.wiring import open_repository, tools
+from promote.connect import secrets
+from promote.model import End
+from promote.report.screen import reporter
+from promote.resume import abort, pick_up, resume
+from promote.signals import held
+
+
+def main(args: argparse.Namespace) -> int:
+    """Both verbs: `resume`, and `abort`, which goes back instead of on."""
+    settings, git = open_repository(args.folder)
+    aborting = args.command == "abort"
+    with reporter(json=args.json, secrets=secrets()) as report:
+        kit = tools(settings, git, report)
+        run = pick_up(kit)
+        if run is None:
+            print(json.dumps({"outcome": "nothing", "exit": 0}) if args.json else "nothing to do: no promotion holds the lock")
+            return 0
+        report.headline(f"{args.command} {run.version} · {run.request_id} · {describe_stable(kit, git.ref(run.names.stable), run.target.commit)}")
+        end, result = abort(run, keep=args.keep) if aborting else resume(run)
+        # What was asked for and done is a success: an abort that went back or had nothing to take back, and an asked-for rollback.
+        done = (end is End.ROLLED_BACK and (aborting or run.asked_rollback)) or (aborting and end is End.INTERRUPTED)
+        code = 0 if done else end.exit_code
+        with held(drop=True):
+            close(run, end, document(run, end, result, code=code))
+            report.end(end, ending(run, end, result))
+            if args.json:
+                report.document(document(run, end, result, code=code))
+    return code

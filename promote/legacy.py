@@ -1,0 +1,58 @@
+"""What became of a move by an older workflow, which takes only a version, knows no lock, and deletes the stable tag before it pushes the new one.
+
+It is looked at only when our run is over: between its two pushes the tag is absent, and that is not ours to mend then.
+"""
+
+from __future__ import annotations
+
+from promote.clients.git_push import RefUpdate
+from promote.errors import Superseded
+from promote.lock import LOCK, advance
+from promote.model import Tag, short
+from promote.run import Moved, Run
+from promote.signals import held
+
+
+def compare(run: Run) -> str:
+    """Read the tags, write what is true into the run. Returns "" when the candidate is in production's tag, else what is the matter.
+
+    A tag that our run left deleted is put back under an empty lease. Raises Superseded when somebody else's value is there.
+    """
+    refs = run.tools.git.refs(run.names.stable, run.names.prod, LOCK)
+    stable, prod, before, lock = refs.get(run.names.stable), refs.get(run.names.prod), run.target.stable, refs.get(LOCK)
+    if run.lock is None or lock is None or lock.object != run.lock.oid:
+        raise Superseded(f"{LOCK} is not ours any more", hint="look with `promote status` before anything else")
+    if stable is None:
+        return _put_back(run, before)
+    if before and stable.object == before.object:
+        run.moved = Moved.NO
+        return f"{run.settings.tags.stable} is still at {short(stable.commit)}: nothing was moved"
+    made_now = prod is not None and (run.target.prod_tag is None or prod.object != run.target.prod_tag.object)
+    if prod is None or not made_now or prod.commit != stable.commit:
+        raise Superseded(
+            f"{run.settings.tags.stable} is at {short(stable.commit)}, which is not what the workflow tagged as {run.version}",
+            hint="somebody else moved production's tag; nothing was overwritten. See who: `promote status`",
+        )
+    run.moved, run.stable = Moved.YES, Tag(ref=stable.ref, object=stable.object, commit=stable.commit)
+    _step_on(run, "promoted")
+    if stable.commit != run.target.commit:
+        return f"the workflow moved {run.settings.tags.stable} to {short(stable.commit)} instead of {short(run.target.commit)}"
+    return ""
+
+
+def _put_back(run: Run, before: Tag | None) -> str:
+    name = run.settings.tags.stable
+    if before is None:
+        run.moved = Moved.NO
+        return f"{name} is still absent: nothing was moved"
+    run.moved = Moved.UNKNOWN
+    _step_on(run, "prechecked", RefUpdate(ref=run.names.stable, new=before.object, expected=""))
+    run.moved = Moved.NO
+    return f"the workflow died after it had deleted {name}; it was put back to {short(before.commit)}, so nothing was moved"
+
+
+def _step_on(run: Run, state: str, *updates: RefUpdate) -> None:
+    lock, git = run.lock, run.tools.git
+    assert lock is not None
+    with held():
+        run.lock = run.journal.effect("write the lock", {"state": state}, lambda: advance(git, lock, *updates, state=state))

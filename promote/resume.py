@@ -1,0 +1,187 @@
+"""Picking up a promotion that was cut short: from its journal here, the lock and the refs on the remote, never from memory alone.
+
+Taking over replaces the lock under its lease, so the former owner, should it still live, can write nothing any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from promote.baseline import Baseline
+from promote.deadline import Deadline
+from promote.errors import Superseded, UsageError
+from promote.flow import State, attempt, following, walk
+from promote.journal import Journal, is_open_elsewhere, read_journal
+from promote.legacy import compare
+from promote.lock import Lock, advance, read_lock
+from promote.model import Choices, End, Tag, short
+from promote.precheck import unsafe_rollback
+from promote.promotion import is_legacy
+from promote.publish import trailers_of
+from promote.run import Moved, Result, Run, Said, Tools
+from promote.signals import held
+from promote.target import Target
+from promote.versions import parse_version
+from promote.workflow import stop_run
+
+Lines = list[dict[str, Any]]
+STOP_S = 60.0
+
+
+def pick_up(kit: Tools) -> Run | None:
+    """The promotion that holds the lock, as its journal here tells it, with the lock taken over; None when nobody holds it.
+
+    Raises UsageError when its journal is on another machine or it still runs, Superseded when somebody else took it over first.
+    """
+    lock = read_lock(kit.git)
+    if lock is None:
+        return None
+    journal = Journal.open(kit.git.git_dir, lock.request_id)
+    lines: Lines = read_journal(journal.path) if journal.path.exists() else []
+    plan = _last(lines, "plan")
+    if not plan:
+        raise UsageError(
+            f"{lock.sentence()}, and the journal of that promotion ({lock.request_id}) is not in this clone",
+            hint=f"resume it in the clone on {lock.host} where it was started",
+        )
+    if is_open_elsewhere(journal.path):
+        raise UsageError(f"{lock.sentence()}: it is still running (process {plan.get('pid')})", hint="wait for it, or stop it with ^C or SIGTERM")
+    run = _rebuild(kit, lock, journal, plan, lines)
+    journal.hold()
+    journal.write("note", "taken up", lock=lock.oid, state=lock.state)
+    with held():
+        run.lock = journal.effect("take the lock over", {"lock": lock.oid}, lambda: advance(kit.git, lock, state=lock.state))
+    return run
+
+
+def _last(lines: Lines, name: str) -> Mapping[str, Any]:
+    return next((line for line in reversed(lines) if line.get("name") == name and line.get("event") == "note"), {})
+
+
+def _rebuild(kit: Tools, lock: Lock, journal: Journal, plan: Mapping[str, Any], lines: Lines) -> Run:
+    def tag(name: str) -> Tag | None:
+        return Tag(**plan[name]) if plan.get(name) else None
+
+    version = parse_version(plan["version"], kit.settings.version.scheme)
+    branch = tag("branch")
+    assert branch is not None
+    target = Target(
+        version=version, commit=plan["commit"], from_tree=plan["from_tree"], dev_tag=tag("dev_tag"), stable=tag("stable"), branch=branch,
+        prod_tag=tag("prod_tag"), fallback=tag("fallback"),
+    )  # fmt: skip
+    run = Run(
+        tools=kit,
+        target=target,
+        version=version,
+        request_id=lock.request_id,
+        journal=journal,
+        choices=Choices(**plan["choices"]),
+        lock=lock,
+        undo_moves=plan["undo_moves"],
+        asked_rollback=plan["asked_rollback"],
+        workflow_run=_last(lines, "run").get("id"),
+        cause=next((str(line["reason"]) for line in reversed(lines) if line.get("name") == "said" and line.get("next") == State.ROLLING_BACK), ""),
+    )
+    if at := _last(lines, "t_before").get("at"):
+        run.t_before = datetime.fromisoformat(at)
+    known = _last(lines, "baseline")
+    if known and Path(known["file"]).is_file():
+        run.baseline_file = Path(known["file"])
+        run.baseline = Baseline.read(run.baseline_file)
+        run.smoke_before = frozenset(known["smoke_passed"]) if known.get("smoke_passed") is not None else None
+    return run
+
+
+def where(run: Run) -> State | None:
+    """Read the world again: where this promotion stands, None when it moved nothing (and, the lock being ours now, never will).
+
+    Raises Superseded when the stable tag holds what this promotion did not put there, Unreachable when a run of an older workflow may still come.
+    """
+    run.moved = Moved.UNKNOWN
+    lock, git = run.lock, run.tools.git
+    assert lock is not None
+    if not run.asked_rollback and is_legacy(run) and lock.state == "prechecked":
+        stop_run(run, Deadline(STOP_S, run.tools.clock))
+        compare(run)
+        return State.PROMOTED if run.moved is Moved.YES else None
+    now, back = git.ref(run.names.stable), run.target.back
+    git.fetch(*(ref for ref in (run.names.stable, *([back.ref] if back else [])) if now))
+    if lock.state == "rolling_back":
+        return _going_back(run, now)
+    if (now.object if now else "") == lock.stable_before:
+        run.moved = Moved.NO
+        return None
+    made_by = trailers_of(git.read_tag(now.object).message).get("Request-Id") if now and now.object != now.commit else ""
+    if now is None or lock.state != "promoted" or made_by != run.request_id:
+        raise Superseded(
+            f"{run.settings.tags.stable} is {f'at {short(now.commit)}' if now else 'gone'}, which this promotion did not do",
+            hint="nothing was overwritten; see who: `promote status`",
+        )
+    run.moved, run.stable, run.bad_since = Moved.YES, now, run.t_before
+    return State.PROMOTED
+
+
+def _going_back(run: Run, now: Tag | None) -> State:
+    """On the way back: the tag is there already, or (an asked-for rollback that had not pushed yet) still at what is to be replaced."""
+    back, lock = run.target.back, run.lock
+    assert back is not None and lock is not None
+    still = run.asked_rollback and now is not None and now.object == lock.stable_before
+    if now is None or not (still or now.object == back.object):
+        raise Superseded(
+            f"{run.settings.tags.stable} is {f'at {short(now.commit)}' if now else 'gone'}, neither what was to be replaced nor what it goes back to",
+            hint="nothing was overwritten; see who: `promote status`",
+        )
+    run.moved, run.stable, run.bad_since = Moved.YES, now, run.t_before
+    return State.ROLLING_BACK
+
+
+def resume(run: Run) -> tuple[End, Result]:
+    """Finish it, roll it back, or let it go."""
+    place: list[State | None] = []
+    result = attempt(lambda run: _found(place, where(run)), run)
+    if not place:
+        return _unknown(run, result), result
+    state = place[0]
+    if state is None:
+        reason = "it had been cut short before the move; the lock is given up"
+        return End.UNCHECKED, Result(said=Said.ERRORED, reason=reason, hint="start it again")
+    run.hold = "" if run.asked_rollback else unsafe_rollback(run)
+    return walk(run, state)
+
+
+def abort(run: Run, *, keep: bool) -> tuple[End, Result]:
+    """Put production's tag back to the recorded object if this promotion moved it, and prove that. `keep`: leave the tag, give up the lock alone."""
+    if keep:
+        run.let_go = True
+        return End.STUCK, Result(said=Said.FAILED, reason="given up as it is: nothing was proven and the tag was left where it is")
+    place: list[State | None] = []
+    result = attempt(lambda run: _found(place, where(run)), run)
+    if not place:
+        return _unknown(run, result), result
+    if place[0] is None:
+        return End.INTERRUPTED, Result(said=Said.INTERRUPTED, reason="given up before the move")
+    if run.target.back is None:
+        run.let_go = True
+        reason = f"there is no earlier {run.settings.tags.stable} to go back to: the tag stays where it is, unproven, and the lock is given up"
+        return End.STUCK, Result(said=Said.FAILED, reason=reason, hint="fix forward with a new version")
+    if why := unsafe_rollback(run):
+        return End.STUCK, Result(
+            said=Said.FAILED,
+            reason=f"{why}: the tag stays where it is",
+            hint="`promote resume` proves it again; `promote abort --keep` gives up the lock and leaves the tag",
+        )
+    run.cause = run.cause or "given up by `promote abort`"
+    return walk(run, State.ROLLING_BACK)
+
+
+def _found(place: list[State | None], state: State | None) -> Result:
+    place.append(state)
+    return Result(said=Said.PASSED)
+
+
+def _unknown(run: Run, result: Result) -> End:
+    end = following(State.PRECHECKED, result.said, run.moved)
+    return end if isinstance(end, End) else End.STUCK
