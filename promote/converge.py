@@ -194,7 +194,8 @@ def converge(
 ) -> ConvergenceResult:
     """Wait until production is at the goal. Call it after the move was seen: its first look is the snapshot that freshness counts from.
 
-    With `rollback`, the set of before must be back (unless not `whole`: nobody knew it), stuck operations are ended, and what was wrong before at this commit is excused.
+    With `rollback`, the set of before must be back (unless not `whole`: nobody knew it), stuck operations are ended, and what was wrong before at
+    this commit is excused.
     `hands_off`: nothing is ended or started. `forgive_other`: a failed last sync of another commit, when it is over, is no evidence about this one.
     Raises what `guard` raises, and Denied, NotFound, Rejected of the cluster at once; Unreachable only counts at the deadline.
     """

@@ -38,6 +38,7 @@ def precheck(run: Run) -> Result:
     run.step("before", result.verdict, deadline.elapsed, result.reason)
     if result.verdict is not Verdict.PASSED:
         return Result(said=Said(result.verdict.value), reason=f"the pre suite did not pass: {result.reason}", hint=_what_to_do(result))
+    _way_back(run)
     _candidate(run, result)
     _announce(run)
     return Result(said=Said.PASSED)
@@ -55,19 +56,19 @@ def _take_lock(run: Run) -> None:
     )
     with held():
         run.lock = run.journal.effect("take the lock", {"stable_before": lock.stable_before}, lambda: acquire(run.tools.git, lock))
-    if target.stable is None and not run.choices.first:
-        name, remote = run.settings.tags.stable, run.settings.repository.remote
-        raise Rejected(
-            "promotion",
-            f"{name} does not exist on the remote: there is nothing to go back to",
-            hint=f"create it once at what production runs: git tag -a {name} COMMIT && git push {remote} {name}; "
-            "or, when production never ran anything: --first (with --first-fallback COMMIT there is a way back)",
-        )
 
 
 def _what_to_do(result: SuiteResult) -> str:
     names = ", ".join(row.id for row in result.failed[:5])
     return f"correct {names or 'what the log says'} and start again; all rows by hand: pytest checks/pre (log: {result.log})"
+
+
+def _way_back(run: Run) -> None:
+    """The row `stable-tag` says so too; this holds even where the checks are somebody else's. Raises Rejected."""
+    if run.target.stable is None and not run.choices.first:
+        name = run.settings.tags.stable
+        hint = f"create {name} once at what production runs; when production never ran anything: --first"
+        raise Rejected("promotion", f"{name} does not exist on the remote: there is nothing to go back to", hint=hint)
 
 
 def _candidate(run: Run, result: SuiteResult) -> None:

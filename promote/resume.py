@@ -107,8 +107,9 @@ def where(run: Run) -> State | None:
         stop_run(run, Deadline(STOP_S, run.tools.clock))
         compare(run)
         return State.PROMOTED if run.moved is Moved.YES else None
-    now, back = git.ref(run.names.stable), run.target.back
-    git.fetch(*(ref for ref in (run.names.stable, *([back.ref] if back else [])) if now))
+    now = git.ref(run.names.stable)
+    if now:
+        git.fetch(now.ref)
     if lock.state == "rolling_back":
         return _going_back(run, now)
     if (now.object if now else "") == lock.stable_before:

@@ -28,6 +28,7 @@ def roll_back(run: Run) -> Result:
     converged = settle_cluster(run, goal_of(run), rollback=True)
     if converged.verdict is not Verdict.PASSED:
         return Result(said=Said(converged.verdict.value), reason=converged.reason, hint=RESUME)
+    _name_recreated(run)
     for name, result in proofs(run, "back"):
         if (verdict := _proven_back(run, name, result)) is not Verdict.PASSED:
             return Result(said=Said(verdict.value), reason=f"after the tag was moved back: {failing(result)}", hint=RESUME)
@@ -53,6 +54,22 @@ def _push_back(run: Run, before: Tag) -> None:
         )
     run.stable = before
     run.step("rollback", Verdict.PASSED, deadline.elapsed, f"{run.settings.tags.stable} → {short(before.commit)}, lease held")
+
+
+def _name_recreated(run: Run) -> None:
+    """Applications that the bad version had removed exist again, but as new ones: what they kept in volumes is said to be gone."""
+    if run.baseline is None:
+        return
+    now = {(m["metadata"]["namespace"], m["metadata"]["name"]): m["metadata"].get("uid") for m in run.tools.production().manifests()}
+    for manifest in run.baseline.manifests:
+        meta = manifest["metadata"]
+        uid = now.get((meta["namespace"], meta["name"]))
+        if uid is None or uid == meta.get("uid"):
+            continue
+        resources = manifest.get("status", {}).get("resources") or []
+        claims = [f"{r.get('namespace', '')}/{r['name']}" for r in resources if r.get("kind") == "PersistentVolumeClaim"]
+        lost = f"; these volume claims are new, their data is not there unless you restore it: {', '.join(claims)}" if claims else ""
+        run.warnings.append(f"{meta['name']} had been removed and was created anew{lost}")
 
 
 def _proven_back(run: Run, name: str, result: SuiteResult) -> Verdict:

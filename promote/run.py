@@ -108,6 +108,14 @@ class Run:
         return self.tools.settings
 
     @property
+    def whole(self) -> bool:
+        """Whether the set of applications of before the move is known: a rollback brings exactly these back.
+
+        Not so in a first promotion, in a rollback that a person asked for (the baseline is of the version that goes), and when the baseline is lost.
+        """
+        return self.baseline is not None and not self.choices.first and not self.asked_rollback
+
+    @property
     def names(self) -> TagNames:
         return ref_names(self.settings, self.version.text)
 

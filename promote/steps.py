@@ -35,6 +35,8 @@ def context(run: Run, state: str) -> SuiteContext:
         baseline_file=str(run.baseline_file) if run.baseline_file else None,
         t_before=run.t_before.isoformat() if run.t_before else None,
         choices=run.choices,
+        trunk=target.branch.commit,
+        whole=run.whole,
     )
 
 
@@ -102,7 +104,7 @@ def settle_cluster(run: Run, goal: Goal, *, rollback: bool) -> ConvergenceResult
         on_progress=report.applications,
         guard=run.still_ours,
         rollback=rollback,
-        whole=run.baseline is not None and not run.choices.first,
+        whole=run.whole,
     )
     run.applications = result.applications
     run.journal.write("note", "converge", verdict=result.verdict, reason=result.reason, rollback=rollback)

@@ -28,6 +28,9 @@ def test_up_to_date(promotion, remote, evidence):
     head, trunk = remote.head(), promotion.target.branch.commit
     evidence("head", head)
     evidence("remote", trunk)
+    if promotion.context and head == promotion.context.trunk and remote.is_ancestor(head, trunk):
+        evidence("pushed by others since this promotion began", remote.count(f"{head}..{trunk}"))
+        return
     ahead, behind = remote.count(f"{trunk}..{head}"), remote.count(f"{head}..{trunk}")
     name = promotion.settings.repository.branch
     assert head == trunk, (

@@ -27,6 +27,8 @@ class SuiteContext:
     t_before: str | None = None
     not_required: tuple[str, ...] = ()
     choices: Choices = Choices()
+    trunk: str = ""  # the remote trunk's head as the driver found it; it may have moved on since
+    whole: bool = True  # the set of applications of before is known
 
     def write(self, path: Path) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -42,7 +42,7 @@ def observed(promotion: Promotion) -> ConvergenceResult:
         baseline=promotion.applications_before,
         t_before=promotion.started,
         rollback=promotion.state == "back",
-        whole=promotion.baseline is not None and not promotion.choices.first,
+        whole=promotion.context is None or promotion.context.whole,
     )
 
 

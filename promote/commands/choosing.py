@@ -48,13 +48,25 @@ def choose(kit: Tools, version: Version, choices: Choices, *, tagged: bool, ask:
     git, settings = kit.git, kit.settings
     target = _pulled(kit, version)
     dev = target.dev_tag
-    if dev and not tagged and dev.commit != git.head() and git.branch() == settings.repository.branch:
+    at_head = git.branch() == settings.repository.branch and not (tagged or choices.again or _there_already(target))
+    if dev and at_head and dev.commit != git.head() and (choices.recreate_dev or not _only_records(kit, dev)):
         choices = choices if choices.recreate_dev else _decide(kit, dev, choices, ask)
         if choices.recreate_dev:
             target = replace(target, commit=git.head(), from_tree=True)
     elif choices.recreate_dev:
         choices = replace(choices, recreate_dev=False)  # it is where it should be, or there is none
     return _first(kit, target, choices)
+
+
+def _there_already(target: Target) -> bool:
+    return bool(target.stable and target.prod_tag and target.stable.object == target.prod_tag.object)
+
+
+def _only_records(kit: Tools, dev: Tag) -> bool:
+    """Whether nothing but records of promotions came to the trunk after the tagged commit: then HEAD and the tag mean the same."""
+    git = kit.git
+    changed = git.changed_paths(dev.commit, git.head()) if git.is_ancestor(dev.commit, git.head()) else [""]
+    return all(path.startswith(f"{kit.settings.promotion.records}/") for path in changed)
 
 
 def _pulled(kit: Tools, version: Version) -> Target:

@@ -6,9 +6,13 @@ import argparse
 import contextlib
 import sys
 import threading
+from typing import TYPE_CHECKING
 
 from promote.commands.world import Place, run_inside, running_world
 from promote.errors import Interrupted, UsageError
+
+if TYPE_CHECKING:
+    from promote.sandbox.scenarios import Scenario
 
 
 def main(args: argparse.Namespace) -> int:
@@ -17,17 +21,25 @@ def main(args: argparse.Namespace) -> int:
     if args.scenario and args.scenario not in SCENARIOS:
         raise UsageError(f"there is no scenario {args.scenario!r}", hint=f"choose one of: {', '.join(SCENARIOS)}")
     argv = args.argv[1:] if args.argv[:1] == ["--"] else args.argv
-    with running_world(apps=args.apps, via=args.via) as place:
-        version = SCENARIOS[args.scenario].prepare(place.sandbox) if args.scenario else ""
-        if version:
-            run_inside(place, ["git", "pull", "--quiet", "--ff-only"])
-            print(f"scenario {args.scenario} is prepared: promote run {version}", file=sys.stderr)
+    scenario = SCENARIOS[args.scenario] if args.scenario else None
+    with running_world(apps=args.apps, via=args.via, scenario=scenario) as place:
+        version = _prepare(place, scenario) if scenario else ""
         if argv:
             return run_inside(place, argv)[0]
         _explain(place, version or "v1.8.0")
         with contextlib.suppress(Interrupted):
             threading.Event().wait()
     return 0
+
+
+def _prepare(place: Place, scenario: Scenario) -> str:
+    """Everything that happens before a command of the scenario; the commands are the person's."""
+    for one in scenario.plays()[: len(scenario.before) + 1]:
+        if one.happens:
+            one.happens(place.sandbox)
+    run_inside(place, ["git", "pull", "--quiet", "--ff-only"])
+    print("the scenario is prepared: promote run " + " ".join((scenario.version, *scenario.flags)), file=sys.stderr)
+    return scenario.version
 
 
 def _explain(place: Place, version: str) -> None:

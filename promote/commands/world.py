@@ -8,7 +8,9 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +20,7 @@ from promote.errors import Interrupted, UsageError
 
 if TYPE_CHECKING:
     from promote.sandbox.sandbox import Sandbox
+    from promote.sandbox.scenarios import Scenario
 
 TEMPLATES = Path(__file__).resolve().parent.parent / "templates"
 
@@ -37,26 +40,34 @@ def checks_folder() -> Path:
     return packed if packed.is_dir() else TEMPLATES.parent.parent / "checks"
 
 
-def repository_files(via: str) -> dict[str, bytes]:
-    """What a repository that uses promote carries, by path."""
+def repository_files(via: str, scenario: Scenario | None = None) -> dict[str, bytes]:
+    """What a repository that uses promote carries, by path; with what a scenario changes in it."""
     checks = checks_folder()
     files = {f"checks/{p.relative_to(checks).as_posix()}": p.read_bytes() for p in sorted(checks.rglob("*.py"))}
-    return files | {
-        "promotion.toml": (TEMPLATES / "promotion.sandbox.toml").read_bytes().replace(b"@VIA@", via.encode()),
+    settings = (TEMPLATES / "promotion.sandbox.toml").read_text()
+    for old, new in (scenario.settings if scenario else {}).items():
+        assert old in settings, f"{old!r} is not in the sandbox's promotion.toml"
+        settings = settings.replace(old, new)
+    if scenario and scenario.via:
+        via = scenario.via
+    files |= {
+        "promotion.toml": settings.replace("@VIA@", via).encode(),
         "justfile": (TEMPLATES / "justfile").read_bytes(),
         ".github/workflows/promote-prod.yaml": (TEMPLATES / "promote-prod.yaml").read_bytes(),
         ".gitignore": b"reports/\n__pycache__/\n.pytest_cache/\n",
     }
+    return files | dict(scenario.extra if scenario else {})
 
 
 @contextmanager
-def running_world(*, apps: int, via: str, keep: bool = False) -> Iterator[Place]:
+def running_world(*, apps: int, via: str, keep: bool = False, scenario: Scenario | None = None) -> Iterator[Place]:
     """Start the sandbox in a temporary folder and clone its repository; everything is gone afterwards (the folder stays with `keep`)."""
     from promote.sandbox.sandbox import Sandbox
 
     folder = Path(tempfile.mkdtemp(prefix="promote-world-"))
     bin_folder = Path(sys.executable).parent
-    sandbox = Sandbox(folder / "world", files=repository_files(via), apps=apps, commands=[bin_folder])
+    same = bool(scenario and scenario.same_cluster)
+    sandbox = Sandbox(folder / "world", files=repository_files(via, scenario), apps=apps, commands=[bin_folder], same_cluster=same)
     try:
         sandbox.start()
         sandbox.wait_settled()
@@ -74,15 +85,21 @@ def _environment(sandbox: Sandbox) -> dict[str, str]:
     return {k: v for k, v in os.environ.items() if not k.startswith(foreign)} | dict(sandbox.env)
 
 
-def run_inside(place: Place, argv: Sequence[str], *, capture: bool = False) -> tuple[int, str]:
-    """Run a command in the clone with our own terminal; (exit code, its stdout when captured).
+def run_inside(
+    place: Place, argv: Sequence[str], *, capture: bool = False, ask: bool = True, stop_when: Callable[[Sandbox], bool] | None = None
+) -> tuple[int, str]:
+    """Run a command in the clone with our own terminal; (exit code, its stdout when captured). Without `ask` it has no standard input.
 
     A ^C reaches the child by itself (same foreground group), so we only wait for it; other stop signals are passed on.
+    `stop_when`: the child gets a ^C of its own as soon as this holds.
     """
+    pipe = subprocess.PIPE if capture else None
     try:
-        child = subprocess.Popen(list(argv), cwd=place.clone, env=dict(place.env), stdout=subprocess.PIPE if capture else None, text=True)
+        child = subprocess.Popen(list(argv), cwd=place.clone, env=dict(place.env), stdout=pipe, stdin=None if ask else subprocess.DEVNULL, text=True)
     except OSError as error:
         raise UsageError(f"{argv[0]}: cannot be started: {error.strerror}", hint="is it installed and spelled right?") from error
+    if stop_when:
+        threading.Thread(target=_stop_child, args=(child, place.sandbox, stop_when), daemon=True).start()
     while True:
         try:
             out, _ = child.communicate()
@@ -90,3 +107,11 @@ def run_inside(place: Place, argv: Sequence[str], *, capture: bool = False) -> t
         except Interrupted as stop:
             if stop.signal_name != "SIGINT":
                 child.send_signal(signal.Signals[stop.signal_name])
+
+
+def _stop_child(child: subprocess.Popen[str], sandbox: Sandbox, stop_when: Callable[[Sandbox], bool]) -> None:
+    while child.poll() is None:
+        if stop_when(sandbox):
+            child.send_signal(signal.SIGINT)
+            return
+        time.sleep(0.02)

@@ -40,7 +40,7 @@ class Running:
     revisions: list[str]
     due: float
     tries: int = 0
-    hook: str = ""
+    hook: Object | None = None
     waiting: bool = False
     results: list[Object] = field(default_factory=list)
 
@@ -73,27 +73,34 @@ class Sync:
         phase = ((app.get("status") or {}).get("operationState") or {}).get("phase")
         if phase == "Terminating":
             if running.due > now + self.timing.terminate_s or running.waiting or running.hook:
-                running.due, running.waiting, running.hook = now + self.timing.terminate_s, False, ""
+                running.due, running.waiting, running.hook = now + self.timing.terminate_s, False, None
                 return False
             if now < running.due:
                 return False
             return self._over(app, running, "Failed", "Operation terminated")
-        if running.hook or now < running.due:
+        if now < running.due or (running.hook and self._waits(running.hook)):
             return False
         return self._attempt(app, running, now)
 
+    def _waits(self, hook: Object) -> bool:
+        """`hook-waits`: for ever; `hook-needs=CLAIM`: until that volume claim exists in its namespace, as a pod that mounts it would."""
+        word, _, claim = behaviour_of(hook).partition("=")
+        needs = word == "hook-needs" and self.store.get("PersistentVolumeClaim", hook["metadata"]["namespace"], claim) is None
+        return word == "hook-waits" or needs
+
     def _attempt(self, app: Object, running: Running, now: float) -> bool:
-        running.waiting = False
+        running.waiting, running.hook = False, None
         try:
             manifests = render_at(app, self.revisions, running.revisions)
         except RenderError as error:
             return self._failed(app, running, now, f"ComparisonError: {error}", [])
         hooks = [m for m in manifests if is_hook(m)]
-        stuck = next((h for h in hooks if behaviour_of(h) == "hook-waits"), None)
+        stuck = next((h for h in hooks if self._waits(h)), None)
         if stuck is not None:
-            running.hook = stuck["metadata"]["name"]
+            running.hook = stuck
             self.store.put({**stuck, "status": {"active": 1}})
-            self._state(app, running, "Running", f"waiting for completion of hook batch/Job/{running.hook}", finished=False)
+            text = f"waiting for completion of hook batch/Job/{stuck['metadata']['name']}"
+            self._state(app, running, "Running", text, finished=False)
             return False
         refused = [m for m in manifests if behaviour_of(m) == "sync-fails"]
         if refused:

@@ -42,6 +42,7 @@ class Sandbox:
         act: bool | None = None,
         commands: Sequence[Path] = (),
         timing: Timing | None = None,
+        same_cluster: bool = False,
     ) -> None:
         self.directory, self._files, self.apps = directory, files, apps
         path = os.pathsep.join([*(str(c) for c in commands), os.environ.get("PATH", os.defpath)])
@@ -51,7 +52,8 @@ class Sandbox:
         self._repositories: dict[str, Path] = {}
         timing = timing or QUICK
         self.prod = Cluster("prod", repositories=self._repositories, timing=timing)
-        self.dev = Cluster("dev", repositories=self._repositories, timing=timing)
+        self.dev = self.prod if same_cluster else Cluster("dev", repositories=self._repositories, timing=timing)
+        self._dev_suffix = "-dev" if same_cluster else ""
         self.services = Services(self.prod)
         self._act = (shutil.which("act", path=path) or "") if act is not False else ""
         self.github: GitHubWorld
@@ -65,7 +67,7 @@ class Sandbox:
         self.git.start()
         self.services.start()
         self._repositories[self.git.repository_url] = self.git.path
-        for cluster in (self.prod, self.dev):
+        for cluster in self._clusters():
             cluster.start()
         self._environment()
         runner = Runner(self.directory / "runs", self.git.repository_url, SLUG, self._machine(), token=TOKEN, act=self._act or None)
@@ -78,19 +80,22 @@ class Sandbox:
             token=TOKEN,
         )
         self.github.start()
-        self.writer.load(seed.history(self.apps, self.git.repository_url, self._filled()))
+        self.writer.load(seed.history(self.apps, self.git.repository_url, self._filled(), dev_suffix=self._dev_suffix))
         for env, cluster in (("prod", self.prod), ("dev", self.dev)):
             project = {"sourceRepos": ["*"], "destinations": [{"namespace": "*", "server": "*"}]}
             cluster.apply({"kind": "AppProject", "metadata": {"name": "default", "namespace": "argocd"}, "spec": project})
-            cluster.apply(seed.root_application(env, self.git.repository_url))
+            cluster.apply(seed.root_application(env, self.git.repository_url, self._dev_suffix if env == "dev" else ""))
 
     def stop(self) -> None:
         """Nothing is left: no thread, process or socket."""
-        for part in (getattr(self, "github", None), self.services, self.prod, self.dev, self.git):
+        for part in (getattr(self, "github", None), self.services, *self._clusters(), self.git):
             if part is not None:
                 part.stop()
         for thread in self._others:
             thread.join(10)
+
+    def _clusters(self) -> tuple[Cluster, ...]:
+        return (self.prod,) if self.dev is self.prod else (self.prod, self.dev)
 
     def __enter__(self) -> Sandbox:
         try:
@@ -126,6 +131,7 @@ class Sandbox:
         config.write_text(
             f"[user]\n\tname = Ada\n\temail = ada@acme.example\n[credential]\n\thelper = store --file={credentials}\n[init]\n\tdefaultBranch = main\n"
         )
+        places = {"prod": self.prod.url, "dev": self.dev.url}
         user = {"name": "sandbox", "user": {"token": TOKEN}}
         kubeconfig.write_text(
             yaml.safe_dump(
@@ -133,11 +139,9 @@ class Sandbox:
                     "apiVersion": "v1",
                     "kind": "Config",
                     "current-context": "prod",
-                    "clusters": [{"name": c.name, "cluster": {"server": c.url}} for c in (self.prod, self.dev)],
+                    "clusters": [{"name": name, "cluster": {"server": url}} for name, url in places.items()],
                     "users": [user],
-                    "contexts": [
-                        {"name": c.name, "context": {"cluster": c.name, "user": "sandbox", "namespace": "argocd"}} for c in (self.prod, self.dev)
-                    ],
+                    "contexts": [{"name": name, "context": {"cluster": name, "user": "sandbox", "namespace": "argocd"}} for name in places],
                 }
             )
         )
@@ -202,21 +206,29 @@ class Sandbox:
         self._others.append(thread)
         thread.start()
 
+    def refresh(self) -> None:
+        """Both Argo CDs look at everything now, as after a webhook."""
+        note = {"argocd.argoproj.io/refresh": "normal"}
+        for cluster in self._clusters():
+            for app in cluster.list("Application"):
+                where = ("Application", app["metadata"]["namespace"], app["metadata"]["name"])
+                cluster.store.update(*where, lambda o: o["metadata"].setdefault("annotations", {}).update(note))
+
     def wait_settled(self, timeout_s: float = 30) -> None:
-        """Until every application of both clusters exists, is reconciled at the revision it tracks now, and has come to rest."""
-        end, wanted = time.monotonic() + timeout_s, len(seed.names(self.apps)) + 1
-        while late := [f"{c.name}/{name}" for c in (self.prod, self.dev) for name in self._late(c, wanted)]:
+        """Until every application exists, is reconciled at the revision it tracks now, and has come to rest."""
+        end = time.monotonic() + timeout_s
+        while late := [f"{c.name}/{name}" for c in self._clusters() for name in self._late(c)]:
             if time.monotonic() > end:
                 raise TimeoutError(f"not settled within {timeout_s:.0f} s: {', '.join(late)}")
             time.sleep(0.02)
 
-    def _late(self, cluster: Cluster, wanted: int) -> list[str]:
-        apps = cluster.list("Application")
+    def _late(self, cluster: Cluster) -> list[str]:
+        apps, wanted = cluster.list("Application"), (len(seed.names(self.apps)) + 1) * (1 if len(self._clusters()) == 2 else 2)
         if len(apps) < wanted:
             return [f"{wanted - len(apps)} missing"]
         if late := [a["metadata"]["name"] for a in apps if not _at_rest(a)]:
             return late
-        tracked = self.writer.holds("refs/tags/prod-stable^{commit}" if cluster is self.prod else "refs/heads/main")
+        tracked = {name: self.writer.holds(f"refs/{kind}/{name}^{{commit}}") for name, kind in (("prod-stable", "tags"), ("main", "heads"))}
         return [a["metadata"]["name"] for a in apps if not _shows(a, self.git.repository_url, tracked)]
 
 
@@ -230,11 +242,12 @@ def _as_stream(files: Mapping[str, bytes | None], message: str) -> bytes:
     return b"".join([*stream, b"get-mark :1\n"])
 
 
-def _shows(app: dict[str, Any], url: str, commit: str) -> bool:
-    """Every source of ours is at the commit."""
+def _shows(app: dict[str, Any], url: str, tracked: Mapping[str, str]) -> bool:
+    """Every source of ours is at the commit that its target revision means."""
     spec, sync = app["spec"], app["status"]["sync"]
     sources, revisions = spec.get("sources") or [spec["source"]], sync.get("revisions") or [sync.get("revision")]
-    return all(revision == commit for source, revision in zip(sources, revisions, strict=False) if source["repoURL"] == url)
+    pairs = [(s["targetRevision"], revision) for s, revision in zip(sources, revisions, strict=False) if s["repoURL"] == url]
+    return all(revision == tracked.get(target, revision) for target, revision in pairs)
 
 
 def _at_rest(app: dict[str, object]) -> bool:

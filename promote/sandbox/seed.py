@@ -34,13 +34,13 @@ def names(apps: int) -> list[str]:
     return [*NAMED, *(f"service-{n:03}" for n in range(1, max(0, apps - len(NAMED)) + 1))]
 
 
-def application(name: str, env: str, url: str) -> bytes:
-    """The Application manifest of one app in one environment."""
+def application(name: str, env: str, url: str, suffix: str = "") -> bytes:
+    """The Application manifest of one app in one environment; `suffix` tells it apart where both share an Argo CD."""
     target = "prod-stable" if env == "prod" else "main"
     own = {"repoURL": url, "targetRevision": target, "path": f"apps/{name}" if name == PLAIN else f"apps/{name}/overlays/{env}"}
     spec: dict[str, object] = {
         "project": "default",
-        "destination": {"server": "https://kubernetes.default.svc", "namespace": name},
+        "destination": {"server": "https://kubernetes.default.svc", "namespace": name + suffix},
         "syncPolicy": {"automated": {"prune": True, "selfHeal": True}, "syncOptions": ["CreateNamespace=true"]},
     }
     if name in CHART_ONLY:
@@ -55,11 +55,11 @@ def application(name: str, env: str, url: str) -> bytes:
             spec["sources"] = [helm, {"repoURL": url, "targetRevision": target, "ref": "values"}, own]
     else:
         spec["source"] = own
-    meta = {"name": name, "namespace": "argocd", "labels": {"team": "platform"}, "finalizers": ["resources-finalizer.argocd.argoproj.io"]}
+    meta = {"name": name + suffix, "namespace": "argocd", "labels": {"team": "platform"}, "finalizers": ["resources-finalizer.argocd.argoproj.io"]}
     return _yaml({"apiVersion": "argoproj.io/v1alpha1", "kind": "Application", "metadata": meta, "spec": spec})
 
 
-def root_application(env: str, url: str) -> dict[str, object]:
+def root_application(env: str, url: str, suffix: str = "") -> dict[str, object]:
     """The app-of-apps that an administrator applied once."""
     source = {"repoURL": url, "targetRevision": "prod-stable" if env == "prod" else "main", "path": f"argocd/{env}"}
     spec = {
@@ -68,7 +68,7 @@ def root_application(env: str, url: str) -> dict[str, object]:
         "destination": {"server": "https://kubernetes.default.svc", "namespace": "argocd"},
         "syncPolicy": {"automated": {"prune": True, "selfHeal": True}},
     }
-    return {"apiVersion": "argoproj.io/v1alpha1", "kind": "Application", "metadata": {"name": ROOT, "namespace": "argocd"}, "spec": spec}
+    return {"apiVersion": "argoproj.io/v1alpha1", "kind": "Application", "metadata": {"name": ROOT + suffix, "namespace": "argocd"}, "spec": spec}
 
 
 def deployment(name: str, *, memory: str = "128Mi", image: str = "1.0.0", behaviour: str = "") -> bytes:
@@ -100,12 +100,12 @@ def app_files(name: str) -> dict[str, bytes]:
     return files
 
 
-def history(apps: int, url: str, extra: Mapping[str, bytes]) -> list[Commit]:
+def history(apps: int, url: str, extra: Mapping[str, bytes], *, dev_suffix: str = "") -> list[Commit]:
     """Some fifteen commits by a team, oldest first, with the tags a repository like this carries."""
     every = names(apps)
     first: dict[str, bytes] = {"README.md": b"# acme/gitops\n\nDev follows main, production follows the tag prod-stable.\n", **extra}
     for env in ("dev", "prod"):
-        first |= {f"argocd/{env}/{name}.yaml": application(name, env, url) for name in every}
+        first |= {f"argocd/{env}/{name}.yaml": application(name, env, url, dev_suffix if env == "dev" else "") for name in every}
     plain = [name for name in every if name not in CHART_ONLY]
     for name in plain:
         first |= app_files(name)

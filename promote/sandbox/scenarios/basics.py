@@ -1,0 +1,197 @@
+"""The plain ones: a good promotion, what heals itself, what is refused, and what somebody else does to the tag."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+
+from promote.sandbox import seed
+from promote.sandbox.sandbox import Sandbox
+from promote.sandbox.scenarios.scenario import Play, Scenario, both, once_moved, once_there
+
+STABLE = "refs/tags/prod-stable"
+
+
+def _somebody_moves_the_tag(sandbox: Sandbox) -> None:
+    """A second after the stable tag was pushed, somebody else puts it somewhere else."""
+
+    def move() -> None:
+        if not sandbox.git.stopping.wait(1.0):
+            sandbox.writer.tag("prod-stable", sandbox.writer.holds("refs/tags/prod-v1.7.3^{commit}"), "hotfix by hand")
+
+    once_moved(sandbox, lambda: sandbox.meanwhile(move))
+
+
+def _soon_after(act: Callable[[Sandbox], object]) -> Callable[[Sandbox], None]:
+    def prepare(sandbox: Sandbox) -> None:
+        def later() -> None:
+            if not sandbox.git.stopping.wait(0.5):
+                act(sandbox)
+
+        once_moved(sandbox, lambda: sandbox.meanwhile(later))
+
+    return prepare
+
+
+def _before(act: Callable[[Sandbox], object]) -> Callable[[Sandbox], None]:
+    """While the checks still run: in the moment that the lock is taken."""
+    return lambda sandbox: once_there(sandbox, "refs/promote/lock", lambda: act(sandbox))
+
+
+def _elsewhere(sandbox: Sandbox) -> None:
+    sandbox.writer.tag("prod-stable", sandbox.writer.holds("refs/tags/prod-v1.7.3^{commit}"), "hotfix by hand")
+
+
+def _deleted(sandbox: Sandbox) -> None:
+    sandbox.writer.git("update-ref", "-d", STABLE)
+
+
+def _shadowed(sandbox: Sandbox) -> None:
+    sandbox.writer.git("update-ref", "refs/heads/prod-stable", sandbox.writer.holds("refs/heads/main"))
+
+
+def _dev_tag_elsewhere(sandbox: Sandbox) -> None:
+    """In the moment that the dev tag is pushed, a colleague puts it on an older commit."""
+
+    def move() -> None:
+        sandbox.writer.tag("dev-v1.8.3", sandbox.writer.holds("refs/heads/main~1"), "that is what I meant")
+
+    once_there(sandbox, "refs/tags/dev-v1.8.3", move)
+
+
+def _busy_trunk(sandbox: Sandbox) -> None:
+    """Colleagues push documents to the trunk all the time."""
+
+    def push() -> None:
+        count = threading.local()
+        count.n = 0
+        while not sandbox.git.stopping.wait(0.7):
+            count.n += 1
+            sandbox.commit({"docs/diary.md": b"entry %d\n" % count.n}, f"docs: diary, entry {count.n}")
+
+    sandbox.meanwhile(push)
+
+
+def _moved(sandbox: Sandbox) -> bool:
+    return bool(sandbox.writer.holds("refs/tags/prod-v1.8.4"))
+
+
+def _tagged_before(sandbox: Sandbox) -> None:
+    """A colleague tagged the version yesterday; the trunk has one more commit since."""
+    sandbox.commit(GRAFANA, "feat(grafana): raise the memory limit")
+    sandbox.writer.tag("dev-v1.8.0", sandbox.writer.holds("refs/heads/main"), "Dev release v1.8.0")
+
+
+GRAFANA = {"apps/grafana/base/deployment.yaml": seed.deployment("grafana", memory="512Mi")}
+IMMICH = {"apps/immich/base/deployment.yaml": seed.deployment("immich", image="1.113.0")}
+PROD_ONLY = b"resources:\n- deployment.yaml\n- service.yaml\n"
+
+
+def in_production_only(name: str, behaviour: str) -> dict[str, bytes]:
+    """A Deployment that does well on dev and, in production, what `behaviour` says."""
+    folder = f"apps/{name}/overlays/prod"
+    return {f"{folder}/deployment.yaml": seed.deployment(name, image="2.0.0", behaviour=behaviour), f"{folder}/kustomization.yaml": PROD_ONLY}
+
+
+SCENARIOS: Mapping[str, Scenario] = {
+    "good": Scenario(
+        "a good promotion",
+        "v1.8.0",
+        "verified",
+        "feat(grafana): raise the memory limit",
+        {
+            "apps/grafana/base/deployment.yaml": seed.deployment("grafana", memory="512Mi"),
+            "apps/vault/base/deployment.yaml": seed.deployment("vault", image="1.18.0"),
+        },
+    ),
+    "smoke-fails": Scenario(
+        "gitea starts, but answers 503 in production",
+        "v1.9.0",
+        "rolled_back",
+        "feat(gitea): new database schema",
+        {
+            "apps/gitea/base/deployment.yaml": seed.deployment("gitea", image="1.23.0"),
+            "apps/gitea/overlays/prod/service.yaml": seed.service_config("gitea", status=503, body="db migration pending"),
+        },
+    ),
+    "precheck-fails": Scenario(
+        "dev is not well with the candidate",
+        "v1.8.1",
+        "refused",
+        "feat(homepage): a start page that does not start",
+        {"apps/homepage/base/deployment.yaml": seed.deployment("homepage", image="1.0.0", behaviour="crash-loop")},
+    ),
+    "superseded": Scenario(
+        "somebody else moves the tag by hand right after us",
+        "v1.8.2",
+        "superseded",
+        "fix(immich): thumbnails",
+        {"apps/immich/base/deployment.yaml": seed.deployment("immich", image="1.113.0")},
+        _somebody_moves_the_tag,
+    ),
+    "superseded-before": Scenario(
+        "somebody moves the tag while the checks still run",
+        "v1.8.2",
+        "superseded",
+        "fix(immich): thumbnails",
+        IMMICH,
+        _before(_elsewhere),
+    ),
+    "superseded-deleted": Scenario(
+        "somebody deletes production's tag while it is being proven", "v1.8.2", "superseded", "fix(immich): thumbnails", IMMICH, _soon_after(_deleted)
+    ),
+    "superseded-shadowed": Scenario(
+        "somebody pushes a branch named like production's tag: Argo CD follows the branch",
+        "v1.8.2",
+        "superseded",
+        "fix(immich): thumbnails",
+        IMMICH,
+        _soon_after(_shadowed),
+    ),
+    "dev-tag-recreated": Scenario(
+        "a colleague re-creates the dev tag between the checks and the move",
+        "v1.8.3",
+        "superseded",
+        "fix(immich): thumbnails",
+        IMMICH,
+        _dev_tag_elsewhere,
+    ),
+    "app-degrades": Scenario(
+        "immich crashes in production only",
+        "v2.0.0",
+        "rolled_back",
+        "feat(immich): 2.0",
+        in_production_only("immich", "crash-loop"),
+    ),
+    "main-moves": Scenario(
+        "colleagues push documents to the trunk the whole time", "v1.8.0", "verified", "feat(grafana): raise the memory limit", GRAFANA, _busy_trunk
+    ),
+    "tag-exists": Scenario(
+        "the dev tag exists at another commit: the tagged one is promoted",
+        "v1.8.0",
+        "verified",
+        "",
+        {},
+        flags=("--tagged",),
+        before=(
+            Play(
+                argv=("run", "v1.8.0"),
+                code=2,
+                happens=both(_tagged_before, lambda s: s.commit({"docs/velero.md": b"# velero\n"}, "docs: shorter")),
+                words="yesterday a colleague tagged dev-v1.8.0; the trunk has one more commit since",
+            ),
+        ),
+    ),
+    "tag-recreated": Scenario(
+        "the dev tag exists at another commit: it is moved to HEAD",
+        "v1.8.0",
+        "verified",
+        "fix(immich): thumbnails",
+        IMMICH,
+        flags=("--recreate-dev",),
+        before=(Play(argv=("status",), code=1, happens=_tagged_before, words="yesterday a colleague tagged dev-v1.8.0"),),
+    ),
+    "interrupt": Scenario(
+        "a person types ^C right after the tag has moved", "v1.8.4", "rolled_back", "fix(immich): thumbnails", IMMICH, stop_when=_moved
+    ),
+}

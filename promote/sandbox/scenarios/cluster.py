@@ -1,0 +1,152 @@
+"""What production's Argo CD makes of it: applications that come and go, auto-sync off, sync windows, hooks that wait, syncs that are retried."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+from promote.sandbox import seed
+from promote.sandbox.sandbox import Sandbox
+from promote.sandbox.scenarios.basics import GRAFANA, in_production_only
+from promote.sandbox.scenarios.history import GITEA_DOWN
+from promote.sandbox.scenarios.scenario import Play, Scenario, both
+
+MESSAGE = "feat(grafana): raise the memory limit"
+ROOT = ("Application", "argocd", seed.ROOT)
+PATIENT_6S = {'converge_timeout = "60s"': 'converge_timeout = "6s"'}
+HOOK = b"""apiVersion: batch/v1
+kind: Job
+metadata:
+  name: gitea-migrate
+  annotations:
+    argocd.argoproj.io/hook: PreSync
+    sandbox.promote/behaviour: hook-needs=gitea-data
+spec: {}
+"""
+CLAIM = b"apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata:\n  name: gitea-data\nspec: {}\n"
+WITH_HOOK = b"resources:\n- ../../base\n- service.yaml\n- migrate.yaml\n- claim.yaml\n"
+WITHOUT = b"resources:\n- ../../base\n- service.yaml\n"
+
+
+def _new_application(sandbox: Sandbox) -> None:
+    url = sandbox.git.repository_url
+    listed = {f"argocd/{env}/wiki.yaml": seed.application("wiki", env, url) for env in ("dev", "prod")}
+    sandbox.commit({**seed.app_files("wiki"), **listed}, "feat(wiki): a wiki")
+
+
+def _root_keeps(sandbox: Sandbox) -> None:
+    """The root application does not prune: what git drops stays in the cluster."""
+    root: dict[str, Any] = sandbox.prod.get(*ROOT) or {}
+    root["spec"]["syncPolicy"]["automated"]["prune"] = False
+    sandbox.prod.apply(root)
+
+
+def _wiki_deleted(sandbox: Sandbox) -> None:
+    app = sandbox.prod.get("Application", "argocd", "wiki")
+    if app:
+        sandbox.prod.controller.sync.remove(app)
+
+
+def _in_production(sandbox: Sandbox, files: Mapping[str, bytes | None], message: str, version: str) -> None:
+    """A commit that has been in production since yesterday."""
+    commit = sandbox.commit(files, message)
+    sandbox.writer.tag(f"prod-{version}", commit)
+    sandbox.writer.tag("prod-stable", commit, "yesterday")
+    sandbox.refresh()
+    sandbox.wait_settled()
+
+
+def _auto_sync_off(sandbox: Sandbox) -> None:
+    manifest = yaml.safe_load(seed.application("homepage", "prod", sandbox.git.repository_url))
+    del manifest["spec"]["syncPolicy"]["automated"]
+    _in_production(sandbox, {"argocd/prod/homepage.yaml": yaml.safe_dump(manifest).encode()}, "chore(homepage): synced by hand", "v1.7.5")
+    sandbox.commit({"apps/homepage/base/deployment.yaml": seed.deployment("homepage", image="1.1.0")}, "feat(homepage): 1.1")
+
+
+def _ask_for_syncs(sandbox: Sandbox) -> None:
+    text = sandbox.writer.git("show", "main:promotion.toml").replace("[argocd]", '[argocd]\nsync = "request"')
+    sandbox.commit({"promotion.toml": f"{text}\n".encode()}, "chore: promote starts the syncs")
+
+
+def _window(sandbox: Sandbox) -> None:
+    project: dict[str, Any] = sandbox.prod.get("AppProject", "argocd", "default") or {}
+    project["spec"]["syncWindows"] = [{"kind": "deny", "schedule": "* * * * *", "duration": "1h", "applications": ["grafana"]}]
+    sandbox.prod.apply(project)
+
+
+def _hook_in_production(sandbox: Sandbox) -> None:
+    """gitea's migration hook needs its volume, and both have been in production since yesterday."""
+    folder = "apps/gitea/overlays/prod"
+    sandbox.prod.apply({"kind": "Namespace", "metadata": {"name": "gitea"}})
+    sandbox.prod.apply({**yaml.safe_load(CLAIM), "metadata": {"name": "gitea-data", "namespace": "gitea"}})
+    files = {f"{folder}/migrate.yaml": HOOK, f"{folder}/claim.yaml": CLAIM, f"{folder}/kustomization.yaml": WITH_HOOK}
+    _in_production(sandbox, files, "feat(gitea): migrate before every sync", "v1.7.5")
+
+
+def _volume_back(sandbox: Sandbox) -> None:
+    sandbox.prod.apply({**yaml.safe_load(CLAIM), "metadata": {"name": "gitea-data", "namespace": "gitea"}})
+
+
+SCENARIOS: Mapping[str, Scenario] = {
+    "argo-stuck": Scenario(
+        "a retry of the bad commit holds the rollback back, while everything reads Synced and Healthy",
+        "v2.0.0",
+        "rolled_back",
+        "feat(immich): what no API server takes",
+        in_production_only("immich", "sync-fails"),
+        settings=PATIENT_6S,
+    ),
+    "rollback-fails": Scenario(
+        "on the way back a hook waits for a volume that the bad version removed",
+        "v1.9.0",
+        "stuck",
+        "feat(gitea): another database",
+        {**GITEA_DOWN, "apps/gitea/overlays/prod/kustomization.yaml": WITHOUT},
+        settings={'converge_timeout = "60s"': 'converge_timeout = "8s"'},
+        before=(Play(argv=("status",), code=1, happens=_hook_in_production, words="gitea's hook and its volume have been there since yesterday"),),
+        after=(Play(argv=("resume",), code=3, happens=_volume_back, words="$ kubectl -n gitea apply -f claim.yaml"),),
+    ),
+    "root-drops-child": Scenario(
+        "the root drops an application, and the rollback brings it back",
+        "v1.8.0",
+        "verified",
+        "feat: homepage is retired",
+        {"argocd/prod/homepage.yaml": None},
+        after=(Play(argv=("rollback",), code=0, words="it was missed at once"),),
+    ),
+    "root-adds-child": Scenario(
+        "the root adds an application, and the rollback takes it away",
+        "v1.8.0",
+        "verified",
+        "",
+        {},
+        _new_application,
+        after=(Play(argv=("rollback",), code=0, words="nobody wanted it"),),
+    ),
+    "root-keeps-child": Scenario(
+        "the rollback leaves an added application behind, since the root does not prune: a person must look",
+        "v1.8.0",
+        "verified",
+        "",
+        {},
+        both(_root_keeps, _new_application),
+        settings={'converge_timeout = "60s"': 'converge_timeout = "8s"'},
+        after=(
+            Play(argv=("rollback",), code=4, words="nobody wanted it"),
+            Play(argv=("resume",), code=0, happens=_wiki_deleted, words="$ kubectl -n argocd delete application wiki"),
+        ),
+    ),
+    "auto-sync-off": Scenario(
+        "an application whose auto-sync is off would ignore the tag; with argocd.sync = request its sync is started",
+        "v1.8.0",
+        "verified",
+        "",
+        {},
+        _ask_for_syncs,
+        before=(Play(argv=("run", "v1.8.0"), code=1, happens=_auto_sync_off, words="homepage has been synced by hand since yesterday"),),
+    ),
+    "window-denies": Scenario("a sync window would deny what the promotion needs", "v1.8.0", "refused", MESSAGE, GRAFANA, _window),
+    "same-cluster": Scenario("dev and production in one Argo CD", "v1.8.0", "verified", MESSAGE, GRAFANA, same_cluster=True),
+}

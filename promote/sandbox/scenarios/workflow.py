@@ -1,0 +1,141 @@
+"""What a workflow does on a bad day: it fails, hangs, waits for a person, dies half-way, or is of the older kind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from promote.sandbox.sandbox import Sandbox
+from promote.sandbox.scenarios.basics import GRAFANA
+from promote.sandbox.scenarios.scenario import Scenario
+
+MESSAGE = "feat(grafana): raise the memory limit"
+IMPATIENT = {'\ntimeout = "60s"': '\ntimeout = "4s"'}
+# The kind of workflow that a team wrote for itself: one input, and the stable tag deleted before it is made anew.
+OLDER = """name: Promote to Production
+on:
+  workflow_dispatch:
+    inputs:
+      version:
+        description: "Version (e.g. v1.2.3)"
+        required: true
+jobs:
+  promote:
+    runs-on: ubuntu-latest
+    steps:
+      - name: Check out
+        uses: actions/checkout@v4
+        with:
+          fetch-depth: 0
+      - name: Move the tags
+        env:
+          VERSION: ${{ inputs.version }}
+          GITHUB_TOKEN: ${{ github.token }}
+        run: |
+          git config user.name ci && git config user.email ci@acme.example
+          git remote set-url origin "${GITHUB_SERVER_URL/:\\/\\//://x-access-token:$GITHUB_TOKEN@}/$GITHUB_REPOSITORY.git"
+          git fetch --quiet --tags --force origin
+          git tag -a "prod-$VERSION" -m "Production $VERSION" "dev-$VERSION^{commit}"
+          git push --quiet origin "refs/tags/prod-$VERSION"
+          git push --quiet origin :refs/tags/prod-stable
+          @DIES@
+          git tag -f -a prod-stable -m "Production is $VERSION" "prod-$VERSION^{commit}"
+          git push --quiet --force origin refs/tags/prod-stable
+"""
+LEGACY = {'\ntimeout = "60s"': '\ntimeout = "60s"\nlegacy = true'}
+
+
+def older(dies: str = "true") -> dict[str, bytes]:
+    """The older workflow; `dies` is the shell's word between the two pushes."""
+    return {".github/workflows/promote-prod.yaml": OLDER.replace("@DIES@", dies).encode()}
+
+
+def _approved_soon(sandbox: Sandbox) -> None:
+    sandbox.github.ask_approval()
+
+    def approve() -> None:
+        if not sandbox.git.stopping.wait(6.0):
+            sandbox.github.approve()
+
+    sandbox.meanwhile(approve)
+
+
+SCENARIOS: Mapping[str, Scenario] = {
+    "workflow-fails": Scenario(
+        "the workflow fails before it moves anything: its log is shown",
+        "v1.8.0",
+        "refused",
+        MESSAGE,
+        GRAFANA,
+        lambda s: s.github.fail_run("##[error]the runner has no network"),
+        via="workflow",
+    ),
+    "workflow-times-out": Scenario(
+        "the workflow hangs: it is given up, fenced off, and moves nothing later",
+        "v1.8.0",
+        "unchecked",
+        MESSAGE,
+        GRAFANA,
+        lambda s: s.github.hang_run(),
+        settings=IMPATIENT,
+        via="workflow",
+    ),
+    "workflow-fails-after-move": Scenario(
+        "the runner is lost after the tags moved: the refs are right, so it goes on to proof",
+        "v1.8.0",
+        "verified",
+        MESSAGE,
+        GRAFANA,
+        lambda s: s.github.fail_after_move(),
+        via="workflow",
+    ),
+    "waiting-for-approval": Scenario(
+        "the workflow's environment asks for a reviewer, who comes after some seconds",
+        "v1.8.0",
+        "verified",
+        MESSAGE,
+        GRAFANA,
+        _approved_soon,
+        settings=IMPATIENT,
+        via="workflow",
+    ),
+    "never-approved": Scenario(
+        "the reviewer never comes",
+        "v1.8.0",
+        "unchecked",
+        MESSAGE,
+        GRAFANA,
+        lambda s: s.github.ask_approval(),
+        settings={'\ntimeout = "60s"': '\ntimeout = "60s"\napproval_timeout = "3s"'},
+        via="workflow",
+    ),
+    "legacy-workflow": Scenario(
+        "an older workflow with one input, which deletes the tag before it makes it anew",
+        "v1.8.0",
+        "verified",
+        MESSAGE,
+        GRAFANA,
+        settings=LEGACY,
+        extra=older(),
+        via="workflow",
+    ),
+    "legacy-workflow-dies": Scenario(
+        "an older workflow that dies between deleting the tag and making it anew: it is put back",
+        "v1.8.0",
+        "refused",
+        MESSAGE,
+        GRAFANA,
+        settings=LEGACY,
+        extra=older("exit 7"),
+        via="workflow",
+    ),
+    "legacy-wrong-commit": Scenario(
+        "an older workflow that tags the wrong commit: rolled back",
+        "v1.8.0",
+        "rolled_back",
+        MESSAGE,
+        GRAFANA,
+        settings=LEGACY,
+        extra={k: v.replace(b'"dev-$VERSION^{commit}"', b'"dev-$VERSION^{commit}~1"') for k, v in older().items()},
+        via="workflow",
+    ),
+}
