@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -119,7 +120,10 @@ def _show_trouble(run: Run, result: ConvergenceResult) -> None:
     late = {a.name for a in result.applications if a.state not in THERE}
     kube, assumed = run.tools.production().kube, run.t_before or run.tools.clock.now()
     try:
-        namespaces = {a.destination_namespace for a in run.tools.production().applications() if a.name in late}
+        unwell = [a for a in run.tools.production().applications() if a.name in late]
+        for command in (c for a in unwell if (c := _look_at_hook(a))):
+            run.tools.report.note(f"look: {command}")
+        namespaces = {a.destination_namespace for a in unwell}
         for pod in pods(kube):
             if pod.namespace in namespaces and pod.trouble:
                 run.tools.report.note(f"pod {pod.key}: {pod.trouble}, {pod.restarts} restarts")
@@ -129,6 +133,13 @@ def _show_trouble(run: Run, result: ConvergenceResult) -> None:
             run.tools.report.note(f"event {event.namespace}/{event.about}: {event.reason}: {event.message}")
     except PromoteError as error:
         run.tools.report.note(f"(pods and events could not be read: {error.what})")
+
+
+def _look_at_hook(app: Application) -> str:
+    """The command that shows what a hook waits for, when that is what its sync says it does."""
+    said = app.operation.message if app.operation else ""
+    found = re.search(r"waiting for completion of hook (?:[^\s/]*/)?(\w+)/([\w.-]+)", said)
+    return f"kubectl -n {app.destination_namespace} describe {found[1].lower()} {found[2]}" if found else ""
 
 
 def proofs(run: Run, state: str) -> Iterator[tuple[str, SuiteResult]]:

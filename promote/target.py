@@ -24,7 +24,6 @@ class Target:
     branch: Tag
     prod_tag: Tag | None = None  # this version was promoted before
     fallback: Tag | None = None  # a first promotion's way back: the stable tag's ref, at a commit that was named
-    pulled: int = 0  # commits by which the clone was brought forward first
 
     @property
     def back(self) -> Tag | None:

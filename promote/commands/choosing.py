@@ -7,10 +7,12 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 
+from promote.clients.git_remote import GitRemote
 from promote.errors import PromoteError, Rejected, UsageError
 from promote.model import Choices, Tag
 from promote.publish import ref_names
 from promote.run import Tools
+from promote.settings import Settings
 from promote.target import Target, resolve_target
 from promote.versions import Version
 
@@ -41,12 +43,12 @@ def terminal_question(text: str) -> str:
 
 
 def choose(kit: Tools, version: Version, choices: Choices, *, tagged: bool, ask: Ask = terminal_question) -> tuple[Target, Choices]:
-    """Settle which commit is meant: pull first when the clone is simply behind, then HEAD or the commit of the existing dev tag.
+    """Settle which commit is meant: HEAD, or the commit of the existing dev tag.
 
     Raises UsageError when the dev tag is elsewhere and nobody says what that means, NotFound or UsageError for a wrong first promotion.
     """
     git, settings = kit.git, kit.settings
-    target = _pulled(kit, version)
+    target = resolve_target(git, settings, version)
     dev = target.dev_tag
     at_head = git.branch() == settings.repository.branch and not (tagged or choices.again or _there_already(target))
     if dev and at_head and dev.commit != git.head() and (choices.recreate_dev or not _only_records(kit, dev)):
@@ -69,15 +71,15 @@ def _only_records(kit: Tools, dev: Tag) -> bool:
     return all(path.startswith(f"{kit.settings.promotion.records}/") for path in changed)
 
 
-def _pulled(kit: Tools, version: Version) -> Target:
-    git, settings = kit.git, kit.settings
-    target = resolve_target(git, settings, version)
+def bring_forward(settings: Settings, git: GitRemote) -> int:
+    """Fast-forward a clean clone that is simply behind the remote's trunk. Returns by how many commits: after that the settings may be others."""
+    target = resolve_target(git, settings)
     on_trunk = git.branch() == settings.repository.branch
-    if on_trunk and not git.dirty() and git.head() != target.branch.commit and git.is_ancestor(git.head(), target.branch.commit):
-        behind = git.count(f"{git.head()}..{target.branch.commit}")
-        git.fast_forward(target.branch.commit)
-        target = replace(resolve_target(git, settings, version), pulled=behind)
-    return target
+    if not on_trunk or git.dirty() or git.head() == target.branch.commit or not git.is_ancestor(git.head(), target.branch.commit):
+        return 0
+    behind = git.count(f"{git.head()}..{target.branch.commit}")
+    git.fast_forward(target.branch.commit)
+    return behind
 
 
 def _decide(kit: Tools, dev: Tag, choices: Choices, ask: Ask) -> Choices:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from promote.already import end_of, is_there, prove_it_stands
 from promote.closing import close
-from promote.commands.choosing import choices_of, choose
+from promote.commands.choosing import bring_forward, choices_of, choose
 from promote.commands.story import describe_stable, document, ending
 from promote.commands.wiring import open_repository, tools
 from promote.connect import secrets, slug
@@ -26,12 +26,15 @@ def main(args: argparse.Namespace) -> int:
     settings, git = open_repository(args.folder)
     version = parse_version(args.wanted, settings.version.scheme)
     wanted = choices_of(args)
+    pulled = bring_forward(settings, git)
+    if pulled:  # with what came, the rules may have changed
+        settings, git = open_repository(args.folder)
     with reporter(json=args.json, secrets=secrets()) as report:
         kit = tools(settings, git, report)
         target, choices = choose(kit, version, wanted, tagged=args.tagged)
         report.headline(_headline(kit, version, target))
-        if target.pulled:
-            report.note(f"pulled {target.pulled} {'commit' if target.pulled == 1 else 'commits'}: HEAD is {git.describe(target.commit)}")
+        if pulled:
+            report.note(f"pulled {pulled} {'commit' if pulled == 1 else 'commits'}: HEAD is {git.describe(git.head())}")
         request_id = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{random.token_hex(3)}"
         run = Run(tools=kit, target=target, version=version, request_id=request_id, choices=choices, journal=Journal.open(git.git_dir, request_id))
         end, result = _promote(run)

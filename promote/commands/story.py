@@ -107,12 +107,13 @@ def _truth(run: Run, end: End, result: Result) -> str:
 
 def _stuck(run: Run) -> list[str]:
     stable, here = run.settings.tags.stable, run.stable
+    back = here is not None and run.target.back is not None and here.object == run.target.back.object
     moved = {
-        Moved.YES: "was moved by this promotion",
+        Moved.YES: "was moved back by us, and nobody could prove that production followed" if back else "was moved by this promotion and stays so",
         Moved.NO: "was not moved",
         Moved.UNKNOWN: "may still be moved by a run that could not be fenced",
     }
-    lines = [f"true now: {stable} {moved[run.moved]}" + (f", last left at {short(here.commit)}" if here else "")]
+    lines = [f"true now: {stable}" + (f" → {run.tools.git.describe(here.commit)}" if here else "") + f": it {moved[run.moved]}"]
     lines += [f"not there: {a.name}: {a.reason}" for a in run.applications if a.state not in (AppState.PROVEN, AppState.EXCUSED)]
     if run.lock and not run.let_go:
         remote = run.settings.repository.remote

@@ -17,7 +17,6 @@ import pytest
 import requests
 
 from promote.commands.world import repository_files
-from promote.sandbox import seed
 from promote.sandbox.http_world import Fault
 from promote.sandbox.sandbox import Sandbox
 from promote.sandbox.scenarios import SCENARIOS
@@ -136,81 +135,6 @@ def test_what_dev_has_not_validated_is_refused_and_nothing_moves(start: Any) -> 
     assert {ref: world.holds(ref) for ref in before} == before
     assert [world.holds(ref) for ref in ("refs/tags/dev-v1.8.1", "refs/tags/prod-v1.8.1", "refs/promote/lock")] == ["", "", ""]
     assert settings.is_file()
-
-
-def test_a_foreign_move_is_noticed_and_left_alone(start: Any) -> None:
-    world = start()
-    version = SCENARIOS["superseded"].prepare(world.sandbox)
-    code, said, progress = world.promote("run", version)
-    assert (code, said["outcome"]) == (6, "superseded"), progress
-    assert world.at("refs/tags/prod-stable") == world.at("refs/tags/prod-v1.7.3"), "what somebody else put there stays"
-    assert world.holds("refs/promote/lock") == ""
-
-
-def test_a_retry_of_the_bad_commit_that_holds_the_rollback_back_is_stopped_and_production_proven_back(start: Any) -> None:
-    """Seen on the real Argo CD: everything reads Synced and Healthy while the bad commit is applied again and again."""
-    world = start(patience="6s")
-    old, old_commit = world.holds("refs/tags/prod-stable"), world.at("refs/tags/prod-stable")
-    bad = seed.deployment("immich", image="2.0.0", behaviour="sync-fails")
-    kustomization = b"resources:\n- deployment.yaml\n- service.yaml\n"
-    files = {"apps/immich/overlays/prod/deployment.yaml": bad, "apps/immich/overlays/prod/kustomization.yaml": kustomization}
-    world.sandbox.commit(files, "feat(immich): what no API server takes")
-    code, said, progress = world.promote("run", "v2.0.0")
-    assert (code, said["outcome"]) == (3, "rolled_back"), progress
-    assert "stopped it" in progress
-    assert world.holds("refs/tags/prod-stable") == old
-    app = world.sandbox.prod.get("Application", "argocd", "immich") or {}
-    assert "operation" not in app
-    assert world.shown("immich") == (old_commit, "Healthy")
-
-
-def test_an_application_that_degrades_is_shown_with_its_pods_and_rolled_back(start: Any) -> None:
-    world = start()
-    old = world.holds("refs/tags/prod-stable")
-    bad = seed.deployment("immich", image="2.0.0", behaviour="crash-loop")
-    kustomization = b"resources:\n- deployment.yaml\n- service.yaml\n"
-    files = {"apps/immich/overlays/prod/deployment.yaml": bad, "apps/immich/overlays/prod/kustomization.yaml": kustomization}
-    world.sandbox.commit(files, "feat(immich): crashes in production only")
-    code, said, progress = world.promote("run", "v2.0.0")
-    assert (code, said["outcome"]) == (3, "rolled_back"), progress
-    assert world.holds("refs/tags/prod-stable") == old
-    assert "CrashLoopBackOff" in progress
-    assert "fatal: configuration key missing" in progress, "the pod's own last words"
-    assert world.shown("immich")[1] == "Healthy"
-
-
-def test_a_workflow_that_takes_too_long_is_given_up_fenced_and_moves_nothing_later(start: Any) -> None:
-    world = start(via="workflow", workflow_timeout="4s")
-    before = {ref: world.holds(ref) for ref in ("refs/tags/prod-stable", "refs/tags/prod-working")}
-    version = SCENARIOS["good"].prepare(world.sandbox)
-    world.sandbox.github.hang_run()
-    code, said, progress = world.promote("run", version)
-    assert (code, said["outcome"]) == (5, "unchecked"), progress
-    assert f"--force-with-lease=refs/tags/prod-stable:{before['refs/tags/prod-stable']}" in progress, "the manual instructions carry real values"
-    assert world.holds("refs/promote/lock") == ""
-    (run,) = world.sandbox.github.runs
-    run.status, run.conclusion = "in_progress", None  # the cancellation came too late: the job goes on
-    world.sandbox.github.released.set()
-    end = time.monotonic() + 30
-    while run.execution is None or run.status != "completed":
-        assert time.monotonic() < end
-        time.sleep(0.05)
-    assert run.conclusion == "failure"
-    assert "which is gone" in run.log
-    assert {ref: world.holds(ref) for ref in before} == before
-    assert world.holds("refs/tags/prod-v1.8.0") == ""
-
-
-def test_a_workflow_that_fails_shows_its_log_and_nothing_moved(start: Any) -> None:
-    world = start(via="workflow")
-    old = world.holds("refs/tags/prod-stable")
-    version = SCENARIOS["good"].prepare(world.sandbox)
-    world.sandbox.github.fail_run("##[error]the runner has no network")
-    code, said, progress = world.promote("run", version)
-    assert (code, said["outcome"]) == (1, "refused"), progress
-    assert "the runner has no network" in progress
-    assert world.holds("refs/tags/prod-stable") == old
-    assert world.holds("refs/promote/lock") == ""
 
 
 def test_a_protected_branch_costs_the_record_and_nothing_else(start: Any) -> None:

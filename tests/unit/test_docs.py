@@ -10,6 +10,7 @@ import pytest
 from promote.cli import parser
 from promote.model import End
 from promote.report.reference import reference
+from promote.sandbox.scenarios import SCENARIOS
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -27,6 +28,11 @@ def test_every_command_is_documented() -> None:
     (verbs,) = (a.choices for a in parser()._actions if a.dest == "command")
     text = (ROOT / "docs" / "commands.md").read_text()
     assert [v for v in verbs or () if f"promote {v}" not in text] == []
+
+
+def test_every_scenario_is_documented_with_its_end() -> None:
+    text = (ROOT / "docs" / "endings.md").read_text()
+    assert [n for n, s in SCENARIOS.items() if f"| `{n}` | {s.what} | {s.outcome} |" not in text] == []
 
 
 def test_links_in_the_readme_resolve() -> None:

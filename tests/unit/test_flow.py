@@ -69,6 +69,7 @@ def fake_run(tmp_path: Path) -> Any:
         settings=settings,
         moved=Moved.NO,
         cause="",
+        hold="",
         tools=SimpleNamespace(report=SimpleNamespace(note=said.append)),
     )
 
