@@ -1,0 +1,154 @@
+"""A driver that dies (kill -9) at a chosen moment, and what `resume` and `abort` make of it: always an end of the table, always the world first."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from promote.commands.world import repository_files
+from promote.sandbox.sandbox import Sandbox
+from promote.sandbox.scenarios import SCENARIOS
+
+BIN = Path(sys.executable).parent
+STABLE, LOCK, PROD = "refs/tags/prod-stable", "refs/promote/lock", "refs/tags/prod-v1.8.0"
+
+
+@dataclass
+class Cut:
+    """A world in which a promotion was killed, and the clone it was started in."""
+
+    sandbox: Sandbox
+    clone: Path
+    old: str
+
+    def promote(self, *args: str, clone: Path | None = None) -> tuple[int, dict[str, Any], str]:
+        argv = [sys.executable, "-m", "promote", *args, "--json"]
+        done = subprocess.run(
+            argv, cwd=clone or self.clone, env=self.sandbox.env, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+        )
+        assert "Traceback" not in done.stderr, done.stderr
+        return done.returncode, json.loads(done.stdout), done.stderr
+
+    def holds(self, ref: str) -> str:
+        return self.sandbox.writer.holds(ref)
+
+    def start(self, version: str = "v1.8.0") -> subprocess.Popen[str]:
+        argv = [sys.executable, "-m", "promote", "run", version, "--json"]
+        return subprocess.Popen(
+            argv, cwd=self.clone, env=self.sandbox.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True,
+            start_new_session=True,
+        )  # fmt: skip
+
+    def kill_when(self, moment: Callable[[], bool]) -> None:
+        child = self.start()
+        until(moment)
+        child.kill()
+        child.communicate()
+        subprocess.run(["pkill", "-9", "-s", str(child.pid)], check=False)  # a machine that is switched off takes the suites along
+
+
+def until(condition: Callable[[], bool], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "the moment never came"
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def cut(tmp_path: Path) -> Iterator[Cut]:
+    with Sandbox(tmp_path / "world", files=repository_files("git"), act=False, commands=[BIN]) as sandbox:
+        SCENARIOS["good"].prepare(sandbox)
+        yield Cut(sandbox, sandbox.clone(tmp_path / "clone"), sandbox.writer.holds(STABLE))
+
+
+def test_killed_during_the_checks_it_is_let_go(cut: Cut) -> None:
+    cut.kill_when(lambda: cut.holds(LOCK) != "")
+    code, said, progress = cut.promote("run", "v1.8.1")
+    assert code in (1, 5), progress
+    assert "promote resume" in progress, "the next run says what to do about the lock"
+    code, said, progress = cut.promote("resume")
+    assert (code, said["outcome"]) == (5, "unchecked"), progress
+    assert (cut.holds(STABLE), cut.holds(LOCK), cut.holds(PROD)) == (cut.old, "", "")
+    assert cut.promote("resume")[:2] == (0, {"outcome": "nothing", "exit": 0}), "a second time there is nothing to do"
+    code, said, progress = cut.promote("run", "v1.8.0")
+    assert (code, said["outcome"]) == (0, "verified"), progress
+
+
+def test_killed_after_the_move_it_is_finished_and_proven(cut: Cut) -> None:
+    cut.kill_when(lambda: cut.holds(STABLE) != cut.old)
+    code, said, progress = cut.promote("resume")
+    assert (code, said["outcome"]) == (0, "verified"), progress
+    assert cut.holds(STABLE) == cut.holds("refs/tags/prod-working") == cut.holds(PROD)
+    assert cut.holds(LOCK) == ""
+    (entry,) = cut.sandbox.writer.git("ls-tree", "--name-only", "refs/promote/ledger").splitlines()
+    assert json.loads(cut.sandbox.writer.git("show", f"refs/promote/ledger:{entry}"))["outcome"] == "verified"
+
+
+def test_killed_after_the_move_it_can_be_given_up(cut: Cut) -> None:
+    cut.kill_when(lambda: cut.holds(STABLE) != cut.old)
+    code, said, progress = cut.promote("abort")
+    assert (code, said["outcome"], said["exit"]) == (0, "rolled_back", 0), progress
+    assert (cut.holds(STABLE), cut.holds(LOCK)) == (cut.old, "")
+    assert "given up by `promote abort`" in progress
+
+
+def test_given_up_before_the_move_nothing_was_and_is_moved(cut: Cut) -> None:
+    cut.kill_when(lambda: cut.holds("refs/tags/dev-v1.8.0") != "" or cut.holds(LOCK) != "")
+    code, said, progress = cut.promote("abort")
+    assert (code, said["exit"]) == (0, 0), progress
+    assert (cut.holds(STABLE), cut.holds(LOCK)) == (cut.old, "")
+
+
+def test_what_somebody_else_did_meanwhile_is_left_alone(cut: Cut) -> None:
+    cut.kill_when(lambda: cut.holds(STABLE) != cut.old)
+    foreign = cut.sandbox.writer.tag("prod-stable", cut.holds("refs/tags/prod-v1.7.3^{commit}"), "hotfix")
+    code, said, progress = cut.promote("resume")
+    assert (code, said["outcome"]) == (6, "superseded"), progress
+    assert (cut.holds(STABLE), cut.holds(LOCK)) == (foreign, "")
+
+
+def test_it_is_not_taken_from_a_living_process_nor_from_another_clone(cut: Cut, tmp_path: Path) -> None:
+    child = cut.start()
+    until(lambda: cut.holds(LOCK) != "")
+    code, said, progress = cut.promote("abort")
+    assert (code, said["outcome"]) == (2, "usage"), progress
+    assert f"still running (process {child.pid})" in said["error"]
+    code, said, progress = cut.promote("resume", clone=cut.sandbox.clone(tmp_path / "elsewhere"))
+    assert (code, said["outcome"]) == (2, "usage"), progress
+    assert "is not in this clone" in said["error"]
+    out, progress = child.communicate(timeout=90)
+    assert (child.returncode, json.loads(out)["outcome"]) == (0, "verified"), progress
+
+
+def test_stopped_twice_the_journal_is_left_and_resumed(cut: Cut) -> None:
+    """^C once: back first, then proof. ^C again: stop now; the tag is back, which nobody has proven."""
+    child = cut.start()
+    until(lambda: cut.holds(STABLE) != cut.old)
+    child.send_signal(signal.SIGINT)
+    until(lambda: cut.holds(STABLE) == cut.old)
+    child.send_signal(signal.SIGINT)
+    out, progress = child.communicate(timeout=60)
+    assert (child.returncode, json.loads(out)["outcome"]) == (4, "stuck"), progress
+    assert "promote resume" in progress
+    assert cut.holds(LOCK) != ""
+    code, said, progress = cut.promote("resume")
+    assert (code, said["outcome"]) == (3, "rolled_back"), progress
+    assert (cut.holds(STABLE), cut.holds(LOCK)) == (cut.old, "")
+
+
+def test_a_lost_baseline_excuses_nothing(cut: Cut) -> None:
+    """velero was Degraded before: with the baseline gone nobody knows that any more, so the promotion is not called proven."""
+    cut.kill_when(lambda: cut.holds(STABLE) != cut.old)
+    (cut.clone / "reports" / "v1.8.0" / "baseline.json").unlink()
+    code, said, progress = cut.promote("resume")
+    assert (code, said["outcome"]) == (4, "stuck"), progress
+    assert "velero" in said["reason"]
