@@ -16,7 +16,7 @@ from promote.publish import Request, fence, publish, undo_commands
 from promote.record import record_path, write_record
 from promote.run import Moved, Result, Run, Said
 from promote.signals import held
-from promote.workflow import run_workflow, stop_run
+from promote.workflow import cancel_run, run_workflow, stop_run
 
 FENCE_FOR_S = 60.0  # how long an unreachable remote is asked before the end is "a person must look"
 
@@ -143,6 +143,8 @@ def settle(run: Run, error: BaseException, deadline: Deadline) -> Result:
                 run.lock = run.journal.effect(
                     "fence", {"lock": lock.oid}, lambda: insist(lambda: fence(run.tools.git, lock), on=Unreachable, deadline=patience)
                 )
+                if not isinstance(error, Rejected):  # a run that said no is over
+                    cancel_run(run)
         except Superseded:
             pass  # somebody replaced the lock: perhaps our own run, which moved just now; look() tells
         except PromoteError as unfenced:

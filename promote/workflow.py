@@ -43,7 +43,6 @@ def run_workflow(run: Run, inputs: dict[str, str], deadline: Deadline) -> str:
         run.journal.write("note", "run", id=first.id, url=first.url)
         last = _follow(run, forge, first.id, deadline)
     except DeadlineExceeded as late:
-        _cancel(run, forge)
         raise Unreachable("workflow", f"{workflow.file}: {late.what}: not within {late.seconds:.0f} s ({_words(late.last)})", hint="") from late
     if last.conclusion != "success":
         logs = "\n".join(f"    {job.job} / {job.step}: {line}" for job in forge.failed_logs(last.id, lines=15) for line in job.lines)
@@ -104,13 +103,13 @@ def _words(state: object) -> str:
     return f"waiting for approval by {', '.join(waiting)}" if waiting else str(status).replace("_", " ")
 
 
-def _cancel(run: Run, forge: GitHubRuns) -> None:
-    """A courtesy: fenced, the run can move nothing any more."""
+def cancel_run(run: Run) -> None:
+    """Ask for our run to be cancelled, when one is known: a courtesy, since fenced off it can move nothing any more."""
     run_id = run.workflow_run
     if run_id is None:
         return
     try:
-        run.journal.effect("cancel the run", {"id": run_id}, lambda: forge.cancel(run_id))
+        run.journal.effect("cancel the run", {"id": run_id}, lambda: run.tools.forge().cancel(run_id))
     except PromoteError as error:
         run.warnings.append(f"run {run_id} could not be cancelled: {error.what}")
 
@@ -124,7 +123,7 @@ def stop_run(run: Run, deadline: Deadline) -> None:
     if run_id is None:
         raise Unreachable("workflow", "the dispatched run was never seen, so it may still come", hint="look at the Actions page")
     if forge.state(run_id).status != "completed":
-        _cancel(run, forge)
+        cancel_run(run)
     try:
         ask = lambda: insist(lambda: forge.state(run_id), on=Unreachable, deadline=deadline)  # noqa: E731
         wait_until("the run is over", ask, ready=lambda s: s.status == "completed", deadline=deadline, every_s=_pace)

@@ -2,6 +2,8 @@
 
 import pytest
 
+from promote.checklist import workflow_file
+
 
 @pytest.mark.row("stable-tag")
 def test_stable_tag(promotion, remote, evidence):
@@ -27,3 +29,22 @@ def test_no_other_promotion(promotion, evidence):
     other = promotion.other_lock()
     evidence("lock", other or "free or ours")
     assert not other, f"{other}\ndo   wait for it; if it is dead, see `promote status`"
+
+
+@pytest.mark.row("workflow")
+def test_workflow(promotion, evidence):
+    """The workflow on the trunk takes what tells our run from another's and what fences a late one off."""
+    wrong = workflow_file.what_is_wrong(promotion, evidence)
+    assert not wrong, wrong
+
+
+@pytest.mark.row("way-back")
+def test_way_back(promotion, evidence):
+    """No rule forbids this account to move the tag back: that is found out before it is moved forward. Where nobody can be asked, it says so."""
+    rules = promotion.tag_rules()
+    name = promotion.settings.tags.stable
+    evidence("rules", list(rules.denies) if rules.known else f"unknown: {rules.why}")
+    assert not rules.denies, (
+        f"rules on {name} would refuse the rollback: {', '.join(rules.denies)}\n"
+        "do   let this account bypass them (Settings → Rules), or promote with one that may"
+    )

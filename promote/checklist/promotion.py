@@ -16,6 +16,7 @@ from promote.baseline import Baseline
 from promote.checklist.context import SuiteContext
 from promote.clients.argocd import ArgoCD
 from promote.clients.git_remote import GitRemote
+from promote.clients.github_rules import TagRules
 from promote.convergence import Goal
 from promote.errors import NotFound, PromoteError
 from promote.lock import read_lock
@@ -167,6 +168,16 @@ class Promotion:
         """Who else is promoting, as a sentence; "" when the lock is free or ours."""
         lock = read_lock(self.remote)
         return "" if lock is None or lock.oid == self.lock else lock.sentence()
+
+    def tag_rules(self) -> TagRules:
+        """The forge's rules on the stable tag for our account; not known where there is no forge to ask (a plain push to some other remote)."""
+        settings = self.settings
+        if settings.promotion.via == "git" and not settings.github.repository:
+            return TagRules(known=False, why='promotion.via = "git" and no github.repository: there is nobody to ask')
+        try:
+            return connect.forge(settings, self.remote).tag_rules(settings.tags.stable)
+        except PromoteError as error:
+            return TagRules(known=False, why=error.what)
 
     @cached_property
     def production(self) -> ArgoCD:

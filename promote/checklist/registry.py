@@ -28,6 +28,8 @@ ROWS = (
     RowSpec(id="version-new", suite="pre", title="the version is new and greater"),
     RowSpec(id="stable-tag", suite="pre", title="production's tag exists and is not shadowed", protected=True),
     RowSpec(id="no-other-promotion", suite="pre", title="nobody else is promoting", protected=True),
+    RowSpec(id="workflow", suite="pre", title="the workflow takes what identifies and fences our run"),
+    RowSpec(id="way-back", suite="pre", title="no rule forbids to move the tag back"),
     RowSpec(id="dev-converged", suite="pre", title="dev runs the candidate"),
     RowSpec(id="production-baseline", suite="pre", title="production is fit to be promoted from"),
     RowSpec(id="auto-sync", suite="pre", title="production's applications will follow the tag"),

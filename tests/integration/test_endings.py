@@ -281,6 +281,27 @@ def _dev_stays_on_the_trunk(here: Stage) -> None:
     assert dev["spec"]["sources"][-1]["targetRevision"] == "main"
 
 
+def _failed_rows(played: Played) -> list[str]:
+    return [c["id"] for c in played.said["checks"] if c["verdict"] != "passed"]
+
+
+def _rule_named(here: Stage) -> None:
+    assert _failed_rows(here.played[0]) == ["way-back"]
+    assert "protected" in here.played[0].progress
+
+
+def _rule_stands_in_the_way(here: Stage) -> None:
+    stuck, resumed = here.played
+    assert stuck.after != stuck.before
+    assert "a rule forbids" in stuck.said["reason"]
+    assert resumed.after == stuck.before
+
+
+def _inputs_named(here: Stage) -> None:
+    assert _failed_rows(here.played[0]) == ["workflow"]
+    assert "request_id, expected_commit, lock" in here.played[0].progress
+
+
 TELLS: Mapping[str, Callable[[Stage], None]] = {
     "already-there": _said_whether_proven,
     "again": _same_commit_again,
@@ -295,6 +316,9 @@ TELLS: Mapping[str, Callable[[Stage], None]] = {
     "legacy-wrong-commit": _undone_wrong_commit,
     "never-approved": _approver_named,
     "rollback-fails": _hook_named,
+    "rollback-refused": _rule_stands_in_the_way,
+    "rules-forbid": _rule_named,
+    "workflow-too-old": _inputs_named,
     "root-adds-child": _wiki_is_gone,
     "root-drops-child": _homepage_is_back,
     "root-keeps-child": _wiki_was_named,

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from promote.commands.world import repository_files
+from promote.sandbox.http_world import Fault
 from promote.sandbox.sandbox import Sandbox
 from promote.sandbox.scenarios import SCENARIOS
 
@@ -30,6 +31,10 @@ def until(condition: Callable[[], bool], seconds: float = 60) -> None:
 def sandbox(tmp_path: Path) -> Iterator[Sandbox]:
     with Sandbox(tmp_path / "world", files=repository_files("git"), act=False, commands=[BIN]) as world:
         yield world
+
+
+def children_of(child: subprocess.Popen[str]) -> str:
+    return subprocess.run(["pgrep", "-s", str(child.pid)], capture_output=True, text=True, check=False).stdout.strip()
 
 
 def driver(sandbox: Sandbox, clone: Path, version: str) -> subprocess.Popen[str]:
@@ -62,5 +67,52 @@ def test_before_the_move_nothing_is_left_behind(sandbox: Sandbox, tmp_path: Path
     assert (child.returncode, json.loads(out)["outcome"]) == (130, "interrupted"), err
     assert sandbox.writer.holds("refs/tags/prod-stable") == old
     assert [sandbox.writer.holds(ref) for ref in ("refs/promote/lock", "refs/tags/prod-v1.8.0", "refs/tags/dev-v1.8.0")] == ["", "", ""]
-    alive = subprocess.run(["pgrep", "-s", str(child.pid)], capture_output=True, text=True, check=False).stdout
-    assert not alive.strip(), "no child is left"
+    assert not children_of(child), "no child is left"
+
+
+def test_while_the_workflow_runs_it_is_fenced_off_and_cancelled(tmp_path: Path) -> None:
+    with Sandbox(tmp_path / "world", files=repository_files("workflow"), act=False, commands=[BIN]) as sandbox:
+        old = sandbox.writer.holds("refs/tags/prod-stable")
+        version = SCENARIOS["good"].prepare(sandbox)
+        sandbox.github.hang_run()
+        child = driver(sandbox, sandbox.clone(tmp_path / "clone"), version)
+        until(lambda: any(run.status == "in_progress" for run in sandbox.github.runs))
+        child.send_signal(signal.SIGTERM)
+        out, err = child.communicate(timeout=60)
+        assert (child.returncode, json.loads(out)["outcome"]) == (130, "interrupted"), err
+        assert [run.conclusion for run in sandbox.github.runs] == ["cancelled"]
+        assert (sandbox.writer.holds("refs/tags/prod-stable"), sandbox.writer.holds("refs/promote/lock")) == (old, "")
+        assert not children_of(child)
+
+
+def test_while_production_converges_it_goes_back(sandbox: Sandbox, tmp_path: Path) -> None:
+    old = sandbox.writer.holds("refs/tags/prod-stable")
+    version = SCENARIOS["good"].prepare(sandbox)
+    child = driver(sandbox, sandbox.clone(tmp_path / "clone"), version)
+    until(lambda: sandbox.writer.holds("refs/tags/prod-stable") != old)
+    sandbox.prod.freeze()  # it would wait for ever
+    asked = ("Application", "argocd", "grafana")
+    until(lambda: "argocd.argoproj.io/refresh" in ((sandbox.prod.get(*asked) or {})["metadata"].get("annotations") or {}))
+    child.send_signal(signal.SIGHUP)
+    until(lambda: sandbox.writer.holds("refs/tags/prod-stable") == old)
+    sandbox.prod.thaw()
+    out, err = child.communicate(timeout=90)
+    assert (child.returncode, json.loads(out)["outcome"]) == (3, "rolled_back"), err
+    assert sandbox.writer.holds("refs/promote/lock") == ""
+    assert not children_of(child)
+
+
+def test_while_the_suites_look_it_goes_back(sandbox: Sandbox, tmp_path: Path) -> None:
+    old = sandbox.writer.holds("refs/tags/prod-stable")
+    version = SCENARIOS["good"].prepare(sandbox)
+    child = driver(sandbox, sandbox.clone(tmp_path / "clone"), version)
+    until(lambda: sandbox.writer.holds("refs/tags/prod-stable") != old)
+    asked = len(sandbox.services.requests)
+    hang = sandbox.services.fault(Fault(kind="hang", path="/grafana", seconds=60))
+    until(lambda: len(sandbox.services.requests) > asked)
+    child.send_signal(signal.SIGINT)
+    hang.times = 0
+    out, err = child.communicate(timeout=90)
+    assert (child.returncode, json.loads(out)["outcome"]) == (3, "rolled_back"), err
+    assert (sandbox.writer.holds("refs/tags/prod-stable"), sandbox.writer.holds("refs/promote/lock")) == (old, "")
+    assert not children_of(child)

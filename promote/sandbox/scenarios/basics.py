@@ -82,6 +82,7 @@ def _tagged_before(sandbox: Sandbox) -> None:
     sandbox.writer.tag("dev-v1.8.0", sandbox.writer.holds("refs/heads/main"), "Dev release v1.8.0")
 
 
+GITEA_DOWN = {"apps/gitea/overlays/prod/service.yaml": seed.service_config("gitea", status=503, body="db migration pending")}
 GRAFANA = {"apps/grafana/base/deployment.yaml": seed.deployment("grafana", memory="512Mi")}
 IMMICH = {"apps/immich/base/deployment.yaml": seed.deployment("immich", image="1.113.0")}
 PROD_ONLY = b"resources:\n- deployment.yaml\n- service.yaml\n"
@@ -190,6 +191,23 @@ SCENARIOS: Mapping[str, Scenario] = {
         IMMICH,
         flags=("--recreate-dev",),
         before=(Play(argv=("status",), code=1, happens=_tagged_before, words="yesterday a colleague tagged dev-v1.8.0"),),
+    ),
+    "rules-forbid": Scenario(
+        "a ruleset forbids to move production's tag, so also to move it back: found out before it is moved",
+        "v1.8.0",
+        "refused",
+        "feat(grafana): raise the memory limit",
+        GRAFANA,
+        lambda s: s.protect(STABLE),
+    ),
+    "rollback-refused": Scenario(
+        "a ruleset appears after the move and refuses the rollback: a person must lift it",
+        "v1.9.0",
+        "stuck",
+        "feat(gitea): new database schema",
+        GITEA_DOWN,
+        lambda s: once_moved(s, lambda: s.protect(STABLE)),
+        after=(Play(argv=("resume",), code=3, happens=lambda s: s.protect(), words="somebody with the right to do so lifts the rule"),),
     ),
     "interrupt": Scenario(
         "a person types ^C right after the tag has moved", "v1.8.4", "rolled_back", "fix(immich): thumbnails", IMMICH, stop_when=_moved

@@ -9,8 +9,7 @@ import yaml
 
 from promote.sandbox import seed
 from promote.sandbox.sandbox import Sandbox
-from promote.sandbox.scenarios.basics import GRAFANA, in_production_only
-from promote.sandbox.scenarios.history import GITEA_DOWN
+from promote.sandbox.scenarios.basics import GITEA_DOWN, GRAFANA, in_production_only
 from promote.sandbox.scenarios.scenario import Play, Scenario, both
 
 MESSAGE = "feat(grafana): raise the memory limit"

@@ -7,12 +7,11 @@ from collections.abc import Mapping
 from promote.sandbox import seed
 from promote.sandbox.http_world import Fault
 from promote.sandbox.sandbox import Sandbox
-from promote.sandbox.scenarios.basics import GRAFANA, STABLE, in_production_only
+from promote.sandbox.scenarios.basics import GITEA_DOWN, GRAFANA, STABLE, in_production_only
 from promote.sandbox.scenarios.scenario import Play, Scenario, both
 
 MESSAGE = "feat(grafana): raise the memory limit"
 VELERO_WELL = {"apps/velero/overlays/prod/deployment.yaml": seed.deployment("velero")}
-GITEA_DOWN = {"apps/gitea/overlays/prod/service.yaml": seed.service_config("gitea", status=503, body="db migration pending")}
 ONE_WAY = b"""# v2.0.0
 
 rollback: unsafe the schema migration has no way back

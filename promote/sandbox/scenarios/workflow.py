@@ -118,6 +118,9 @@ SCENARIOS: Mapping[str, Scenario] = {
         extra=older(),
         via="workflow",
     ),
+    "workflow-too-old": Scenario(
+        "an older workflow, and nobody accepted its reduced guarantees", "v1.8.0", "refused", MESSAGE, GRAFANA, extra=older(), via="workflow"
+    ),
     "legacy-workflow-dies": Scenario(
         "an older workflow that dies between deleting the tag and making it anew: it is put back",
         "v1.8.0",
