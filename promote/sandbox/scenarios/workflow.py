@@ -53,7 +53,9 @@ def _approved_soon(sandbox: Sandbox) -> None:
     sandbox.github.ask_approval()
 
     def approve() -> None:
-        if not sandbox.git.stopping.wait(6.0):
+        while not any(run.status == "waiting" for run in sandbox.github.runs) and not sandbox.git.stopping.wait(0.1):
+            pass
+        if not sandbox.git.stopping.wait(5.0):  # longer than the run itself may take
             sandbox.github.approve()
 
     sandbox.meanwhile(approve)
