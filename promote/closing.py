@@ -5,7 +5,7 @@ from __future__ import annotations
 from promote.clients.git_push import Pushed, RefUpdate
 from promote.errors import PromoteError
 from promote.lock import LOCK, release
-from promote.model import End
+from promote.model import End, short
 from promote.record import write_ledger
 from promote.run import Moved, Run
 
@@ -33,6 +33,8 @@ def _let_go(run: Run, end: End) -> None:
         held = here.get(run.names.working)
         if held is None or held.object != run.stable.object:
             updates = [RefUpdate(ref=run.names.working, new=run.stable.object, expected=held.object if held else "")]
+            if held and not git.is_ancestor(held.commit, run.stable.commit):
+                _warn(run, f"{run.settings.tags.working} goes back: it was at {short(held.commit)}, which {run.version} does not contain")
     result = run.journal.effect("release the lock", {"working": bool(updates)}, lambda: release(git, lock, *updates))
     if result.outcome is not Pushed.DONE and updates:
         _warn(run, f"{run.settings.tags.working} was not moved: {result.text}")

@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from promote.baseline import Baseline
+from promote.baseline import Baseline, take_baseline
 from promote.deadline import Deadline
 from promote.errors import Superseded, UsageError
 from promote.flow import State, attempt, following, walk
@@ -20,12 +20,14 @@ from promote.lock import Lock, advance, read_lock
 from promote.model import Choices, End, Tag, short
 from promote.precheck import unsafe_rollback
 from promote.promotion import is_legacy
-from promote.publish import trailers_of
+from promote.publish import Published, Request, trailers_of
+from promote.record import record_path, write_record
 from promote.run import Moved, Result, Run, Said, Tools
 from promote.signals import held
+from promote.steps import keep_baseline
 from promote.target import Target
 from promote.versions import parse_version
-from promote.workflow import stop_run
+from promote.workflow import cancel_run, stop_run
 
 Lines = list[dict[str, Any]]
 STOP_S = 60.0
@@ -136,6 +138,8 @@ def _going_back(run: Run, now: Tag | None) -> State:
             hint="nothing was overwritten; see who: `promote status`",
         )
     run.moved, run.stable, run.bad_since = Moved.YES, now, run.t_before
+    if still and run.baseline is None:  # nothing has moved, so what is seen now is what was before
+        keep_baseline(run, take_baseline(run.tools.production()), smoke=None)
     return State.ROLLING_BACK
 
 
@@ -147,8 +151,11 @@ def resume(run: Run) -> tuple[End, Result]:
         return _unknown(run, result), result
     state = place[0]
     if state is None:
+        cancel_run(run)
         reason = "it had been cut short before the move; the lock is given up"
         return End.UNCHECKED, Result(said=Said.ERRORED, reason=reason, hint="start it again")
+    if state is State.PROMOTED:
+        _record(run)
     run.hold = "" if run.asked_rollback else unsafe_rollback(run)
     return walk(run, state)
 
@@ -162,7 +169,10 @@ def abort(run: Run, *, keep: bool) -> tuple[End, Result]:
     result = attempt(lambda run: _found(place, where(run)), run)
     if not place:
         return _unknown(run, result), result
+    if run.asked_rollback and run.stable != run.target.back and place[0]:
+        run.moved, place[0] = Moved.NO, None  # the rollback had not pushed yet
     if place[0] is None:
+        cancel_run(run)
         return End.INTERRUPTED, Result(said=Said.INTERRUPTED, reason="given up before the move")
     if run.target.back is None:
         run.let_go = True
@@ -176,6 +186,22 @@ def abort(run: Run, *, keep: bool) -> tuple[End, Result]:
         )
     run.cause = run.cause or "given up by `promote abort`"
     return walk(run, State.ROLLING_BACK)
+
+
+def _record(run: Run) -> None:
+    """The record of the move on the branch, where the move was made directly and cut short before it was written."""
+    git, path = run.tools.git, record_path(run.settings, run.version.text)
+    run.record = path
+    branch = git.ref(run.names.branch)
+    if run.settings.promotion.via != "git" or branch is None or run.stable is None:
+        return
+    git.fetch(branch.ref)
+    if git.file(branch.commit, path) is None:
+        request = Request(version=run.version, request_id=run.request_id, promoted_by=run.tools.who)
+        previous = run.target.stable.object if run.target.stable else ""
+        published = Published(stable=run.stable, previous=previous, lock=run.lock)
+        if warning := run.journal.effect("write the record", {}, lambda: write_record(git, run.settings, request, published)):
+            run.warnings.append(warning)
 
 
 def _found(place: list[State | None], state: State | None) -> Result:

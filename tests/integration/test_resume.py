@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from promote.commands.world import repository_files
+from promote.sandbox.http_world import Fault
 from promote.sandbox.sandbox import Sandbox
 from promote.sandbox.scenarios import SCENARIOS
 
@@ -152,3 +153,29 @@ def test_a_lost_baseline_excuses_nothing(cut: Cut) -> None:
     code, said, progress = cut.promote("resume")
     assert (code, said["outcome"]) == (4, "stuck"), progress
     assert "velero" in said["reason"]
+
+
+def test_a_move_whose_record_was_not_written_gets_it_when_resumed(cut: Cut) -> None:
+    cut.kill_when(lambda: cut.holds(STABLE) != cut.old)
+    path = ".promotions/prod-v1.8.0.json"
+    cut.sandbox.commit({path: None}, "as if it had been killed a moment earlier") if cut.holds(f"main:{path}") else None
+    code, said, progress = cut.promote("resume")
+    assert (code, said["record"]) == (0, path), progress
+    assert json.loads(cut.sandbox.writer.git("show", f"main:{path}"))["commit"] == cut.holds(f"{STABLE}^{{commit}}")
+
+
+@pytest.mark.parametrize(("verb", "moved"), [("resume", True), ("abort", False)])
+def test_a_rollback_killed_before_its_push(cut: Cut, verb: str, moved: bool) -> None:
+    assert cut.promote("run", "v1.8.0")[0] == 0
+    shipped = cut.holds(STABLE)
+    cut.sandbox.prod.api.fault(Fault(kind="hang", path="/applications", seconds=60))  # its baseline is not to be had
+    argv = [sys.executable, "-m", "promote", "rollback"]
+    child = subprocess.Popen(argv, cwd=cut.clone, env=cut.sandbox.env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    until(lambda: cut.holds(LOCK) != "")
+    child.kill()
+    child.wait()
+    cut.sandbox.prod.api.clear_faults()
+    code, said, progress = cut.promote(verb)
+    assert (code, said["exit"]) == (0, 0), progress
+    assert cut.holds(STABLE) == (cut.old if moved else shipped)
+    assert cut.holds(LOCK) == ""
