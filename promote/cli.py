@@ -69,6 +69,11 @@ def parser() -> argparse.ArgumentParser:
     dev = verb("tag-dev", "create and push the dev tag at HEAD")
     dev.add_argument("wanted", metavar="VERSION")
 
+    init = verb("init", "bring promote into this repository: settings from what it finds, checks, workflow, just recipes; overwrites nothing")
+    init.add_argument("--print", action="store_true", help="only print the promotion.toml it would write")
+    init.add_argument("--upgrade", action="store_true", help="bring check files that nobody changed to this version, show a diff for the others")
+    init.add_argument("--remote", default="", metavar="NAME", help="the git remote that Argo CD reads (default origin, or the only one)")
+
     demo = verb("demo", "a whole promotion and a rollback in an embedded world: needs only Python and git")
     demo.add_argument("--scenario", metavar="NAME", help="run only this one; its exit code is the promotion's")
     demo.add_argument("--apps", type=int, default=12, metavar="N", help="how many applications production has (default 12)")

@@ -1,0 +1,103 @@
+"""`promote init`: bring promote into this repository: settings from what it finds, the checks, the workflow, the just recipes."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import tempfile
+from pathlib import Path
+
+from promote.adopt.files import Change, plan, write
+from promote.adopt.finding import Finding, look
+from promote.adopt.settings_text import settings_text
+from promote.clients.git_process import forget_local_variables
+from promote.clients.git_remote import GitRemote
+from promote.commands.world import TEMPLATES, checks_folder
+from promote.errors import PromoteError, UsageError
+from promote.settings import FILE_NAME
+from promote.settings_reader import read_settings
+
+
+def main(args: argparse.Namespace) -> int:
+    git = _repository(args.folder, args.remote)
+    finding = look(git, _own_kubeconfig())
+    text = settings_text(finding)
+    _reads_back(text)
+    if args.print:
+        print(text, end="")
+        return 0
+    changes = plan(git.top, _wanted(git.top, finding, text), (TEMPLATES / "promote.just").read_bytes(), upgrade=args.upgrade)
+    try:
+        write(git.top, changes)
+    except OSError as error:
+        raise PromoteError(f"{error.filename}: cannot be written: {error.strerror}", hint="make the folder writable, then start again") from error
+    if args.json:
+        print(json.dumps(_document(finding, changes), indent=2))
+    else:
+        print("\n".join(_words(finding, changes)))
+    return 0
+
+
+def _repository(folder: Path, remote: str) -> GitRemote:
+    forget_local_variables(os.environ)
+    if not folder.is_dir():
+        raise UsageError(f"{folder} is not a folder", hint="name the clone of your GitOps repository")
+    git = GitRemote(folder.resolve(), remote or "origin")
+    top = git.top
+    names = git.git("remote").out.split()
+    if not names:
+        raise UsageError(f"{top} has no git remote", hint="add the one that Argo CD reads: git remote add origin URL")
+    if not remote and "origin" not in names:
+        if len(names) > 1:
+            raise UsageError(f"{top} has several remotes and no origin: {', '.join(names)}", hint="say which one Argo CD reads: --remote NAME")
+        remote = names[0]
+    return GitRemote(top, remote or "origin")
+
+
+def _own_kubeconfig() -> Path | None:
+    """The first file of $KUBECONFIG, else the usual one; only its context names are read."""
+    first = os.environ.get("KUBECONFIG", "").partition(os.pathsep)[0]
+    path = Path(first) if first else Path.home() / ".kube" / "config"
+    return path if path.is_file() else None
+
+
+def _wanted(top: Path, finding: Finding, text: str) -> dict[str, bytes]:
+    checks = checks_folder()
+    wanted = {f"checks/{p.relative_to(checks).as_posix()}": p.read_bytes() for p in sorted(checks.rglob("*.py"))}
+    if not (top / FILE_NAME).exists():
+        wanted[FILE_NAME] = text.encode()
+    if finding.github and not finding.workflow:
+        wanted[".github/workflows/promote-prod.yaml"] = (TEMPLATES / "promote-prod.yaml").read_bytes()
+    return wanted
+
+
+def _reads_back(text: str) -> None:
+    """What is written must be valid for this very program."""
+    with tempfile.TemporaryDirectory() as scratch:
+        path = Path(scratch) / FILE_NAME
+        path.write_text(text)
+        read_settings(path)
+
+
+def _words(finding: Finding, changes: list[Change]) -> list[str]:
+    wrote = [c for c in changes if c.content is not None]
+    lines = [f"found    {line}" for line in finding.found] + [f"guessed  {line}" for line in finding.guessed]
+    lines += [f"{c.what:<8} {c.path}" + (f": {c.why}" if c.why else "") for c in changes if c.content is not None or c.why]
+    if not wrote:
+        return [*lines, "nothing to do: everything is there"]
+    return [
+        *lines,
+        "next     look at promotion.toml, declare [[smoke.urls]], commit and push all of it; then:",
+        "         pytest checks/pre               can this be shipped?",
+        "         promote run VERSION" + (" --first" if finding.first else "") + "             ship it",
+    ]
+
+
+def _document(finding: Finding, changes: list[Change]) -> dict[str, object]:
+    return {
+        "outcome": "written" if any(c.content is not None for c in changes) else "nothing",
+        "found": finding.found,
+        "guessed": finding.guessed,
+        "files": [{"path": c.path, "what": c.what, "why": c.why} for c in changes],
+    }

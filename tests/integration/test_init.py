@@ -1,0 +1,204 @@
+"""Adopting a repository: what `promote init` finds in repositories of several kinds, and that it never touches what exists."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from promote.settings_reader import read_settings
+from tests.repos import git
+
+URL = "https://github.com/acme/gitops.git"
+
+
+def application(name: str, path: str, target: str = "prod-stable", namespace: str = "argocd", **spec: Any) -> str:
+    source = {"repoURL": URL, "path": path, "targetRevision": target}
+    body = {"project": "default", "source": source, "destination": {"server": "https://kubernetes.default.svc", "namespace": name}} | spec
+    if "sources" in spec:
+        del body["source"]
+    meta = {"name": name, "namespace": namespace}
+    return yaml.safe_dump({"apiVersion": "argoproj.io/v1alpha1", "kind": "Application", "metadata": meta, "spec": body})
+
+
+class Repository:
+    """A clone with a bare remote beside it, whose configured URL is GitHub's."""
+
+    def __init__(self, folder: Path, files: dict[str, str], tags: tuple[str, ...] = ()) -> None:
+        self.folder, self.env_kubeconfig = folder / "clone", folder / "kubeconfig"
+        remote = folder / "remote.git"
+        git(folder, "init", "-q", "--bare", "-b", "main", str(remote))
+        git(folder, "init", "-q", "-b", "main", str(self.folder))
+        git(self.folder, "remote", "add", "origin", str(remote))
+        for path, text in files.items():
+            (self.folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (self.folder / path).write_text(text)
+        git(self.folder, "add", "-A")
+        git(self.folder, "commit", "-qm", "all of it", "--allow-empty")
+        for tag in tags:
+            git(self.folder, "tag", *([] if tag.startswith("light:") else ["-am", tag]), tag.removeprefix("light:").removeprefix("nested:"))
+            if tag.startswith("nested:"):
+                name = tag.removeprefix("nested:")
+                git(self.folder, "tag", "-f", "-am", "again", name, name)
+        git(self.folder, "push", "-q", "--follow-tags", "origin", "main")
+        git(self.folder, "push", "-q", "--tags", "origin")
+
+    def init(self, *args: str) -> tuple[int, str]:
+        done = subprocess.run(
+            [sys.executable, "-m", "promote", "init", *args], cwd=self.folder, capture_output=True, text=True, check=False,
+            env={"PATH": "/usr/bin:/bin", "HOME": str(self.folder.parent), "KUBECONFIG": str(self.env_kubeconfig)},
+        )  # fmt: skip
+        assert "Traceback" not in done.stderr
+        return done.returncode, done.stdout + done.stderr
+
+    def settings(self) -> Any:
+        return read_settings(self.folder / "promotion.toml")
+
+    def on_github(self) -> None:
+        """The remote's address is GitHub's; what answers there is the bare repository, through git's own ssh command."""
+        ssh = self.folder.parent / "ssh"
+        ssh.write_text(f"#!/bin/sh\nexec git upload-pack '{self.folder.parent / 'remote.git'}'\n")
+        ssh.chmod(0o755)
+        git(self.folder, "config", "core.sshCommand", str(ssh))
+        git(self.folder, "remote", "set-url", "origin", "git@github.com:acme/gitops.git")
+
+
+def contexts(repository: Repository, *names: str) -> None:
+    repository.env_kubeconfig.write_text(yaml.safe_dump({"contexts": [{"name": n, "context": {}} for n in names]}))
+
+
+def test_an_app_of_apps_with_overlays(tmp_path: Path) -> None:
+    files = {
+        "bootstrap/root.yaml": application("root", "argocd/prod"),
+        "argocd/prod/grafana.yaml": application("grafana", "apps/grafana/overlays/prod"),
+        "argocd/dev/grafana.yaml": application("grafana", "apps/grafana/overlays/dev", target="main"),
+        "apps/grafana/base/ingress.yaml": "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: g}\nspec: {rules: [{host: grafana.acme.dev}]}\n",
+        "charts/x/templates/app.yaml": "kind: Application\nmetadata: {{ .Values.x }}\n",
+    }
+    repository = Repository(tmp_path, files, ("dev-v1.0.0", "prod-v1.0.0", "prod-stable"))
+    contexts(repository, "kind-acme-dev", "eks-prod-eu", "laptop")
+    code, said = repository.init()
+    assert code == 0, said
+    settings = repository.settings()
+    assert (settings.prod.root, settings.prod.context, settings.dev.context) == ("root", "eks-prod-eu", "kind-acme-dev")
+    assert (settings.tags.stable, settings.version.scheme) == ("prod-stable", "semver")
+    assert "https://grafana.acme.dev/" in (repository.folder / "promotion.toml").read_text()
+    assert {p.name for p in (repository.folder / "checks").iterdir()} >= {"pre", "post", "smoke"}
+
+
+def test_plain_folders_several_sources_and_another_tag_name(tmp_path: Path) -> None:
+    many = [
+        {"repoURL": "https://charts.example", "chart": "loki", "targetRevision": "6.0.0"},
+        {"repoURL": URL.removesuffix(".git"), "ref": "values", "targetRevision": "refs/tags/live"},
+    ]
+    files = {
+        "apps/loki/application.yaml": application("loki", "", namespace="gitops", sources=many),
+        "apps/web/application.yaml": application("web", "apps/web", target="live", namespace="gitops"),
+    }
+    repository = Repository(tmp_path, files, ("live", "release/v1.0.0", "dev/v1.0.0"))
+    repository.on_github()
+    code, said = repository.init()
+    assert code == 0, said
+    settings = repository.settings()
+    assert (settings.tags.stable, settings.promotion.via) == ("live", "workflow")
+    assert (repository.folder / ".github/workflows/promote-prod.yaml").is_file()
+    assert settings.tags.dev == "dev/{version}"
+    assert list(settings.prod.namespaces) == ["gitops"]
+    assert "prod.root" in said
+    assert "guessed" in said
+
+
+def test_a_repository_with_no_tags_at_all(tmp_path: Path) -> None:
+    code, said = Repository(tmp_path, {"README.md": "x"}).init()
+    assert code == 0, said
+    assert "--first" in said
+
+
+def test_calendar_versions_with_suffixes_and_odd_tags(tmp_path: Path) -> None:
+    tags = ("prod-2026.05.3196-1a2b3c4", "light:prod-2026.06.1-abc1234", "nested:prod-2026.07.2-def5678", "prod-stable")
+    repository = Repository(tmp_path, {"argocd/a.yaml": application("a", "apps/a")}, tags)
+    code, said = repository.init()
+    assert code == 0, said
+    assert repository.settings().version.scheme == "calver"
+
+
+def test_an_older_workflow_is_taken_as_it_is(tmp_path: Path) -> None:
+    flow = "on:\n  workflow_dispatch:\n    inputs:\n      version: {required: true}\njobs: {}\n"
+    repository = Repository(tmp_path, {".github/workflows/ship.yml": flow})
+    repository.on_github()
+    code, said = repository.init()
+    assert code == 0, said
+    settings = repository.settings()
+    assert (settings.workflow.file, settings.workflow.legacy) == ("ship.yml", True)
+    assert not (repository.folder / ".github/workflows/promote-prod.yaml").exists()
+
+
+def test_nothing_that_exists_is_touched_and_a_second_run_does_nothing(tmp_path: Path) -> None:
+    mine = 'set shell := ["bash", "-c"]\n\ndeploy:\n    echo mine'
+    toml, own = '[promotion]\nvia = "git"\n', "def test_mine(): pass\n"
+    repository = Repository(tmp_path, {"justfile": mine, "promotion.toml": toml, "checks/pre/test_tree.py": own, ".gitignore": "*.log"})
+    code, said = repository.init()
+    assert code == 0, said
+    folder = repository.folder
+    assert (folder / "promotion.toml").read_text() == toml
+    assert (folder / "checks/pre/test_tree.py").read_text() == own
+    assert (folder / "justfile").read_text() == f"{mine}\n\nimport 'promote.just'\n"
+    assert (folder / ".gitignore").read_text() == "*.log\nreports/\n"
+    just = Path(sys.executable).parent / "just"
+    listed = subprocess.run([just, "--summary"], cwd=folder, capture_output=True, text=True, check=True).stdout.split()
+    assert set(listed) == {"deploy", "SendToProd", "Rollback", "CheckProd"}
+    git(folder, "add", "-A")
+    git(folder, "commit", "-qm", "adopted")
+    code, said = repository.init()
+    assert (code, git(folder, "status", "--porcelain")) == (0, "")
+    assert "nothing to do" in said
+
+
+def test_print_writes_nothing(tmp_path: Path) -> None:
+    repository = Repository(tmp_path, {"README.md": "x"})
+    code, said = repository.init("--print")
+    assert code == 0
+    assert tomllib.loads(said)["promotion"]["via"] == "git"
+    assert git(repository.folder, "status", "--porcelain") == ""
+
+
+def test_upgrade_brings_what_nobody_changed_and_shows_the_rest(tmp_path: Path) -> None:
+    repository = Repository(tmp_path, {"README.md": "x"})
+    assert repository.init()[0] == 0
+    checks = repository.folder / "checks"
+    old, changed = checks / "pre/test_tree.py", checks / "pre/test_remote.py"
+    current = old.read_text()
+    hashes = json.loads((checks / ".promote.json").read_text())
+    old.write_text("# an older version\n")  # as an older promote had written it
+    hashes["checks/pre/test_tree.py"] = __import__("hashlib").sha256(b"# an older version\n").hexdigest()
+    (checks / ".promote.json").write_text(json.dumps(hashes))
+    changed.write_text(changed.read_text() + "# ours\n")
+    code, said = repository.init("--upgrade")
+    assert code == 0, said
+    assert old.read_text() == current
+    assert changed.read_text().endswith("# ours\n")
+    assert "-# ours" in said
+
+
+@pytest.mark.parametrize(
+    ("remotes", "args", "code", "words"), [((), (), 2, "no git remote"), (("a", "b"), (), 2, "--remote"), (("a",), (), 0, "remote a")]
+)
+def test_which_remote(tmp_path: Path, remotes: tuple[str, ...], args: tuple[str, ...], code: int, words: str) -> None:
+    repository = Repository(tmp_path, {"README.md": "x"})
+    git(repository.folder, "remote", "remove", "origin")
+    for name in remotes:
+        git(repository.folder, "remote", "add", name, str(tmp_path / "remote.git"))
+    got, said = repository.init(*args)
+    assert (got, words in said) == (code, True), said
+
+
+def test_outside_a_repository_it_says_so(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-m", "promote", "init"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "not in a git repository" in done.stderr
