@@ -55,6 +55,13 @@ def parser() -> argparse.ArgumentParser:
     abort = verb("abort", "give up a promotion that was cut short: the tag back where it was, proven, and the lock released")
     abort.add_argument("--keep", action="store_true", help="leave the tag where it is and only give up the lock")
 
+    check = verb("check", "run one suite by itself: pre (can this be shipped?), post, smoke")
+    check.add_argument("suite", nargs="?", choices=("pre", "post", "smoke"), default="pre", metavar="SUITE")
+    check.add_argument("wanted", nargs="?", default="", metavar="VERSION")
+
+    mark = verb("mark-working", "put prod-working on what production's tag holds, once production is proven to run it")
+    mark.add_argument("--force", action="store_true", help="also when prod-working would go back")
+
     verb("status", "what the tags point at, how far behind they are, and whether production really runs it")
 
     publish = verb("publish", "the tag transaction alone: prod tag and stable tag in one leased push (what the workflow calls)")

@@ -127,7 +127,7 @@ def find_settings_file(start: Path) -> Path:
             return folder / FILE_NAME
     raise UsageError(
         f"no {FILE_NAME} in {start} or above it",
-        hint=f"go to the clone of your GitOps repository, or write a {FILE_NAME} there (every key: docs/settings.md; one at work: `promote demo`)",
+        hint=f"go to the clone of your GitOps repository, or write a {FILE_NAME} from what it finds: `promote init` (dry: `promote init --print`)",
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from promote.model import AppVerdict, End, Row, Step, Tag
+from promote.model import AppVerdict, End, Row, Step, SuiteResult, Tag
 
 
 def run_document(
@@ -40,6 +40,21 @@ def run_document(
         "record": record,
         "warnings": list(warnings),
         "request_id": request_id,
+    }
+
+
+def check_document(end: End, result: SuiteResult, *, commit: str, version: str) -> dict[str, object]:
+    """The JSON document of one suite run by itself."""
+    return {
+        "outcome": result.verdict.value,
+        "exit": end.exit_code,
+        "suite": result.suite,
+        "version": version,
+        "commit": commit,
+        "reason": result.reason,
+        "checks": [_check(row) for row in result.rows],
+        "junit": result.junit,
+        "log": result.log,
     }
 
 

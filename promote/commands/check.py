@@ -1,0 +1,78 @@
+"""`promote check [SUITE] [VERSION]`: one suite by itself, shown as a promotion shows it. `pytest checks/SUITE` gives the same verdicts."""
+
+from __future__ import annotations
+
+import argparse
+
+from promote.checklist.context import SuiteContext
+from promote.commands.wiring import open_repository
+from promote.connect import secrets
+from promote.deadline import Deadline
+from promote.model import End, Step, SuiteResult, Verdict
+from promote.report.document import check_document
+from promote.report.screen import reporter
+from promote.suite import run_suite
+from promote.target import Target, resolve_target
+from promote.versions import parse_version
+
+ENDS = {Verdict.PASSED: End.VERIFIED, Verdict.FAILED: End.REFUSED, Verdict.ERRORED: End.UNCHECKED}
+SHOWN = {"pre": "before", "post": "after", "smoke": "smoke"}
+MEANT = {
+    "pre": ("may be shipped", "may not be shipped", "could not be judged"),
+    "post": ("production runs what its tag says", "production does not run what its tag says", "production could not be judged"),
+    "smoke": ("production answers as declared", "production does not answer as declared", "production could not be judged"),
+}
+
+
+def main(args: argparse.Namespace) -> int:
+    settings, git = open_repository(args.folder)
+    version = parse_version(args.wanted, settings.version.scheme) if args.wanted else None
+    with reporter(json=args.json, secrets=secrets()) as report:
+        target = resolve_target(git, settings, version)
+        what = f"{target.version or 'untagged candidate'} at {git.describe(target.commit)}"
+        report.headline(f"check {args.suite} · {what}")
+        report.step_started(SHOWN[args.suite])
+        result = run_suite(
+            args.suite,
+            settings.root / getattr(settings.suites, args.suite),
+            context=_context(target),
+            settings=settings,
+            reports=settings.root / settings.suites.reports / "check" / args.suite,
+            deadline=Deadline(settings.suites.timeout),
+            on_row=report.row,
+        )
+        report.step_finished(Step(name=SHOWN[args.suite], verdict=result.verdict, seconds=round(result.seconds, 2), detail=result.reason))
+        end = ENDS[result.verdict]
+        report.end(end, _words(args.suite, what, result))
+        if args.json:
+            report.document(check_document(end, result, commit=target.commit, version=target.version.text if target.version else ""))
+    return end.exit_code
+
+
+def _context(target: Target) -> SuiteContext:
+    """As by hand: no lock, no baseline, nothing moved."""
+    stable = {"object": target.stable.object, "commit": target.stable.commit} if target.stable else None
+    return SuiteContext(
+        version=target.version.text if target.version else None,
+        commit=target.commit,
+        from_tree=target.from_tree,
+        dev_tag=target.dev_tag.object if target.dev_tag else None,
+        previous=stable,
+        stable=None,
+        request_id="",
+        lock="",
+        state="alone",
+        baseline_file=None,
+        trunk=target.branch.commit,
+    )
+
+
+def _words(suite: str, what: str, result: SuiteResult) -> list[str]:
+    passed, failed, errored = MEANT[suite]
+    said = {Verdict.PASSED: passed, Verdict.FAILED: failed, Verdict.ERRORED: errored}[result.verdict]
+    subject = f"{what} " if suite == "pre" else ""
+    names = ", ".join(row.id for row in result.failed[:6])
+    return [
+        f"{subject}{said}" + (f": {names or result.reason}" if result.failed or result.verdict is not Verdict.PASSED else ""),
+        f"log: {result.log}",
+    ]

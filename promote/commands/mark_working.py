@@ -1,0 +1,75 @@
+"""`promote mark-working`: put prod-working on what production's tag holds, after the proof that production runs it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import secrets as random
+from datetime import UTC, datetime
+
+from promote.already import end_of, prove_it_stands
+from promote.clients.git_push import RefUpdate
+from promote.commands.story import describe_stable, version_carried
+from promote.commands.wiring import open_repository, tools
+from promote.connect import secrets
+from promote.errors import NotFound, UsageError
+from promote.flow import attempt
+from promote.journal import Journal
+from promote.lock import refused
+from promote.model import End, Tag, short
+from promote.publish import ref_names
+from promote.report.screen import reporter
+from promote.run import Run, Tools
+from promote.target import Target
+from promote.versions import parse_version
+
+
+def main(args: argparse.Namespace) -> int:
+    settings, git = open_repository(args.folder)
+    with reporter(json=args.json, secrets=secrets()) as report:
+        kit = tools(settings, git, report)
+        run, working = _prepare(kit, force=args.force)
+        result = attempt(prove_it_stands, run)
+        end = end_of(result)
+        words = _mark(run, working) if end is End.VERIFIED else f"{settings.tags.working} stays where it is: {result.reason}"
+        report.end(end, [words, *([f"do: {result.hint}"] if result.hint and end is not End.VERIFIED else [])])
+        if args.json:
+            after = git.ref(run.names.working)
+            document = {"outcome": end.value, "exit": end.exit_code, "reason": words, "working": after.object if after else None}
+            report.document(json.loads(json.dumps(document)))
+    return end.exit_code
+
+
+def _prepare(kit: Tools, *, force: bool) -> tuple[Run, Tag | None]:
+    git, settings = kit.git, kit.settings
+    names = ref_names(settings, "")
+    refs = git.refs(names.stable, names.working, names.branch)
+    stable, working, branch = refs.get(names.stable), refs.get(names.working), refs.get(names.branch)
+    if stable is None or branch is None:
+        missing = names.stable if stable is None else names.branch
+        raise NotFound(f"git remote {git.remote}", f"there is no {missing}", hint="see what there is: `promote status`")
+    git.fetch(*refs)
+    if working and not force and not git.is_ancestor(working.commit, stable.commit):
+        raise UsageError(
+            f"{settings.tags.working} is at {git.describe(working.commit)}, which {settings.tags.stable} ({short(stable.commit)}) does not contain: "
+            "it would go back",
+            hint="if that is meant: --force",
+        )
+    kit.report.headline(f"mark-working · {describe_stable(kit, stable, branch.commit)}")
+    version = parse_version(version_carried(kit, stable) or "v0.0.0", "semver" if not version_carried(kit, stable) else settings.version.scheme)
+    request_id = f"mark-{datetime.now(UTC):%Y%m%d-%H%M%S}-{random.token_hex(3)}"
+    target = Target(version=version, commit=stable.commit, from_tree=False, dev_tag=None, stable=stable, branch=branch)
+    return Run(tools=kit, target=target, version=version, request_id=request_id, journal=Journal.open(git.git_dir, request_id)), working
+
+
+def _mark(run: Run, working: Tag | None) -> str:
+    """Leased on the value that was judged. Raises what a refused push means."""
+    git, name, stable = run.tools.git, run.settings.tags.working, run.stable
+    assert stable is not None
+    if working and working.object == stable.object:
+        return f"{name} is there already: {git.describe(stable.commit)}, proven now"
+    update = RefUpdate(ref=run.names.working, new=stable.object, expected=working.object if working else "")
+    done, result, _ = run.journal.effect("move the working tag", {"to": stable.object}, lambda: git.push_and_look(update))
+    if not done:
+        raise refused(git, result, f"move {name}")
+    return f"{name} → {git.describe(stable.commit)}: proven now" + (f"; it was at {short(working.commit)}" if working else "")

@@ -1,0 +1,84 @@
+"""`promote check` and `promote mark-working`, by a driver process in the embedded world."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from promote.commands.world import repository_files
+from promote.sandbox import seed
+from promote.sandbox.http_world import Fault
+from promote.sandbox.sandbox import Sandbox
+
+BIN = Path(sys.executable).parent
+WORKING, STABLE = "refs/tags/prod-working", "refs/tags/prod-stable"
+
+
+@pytest.fixture(scope="module")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    files = repository_files("git")
+    with Sandbox(tmp_path_factory.mktemp("world"), files=files, act=False, commands=[BIN]) as world:
+        well = {"apps/velero/overlays/prod/deployment.yaml": seed.deployment("velero")}
+        commit = world.commit(well, "fix(velero): new bucket")
+        world.writer.tag("prod-stable", commit, "by hand")
+        world.refresh()
+        world.wait_settled()
+        yield world
+
+
+@pytest.fixture
+def clone(sandbox: Sandbox, tmp_path: Path) -> Path:
+    return sandbox.clone(tmp_path / "clone")
+
+
+def promote(sandbox: Sandbox, clone: Path, *args: str) -> tuple[int, dict[str, Any], str]:
+    argv = [sys.executable, "-m", "promote", *args, "--json"]
+    done = subprocess.run(argv, cwd=clone, env=sandbox.env, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+    assert "Traceback" not in done.stderr, done.stderr
+    return done.returncode, json.loads(done.stdout), done.stderr
+
+
+def test_can_this_be_shipped(sandbox: Sandbox, clone: Path) -> None:
+    code, said, progress = promote(sandbox, clone, "check")
+    assert (code, said["outcome"], said["suite"]) == (0, "passed", "pre"), progress
+    assert "may be shipped" in progress
+    (clone / "README.md").write_text("changed")
+    code, said, progress = promote(sandbox, clone, "check", "pre", "v1.8.0")
+    assert (code, [c["id"] for c in said["checks"] if c["verdict"] != "passed"]) == (1, ["clean-tree"]), progress
+    assert sandbox.writer.holds("refs/promote/lock") == ""
+
+
+def test_a_cluster_that_cannot_be_asked_is_not_a_no(sandbox: Sandbox, clone: Path) -> None:
+    sandbox.prod.api.fault(Fault(kind="status", status=503))
+    try:
+        code, said, progress = promote(sandbox, clone, "check", "post")
+    finally:
+        sandbox.prod.api.clear_faults()
+    assert (code, said["outcome"]) == (5, "errored"), progress
+
+
+def test_prod_working_follows_only_what_is_proven(sandbox: Sandbox, clone: Path) -> None:
+    before = sandbox.writer.holds(WORKING)
+    sandbox.services.fault(Fault(kind="status", path="/gitea", status=503))
+    try:
+        code, said, progress = promote(sandbox, clone, "mark-working")
+    finally:
+        sandbox.services.clear_faults()
+    assert (code, sandbox.writer.holds(WORKING)) == (1, before), progress
+    code, said, progress = promote(sandbox, clone, "mark-working")
+    assert (code, said["outcome"]) == (0, "verified"), progress
+    assert sandbox.writer.holds(WORKING) == sandbox.writer.holds(STABLE)
+
+
+def test_prod_working_never_goes_back_silently(sandbox: Sandbox, clone: Path) -> None:
+    ahead = sandbox.writer.tag("prod-working", sandbox.commit({"docs/x.md": b"x"}, "docs: ahead"))
+    code, said, _ = promote(sandbox, clone, "mark-working")
+    assert (code, said["outcome"], sandbox.writer.holds(WORKING)) == (2, "usage", ahead)
+    code, _, progress = promote(sandbox, clone, "mark-working", "--force")
+    assert (code, sandbox.writer.holds(WORKING)) == (0, sandbox.writer.holds(STABLE)), progress
