@@ -10,7 +10,7 @@ import contextlib
 import importlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from promote import __version__
@@ -81,6 +81,12 @@ def parser() -> argparse.ArgumentParser:
     init.add_argument("--upgrade", action="store_true", help="bring check files that nobody changed to this version, show a diff for the others")
     init.add_argument("--remote", default="", metavar="NAME", help="the git remote that Argo CD reads (default origin, or the only one)")
 
+    _worlds(verb)
+    return top
+
+
+def _worlds(verb: Callable[[str, str], argparse.ArgumentParser]) -> None:
+    """The embedded world's commands."""
     demo = verb("demo", "a whole promotion and a rollback in an embedded world: needs only Python and git")
     demo.add_argument("--scenario", metavar="NAME", help="run only this one; its exit code is the promotion's")
     demo.add_argument("--apps", type=int, default=12, metavar="N", help="how many applications production has (default 12)")
@@ -92,7 +98,6 @@ def parser() -> argparse.ArgumentParser:
     sandbox.add_argument("--scenario", metavar="NAME", help="prepare this scenario first")
     sandbox.add_argument("--via", choices=("workflow", "git"), default="workflow", help="who moves the tag (default workflow)")
     sandbox.add_argument("argv", nargs=argparse.REMAINDER, metavar="-- COMMAND…")
-    return top
 
 
 def main(argv: Sequence[str] | None = None) -> int:

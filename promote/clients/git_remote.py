@@ -75,6 +75,8 @@ class GitRemote:
         if "not a git repository" in text:
             return UsageError(f"{self.root} is not in a git repository", hint="go to the clone of your GitOps repository")
         if "does not appear to be a git repository" in text or "No such remote" in text:
+            if self.git("rev-parse", "--git-dir").code:
+                return UsageError(f"{self.root} is not in a git repository", hint="go to the clone of your GitOps repository")
             return UsageError(
                 f"git has no usable remote {self.remote!r}: {text}", hint="see `git remote -v`; the name is repository.remote in promotion.toml"
             )
@@ -122,16 +124,27 @@ class GitRemote:
     # -- the remote's refs -------------------------------------------------------------------------------------------------------------
 
     def refs(self, *names: str) -> dict[str, Tag]:
-        """The named refs as the remote has them now, in one look (`refs/tags/dev-*` works too). Absent ones are absent from the answer."""
-        held: dict[str, str] = {}
-        for line in self._read("ls-remote", "--quiet", self.remote, *names, *(f"{n}^{{}}" for n in names)).splitlines():
-            oid, _, name = line.partition("\t")
-            held[name] = oid
+        """The named refs as the remote has them now, in one look (`refs/tags/dev-*` works too). Absent ones are absent from the answer.
+
+        "Absent" is only believed of a remote that shows any ref at all: git reads a proxy's page as an answer without refs (seen).
+        Raises Unreachable for that.
+        """
+        held = self._listed("HEAD", *names, *(f"{n}^{{}}" for n in names))
+        if not held and not self._listed():
+            raise Unreachable(
+                f"git remote {self.remote}",
+                f"{self.url} answered without a single ref",
+                hint="this is an empty repository, or not a git server at all (a proxy's page?): try `git ls-remote`",
+            )
         return {
             name: Tag(ref=name, object=oid, commit=held.get(f"{name}^{{}}", oid))
             for name, oid in held.items()
             if not name.endswith("^{}") and any(fnmatchcase(name, pattern) for pattern in names)
         }
+
+    def _listed(self, *patterns: str) -> dict[str, str]:
+        lines = self._read("ls-remote", "--quiet", self.remote, *patterns).splitlines()
+        return {name: oid for oid, _, name in (line.partition("\t") for line in lines)}
 
     def ref(self, name: str) -> Tag | None:
         return self.refs(name).get(name)

@@ -31,6 +31,8 @@ def main(args: argparse.Namespace) -> int:
         settings, git = open_repository(args.folder)
     with reporter(json=args.json, secrets=secrets()) as report:
         kit = tools(settings, git, report)
+        if settings.promotion.via == "workflow":
+            kit.forge()  # without a token nothing begins
         target, choices = choose(kit, version, wanted, tagged=args.tagged)
         report.headline(_headline(kit, version, target))
         if pulled:
