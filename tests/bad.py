@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from promote.sandbox.sandbox import Sandbox
+from tests.processes import left, mark
 
 BIN = Path(sys.executable).parent
 SECRET = "s3cr3t-t0ken-in-a-test"
@@ -72,7 +73,8 @@ def play(case: Case, bench: Bench) -> None:
     """Bring it about, type the command, and hold the result against the case. Judged from outside."""
     sandbox = bench.sandbox
     stable = sandbox.writer.holds("refs/tags/prod-stable")
-    env = {**sandbox.env}
+    marked = mark()
+    env = {**sandbox.env, **marked}
     try:
         case.begin(bench)
         env = {k: v for k, v in {**env, **bench.env}.items() if v != "-"}
@@ -89,8 +91,7 @@ def play(case: Case, bench: Bench) -> None:
     assert [w for w in case.words if w not in flat] == [], said
     assert "Traceback" not in said
     assert SECRET not in said
-    left = subprocess.run(["pgrep", "-s", str(child.pid)], capture_output=True, text=True, check=False).stdout
-    assert not left.strip(), "children are left"
+    assert left(marked) == [], "children are left"
     assert sandbox.writer.holds("refs/promote/lock") == "", "no lock is left behind"
     assert sandbox.writer.holds("refs/tags/prod-stable") == stable, "nothing was moved"
 

@@ -8,18 +8,16 @@ process-wide default. Answers stay raw JSON: building the client's models costs 
 from __future__ import annotations
 
 import json
-import logging
 import os
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from threading import Thread
 from typing import Any, TypeVar, cast
 from urllib.parse import parse_qsl, urlencode
 
+from promote.clients.exec_plugin import within
 from promote.clients.kube_errors import Conflict, Expired, error_of, plain
 from promote.errors import Denied, ServiceError, Unreachable, UsageError
 
@@ -181,7 +179,7 @@ def _load(name: str, kubeconfig: Path | None, context: str, configuration: Any) 
         user = users.get(chosen.get("user"), {})
         plugin = str((user["exec"] or {}).get("command") or "(no command)") if "exec" in user else ""
         load = partial(api.load_kube_config, file, context=context or None, client_configuration=configuration, persist_config=False)
-        _within(PLUGIN_S, load, name, plugin)
+        within(PLUGIN_S, load, name, plugin)
     except ConfigException as error:
         hint = (
             f"its contexts: {', '.join(known)}; set {name}.context in promotion.toml" if known else f"check it with kubectl; set by {name}.kubeconfig"
@@ -214,32 +212,7 @@ def _bound(configuration: Any, name: str, plugin: str) -> None:
         return
 
     def hook(given: Any) -> None:
-        _within(PLUGIN_S, lambda: again(given), name, plugin)
+        within(PLUGIN_S, lambda: again(given), name, plugin)
         given.refresh_api_key_hook = hook  # the client's own puts itself back
 
     configuration.refresh_api_key_hook = hook
-
-
-def _within(seconds: float, act: Callable[[], T], name: str, plugin: str) -> T:
-    """`act`, given up after so many seconds. Without a plugin nothing can hang, and it is done right here."""
-    if not plugin:
-        return act()
-    done: Future[T] = Future()
-
-    def run() -> None:
-        try:
-            done.set_result(act())
-        except BaseException as error:
-            done.set_exception(error)
-
-    quiet, root = logging.NullHandler(), logging.getLogger()
-    root.addHandler(quiet)  # the client logs a plugin's failure, with what the plugin printed; without any handler that lands on stderr
-    Thread(target=run, daemon=True, name=f"exec plugin {plugin}").start()
-    try:
-        return done.result(timeout=seconds)
-    except TimeoutError as error:
-        raise Denied(
-            f"cluster {name}", f"the exec plugin {plugin} did not end within {seconds:.0f} s", hint=f"run {plugin} by hand: does it ask?"
-        ) from error
-    finally:
-        root.removeHandler(quiet)

@@ -446,6 +446,14 @@ CLUSTER = (
     ),
     Case(id="plugin-hangs", situation="the exec plugin hangs", argv=POST, code=5, words=("plugin",), begin=_plugin("#!/bin/sh\nsleep 600\n")),
     Case(
+        id="plugin-hangs-status",
+        situation="the exec plugin hangs: it is ended",
+        argv=STATUS,
+        code=5,
+        words=("plugin",),
+        begin=_plugin("#!/bin/sh\nsleep 600\n"),
+    ),
+    Case(
         id="refused",
         situation="nobody listens at the API server's address",
         argv=POST,

@@ -17,6 +17,7 @@ import pytest
 from promote.commands.world import repository_files
 from promote.sandbox.sandbox import Sandbox
 from promote.sandbox.scenarios import SCENARIOS, Play, Scenario
+from tests.processes import left, mark
 
 BIN = Path(sys.executable).parent
 STABLE, LOCK = "refs/tags/prod-stable", "refs/promote/lock"
@@ -51,17 +52,16 @@ class Stage:
     def play(self, one: Play) -> Played:
         if one.happens:
             one.happens(self.sandbox)
-        before = self.holds(STABLE)
+        before, marked = self.holds(STABLE), mark()
         argv = [sys.executable, "-m", "promote", *one.argv, "--json"]
         child = subprocess.Popen(
-            argv, cwd=self.clone, env=self.sandbox.env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            argv, cwd=self.clone, env={**self.sandbox.env, **marked}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
             start_new_session=True,
         )  # fmt: skip
         if one.stop_when:
             threading.Thread(target=self._stop, args=(child, one.stop_when), daemon=True).start()
         out, progress = child.communicate(timeout=180)
-        left = subprocess.run(["pgrep", "-s", str(child.pid)], capture_output=True, text=True, check=False).stdout
-        assert not left.strip(), f"{one.argv}: children are left"
+        assert left(marked) == [], f"{one.argv}: children are left"
         assert "Traceback" not in progress + out, progress
         self.played.append(Played(child.returncode, json.loads(out), progress, before, self.holds(STABLE)))
         return self.played[-1]

@@ -16,6 +16,7 @@ from promote.commands.world import repository_files
 from promote.sandbox.http_world import Fault
 from promote.sandbox.sandbox import Sandbox
 from promote.sandbox.scenarios import SCENARIOS
+from tests.processes import left, mark
 
 BIN = Path(sys.executable).parent
 
@@ -33,13 +34,20 @@ def sandbox(tmp_path: Path) -> Iterator[Sandbox]:
         yield world
 
 
-def children_of(child: subprocess.Popen[str]) -> str:
-    return subprocess.run(["pgrep", "-s", str(child.pid)], capture_output=True, text=True, check=False).stdout.strip()
+MARKS: dict[int, dict[str, str]] = {}
+
+
+def children_of(child: subprocess.Popen[str]) -> list[str]:
+    return left(MARKS[child.pid])
 
 
 def driver(sandbox: Sandbox, clone: Path, version: str) -> subprocess.Popen[str]:
-    argv = [sys.executable, "-m", "promote", "run", version, "--json"]
-    return subprocess.Popen(argv, cwd=clone, env=sandbox.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    argv, marked = [sys.executable, "-m", "promote", "run", version, "--json"], mark()
+    child = subprocess.Popen(
+        argv, cwd=clone, env={**sandbox.env, **marked}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    MARKS[child.pid] = marked
+    return child
 
 
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
