@@ -26,6 +26,7 @@ class Bench:
     clone: Path
     env: dict[str, str] = field(default_factory=dict)
     cwd: Path | None = None
+    untrusted: str = ""  # the address of a server whose certificate nobody vouches for
 
     def git(self, *args: str, cwd: Path | None = None) -> str:
         done = subprocess.run(["git", *args], cwd=cwd or self.clone, env=self.sandbox.env, capture_output=True, text=True, check=False)
@@ -39,9 +40,9 @@ class Bench:
         assert old in text, old
         path.write_text(text.replace(old, new))
 
-    def kubeconfig(self, **user: Any) -> None:
-        """Another kubeconfig whose prod cluster is the world's own, with this user."""
-        places = {"prod": self.sandbox.prod.url, "dev": self.sandbox.dev.url}
+    def kubeconfig(self, prod: str = "", **user: Any) -> None:
+        """Another kubeconfig whose prod cluster is the world's own (or at another address), with this user."""
+        places = {"prod": prod or self.sandbox.prod.url, "dev": self.sandbox.dev.url}
         path = self.clone.parent / f"{self.clone.name}-kubeconfig"
         path.write_text(
             json.dumps(

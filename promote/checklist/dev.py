@@ -25,6 +25,11 @@ def waiting_on_dev(promotion: Promotion, *, clock: Clock | None = None) -> tuple
     Raises what the clients raise; an unreachable dev cluster is not a failed candidate.
     """
     settings, dev = promotion.settings, promotion.dev
+    trunk = promotion.target.branch
+    if not promotion.remote.is_ancestor(promotion.commit, trunk.commit):
+        # Dev follows the trunk: waiting would not make it show a commit that is not on it.
+        apps = [a for a in dev.applications() if dev_goal(promotion, promotion.commit).tracks(a)]
+        return [f"{a.name}: follows {settings.repository.branch}, and {short(promotion.commit)} is not on it" for a in apps], len(apps)
     deadline = Deadline(settings.dev.converge_timeout, clock or Clock())
     seen = {a.key: a for a in dev.applications()}
     asked_at = -1e9

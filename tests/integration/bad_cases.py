@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from pathlib import Path
 
 from promote.sandbox.http_world import Fault
 from tests.bad import SECRET, Bench, Case, executable
@@ -525,11 +524,6 @@ def _git_well(b: Bench) -> None:
     b.sandbox.git.clear_faults()
 
 
-def _tls(b: Bench) -> None:
-    """The remote's address is one that speaks TLS with a certificate nobody signed."""
-    b.git("remote", "set-url", "origin", b.env["TLS_URL"])
-
-
 REMOTE = (
     Case(
         id="git-refused",
@@ -668,6 +662,44 @@ FORGE = (
 )
 
 
+def _pushed(b: Bench, old: str, new: str) -> None:
+    """A change of promotion.toml that is on the trunk, so that the policy row agrees."""
+    b.settings(old, new)
+    b.git("commit", "-qam", "chore: settings")
+    b.git("push", "-q", "origin", "HEAD:main")
+
+
+TLS = {
+    "Certificates that do not verify": (
+        Case(
+            id="tls-git",
+            situation="the remote's",
+            argv=STATUS,
+            code=5,
+            words=("git remote origin", "certificate"),
+            begin=lambda b: b.git("remote", "set-url", "origin", f"{b.untrusted}/acme/gitops.git"),
+        ),
+        Case(
+            id="tls-cluster",
+            situation="the cluster's",
+            argv=POST,
+            code=5,
+            words=("certificate", "prod"),
+            begin=lambda b: b.kubeconfig(prod=b.untrusted, token=SECRET),
+        ),
+        Case(
+            id="tls-forge",
+            situation="GitHub's",
+            argv=SHIP,
+            code=5,
+            words=("GitHub", "certificate"),
+            begin=lambda b: _pushed(b, f'api_url = "{b.sandbox.github.url}"', f'api_url = "{b.untrusted}"'),
+            lift=lambda b: (_gone(b), _pushed(b, f'api_url = "{b.untrusted}"', f'api_url = "{b.sandbox.github.url}"')),
+        ),
+    ),
+}
+
+
 def shell(bench: Bench, line: str) -> subprocess.CompletedProcess[str]:
     """A line typed in a shell, in the clone."""
     env = {k: v for k, v in {**bench.sandbox.env, **bench.env}.items() if v != "-"}
@@ -685,4 +717,4 @@ CASES = {
     "The cluster": CLUSTER,
 }
 
-__all__ = ["CASES", "FORGE", "Path", "shell"]
+__all__ = ["CASES", "FORGE", "TLS", "shell"]

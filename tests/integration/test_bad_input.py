@@ -11,7 +11,8 @@ from promote.commands.world import repository_files
 from promote.sandbox import seed
 from promote.sandbox.sandbox import Sandbox
 from tests.bad import BIN, Bench, Case, play, table
-from tests.integration.bad_cases import CASES, FORGE, shell
+from tests.integration.bad_cases import CASES, FORGE, TLS, shell
+from tests.tls import untrusted_server
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -45,6 +46,19 @@ def test_it_is_answered(direct: Sandbox, tmp_path: Path, case: Case) -> None:
 @pytest.mark.parametrize("case", FORGE, ids=lambda c: c.id)
 def test_it_is_answered_where_a_workflow_moves_the_tag(forge: Sandbox, tmp_path: Path, case: Case) -> None:
     play(case, Bench(forge, forge.clone(tmp_path / "clone")))
+
+
+@pytest.fixture(scope="module")
+def untrusted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with untrusted_server(tmp_path_factory.mktemp("tls")) as url:
+        yield url
+
+
+@pytest.mark.parametrize("case", [c for group in TLS.values() for c in group], ids=lambda c: c.id)
+def test_a_certificate_nobody_vouches_for_is_not_accepted(forge: Sandbox, untrusted: str, tmp_path: Path, case: Case) -> None:
+    bench = Bench(forge, forge.clone(tmp_path / "clone"))
+    bench.untrusted = untrusted
+    play(case, bench)
 
 
 @pytest.fixture
@@ -91,7 +105,7 @@ def test_forty_columns_lose_nothing(bench: Bench) -> None:
 
 def test_the_documentation_has_every_case() -> None:
     text = (ROOT / "docs" / "bad-input.md").read_text()
-    assert table(CASES) in text, "python -m tests.integration.test_bad_input > docs/bad-input.md"
+    assert table({**CASES, **TLS}) in text, "python -m tests.integration.test_bad_input > docs/bad-input.md"
 
 
 HEAD = """# What can go wrong before anything is moved
@@ -102,4 +116,4 @@ code, no traceback, no secret shown, no child process left, no lock on the remot
 """
 
 if __name__ == "__main__":
-    print(HEAD + table(CASES), end="")
+    print(HEAD + table({**CASES, **TLS}), end="")
