@@ -25,7 +25,7 @@ lint:
     ruff format --check .
     python3 -m mypy
     lint-imports
-    zizmor --offline promote/templates .github
+    zizmor --offline --quiet promote/templates/promote-prod.yaml promote/templates/promote-check.yaml .github
 
 # how quick it is: figures, no verdicts
 bench:

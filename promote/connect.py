@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from promote.clients.git_process import forget_local_variables
@@ -30,6 +31,16 @@ def token() -> str:
 def secrets() -> tuple[str, ...]:
     """What must never be shown or written."""
     return tuple(value for name in TOKEN_VARIABLES if (value := os.environ.get(name)))
+
+
+def on_actions() -> bool:
+    """Whether this runs in a step of GitHub Actions, whose log obeys commands."""
+    return os.environ.get("GITHUB_ACTIONS") == "true"
+
+
+def step_summary() -> Path | None:
+    """The file whose Markdown GitHub Actions shows for the step."""
+    return Path(name) if on_actions() and (name := os.environ.get("GITHUB_STEP_SUMMARY")) else None
 
 
 def remote(settings: Settings) -> GitRemote:

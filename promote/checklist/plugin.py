@@ -5,11 +5,15 @@ Inert in test runs that have no row and no --promote option. Hooks at module lev
 
 from __future__ import annotations
 
+import secrets
+import sys
 from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
 
+from promote import connect
+from promote.checklist import actions
 from promote.checklist.fixtures import *  # noqa: F403 - fixtures are found by name in a plugin module
 from promote.checklist.judge import Judged, timed_out
 from promote.checklist.promotion import STATE, state_of
@@ -17,6 +21,7 @@ from promote.checklist.recorder import Recorder
 from promote.checklist.registry import NO_URL, tree_rows
 from promote.errors import PromoteError
 from promote.model import Verdict
+from promote.report.redact import Redactor
 
 EVIDENCE = pytest.StashKey[dict[str, object]]()
 JUDGED = pytest.StashKey[Judged]()
@@ -64,6 +69,7 @@ class Checklist:
         self.ids: dict[str, str] = {}
         self.rows: list[tuple[str, Verdict, str]] = []
         self.left_out: list[str] = []
+        self._silence = ""
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -106,6 +112,16 @@ class Checklist:
             self.recorder.write("row", id=row, verdict=verdict.value, detail=detail, seconds=round(judged.seconds, 3), evidence=seen)
         return report
 
+    def pytest_sessionstart(self) -> None:
+        """In a step of GitHub Actions nothing that a row or a captured output prints may be obeyed as a command."""
+        if self.speaks_to_actions():
+            self._silence = secrets.token_hex(16)
+            sys.stdout.write(f"::stop-commands::{self._silence}\n")
+
+    def speaks_to_actions(self) -> bool:
+        """By hand in CI; under the driver its own report speaks."""
+        return connect.on_actions() and not self.asked
+
     def pytest_report_header(self, config: pytest.Config) -> list[str]:
         return config.stash[STATE].header() if STATE in config.stash else []
 
@@ -118,6 +134,18 @@ class Checklist:
             terminalreporter.write_line(f"{MARKS[verdict]} {row}" + (f": {detail.splitlines()[0]}" if detail else ""))
         for row in self.left_out:
             terminalreporter.write_line(f"- {row}: does not apply, the dev tag is on the remote already")
+        if self.speaks_to_actions():
+            self._tell_actions(terminalreporter, state.words())
+
+    def _tell_actions(self, terminalreporter: pytest.TerminalReporter, title: str) -> None:
+        clean = Redactor(connect.secrets())
+        rows = [(row, verdict, clean.text(detail)) for row, verdict, detail in self.rows]
+        terminalreporter.write_line(f"::{self._silence}::")
+        for line in actions.commands(rows):
+            terminalreporter.write_line(line)
+        if file := connect.step_summary():
+            with file.open("a", encoding="utf-8") as page:
+                page.write(actions.summary(f"checklist: {title}", rows))
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, exitstatus: int) -> None:

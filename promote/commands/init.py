@@ -69,6 +69,9 @@ def _wanted(top: Path, finding: Finding, text: str) -> dict[str, bytes]:
         wanted[FILE_NAME] = text.encode()
     if finding.github and not finding.workflow:
         wanted[".github/workflows/promote-prod.yaml"] = (TEMPLATES / "promote-prod.yaml").read_bytes()
+    if finding.github:
+        check = (TEMPLATES / "promote-check.yaml").read_bytes()
+        wanted[".github/workflows/promote-check.yaml"] = check.replace(b"branches: [main]", f"branches: [{finding.branch}]".encode())
     return wanted
 
 

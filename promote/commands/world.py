@@ -54,6 +54,7 @@ def repository_files(via: str, scenario: Scenario | None = None) -> dict[str, by
         "promotion.toml": settings.replace("@VIA@", via).encode(),
         "justfile": (TEMPLATES / "justfile").read_bytes(),
         ".github/workflows/promote-prod.yaml": (TEMPLATES / "promote-prod.yaml").read_bytes(),
+        ".github/workflows/promote-check.yaml": (TEMPLATES / "promote-check.yaml").read_bytes(),
         ".gitignore": b"reports/\n__pycache__/\n.pytest_cache/\n",
     }
     return files | dict(scenario.extra if scenario else {})

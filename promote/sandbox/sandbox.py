@@ -58,6 +58,7 @@ class Sandbox:
         self._act = (shutil.which("act", path=path) or "") if act is not False else ""
         self.github: GitHubWorld
         self.env: dict[str, str] = {}
+        self.runner_env: dict[str, str] = {}  # set before `start`: what the runner's machine has beside git and PATH
         self._others: list[threading.Thread] = []
 
     def start(self) -> None:
@@ -163,7 +164,7 @@ class Sandbox:
         home.mkdir(exist_ok=True)
         (home / "gitconfig").write_text("")
         git = {"GIT_CONFIG_GLOBAL": str(home / "gitconfig"), "GIT_CONFIG_NOSYSTEM": "1", "GIT_TERMINAL_PROMPT": "0"}
-        return {"PATH": self._path, "HOME": str(home), **git}
+        return {"PATH": self._path, "HOME": str(home), **git, **self.runner_env}
 
     def _refs(self) -> dict[str, tuple[str, str]]:
         lines = self.writer.git("for-each-ref", "--format=%(refname) %(objecttype) %(objectname)").splitlines()

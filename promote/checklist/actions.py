@@ -1,0 +1,59 @@
+"""Rows as GitHub Actions shows them: annotations on the run, and a table in the step's summary.
+
+Whatever a row says may come from a commit message or a cluster: it is escaped, so that no text becomes a workflow command or breaks the table.
+Facts: a command is a line `::error title=T::message`; in messages %, CR and LF are percent-encoded, in properties also : and , — and commands
+printed between `::stop-commands::TOKEN` and `::TOKEN::` are not obeyed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from promote.model import Verdict
+
+LONGEST = 4000  # characters of a message; GitHub cuts annotations at 64 KB and shows at most ten of a kind for a step
+MARKS = {Verdict.PASSED: "✓", Verdict.FAILED: "✗", Verdict.ERRORED: "?"}
+Rows = Sequence[tuple[str, Verdict, str]]
+
+
+def commands(rows: Rows) -> list[str]:
+    """One command for each row that did not pass. Failed is an error; unknown is one too, and says that nobody could tell."""
+    lines = []
+    for row, verdict, detail in rows:
+        if verdict is not Verdict.PASSED:
+            what = "failed" if verdict is Verdict.FAILED else "unknown, which is not a pass"
+            lines.append(f"::error title={_property(f'{row}: {what}')}::{_message(detail or 'no detail')}")
+    return lines
+
+
+def summary(title: str, rows: Rows) -> str:
+    """Markdown for $GITHUB_STEP_SUMMARY."""
+    lines = [f"### {_cell(title)}", "", "| | row | what it says |", "|---|---|---|"]
+    lines += [f"| {MARKS[verdict]} | `{_cell(row)}` | {_cell(detail)} |" for row, verdict, detail in rows]
+    return "\n".join([*lines, "", _count(rows), ""])
+
+
+def _count(rows: Rows) -> str:
+    counts = {verdict: sum(v is verdict for _, v, _ in rows) for verdict in Verdict}
+    return ", ".join(_counted(counts.items()))
+
+
+def _counted(counts: Iterable[tuple[Verdict, int]]) -> Iterable[str]:
+    words = {Verdict.PASSED: "passed", Verdict.FAILED: "failed", Verdict.ERRORED: "unknown"}
+    return (f"{n} {words[verdict]}" for verdict, n in counts if n)
+
+
+def _message(text: str) -> str:
+    return text[:LONGEST].replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _message(text).replace(":", "%3A").replace(",", "%2C")
+
+
+def _cell(text: str) -> str:
+    """One line of a table: no markup, no link, no mention of anybody."""
+    flat = " ".join(text.split())[:500]
+    for mark in "&<>|`[@!":  # & first: the others become entities
+        flat = flat.replace(mark, f"&#{ord(mark)};")
+    return flat
