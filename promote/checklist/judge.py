@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import pytest
@@ -11,8 +13,35 @@ from promote.model import Verdict
 
 
 @dataclass(slots=True)
+class Witness:
+    """What the row's own function did, seen from inside: no hook of another plugin can make a failure of it a pass."""
+
+    ran: bool = False
+    returned: bool = False
+    error: BaseException | None = None
+
+    def watch(self, function: Callable[..., object]) -> Callable[..., object]:
+        """The same function, watched."""
+
+        @functools.wraps(function)
+        def run(*args: object, **kwargs: object) -> object:
+            self.ran = True
+            try:
+                result = function(*args, **kwargs)
+            except BaseException as error:
+                self.error = error
+                raise
+            self.returned = True
+            return result
+
+        return run
+
+
+@dataclass(slots=True)
 class Judged:
     """What is known of a row while it runs."""
+
+    witness: Witness = field(default_factory=Witness)
 
     verdict: Verdict = Verdict.PASSED
     detail: str = ""
@@ -31,6 +60,12 @@ class Judged:
         """A row has passed only when setup, call and teardown did."""
         if self.verdict is Verdict.PASSED and self.phases != ["setup", "call", "teardown"]:
             return Verdict.ERRORED, f"only {', '.join(self.phases) or 'nothing'} of it ran"
+        if self.verdict is Verdict.PASSED and not self.witness.returned:
+            hidden = self.witness.error
+            if hidden is None:
+                return Verdict.ERRORED, "reported as passed, but its function " + ("did not return" if self.witness.ran else "was never called")
+            said_no = isinstance(hidden, AssertionError | pytest.fail.Exception)
+            return (Verdict.FAILED if said_no else Verdict.ERRORED), f"{_own_words(hidden)}\n(something in this suite had turned it into a pass)"
         return self.verdict, self.detail
 
 
@@ -41,17 +76,21 @@ def phase_verdict(report: pytest.TestReport, call: pytest.CallInfo[None]) -> tup
         return Verdict.ERRORED, f"marked as expected to fail ({report.wasxfail or 'no reason'}): that is no evidence"
     if report.skipped:
         return Verdict.ERRORED, f"skipped: {getattr(error, 'msg', '') or 'no reason'}: a row that did not run has not passed"
-    if report.passed:
+    if report.passed and error is None:  # a report can be changed by anybody
         return Verdict.PASSED, ""
     if isinstance(error, PromoteError):
         return Verdict.ERRORED, f"{error.what}\ndo   {error.hint}"
-    text = (str(error) if error is not None else "") or type(error).__name__
-    if isinstance(error, AssertionError):
-        text = text.partition("\nassert ")[0]  # the check's own words, without pytest's rewriting of the expression behind them
+    text = _own_words(error)
     if timed_out(error):
         return Verdict.ERRORED, f"{text}: it could not be judged in time"
     said_no = report.when == "call" and isinstance(error, AssertionError | pytest.fail.Exception)
     return (Verdict.FAILED, text) if said_no else (Verdict.ERRORED, f"{type(error).__name__}: {text}")
+
+
+def _own_words(error: BaseException | None) -> str:
+    """The check's own words, without pytest's rewriting of the expression behind them."""
+    text = (str(error) if error is not None else "") or type(error).__name__
+    return text.partition("\nassert ")[0] if isinstance(error, AssertionError) else text
 
 
 def timed_out(error: BaseException | None) -> bool:

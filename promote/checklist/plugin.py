@@ -84,6 +84,8 @@ class Checklist:
             seen[row] = item.nodeid
             self.ids[item.nodeid] = row
             item.user_properties.append(("row", row))
+            if isinstance(item, pytest.Function):
+                item.obj = item.stash.setdefault(JUDGED, Judged()).witness.watch(item.obj)
             if item.get_closest_marker("timeout") is None:
                 item.add_marker(pytest.mark.timeout(state.settings.suites.row_timeout, method="signal"))
         out = [i for i in items if row_id(i) in tree_rows()] if not state.from_tree() else []

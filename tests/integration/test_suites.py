@@ -116,6 +116,43 @@ def test_a_conftest_that_ignores_the_row_is_noticed(tmp_path: Path) -> None:
     assert (result.verdict, [r.id for r in result.failed]) == (Verdict.ERRORED, ["smoke-url[a]"])
 
 
+SAYS_NO = "import pytest\n@pytest.mark.row('smoke-url[a]')\ndef test_a(): assert False, 'nope'\n"
+CONFTESTS = {
+    "patches the report": "import pytest\n@pytest.hookimpl(wrapper=True, tryfirst=True)\ndef pytest_runtest_makereport():\n    r = yield\n    r.outcome = 'passed'\n    return r\n",
+    "patches it last": "import pytest\n@pytest.hookimpl(wrapper=True, trylast=True)\ndef pytest_runtest_makereport():\n    r = yield\n    r.outcome = 'passed'\n    return r\n",
+    "swallows the failure": "import pytest\n@pytest.hookimpl(wrapper=True)\ndef pytest_pyfunc_call():\n    try:\n        return (yield)\n    except BaseException:\n        return True\n",
+    "does not call it": "import pytest\n@pytest.hookimpl(tryfirst=True)\ndef pytest_pyfunc_call(pyfuncitem):\n    return True\n",
+    "swallows the call": "import pytest\n@pytest.hookimpl(wrapper=True)\ndef pytest_runtest_call():\n    try:\n        yield\n    except BaseException:\n        pass\n",
+    "says that all is well": "def pytest_sessionfinish(session):\n    session.exitstatus = 0\n    session.testsfailed = 0\n",
+    "leaves it out": "def pytest_collection_modifyitems(items):\n    items.clear()\n",
+    "ends the run": "import os\ndef pytest_runtest_logreport(report):\n    os._exit(0)\n",
+}
+
+
+@pytest.mark.parametrize("name", CONFTESTS)
+def test_a_conftest_cannot_make_a_no_a_pass(tmp_path: Path, name: str) -> None:
+    result = judge(tmp_path, {"test_a.py": SAYS_NO, "conftest.py": CONFTESTS[name]})
+    assert result.verdict is not Verdict.PASSED, result
+
+
+def test_a_plugin_named_in_the_environment_or_the_conftest_cannot_either(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "swallow.py").write_text(CONFTESTS["swallows the failure"])
+    monkeypatch.setenv("PYTEST_PLUGINS", "swallow")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    result = judge(tmp_path, {"test_a.py": SAYS_NO, "conftest.py": "pytest_plugins = ['swallow']\n"})
+    assert (result.verdict, "nope" in result.rows[0].detail) == (Verdict.FAILED, True)
+
+
+def test_a_test_that_ends_its_own_group_is_no_pass(tmp_path: Path) -> None:
+    text = textwrap.dedent(GOOD) + "\nimport os, signal\ndef test_b(): os.killpg(0, signal.SIGKILL)\n"
+    assert judge(tmp_path, {"test_a.py": text}).verdict is Verdict.ERRORED
+
+
+def test_a_test_that_deletes_the_verdicts_is_no_pass(tmp_path: Path) -> None:
+    text = textwrap.dedent(GOOD) + "\nimport pathlib\ndef test_b(request): pathlib.Path(request.config.getoption('--promote-recorder')).unlink()\n"
+    assert judge(tmp_path, {"test_a.py": text}).verdict is Verdict.ERRORED
+
+
 def test_a_row_that_hangs_is_errored_by_its_timeout_and_the_next_one_still_runs(tmp_path: Path) -> None:
     text = """
         import time
