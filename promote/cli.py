@@ -12,6 +12,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from promote import __version__
 from promote.errors import Interrupted, PromoteError, UsageError
@@ -21,12 +22,19 @@ EPILOG = """exit codes: 0 verified or done · 1 refused, nothing moved · 2 usag
 5 could not be judged, nothing moved · 6 superseded by somebody else · 130 interrupted before the move"""
 
 
+class _Parser(argparse.ArgumentParser):
+    """argparse whose complaints are ours: one message with what to do, instead of a page of usage."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(message, hint=f"{self.prog} --help")
+
+
 def parser() -> argparse.ArgumentParser:
     """The whole command line; docs/commands.md is its reference."""
     what = "Ship a version to production by moving one git tag, prove it, and put it back when it is wrong."
-    top = argparse.ArgumentParser(prog="promote", description=what, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter)
+    top = _Parser(prog="promote", description=what, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter)
     top.add_argument("--version", action="version", version=f"promote {__version__}")
-    common = argparse.ArgumentParser(add_help=False)
+    common = _Parser(add_help=False)
     common.add_argument("--json", action="store_true", help="one JSON document on stdout, progress on stderr")
     common.add_argument("-C", dest="folder", type=Path, default=Path(), metavar="DIR", help="work as if started in DIR")
     verbs = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
@@ -102,13 +110,16 @@ def _worlds(verb: Callable[[str, str], argparse.ArgumentParser]) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The console entry point. Returns the exit code."""
-    args = parser().parse_args(argv)
+    args = argparse.Namespace(json="--json" in (sys.argv if argv is None else argv))
     with contextlib.suppress(AttributeError, ValueError):
         sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
         sys.stderr.reconfigure(errors="replace")  # type: ignore[union-attr]
     try:
+        args = parser().parse_args(argv)
         with as_interrupts():
             return _dispatch(args)
+    except SystemExit as said:  # --help and --version
+        return _said(said)
     except UsageError as error:
         return _say(args, "USAGE", error)
     except PromoteError as error:
@@ -116,10 +127,29 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Interrupted as stop:
         return _say(args, "INTERRUPTED", PromoteError(f"stopped by {stop.signal_name}", hint="see what is true now: promote status"))
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
+        return _nobody_reads()
     except Exception:
         return _say(args, "UNCHECKED", _unexpected())
+
+
+def _said(done: SystemExit) -> int:
+    """argparse has printed what was asked for; whether it got out is known only after a flush."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        return _nobody_reads()
+    except OSError as error:
+        _nobody_reads()
+        return _say(argparse.Namespace(json=False), "UNCHECKED", PromoteError(f"stdout cannot be written: {error.strerror}", hint="free space"))
+    return int(done.code or 0)
+
+
+def _nobody_reads() -> int:
+    """What is still in the buffer of stdout must not fail once more at exit. Returns the code of a program that a closed pipe ended."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 141
 
 
 def _dispatch(args: argparse.Namespace) -> int:
@@ -129,14 +159,18 @@ def _dispatch(args: argparse.Namespace) -> int:
 
 
 def _say(args: argparse.Namespace, name: str, error: PromoteError) -> int:
+    from promote.connect import secrets
     from promote.model import End
+    from promote.report.redact import Redactor
+    from promote.report.sink import Sink
 
     end = End[name]
-    print(f"promote: {error.what}" + (f"\n  do: {error.hint}" if error.hint else ""), file=sys.stderr)
+    redact = Redactor(secrets())
+    Sink(sys.stderr, redact).line(f"promote: {error.what}" + (f"\n  do: {error.hint}" if error.hint else ""))
     if args.json:
         import json
 
-        print(json.dumps({"outcome": end.value, "error": error.what, "hint": error.hint}, indent=2))
+        Sink(sys.stdout, redact).line(json.dumps({"outcome": end.value, "error": error.what, "hint": error.hint}, indent=2))
     return end.exit_code
 
 

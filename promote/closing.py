@@ -14,12 +14,13 @@ def close(run: Run, end: End, entry: dict[str, object]) -> None:
     """Write what lasts and let go of the lock (kept when STUCK: the next one must see that a person is needed)."""
     try:
         if run.moved is not Moved.NO:
-            _warn(run, run.journal.effect("write the ledger", {}, lambda: write_ledger(run.tools.git, run.request_id, entry)))
+            _warn(run, run.journal.effect("write the ledger", {}, lambda: write_ledger(run.tools.git, run.request_id, entry), putting_back=True))
         if run.lock and (end is not End.STUCK or run.let_go):
             _let_go(run, end)
     except PromoteError as error:
         _warn(run, f"{error.what} (do: {error.hint})")
     run.journal.write("state", end.value)
+    _warn(run, run.journal.trouble)
 
 
 def _let_go(run: Run, end: End) -> None:
@@ -35,10 +36,10 @@ def _let_go(run: Run, end: End) -> None:
             updates = [RefUpdate(ref=run.names.working, new=run.stable.object, expected=held.object if held else "")]
             if held and not git.is_ancestor(held.commit, run.stable.commit):
                 _warn(run, f"{run.settings.tags.working} goes back: it was at {short(held.commit)}, which {run.version} does not contain")
-    result = run.journal.effect("release the lock", {"working": bool(updates)}, lambda: release(git, lock, *updates))
+    result = run.journal.effect("release the lock", {"working": bool(updates)}, lambda: release(git, lock, *updates), putting_back=True)
     if result.outcome is not Pushed.DONE and updates:
         _warn(run, f"{run.settings.tags.working} was not moved: {result.text}")
-        result = run.journal.effect("release the lock", {"working": False}, lambda: release(git, lock))
+        result = run.journal.effect("release the lock", {"working": False}, lambda: release(git, lock), putting_back=True)
     if result.outcome is not Pushed.DONE:
         _warn(run, f"the lock was not released: {result.text}; by hand: git push --force-with-lease={LOCK}:{lock.oid} {git.remote} :{LOCK}")
 

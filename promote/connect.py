@@ -10,6 +10,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from promote.clients.git_clone import check_clone
 from promote.clients.git_process import forget_local_variables
 from promote.clients.git_remote import GitRemote
 from promote.errors import UsageError
@@ -44,9 +45,10 @@ def step_summary() -> Path | None:
 
 
 def remote(settings: Settings) -> GitRemote:
-    """The remote whose tags production follows."""
+    """The remote whose tags production follows. Raises UsageError when the folder is no clone of it."""
     forget_local_variables(os.environ)
-    return GitRemote(settings.root, settings.repository.remote, token=token() or None)
+    where = settings.repository
+    return check_clone(GitRemote(settings.root, where.remote, token=token() or None, timeout_s=where.timeout))
 
 
 def slug(settings: Settings, git: GitRemote) -> str:

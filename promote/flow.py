@@ -96,6 +96,11 @@ def attempt(transition: Callable[[Run], Result], run: Run) -> Result:
         return Result(said=Said.INTERRUPTED, reason=f"stopped by {stop.signal_name}")
     except PromoteError as error:
         return Result(said=Said.ERRORED, reason=error.what, hint=error.hint)
+    except OSError as error:  # of this machine: a full disk, a folder that may not be written; clients turn theirs into our own
+        where = f": {error.filename}" if error.filename else ""
+        return Result(
+            said=Said.ERRORED, reason=f"{error.strerror or error}{where}", hint="free space or make it writable, then look: `promote status`"
+        )
     except Exception as bug:  # a bug of ours must not leave a moved tag behind
         run.journal.write("note", "unexpected", traceback=traceback.format_exc())
         return Result(

@@ -21,11 +21,15 @@ SCHEMA = 1
 
 
 class Journal:
-    """Append-only. Raises PromoteError when the line cannot be written: what cannot be remembered is not done."""
+    """Append-only. An intent that cannot be written raises PromoteError: what cannot be remembered is not done.
+
+    Any other line that cannot be written is `trouble`, which the end of the promotion tells: what was done must still be finished.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._held: int | None = None
+        self.trouble = ""
 
     @classmethod
     def open(cls, git_dir: Path, request_id: str) -> Journal:
@@ -40,27 +44,39 @@ class Journal:
 
     def hold(self) -> None:
         """Show that a process works on this promotion, for as long as it lives: a lock on the file, which the system drops with the process."""
-        self._held = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
-        fcntl.flock(self._held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            self._held = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
+            fcntl.flock(self._held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise PromoteError(
+                f"{self.path}: cannot be held: {error.strerror}", hint="free space or make it writable; nothing was changed"
+            ) from error
 
     def write(self, event: str, name: str, **fields: object) -> None:
         """One durable line. Keys: schema, at (UTC), event (intent, result, error, state, note), name, and what the event is about."""
         line = json.dumps({"schema": SCHEMA, "at": datetime.now(UTC).isoformat(), "event": event, "name": name, **fields}, default=str)
         try:
-            descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-            try:
-                os.write(descriptor, line.encode() + b"\n")
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+            self._append(line.encode() + b"\n")
         except OSError as error:
-            raise PromoteError(
-                f"{self.path}: cannot be written: {error.strerror}", hint="free space or make it writable, then `promote status`"
-            ) from error
+            self.trouble = self.trouble or f"{self.path}: cannot be written: {error.strerror}"
+            if event == "intent" and not fields.get("putting_back"):
+                raise PromoteError(self.trouble, hint="free space or make it writable, then `promote status`") from error
 
-    def effect(self, name: str, detail: Mapping[str, object], act: Callable[[], T]) -> T:
-        """Write the intent, act, write the result. An exception is written too and passes on."""
-        self.write("intent", name, **detail)
+    def _append(self, line: bytes) -> None:
+        descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        try:
+            while line:  # a disk that fills up takes a part of it and says so only at the next try
+                line = line[os.write(descriptor, line) :]
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def effect(self, name: str, detail: Mapping[str, object], act: Callable[[], T], *, putting_back: bool = False) -> T:
+        """Write the intent, act, write the result. An exception is written too and passes on.
+
+        `putting_back`: production or the lock is brought back to where it was. That is done even when it cannot be remembered.
+        """
+        self.write("intent", name, **detail, **({"putting_back": True} if putting_back else {}))
         try:
             result = act()
         except BaseException as error:

@@ -62,7 +62,9 @@ def _directly(run: Run) -> str:
     with held():
         published = run.journal.effect("move the stable tag", {"to": run.target.commit}, lambda: publish(run.tools.git, run.settings, request))
     run.lock, run.stable, run.moved = published.lock, published.stable, Moved.YES
-    if warning := run.journal.effect("write the record", {}, lambda: write_record(run.tools.git, run.settings, request, published)):
+    if warning := run.journal.effect(
+        "write the record", {}, lambda: write_record(run.tools.git, run.settings, request, published), putting_back=True
+    ):
         run.warnings.append(warning)
     return "one push"
 
@@ -141,7 +143,10 @@ def settle(run: Run, error: BaseException, deadline: Deadline) -> Result:
                 stop_run(run, patience)
             else:
                 run.lock = run.journal.effect(
-                    "fence", {"lock": lock.oid}, lambda: insist(lambda: fence(run.tools.git, lock), on=Unreachable, deadline=patience)
+                    "fence",
+                    {"lock": lock.oid},
+                    lambda: insist(lambda: fence(run.tools.git, lock), on=Unreachable, deadline=patience),
+                    putting_back=True,
                 )
                 if not isinstance(error, Rejected):  # a run that said no is over
                     cancel_run(run)

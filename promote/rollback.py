@@ -51,6 +51,7 @@ def _push_back(run: Run, before: Tag) -> None:
                 on=Unreachable,
                 deadline=deadline,
             ),
+            putting_back=True,
         )
     run.stable = before
     run.step("rollback", Verdict.PASSED, deadline.elapsed, f"{run.settings.tags.stable} → {short(before.commit)}, lease held")

@@ -32,6 +32,7 @@ def key(default: Any, doc: str) -> Any:
 class Repository:
     remote: str = key("origin", "the git remote whose tags production follows")
     branch: str = key("main", "the trunk: the branch that dev follows and a candidate must be reachable from")
+    timeout: Seconds = key(Seconds(60), "how long one git command may take, a credential helper's question included")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import os
 import re
 import tomllib
 from collections.abc import Callable, Mapping
@@ -15,6 +16,10 @@ from promote.settings import FILE_NAME, Choice, Seconds, Settings
 
 _DURATION = re.compile(r"(?:([0-9]+)h)?(?:([0-9]+)m)?(?:([0-9]+(?:\.[0-9]+)?)s)?")
 _NAMES = {str: "text", bool: "true or false", int: "a whole number", float: "a number", Seconds: 'a duration like "90s" or "10m"', list: "a list"}
+
+
+# What git allows in the name of a ref (git-check-ref-format), less what would look like an option or a pattern.
+_REF_NAME = re.compile(r"(?!.*(?:\.\.|@\{|//|\.lock(?:/|$)))[^\s\x00-\x1f\x7f~^:?*\[\\./-][^\s\x00-\x1f\x7f~^:?*\[\\]*(?<![./])")
 
 
 class _Bad(Exception):
@@ -86,12 +91,35 @@ def _table(cls: Any, data: object, where: str, errors: list[str], **given: objec
     return cls(**values)
 
 
+def _names(settings: Settings) -> list[tuple[bool, str]]:
+    """Names that become part of a git command: (is it wrong, what)."""
+    tags, where = settings.tags, settings.repository
+    shown = {f"tags.{key}": getattr(tags, key).replace("{version}", "v1.2.3") for key in ("dev", "prod", "stable", "working")}
+    shown |= {"repository.remote": where.remote, "repository.branch": where.branch}
+    return [(not _REF_NAME.fullmatch(name), f"{key}: {name!r} is no name that git allows") for key, name in shown.items()]
+
+
+def _pauses(settings: Settings) -> list[tuple[bool, str]]:
+    """Pauses and limits of no length: the one asks without end, the other never: (is it wrong, what)."""
+    held = {
+        "repository.timeout": settings.repository.timeout,
+        "workflow.timeout": settings.workflow.timeout,
+        "argocd.look_every": settings.argocd.look_every,
+        "argocd.converge_timeout": settings.argocd.converge_timeout,
+        "suites.row_timeout": settings.suites.row_timeout,
+        "suites.timeout": settings.suites.timeout,
+    }
+    return [(seconds <= 0, f"{key}: must be longer than nothing") for key, seconds in held.items()]
+
+
 def _rules(settings: Settings) -> list[tuple[bool, str]]:
     """What single keys cannot say: (is it wrong, what)."""
     tags = settings.tags
     names = [tags.dev, tags.prod, tags.stable, tags.working]
     urls = settings.smoke.urls
     return [
+        *_names(settings),
+        *_pauses(settings),
         ("{version}" not in tags.dev, f"tags.dev: {tags.dev!r} has no {{version}}"),
         ("{version}" not in tags.prod, f"tags.prod: {tags.prod!r} has no {{version}}"),
         (len(set(names)) < len(names), f"tags: two of them have the same name ({', '.join(names)})"),
@@ -123,8 +151,14 @@ def settings_from(data: Mapping[str, object], root: Path) -> Settings:
 def find_settings_file(start: Path) -> Path:
     """The nearest promotion.toml at or above `start`. Raises UsageError when there is none."""
     for folder in (start, *start.parents):
-        if (folder / FILE_NAME).is_file():
-            return folder / FILE_NAME
+        path = folder / FILE_NAME
+        if path.is_file():
+            return path
+        if os.path.lexists(path):  # looking further up would take another repository's settings for this one's
+            kind = "a folder" if path.is_dir() else "a link to nothing" if path.is_symlink() and not path.exists() else "neither file nor folder"
+            raise UsageError(
+                f"no {FILE_NAME} in {folder} that can be read: it is {kind}", hint=f"put a file there (its last good form: git log -- {FILE_NAME})"
+            )
     raise UsageError(
         f"no {FILE_NAME} in {start} or above it",
         hint=f"go to the clone of your GitOps repository, or write a {FILE_NAME} from what it finds: `promote init` (dry: `promote init --print`)",
@@ -134,11 +168,14 @@ def find_settings_file(start: Path) -> Path:
 def read_settings(path: Path, *, read: Callable[[Path], bytes] = Path.read_bytes) -> Settings:
     """Read and check one file. Raises UsageError for everything that can be wrong with it."""
     try:
-        data = tomllib.loads(read(path).decode())
+        # utf-8-sig: editors exist that put a byte order mark first.
+        data = tomllib.loads(read(path).decode("utf-8-sig"))
     except OSError as error:
         raise UsageError(f"{path}: cannot be read: {error.strerror}", hint="check that it is a readable file") from error
     except UnicodeDecodeError as error:
         raise UsageError(f"{path}: byte {error.start} is not UTF-8", hint="save the file as UTF-8; TOML allows nothing else") from error
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{path}: not TOML: {error}", hint="correct the syntax at that place") from error
+    except RecursionError:
+        raise UsageError(f"{path}: nested too deep to be read", hint="no key here is a list of lists; see docs/settings.md") from None
     return settings_from(data, path.parent)

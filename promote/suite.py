@@ -48,20 +48,22 @@ def run_suite(
     if not folder.is_dir():
         reason = f"there is no folder {folder}"
         return SuiteResult(suite=name, verdict=Verdict.ERRORED, rows=(), seconds=0.0, reason=reason)
+    recorder, log, junit = (reports / f"{name}.{end}" for end in ("jsonl", "log", "xml"))
     try:
         reports.mkdir(parents=True, exist_ok=True)
+        for old in (recorder, junit):
+            old.unlink(missing_ok=True)
+        told = context.write(reports / f"{name}.context.json")
+        log.write_bytes(b"")
     except OSError as error:
         raise PromoteError(
-            f"{reports}: cannot be made: {error.strerror}", hint="suites.reports in promotion.toml must be a writable folder"
+            f"{error.filename or reports}: cannot be made: {error.strerror}", hint="suites.reports in promotion.toml must be a writable folder"
         ) from error
-    recorder, log, junit = (reports / f"{name}.{end}" for end in ("jsonl", "log", "xml"))
-    for old in (recorder, junit):
-        old.unlink(missing_ok=True)
     argv = [
         *(sys.executable, "-m", "pytest", str(folder), "-c", os.devnull, f"--rootdir={settings.root}", "-p", "no:cacheprovider", "-q"),
         *(arg for plugin in (*_PLUGINS, *settings.suites.plugins) for arg in ("-p", plugin)),
         *("--color=no", f"--junitxml={junit}", f"--promote-recorder={recorder}", f"--promote-config={settings.root / 'promotion.toml'}"),
-        f"--promote-context={context.write(reports / f'{name}.context.json')}",
+        f"--promote-context={told}",
     ]
     started = time.monotonic()
     killed = _run(argv, log, settings.root, recorder, deadline, _Teller(name, on_row), stop or threading.Event())

@@ -14,8 +14,11 @@ from promote.errors import UsageError
 
 _NUMBER = r"(?:0|[1-9][0-9]*)"
 _PRE = r"[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*"
+# SemVer 9: a numeric identifier has no leading zero, else two spellings would be one version.
+_STRICT = r"(?:0|[1-9][0-9]*|[0-9]*[A-Za-z-][0-9A-Za-z-]*)"
+_LONGEST = 100  # characters; a tag's name is a file's name in many places, and Python reads no number of thousands of digits
 _PATTERNS = {
-    "semver": re.compile(rf"v?({_NUMBER})\.({_NUMBER})\.({_NUMBER})(?:-({_PRE}))?"),
+    "semver": re.compile(rf"v?({_NUMBER})\.({_NUMBER})\.({_NUMBER})(?:-({_STRICT}(?:\.{_STRICT})*))?"),
     "calver": re.compile(rf"v?([0-9]{{4}})\.([0-9]{{1,2}})(?:\.([0-9]+))?(?:\.([0-9]+))?(?:-({_PRE}))?"),
 }
 SCHEMES = tuple(_PATTERNS)
@@ -51,7 +54,11 @@ class Version:
 
 def parse_version(text: str, scheme: str = "semver") -> Version:
     """Read `1.2.3` or `v1.2.3`. Raises UsageError for anything else, naming what was expected."""
+    if len(text) > _LONGEST:
+        raise UsageError(f"{text[:20]!r}... is no version: {len(text)} characters long", hint=f"write it like {_EXAMPLES[scheme]}")
     match = _PATTERNS[scheme].fullmatch(text)
+    if match and text.endswith(".lock"):
+        raise UsageError(f"{text!r} cannot be a version: git allows no tag whose name ends with .lock", hint="choose another suffix")
     if match is None:
         build = " Build metadata (+...) has no order, so two such tags could not be told apart." if "+" in text else ""
         raise UsageError(

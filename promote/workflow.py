@@ -109,7 +109,7 @@ def cancel_run(run: Run) -> None:
     if run_id is None:
         return
     try:
-        run.journal.effect("cancel the run", {"id": run_id}, lambda: run.tools.forge().cancel(run_id))
+        run.journal.effect("cancel the run", {"id": run_id}, lambda: run.tools.forge().cancel(run_id), putting_back=True)
     except PromoteError as error:
         run.warnings.append(f"run {run_id} could not be cancelled: {error.what}")
 

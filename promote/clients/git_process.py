@@ -23,19 +23,13 @@ LOCAL_VARIABLES = (
     "GIT_SHALLOW_FILE", "GIT_COMMON_DIR", "GIT_NAMESPACE",
 )  # fmt: skip
 
-# A person's configuration must not change what a push does.
-_NEUTRAL = (
-    "-c",
-    "push.followTags=false",
-    "-c",
-    "tag.gpgSign=false",
-    "-c",
-    "commit.gpgSign=false",
-    "-c",
-    "core.hooksPath=/dev/null",
-    "-c",
-    "gc.auto=0",
-)
+# A person's configuration must change neither what a push does nor how an answer reads: each of these was seen to do one of the two.
+_NEUTRAL_SETTINGS = (
+    "push.followTags=false", "push.gpgSign=false", "push.recurseSubmodules=no", "push.pushOption=", "tag.gpgSign=false", "commit.gpgSign=false",
+    "core.hooksPath=/dev/null", "core.fsmonitor=false", "core.quotePath=false", "color.ui=false", "log.showSignature=false",
+    "i18n.logOutputEncoding=UTF-8", "submodule.recurse=false", "fetch.recurseSubmodules=false", "gc.auto=0",
+)  # fmt: skip
+_NEUTRAL = tuple(word for setting in _NEUTRAL_SETTINGS for word in ("-c", setting))
 _TOKEN_HELPER = '!f() { test "$1" = get && echo username=x-access-token && echo "password=$PROMOTE_GIT_TOKEN"; }; f'
 
 
@@ -54,6 +48,14 @@ class Done:
     err: str
     killed: bool = False
 
+    @property
+    def why(self) -> str:
+        """How it ended when it said nothing: its exit code, or the signal that ended it (SIGXFSZ: a file size limit)."""
+        try:
+            return f"exit {self.code}" if self.code >= 0 else f"ended by {signal.Signals(-self.code).name}"
+        except ValueError:
+            return f"ended by signal {-self.code}"
+
 
 def kill_group(pid: int) -> None:
     """End a child that leads its own process group, with everything it started."""
@@ -64,13 +66,22 @@ def kill_group(pid: int) -> None:
 
 
 def _environment(token: str | None, extra: dict[str, str] | None) -> dict[str, str]:
-    env = {"GIT_TERMINAL_PROMPT": "0", "GIT_EDITOR": "false", "GCM_INTERACTIVE": "never", "GIT_OPTIONAL_LOCKS": "0", **(extra or {})}
+    # Replacement objects of this clone would make history look other than the remote's.
+    env = {"GIT_TERMINAL_PROMPT": "0", "GIT_EDITOR": "false", "GCM_INTERACTIVE": "never", "GIT_OPTIONAL_LOCKS": "0", "GIT_NO_REPLACE_OBJECTS": "1"}
+    # A trace on stderr would be read as git's error text; one that goes to a file is left alone.
+    env |= {name: "0" for name, value in os.environ.items() if name.startswith("GIT_TRACE") and "/" not in value} | (extra or {})
     if token:
         # Last in the list of helpers: a person's own credentials are asked first. In the environment, never on an argv.
-        count = int(os.environ.get("GIT_CONFIG_COUNT", "0") or 0)
+        count = _config_count(os.environ.get("GIT_CONFIG_COUNT", ""))
         env |= {f"GIT_CONFIG_KEY_{count}": "credential.helper", f"GIT_CONFIG_VALUE_{count}": _TOKEN_HELPER, "GIT_CONFIG_COUNT": str(count + 1)}
         env["PROMOTE_GIT_TOKEN"] = token
     return env
+
+
+def _config_count(text: str) -> int:
+    if text and not (text.isascii() and text.isdecimal()):
+        raise UsageError(f"GIT_CONFIG_COUNT is {text!r} in the environment, which is no number", hint="unset GIT_CONFIG_COUNT, or correct it")
+    return int(text or 0)
 
 
 def run_git(
@@ -82,6 +93,7 @@ def run_git(
     env: dict[str, str] | None = None,
 ) -> Done:
     """Run `git <args>` in `folder` and return how it ended; a non-zero exit is not an exception. Raises UsageError when git is missing."""
+    os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")  # without git on PATH the import itself would fail
     from git.cmd import Git
     from git.exc import GitCommandNotFound
 

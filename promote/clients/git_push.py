@@ -52,7 +52,19 @@ class PushResult:
 def push_arguments(remote: str, updates: Sequence[RefUpdate]) -> list[str]:
     """The argv after `git` for one atomic leased push."""
     leases = [f"--force-with-lease={u.ref}:{u.expected}" for u in updates]
-    return ["push", "--porcelain", "--atomic", "--no-verify", "--no-follow-tags", *leases, "--", remote, *(f"{u.new}:{u.ref}" for u in updates)]
+    return [
+        "push",
+        "--porcelain",
+        "--atomic",
+        "--no-verify",
+        "--no-follow-tags",
+        "--no-signed",
+        "--no-recurse-submodules",
+        *leases,
+        "--",
+        remote,
+        *(f"{u.new}:{u.ref}" for u in updates),
+    ]
 
 
 def read_push(done: Done, updates: Sequence[RefUpdate]) -> PushResult:

@@ -48,6 +48,13 @@ def mask(text: str) -> str:
     return _PASSWORD.sub("", text)
 
 
+def excerpt(stderr: str, most: int = 256) -> str:
+    """Git's own words on one line, without passwords: from the first one that says what is the matter, since advice often follows it."""
+    text = " ".join(mask(stderr).split())
+    at = next((found.start() for found in [re.search(r"\b(?:fatal|error): ", text)] if found), 0)
+    return text[at : at + most] if len(text) > most else text
+
+
 class GitRemote:
     """One clone and its remote. Raises the classes of promote.errors; git's own words are in the message."""
 
@@ -66,11 +73,13 @@ class GitRemote:
         return done.out.strip("\n")
 
     def _error(self, done: Done, what: str) -> Exception:
-        text = " ".join(mask(done.err).split())[-256:] or f"exit {done.code}"
+        text = excerpt(done.err) or done.why
         where = f"git remote {self.remote}"
         if done.killed:
             return Unreachable(
-                where, f"`git {what}` did not end within {self._timeout_s:.0f} s", hint="check the network and the remote, then try again"
+                where,
+                f"`git {what}` did not end within {self._timeout_s:g} s",
+                hint="check the network, the remote, and git's credential helper (it may wait for a person); longer: repository.timeout",
             )
         if "not a git repository" in text:
             return UsageError(f"{self.root} is not in a git repository", hint="go to the clone of your GitOps repository")
@@ -104,7 +113,10 @@ class GitRemote:
         return Path(self._read("rev-parse", "--show-toplevel"))
 
     def head(self) -> str:
-        return self._read("rev-parse", "--verify", "HEAD^{commit}")
+        done = self.git("rev-parse", "--verify", "--quiet", "HEAD^{commit}")
+        if done.code:
+            raise UsageError(f"HEAD of {self.root} has no commit yet", hint=f"git pull {self.remote}, or switch to a branch that has one")
+        return done.out.strip()
 
     def branch(self) -> str | None:
         """The branch checked out, or None when HEAD is detached."""
@@ -112,14 +124,17 @@ class GitRemote:
 
     def dirty(self) -> list[str]:
         """Changed or untracked paths of the work tree."""
-        return [line[3:] for line in self._read("status", "--porcelain", "--no-renames").splitlines()]
+        said = self._read("status", "--porcelain", "-z", "--no-renames", "--untracked-files=normal")  # status.showUntrackedFiles may say no
+        return [entry[3:] for entry in said.split("\0") if entry]
 
     def is_shallow(self) -> bool:
         return self._read("rev-parse", "--is-shallow-repository") == "true"
 
     def fast_forward(self, commit: str) -> None:
         """Move the checked-out branch and work tree forward to `commit`; git refuses anything that is not a pure fast-forward."""
-        self._read("merge", "--ff-only", "--quiet", commit)
+        done = self.git("-c", f"branch.{self.branch()}.mergeOptions=", "merge", "--ff-only", "--quiet", commit)
+        if done.code:
+            raise self._error(done, f"merge --ff-only {short(commit)}")
 
     # -- the remote's refs -------------------------------------------------------------------------------------------------------------
 
@@ -152,7 +167,9 @@ class GitRemote:
     def fetch(self, *refs: str) -> None:
         """Bring the objects behind these remote refs here. A ref that is gone meanwhile raises NotFound."""
         specs = [f"+{ref}:refs/promote-remote/{ref.removeprefix('refs/')}" for ref in refs]
-        done = self.git("fetch", "--no-tags", "--no-write-fetch-head", "--quiet", "--no-auto-maintenance", self.remote, *specs)
+        done = self.git(
+            "fetch", "--no-tags", "--no-write-fetch-head", "--quiet", "--no-auto-maintenance", "--no-recurse-submodules", self.remote, *specs
+        )
         if done.code and "couldn't find remote ref" in done.err:
             raise NotFound(
                 f"git remote {self.remote}", " ".join(done.err.split()), hint="the ref is not on the remote (any more); look with `promote status`"

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import argparse
-import json
+import re
 import secrets
 import sys
 
+from promote.clients.git_remote import is_oid
 from promote.commands.wiring import open_repository, who
-from promote.errors import PromoteError, Rejected, Superseded
+from promote.errors import PromoteError, Rejected, Superseded, UsageError
 from promote.model import End, short
 from promote.publish import Request, publish
 from promote.record import record_path, write_record
+from promote.report.screen import answer
+from promote.report.sink import Sink
 from promote.versions import parse_version
 
 
 def main(args: argparse.Namespace) -> int:
     settings, git = open_repository(args.folder)
     version = parse_version(args.wanted, settings.version.scheme)
+    _check(args)
     request = Request(
         version=version,
         request_id=args.request_id or f"by-hand-{secrets.token_hex(4)}",
@@ -34,27 +38,36 @@ def main(args: argparse.Namespace) -> int:
         return _refuse(args, End.REFUSED, error)
     warning = write_record(git, settings, request, published)
     prod = settings.tags.prod.format(version=version)
-    if args.json:
-        document = {
-            "outcome": "published",
-            "version": version.text,
-            "commit": published.stable.commit,
-            "stable_object": published.stable.object,
-            "previous_stable_object": published.previous,
-            "record": record_path(settings, version.text),
-            "warning": warning,
-        }
-        print(json.dumps(document, indent=2))
-    else:
-        print(f"{prod} and {settings.tags.stable} → {short(published.stable.commit)} in one push, object {published.stable.object}")
-        print(f"warning: {warning}" if warning else f"record {record_path(settings, version.text)} committed to {settings.repository.branch}")
-        if not args.lock:
-            print("moved without a pre suite, and nothing is proven yet: look with `promote status`")
+    document = {
+        "outcome": "published",
+        "version": version.text,
+        "commit": published.stable.commit,
+        "stable_object": published.stable.object,
+        "previous_stable_object": published.previous,
+        "record": record_path(settings, version.text),
+        "warning": warning,
+    }
+    lines = [
+        f"{prod} and {settings.tags.stable} → {short(published.stable.commit)} in one push, object {published.stable.object}",
+        f"warning: {warning}" if warning else f"record {record_path(settings, version.text)} committed to {settings.repository.branch}",
+    ]
+    if not args.lock:
+        lines.append("moved without a pre suite, and nothing is proven yet: look with `promote status`")
+    answer(*lines, document=document if args.json else None)
     return 0
 
 
+def _check(args: argparse.Namespace) -> None:
+    """What the workflow passes on comes from whoever filled in its form: it must not write trailers of its own. Raises UsageError."""
+    if args.request_id and not re.fullmatch(r"[A-Za-z0-9._-]{1,80}", args.request_id):
+        raise UsageError(f"--request-id {args.request_id[:80]!r} is not an id", hint="letters, digits, dot, dash and underscore; or leave it out")
+    for option, oid in (("--expected-commit", args.expected_commit), ("--lock", args.lock)):
+        if oid and not is_oid(oid):
+            raise UsageError(f"{option} {oid[:80]!r} is not a full object id", hint="40 (or 64) hexadecimal digits: git rev-parse NAME")
+
+
 def _refuse(args: argparse.Namespace, end: End, error: PromoteError) -> int:
-    print(f"promote: {error.what}\n  do: {error.hint}", file=sys.stderr)
+    Sink(sys.stderr).line(f"promote: {error.what}\n  do: {error.hint}")
     if args.json:
-        print(json.dumps({"outcome": end.value, "error": error.what, "hint": error.hint}, indent=2))
+        answer(document={"outcome": end.value, "error": error.what, "hint": error.hint})
     return end.exit_code

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 from datetime import UTC, datetime
 
 from promote.commands.story import version_carried
@@ -17,7 +15,7 @@ from promote.lock import UNDO, read_lock
 from promote.model import AppState, Tag, Verdict, short
 from promote.observe import observe
 from promote.publish import ref_names, trailers_of
-from promote.report.screen import reporter
+from promote.report.screen import answer, reporter
 from promote.run import Tools
 from promote.versions import version_of_tag
 
@@ -27,11 +25,7 @@ def main(args: argparse.Namespace) -> int:
     with reporter(json=args.json, secrets=secrets()) as report:
         kit = tools(settings, git, report)
         document = {**tags(kit), **production(kit)}
-    if args.json:
-        json.dump(document, sys.stdout, indent=2)
-        print()
-    else:
-        print("\n".join(words(document)))
+    answer(*words(document), document=document if args.json else None, secrets=secrets())
     return {"passed": 0, "failed": 1}.get(str(document["production"]), 5)
 
 
@@ -50,6 +44,7 @@ def tags(kit: Tools) -> dict[str, object]:
     return {
         "tags": {name: tag and describe(kit, tag, head) for name, tag in shown.items()},
         "shadowed": names.shadow in refs,
+        "shallow": git.is_shallow(),
         "prechecked": prechecked(kit, refs.get(names.stable)),
         "lock": lock.sentence() if lock else None,
     }
@@ -64,7 +59,7 @@ def describe(kit: Tools, tag: Tag, head: Tag | None) -> dict[str, object]:
         "version": version_carried(kit, tag),
         "subject": commit.subject,
         "when": datetime.fromtimestamp(commit.when, UTC).isoformat(),
-        "behind": kit.git.count(f"{tag.commit}..{head.commit}") if head else None,
+        "behind": kit.git.count(f"{tag.commit}..{head.commit}") if head and not kit.git.is_shallow() else None,
     }
 
 
@@ -102,6 +97,8 @@ def words(document: dict[str, object]) -> list[str]:
             continue
         behind = f", {tag['behind']} commits behind" if tag["behind"] is not None else ""
         lines.append(f"{name:<9}{tag['tag']} → {short(tag['commit'])} {tag['version'] or 'no version'} “{tag['subject']}”{behind}")
+    if document["shallow"]:
+        lines.append("distance not known: this clone is shallow (git fetch --unshallow)")
     lines.append(f"checked  {document['prechecked']}")
     if document["shadowed"]:
         lines.append("SHADOWED a branch has the name of the stable tag: Argo CD follows the branch")

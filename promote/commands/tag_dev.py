@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
 
 from promote.clients.git_push import RefUpdate
 from promote.commands.wiring import open_repository
 from promote.errors import UsageError
 from promote.lock import refused
 from promote.model import short
+from promote.report.screen import answer
 from promote.target import resolve_target
 from promote.versions import parse_version
 
@@ -34,8 +34,9 @@ def main(args: argparse.Namespace) -> int:
         done, result, _ = git.push_and_look(RefUpdate(ref=f"refs/tags/{name}", new=tag, expected=""))
         if not done:
             raise refused(git, result, f"create {name}")
-    if args.json:
-        print(json.dumps({"outcome": "tagged", "tag": name, "commit": head, "created": target.dev_tag is None}, indent=2))
-    else:
-        print(f"{name} → {git.describe(head)}" + ("" if target.dev_tag is None else " (was there already)"))
+    lines = [f"{name} → {git.describe(head)}" + ("" if target.dev_tag is None else " (was there already)")]
+    if dirty := git.dirty():
+        lines.append(f"not in it, because not committed: {', '.join(dirty[:5])}" + (f" and {len(dirty) - 5} more" if len(dirty) > 5 else ""))
+    document = {"outcome": "tagged", "tag": name, "commit": head, "created": target.dev_tag is None, "uncommitted": dirty}
+    answer(*lines, document=document if args.json else None)
     return 0

@@ -25,6 +25,7 @@ class Sink:
         self._redact = redact or Redactor()
         self.encoding: str = getattr(out, "encoding", None) or "utf-8"
         self.ascii = not _shows(SIGNS, self.encoding)
+        self.broken: OSError | None = None  # why nothing is written any more
 
     def words(self, text: str) -> str:
         """The text as it may be shown here."""
@@ -67,7 +68,8 @@ class Sink:
     def _surviving(self) -> Iterator[None]:
         try:
             yield
-        except (OSError, ValueError):
+        except (OSError, ValueError) as error:
+            self.broken = error if isinstance(error, OSError) else None
             out, self._out = self._out, None
             _swallow(out)
 
