@@ -86,6 +86,7 @@ class Run:
     baseline: Baseline | None = None
     baseline_file: Path | None = None
     t_before: datetime | None = None
+    moved_at: datetime | None = None  # when the first move of this promotion was begun
     cause: str = ""  # why production has to go back
     undo_moves: bool = False  # an asked-for move to a named version: the undo ref takes what it replaces
     rows: list[Row] = field(default_factory=list)
