@@ -76,7 +76,7 @@ def compare(now: Iterable[Alert], before: Iterable[Alert], volatile: Iterable[st
         unseen = [a for a in alerts if a.fingerprint not in was]
         known += [a for a in alerts if a.fingerprint in was]
         replaced = max(0, len(was) - (len(alerts) - len(unseen)))  # those of before that are gone: as many may have come in their place
-        unseen.sort(key=lambda a: not a.muted)
+        unseen.sort(key=lambda a: bool(a.muted))
         known += unseen[:replaced]
         for alert in unseen[replaced:]:
             (muted if alert.muted else new).append(alert)

@@ -65,8 +65,10 @@ def _selectors(expression: str) -> Iterator[tuple[str, bool]]:
         if token.kind == "name" and token.text.lower() in _WORDS and following not in ("{", "["):
             is_list = token.text.lower() in _LABEL_LISTS and following == "("
             at = (_closing(tokens, at + 1, "()") if is_list else at) + 1
-        elif token.kind == "name" and following == "(":
+        elif token.kind == "name" and (following == "(" or (following.lower() in ("by", "without") and _text(tokens, at + 2) == "(")):
             at += 1
+        elif token.text == "[":
+            at = _closing(tokens, at, "[]") + 1
         elif token.kind == "name" or token.text == "{":
             last = at if token.text == "{" else at + 1
             end = _closing(tokens, last, "{}") if _text(tokens, last) == "{" else at
