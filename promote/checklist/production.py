@@ -11,7 +11,8 @@ from promote.checklist.promotion import Promotion
 from promote.clients.workloads import Event, Pod, grouped, log_tail, newly_failing, parse_pod, repeats, same_trouble, stem, warnings
 from promote.converge import THERE, ConvergenceResult
 from promote.deadline import Clock, Deadline
-from promote.model import AppState
+from promote.errors import PromoteError
+from promote.model import AppState, Verdict
 from promote.sync_windows import denial
 
 RECENT = timedelta(minutes=10)
@@ -44,7 +45,12 @@ def denied_by_windows(promotion: Promotion) -> list[str]:
 
 
 def not_there(observed: ConvergenceResult, *, health: bool) -> list[str]:
-    """Applications that are not there, told apart by whether only their health is missing."""
+    """Applications that are not there, told apart by whether only their health is missing.
+
+    Raises PromoteError when nobody could tell: a list that could not be read has nobody on it who is late.
+    """
+    if observed.verdict is Verdict.ERRORED:
+        raise PromoteError(f"production could not be judged: {observed.reason}", hint="kubectl -n argocd get applications (production's context)")
     return [f"  {a.name}: {a.reason}" for a in observed.applications if a.state not in THERE and a.about_health is health]
 
 
