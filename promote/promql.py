@@ -58,6 +58,11 @@ def selectors(expression: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(text for text, away in _selectors(expression) if not away))
 
 
+def has_fallback(expression: str) -> bool:
+    """Whether it says by `or` what counts when series are absent."""
+    return any(t.kind == "name" and t.text.lower() == "or" for t in _tokens(expression))
+
+
 def _selectors(expression: str) -> Iterator[tuple[str, bool]]:
     tokens, at = _tokens(expression), 0
     while at < len(tokens):

@@ -11,7 +11,7 @@ from promote.clients.monitoring import Prometheus, Sample
 from promote.deadline import Clock, Deadline, DeadlineExceeded, wait_until
 from promote.errors import NotFound, PromoteError, Unreachable
 from promote.expect import threshold
-from promote.promql import clipped, selectors
+from promote.promql import clipped, has_fallback, selectors
 from promote.settings import PromqlRule, Settings
 
 Evidence = Callable[[str, object], None]
@@ -66,8 +66,9 @@ class Numbers:
     def _stale(self, ages: dict[str, dict[str, float]], limit: float) -> str:
         if not ages:
             return "it reads no series as of now, so it says nothing about production"
-        if not any(ages.values()):
-            return f"no data: no series for {' and '.join(ages)}"
+        absent = [selector for selector, found in ages.items() if not found]
+        if len(absent) == len(ages) or (absent and not has_fallback(self.rule.query)):  # a range still has a value when its series are gone
+            return f"no data: no series for {' and '.join(absent)}"
         old = {series: age for found in ages.values() for series, age in found.items() if age > limit}
         newest = f"the newest sample of {next(iter(old))} is {min(old.values()):.0f} s old" if old else ""
         return f"{len(old)} series have no sample since the move, {limit:.0f} s ago ({newest})" if old else ""

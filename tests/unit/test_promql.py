@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from promote.promql import clipped, duration_s, selectors
+from promote.promql import clipped, duration_s, has_fallback, selectors
 
 READS = {
     "up": ("up",),
@@ -58,6 +58,11 @@ def test_ranges_reach_back_to_the_move_and_no_further(expression: str) -> None:
 
 def test_without_a_move_only_since_is_filled_in() -> None:
     assert clipped("rate(x[1h]) / rate(y[$since])", 300, cut=False) == ("rate(x[1h]) / rate(y[300000ms])", ())
+
+
+def test_only_an_or_says_what_counts_when_series_are_absent() -> None:
+    assert has_fallback("(sum(errors) or vector(0)) / sum(requests)")
+    assert not has_fallback('sum(errors{a="x or y"}) / sum(or_total)  # or')
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("1h30m", 5400), ("250ms", 0.25), ("2w", 1209600)])
