@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from promote.alerts import Alert, parse_alert
 from promote.applications import Application, parse_application
 from promote.clients.argocd import ArgoCD
 from promote.clients.workloads import Pod, parse_pod
@@ -28,6 +29,11 @@ class Baseline:
     manifests: tuple[dict[str, Any], ...]
     pod_manifests: tuple[dict[str, Any], ...]
     smoke_passed: tuple[str, ...] = ()
+    alert_manifests: tuple[dict[str, Any], ...] | None = None
+
+    def alerts(self) -> tuple[Alert, ...] | None:
+        """What fired then, silenced ones included; None: nobody asked."""
+        return None if self.alert_manifests is None else tuple(map(parse_alert, self.alert_manifests))
 
     def applications(self, goal: Goal) -> Mapping[str, Application]:
         """Those of interest for this goal, by namespace/name."""
@@ -42,7 +48,7 @@ class Baseline:
 
     def to_json(self) -> str:
         data = {"taken": self.taken.isoformat(), "applications": self.manifests, "pods": self.pod_manifests, "smoke_passed": self.smoke_passed}
-        return json.dumps(data)
+        return json.dumps({**data, "alerts": self.alert_manifests})
 
     @classmethod
     def from_json(cls, text: str) -> Baseline:
@@ -53,6 +59,7 @@ class Baseline:
             manifests=tuple(data["applications"]),
             pod_manifests=tuple(data["pods"]),
             smoke_passed=tuple(data.get("smoke_passed") or ()),
+            alert_manifests=None if data.get("alerts") is None else tuple(data["alerts"]),
         )
 
     @classmethod
@@ -64,11 +71,16 @@ class Baseline:
             raise UsageError(f"{path}: not a baseline: {error}", hint="it is written by `promote run`; start that again") from error
 
 
-def take_baseline(argocd: ArgoCD) -> Baseline:
-    """One paged look at the applications and one at the pods. Raises what the clients raise."""
+def take_baseline(argocd: ArgoCD, alerts: Callable[[], list[dict[str, Any]]] | None = None) -> Baseline:
+    """One paged look at the applications, one at the pods, one at the alerts where somebody keeps them. Raises what the clients raise."""
     manifests = argocd.manifests()
     pods = argocd.kube.items("/api/v1/pods")
-    return Baseline(taken=datetime.now(UTC), manifests=tuple(map(_slim, manifests)), pod_manifests=tuple(map(_slim_pod, pods)))
+    return Baseline(
+        taken=datetime.now(UTC),
+        manifests=tuple(map(_slim, manifests)),
+        pod_manifests=tuple(map(_slim_pod, pods)),
+        alert_manifests=tuple(alerts()) if alerts else None,
+    )
 
 
 def _slim(manifest: dict[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from promote.annotation import annotate
 from promote.clients.git_push import Pushed, RefUpdate
 from promote.errors import PromoteError
 from promote.lock import LOCK, release
@@ -19,6 +20,7 @@ def close(run: Run, end: End, entry: dict[str, object]) -> None:
             _let_go(run, end)
     except PromoteError as error:
         _warn(run, f"{error.what} (do: {error.hint})")
+    _warn(run, annotate(run, end))
     run.journal.write("state", end.value)
     _warn(run, run.journal.trouble)
 

@@ -7,18 +7,21 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from promote.clients.git_clone import check_clone
 from promote.clients.git_process import forget_local_variables
 from promote.clients.git_remote import GitRemote
 from promote.errors import UsageError
+from promote.expect import filled, variables
 from promote.settings import DevCluster, ProdCluster, Settings
 
 if TYPE_CHECKING:
     from promote.clients.argocd import ArgoCD
     from promote.clients.github_runs import GitHubRuns
+    from promote.clients.monitoring import Alertmanager, Grafana, Prometheus
 
 TOKEN_VARIABLES = ("GITHUB_TOKEN", "GH_TOKEN")
 _SLUG = re.compile(r"[/:]([^/:]+/[^/]+?)(?:\.git)?/?$")
@@ -71,6 +74,48 @@ def forge(settings: Settings, git: GitRemote) -> GitHubRuns:
             hint='export GITHUB_TOKEN="$(gh auth token)", or set promotion.via = "git" to push the tags directly',
         )
     return GitHubRuns(settings.github.api_url, slug(settings, git), token())
+
+
+def prometheus(settings: Settings) -> Prometheus:
+    """Raises UsageError when a header names a variable that is not set."""
+    from promote.clients.monitoring import Prometheus
+
+    return Prometheus("prometheus", settings.prometheus.url, headers("prometheus", settings.prometheus.headers))
+
+
+def alertmanager(settings: Settings) -> Alertmanager:
+    """Raises UsageError when a header names a variable that is not set."""
+    from promote.clients.monitoring import Alertmanager
+
+    return Alertmanager("alertmanager", settings.alertmanager.url, headers("alertmanager", settings.alertmanager.headers))
+
+
+def grafana(settings: Settings) -> Grafana:
+    """Raises UsageError when a header names a variable that is not set."""
+    from promote.clients.monitoring import Grafana
+
+    return Grafana("grafana", settings.grafana.url, headers("grafana", settings.grafana.headers))
+
+
+def alerts_reader(settings: Settings) -> Callable[[], list[dict[str, Any]]] | None:
+    """What asks for the alerts firing now; None when no Alertmanager is configured."""
+    return (lambda: alertmanager(settings).alerts(settings.alertmanager.filters)) if settings.alertmanager.url else None
+
+
+def headers(where: str, lines: list[str]) -> dict[str, str]:
+    """Declared headers with the environment's values. Raises UsageError that names the variable which is not set."""
+    try:
+        return filled(lines, os.environ)
+    except LookupError as error:
+        raise UsageError(
+            f"{where}: the headers name {error.args[0]}, which the environment does not have", hint=f"export {error.args[0]}=…"
+        ) from None
+
+
+def header_secrets(settings: Settings) -> tuple[str, ...]:
+    """The values that headers take from the environment."""
+    lists = [settings.prometheus.headers, settings.alertmanager.headers, settings.grafana.headers, *(u.headers for u in settings.smoke.urls)]
+    return tuple(value for lines in lists for name in variables(lines) if (value := os.environ.get(name)))
 
 
 def production(settings: Settings) -> ArgoCD:

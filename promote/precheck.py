@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from promote.baseline import take_baseline
 from promote.clients.git_push import RefUpdate
+from promote.connect import alerts_reader
 from promote.deadline import Deadline
 from promote.errors import Rejected
 from promote.lock import UNDO, acquire, advance, new_lock
@@ -28,7 +29,7 @@ def precheck(run: Run) -> Result:
     with ThreadPoolExecutor(2) as pool:
         try:
             # Side by side: all only read. The smoke suite as it passes now is what a rollback has to bring back.
-            baseline = pool.submit(take_baseline, run.tools.production())
+            baseline = pool.submit(take_baseline, run.tools.production(), alerts_reader(run.settings))
             smoke = pool.submit(suite, run, "smoke", "before", deadline, quiet=True, stop=stop)
             result = suite(run, "pre", "before", deadline)
             keep_baseline(run, baseline.result(), smoke=smoke.result())

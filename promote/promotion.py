@@ -24,7 +24,7 @@ FENCE_FOR_S = 60.0  # how long an unreachable remote is asked before the end is 
 def promote(run: Run) -> Result:
     """The transition. PASSED only when the refs on the remote were read back and are as wanted."""
     assert run.lock is not None
-    run.t_before = run.tools.clock.now()
+    run.t_before = run.moved_at = run.tools.clock.now()
     if run.target.stable:
         _, plain = undo_commands(run.settings, stable_now="", back_to="")
         run.tools.report.undo([f"promote rollback       (or, without this tool: {plain})"])

@@ -108,8 +108,11 @@ class Baseline:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Post:
-    soak: Seconds = key(Seconds(0), "how long production must stay well after everything passed")
+    soak: Seconds = key(Seconds(0), "how long production must stay well after everything passed: applications, pods and alerts, looked at throughout")
     pending_grace: Seconds = key(Seconds(120), "how long a pod may be Pending before it counts as failing")
+    event_watch: Seconds = key(
+        Seconds(15), "how long a warning of a listed reason is watched to see whether it still repeats; one that was silent that long does not"
+    )
     event_reasons: list[str] = key(
         ["BackOff", "FailedScheduling", "FailedMount", "Unhealthy"], "Warning events that fail the row when they still repeat after Healthy held"
     )
@@ -118,10 +121,19 @@ class Post:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SmokeUrl:
     name: str = key("", "what the row is called: smoke-url[name]")
-    url: str = key("", "the address asked with GET")
-    status: int = key(200, "the status it must answer with")
+    url: str = key("", "the address asked")
+    method: Annotated[str, Choice(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))] = key(
+        "GET", "how it is asked; anything but GET, HEAD and OPTIONS is asked once, whatever tries says"
+    )
+    headers: list[str] = key([], '"Name: value" lines; ${VARIABLE} in a value is taken from the environment and never shown')
+    body: str = key("", "what is sent with it; say its Content-Type in headers")
+    status: int = key(200, "the status it must answer with; redirects are followed unless this is a 3xx")
+    redirect: str = key("", "the address a 3xx must lead to (its Location, made absolute)")
     contains: str = key("", "text the body must contain")
+    json: list[str] = key([], "what the JSON body must say: 'database == \"ok\"', 'checks.0.ok == true', 'queue < 100', or a path that must be there")
+    tls_days: int = key(0, "how many days its certificate must still be valid; 0: not looked at (an expired one never passes)")
     within: Seconds = key(Seconds(5), "the slowest answer accepted")
+    slow: Seconds = key(Seconds(0), "an answer slower than this passes with advice; 0: none")
     tries: int = key(3, "how many times it is asked before it counts as failed")
     every: Seconds = key(Seconds(2), "pause between two tries")
 
@@ -129,6 +141,47 @@ class SmokeUrl:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Smoke:
     urls: list[SmokeUrl] = key([], "what production must answer: [[smoke.urls]] tables")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PromqlRule:
+    name: str = key("", "what the row is called: promql[name]")
+    query: str = key(
+        "",
+        "a PromQL expression that always has a value (compare in expect, not here); ranges are cut to the time since the move, $since stands for it",
+    )
+    expect: str = key("", 'what every value of the answer must be: "< 0.01", ">= 1", "== 0"')
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Prometheus:
+    url: str = key("", "where Prometheus (or what speaks its API) is; empty: the rows promql are off")
+    headers: list[str] = key([], '"Name: value" lines sent along; ${VARIABLE} in a value is taken from the environment and never shown')
+    rules: list[PromqlRule] = key([], "what its numbers must be after the move: [[prometheus.rules]] tables")
+    wait: Seconds = key(
+        Seconds(45), "how long samples newer than the move are waited for (longer than your scrape interval, shorter than suites.row_timeout)"
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Alertmanager:
+    url: str = key("", "where Alertmanager is; empty: the row alerts is off")
+    headers: list[str] = key([], '"Name: value" lines sent along; ${VARIABLE} in a value is taken from the environment and never shown')
+    filters: list[str] = key([], "which alerts are looked at, as Alertmanager's matchers: 'cluster=\"prod\"', 'severity=~\"critical|warning\"'")
+    volatile: list[str] = key(
+        ["pod", "pod_name", "uid", "container_id", "replicaset"],
+        "labels that change with every rollout: an alert that differs from one of the baseline only in them is the same trouble",
+    )
+    watchdog: str = key("", 'an alert that always fires ("Watchdog"): without it nobody tells Alertmanager anything, and the row is unknown')
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Grafana:
+    url: str = key("", "where Grafana is; empty: the row grafana is off")
+    headers: list[str] = key([], "\"Name: value\" lines, as a rule 'Authorization: Bearer ${GRAFANA_TOKEN}'; the variable's value is never shown")
+    dashboards: list[str] = key([], "dashboards people look at after a promotion: title, folder / title, or uid; each must exist")
+    annotate: bool = key(True, "whether the promotion is drawn over the dashboards, as a region from the move to the verdict")
+    tags: list[str] = key(["promotion"], "tags of that annotation, beside the version and the outcome")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -159,4 +212,7 @@ class Settings:
     baseline: Baseline = Baseline()
     post: Post = Post()
     smoke: Smoke = Smoke()
+    prometheus: Prometheus = Prometheus()
+    alertmanager: Alertmanager = Alertmanager()
+    grafana: Grafana = Grafana()
     suites: Suites = Suites()

@@ -10,9 +10,11 @@ import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
+from urllib.parse import urlsplit
 
+from promote import expect
 from promote.errors import UsageError
-from promote.settings import FILE_NAME, Choice, Seconds, Settings
+from promote.settings import FILE_NAME, Choice, Seconds, Settings, SmokeUrl
 
 _DURATION = re.compile(r"(?:([0-9]+)h)?(?:([0-9]+)m)?(?:([0-9]+(?:\.[0-9]+)?)s)?")
 _NAMES = {str: "text", bool: "true or false", int: "a whole number", float: "a number", Seconds: 'a duration like "90s" or "10m"', list: "a list"}
@@ -116,7 +118,7 @@ def _rules(settings: Settings) -> list[tuple[bool, str]]:
     """What single keys cannot say: (is it wrong, what)."""
     tags = settings.tags
     names = [tags.dev, tags.prod, tags.stable, tags.working]
-    urls = settings.smoke.urls
+    urls, rules, row_s = settings.smoke.urls, settings.prometheus.rules, settings.suites.row_timeout
     return [
         *_names(settings),
         *_pauses(settings),
@@ -128,10 +130,50 @@ def _rules(settings: Settings) -> list[tuple[bool, str]]:
         (any(not u.name or not u.url for u in urls), "smoke.urls: every entry needs a name and a url"),
         (len({u.name for u in urls}) < len(urls), "smoke.urls: two entries have the same name"),
         (
-            settings.dev.converge_timeout >= settings.suites.row_timeout,
+            settings.dev.converge_timeout >= row_s,
             "dev.converge_timeout: must be shorter than suites.row_timeout, or the row is cut off before it can say why",
         ),
+        (any(not r.name or not r.query for r in rules), "prometheus.rules: every entry needs a name, a query and an expect"),
+        (len({r.name for r in rules}) < len(rules), "prometheus.rules: two entries have the same name"),
+        (bool(rules) and not settings.prometheus.url, "prometheus.rules: there are rules, but no prometheus.url to ask"),
+        (bool(settings.prometheus.url) and settings.prometheus.wait >= row_s, "prometheus.wait: must be shorter than suites.row_timeout"),
+        *((u.tries < 1, f"smoke.urls: {u.name}: tries: {u.tries} is less than 1") for u in urls),
+        *((bool(u.redirect) and u.status // 100 != 3, f"smoke.urls: {u.name}: redirect needs a 3xx status, not {u.status}") for u in urls),
+        *((u.method == "HEAD" and bool(u.contains or u.json), f"smoke.urls: {u.name}: an answer to HEAD has no body to look into") for u in urls),
+        *((_patience(u) >= row_s, f"smoke.urls: {u.name}: tries x (within + every) must be shorter than suites.row_timeout") for u in urls),
     ]
+
+
+def _patience(url: SmokeUrl) -> float:
+    return url.tries * url.within + (url.tries - 1) * url.every
+
+
+def _texts(settings: Settings) -> list[str]:
+    """What is wrong with the small languages inside strings."""
+    checked = [(f"smoke.urls: {u.name}: json", text, expect.claim) for u in settings.smoke.urls for text in u.json]
+    lists = [(f"smoke.urls: {u.name}", u.headers) for u in settings.smoke.urls]
+    lists += [(name, getattr(settings, name).headers) for name in ("prometheus", "alertmanager", "grafana")]
+    checked += [(f"{name}: headers", text, expect.header) for name, headers in lists for text in headers]  # type: ignore[misc]
+    checked += [(f"prometheus.rules: {r.name}: expect", r.expect, expect.threshold) for r in settings.prometheus.rules]  # type: ignore[misc]
+    found = []
+    for where, text, parse in checked:
+        try:
+            parse(text)
+        except ValueError as error:
+            found.append(f"{where}: {error}")
+    urls = [("prometheus.url", settings.prometheus.url), ("alertmanager.url", settings.alertmanager.url), ("grafana.url", settings.grafana.url)]
+    urls += [(f"smoke.urls: {u.name}: url", u.url) for u in settings.smoke.urls]
+    return found + [f"{where}: {problem}" for where, url in urls if url and (problem := _url_problem(url))]
+
+
+def _url_problem(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return f"{url!r} is not a URL"
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        return f"{url!r} does not begin with http:// or https:// and a host"
+    return "holds a password; name an environment variable in headers instead" if parts.password else ""
 
 
 def settings_from(data: Mapping[str, object], root: Path) -> Settings:
@@ -139,7 +181,7 @@ def settings_from(data: Mapping[str, object], root: Path) -> Settings:
     errors: list[str] = []
     settings: Settings = _table(Settings, data, "", errors, root=root)
     if not errors:
-        errors += [text for wrong, text in _rules(settings) if wrong]
+        errors += [text for wrong, text in _rules(settings) if wrong] + _texts(settings)
     if errors:
         raise UsageError(
             f"{FILE_NAME}: {len(errors)} {'problem' if len(errors) == 1 else 'problems'}\n" + "\n".join(f"  - {e}" for e in errors),

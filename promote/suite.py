@@ -18,7 +18,7 @@ from pathlib import Path
 
 from promote.checklist.context import SuiteContext
 from promote.checklist.recorder import read_events
-from promote.checklist.registry import required_rows
+from promote.checklist.registry import off_rows, required_rows
 from promote.deadline import Deadline
 from promote.errors import PromoteError
 from promote.model import Row, SuiteResult, Verdict
@@ -72,10 +72,11 @@ def run_suite(
     verdict, reason, missing = _judge(events, rows, required_rows(name, settings, from_tree=context.from_tree), context.not_required)
     if killed:
         verdict, reason = Verdict.worst([Verdict.ERRORED, verdict]), f"ended by its deadline of {deadline.seconds:.0f} s; {reason}"
-    for row in missing:
+    off = tuple(Row(id=r, suite=name, verdict=Verdict.OFF, detail=why) for r, why in off_rows(name, settings).items())
+    for row in (*missing, *off):
         on_row(row)
     return SuiteResult(
-        suite=name, verdict=verdict, rows=(*rows, *missing), seconds=time.monotonic() - started, reason=reason,
+        suite=name, verdict=verdict, rows=(*rows, *missing, *off), seconds=time.monotonic() - started, reason=reason,
         junit=str(junit) if junit.exists() else "", log=str(log),
     )  # fmt: skip
 
@@ -145,9 +146,10 @@ def _judge(
     if not rows:
         return Verdict.ERRORED, "no row ran", missing
     worst = Verdict.worst(verdicts)
-    bad = [row.id for row in (*rows, *missing) if row.verdict is not Verdict.PASSED]
+    bad = [row.id for row in (*rows, *missing) if row.verdict.blocks]
     if worst is not Verdict.PASSED:
         return worst, f"{len(bad)} of {len(verdicts)}: {', '.join(bad[:6])}", missing
-    if finish[-1]["exit"] != 0:
+    told = (0, 1) if Verdict.ADVICE in verdicts else (0,)  # 1: some tests failed, and those are the rows that do not count here
+    if finish[-1]["exit"] not in told:
         return Verdict.ERRORED, f"every row passed, but pytest ended with {finish[-1]['exit']}", missing
-    return Verdict.PASSED, f"{len(rows)} passed", missing
+    return Verdict.PASSED, f"{verdicts.count(Verdict.PASSED)} passed", missing

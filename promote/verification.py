@@ -6,6 +6,7 @@ from promote.converge import last_look
 from promote.deadline import Deadline
 from promote.model import Verdict
 from promote.run import Result, Run, Said
+from promote.soak import Watch, ask_again
 from promote.steps import failing, goal_of, known_before, proofs, settle_cluster
 
 LAST_LOOK_S = 30.0
@@ -25,23 +26,36 @@ def verify(run: Run) -> Result:
 
 def _soak_and_last_look(run: Run) -> Result:
     """Everything stays as proven for the soak, looked at throughout, and is so once more at the end, with fresh evidence."""
-    soak = Deadline(run.settings.post.soak, run.tools.clock)
-    goal = goal_of(run)
+    soak, watch, asked = Deadline(run.settings.post.soak, run.tools.clock), Watch(run=run), not run.settings.post.soak
+    if soak.seconds:
+        run.tools.report.step_started("soak")
     while True:
-        look = last_look(
-            run.tools.production(),
-            goal,
-            baseline=known_before(run, goal),
-            t_before=run.t_before,
-            settings=run.settings,
-            deadline=Deadline(max(LAST_LOOK_S, run.settings.argocd.degraded_grace), run.tools.clock),
-            guard=run.still_ours,
-        )
-        run.applications = look.applications or run.applications
-        if look.verdict is not Verdict.PASSED:
-            run.step("last look", look.verdict, soak.elapsed, look.reason)
-            return Result(said=Said(look.verdict.value), reason=f"at the last look: {look.reason}")
-        if soak.expired:
+        over = soak.expired
+        found = _look(run) or watch.look()
+        if over and not asked and not found:
+            asked, found = True, ask_again(run)
+            if not found:
+                continue  # that took a while: the last look is a look at everything after it
+        if found:
+            run.step("last look", Verdict(found.said.value), soak.elapsed, found.reason)
+            return Result(said=found.said, reason=f"at the last look: {found.reason}", hint=found.hint)
+        if over and not watch.blind:
             run.step("last look", Verdict.PASSED, soak.elapsed, "still so" + (f" after a soak of {soak.seconds:.0f} s" if soak.seconds else ""))
             return Result(said=Said.PASSED)
-        soak.sleep(run.settings.argocd.look_every)
+        (Deadline(run.settings.argocd.look_every, run.tools.clock) if over else soak).sleep(run.settings.argocd.look_every)
+
+
+def _look(run: Run) -> Result | None:
+    """The applications, from new evidence; None when they are all still there."""
+    goal = goal_of(run)
+    look = last_look(
+        run.tools.production(),
+        goal,
+        baseline=known_before(run, goal),
+        t_before=run.t_before,
+        settings=run.settings,
+        deadline=Deadline(max(LAST_LOOK_S, run.settings.argocd.degraded_grace), run.tools.clock),
+        guard=run.still_ours,
+    )
+    run.applications = look.applications or run.applications
+    return None if look.verdict is Verdict.PASSED else Result(said=Said(look.verdict.value), reason=look.reason)

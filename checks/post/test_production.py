@@ -25,7 +25,7 @@ def test_applications_healthy(observed, evidence):
 @pytest.mark.row("pods-running")
 def test_pods_running(promotion, evidence):
     """No pod crashes, fails to pull its image, restarts or stays Pending that did not so before."""
-    failing = prod_cluster.failing_pods(promotion)
+    failing = prod_cluster.failing_pods(promotion, evidence)
     evidence("failing", failing)
     assert not failing, f"{len(failing)} pods are newly failing\n" + "\n".join(failing[:12])
 

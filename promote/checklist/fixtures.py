@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from promote.applications import Application
     from promote.checklist.promotion import Promotion
     from promote.clients.git_remote import GitRemote
     from promote.clients.web import Web
     from promote.converge import ConvergenceResult
 
-__all__ = ["http", "observed", "promotion", "remote"]
+__all__ = ["applications", "http", "observed", "promotion", "remote"]
 
 
 @pytest.fixture(scope="session")
@@ -47,8 +48,14 @@ def observed(promotion: Promotion) -> ConvergenceResult:
 
 
 @pytest.fixture(scope="session")
+def applications(promotion: Promotion) -> dict[str, Application]:
+    """Production's applications that follow the stable tag, as they are now, by name: `applications["gitea"].health`."""
+    return {a.name: a for a in promotion.production.applications() if promotion.goal.tracks(a)}
+
+
+@pytest.fixture(scope="session")
 def http() -> Web:
-    """GET with a deadline and without exceptions: `http.get(url, within=2)` answers status, body, seconds and trouble."""
+    """Requests with a deadline and without exceptions: `http.get(url, within=2)` answers status, body, json(), seconds and trouble."""
     from promote.clients.web import Web
 
     return Web()

@@ -18,14 +18,15 @@ from promote.checklist.fixtures import *  # noqa: F403 - fixtures are found by n
 from promote.checklist.judge import Judged, timed_out
 from promote.checklist.promotion import STATE, state_of
 from promote.checklist.recorder import Recorder
-from promote.checklist.registry import NO_URL, tree_rows
+from promote.checklist.registry import NO_RULES, NO_URL, ROWS, TOLD_AFTER_ROLLBACK, tree_rows
 from promote.errors import PromoteError
 from promote.model import Verdict
 from promote.report.redact import Redactor
 
 EVIDENCE = pytest.StashKey[dict[str, object]]()
 JUDGED = pytest.StashKey[Judged]()
-MARKS = {Verdict.PASSED: "✓", Verdict.FAILED: "✗", Verdict.ERRORED: "?"}
+MARKS = {Verdict.PASSED: "✓", Verdict.FAILED: "✗", Verdict.ERRORED: "?", Verdict.ADVICE: "!"}
+TREE = "does not apply, the dev tag is on the remote already"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -46,6 +47,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "smoke_url" in metafunc.fixturenames:
         urls = state_of(metafunc.config).settings.smoke.urls
         metafunc.parametrize("smoke_url", urls or [None], ids=[u.name for u in urls] or [NO_URL.partition("[")[2].rstrip("]")])
+    if "promql_rule" in metafunc.fixturenames:
+        rules = state_of(metafunc.config).settings.prometheus.rules
+        metafunc.parametrize("promql_rule", rules or [None], ids=[r.name for r in rules] or [NO_RULES])
 
 
 @pytest.fixture
@@ -68,7 +72,7 @@ class Checklist:
         self.config, self.recorder, self.asked = config, recorder, asked
         self.ids: dict[str, str] = {}
         self.rows: list[tuple[str, Verdict, str]] = []
-        self.left_out: list[str] = []
+        self.left_out: dict[str, str] = {}
         self._silence = ""
 
     @pytest.hookimpl(trylast=True)
@@ -88,9 +92,11 @@ class Checklist:
                 item.obj = item.stash.setdefault(JUDGED, Judged()).witness.watch(item.obj)
             if item.get_closest_marker("timeout") is None:
                 item.add_marker(pytest.mark.timeout(state.settings.suites.row_timeout, method="signal"))
-        out = [i for i in items if row_id(i) in tree_rows()] if not state.from_tree() else []
+        off = {spec.id: f"off, {why}" for spec in ROWS if (why := spec.off(state.settings))}
+        off |= dict.fromkeys(tree_rows() if not state.from_tree() else (), TREE)
+        out = [i for i in items if _plain(row_id(i)) in off]
         if out:
-            self.left_out = [row_id(i) for i in out]
+            self.left_out = {_plain(row_id(i)): off[_plain(row_id(i))] for i in out}
             items[:] = [i for i in items if i not in out]
             config.hook.pytest_deselected(items=out)
         self.recorder.write("collected", ids=[self.ids[i.nodeid] for i in items])
@@ -108,6 +114,8 @@ class Checklist:
             verdict, detail = judged.final()
             seen = item.stash.get(EVIDENCE, {})
             fix = _fix(item)
+            if verdict.blocks and _plain(row) in TOLD_AFTER_ROLLBACK and state_of(self.config).told_only():
+                verdict, detail = Verdict.ADVICE, f"{detail}\nnot counted: it is no part of what proves a rollback"
             if verdict is Verdict.FAILED and fix and "\ndo " not in detail:
                 detail += f"\ndo   {fix}"
             self.rows.append((row, verdict, detail))
@@ -134,8 +142,8 @@ class Checklist:
         terminalreporter.section(f"checklist: {state.words()}")
         for row, verdict, detail in self.rows:
             terminalreporter.write_line(f"{MARKS[verdict]} {row}" + (f": {detail.splitlines()[0]}" if detail else ""))
-        for row in self.left_out:
-            terminalreporter.write_line(f"- {row}: does not apply, the dev tag is on the remote already")
+        for row, why in self.left_out.items():
+            terminalreporter.write_line(f"- {row}: {why}")
         if self.speaks_to_actions():
             self._tell_actions(terminalreporter, state.words())
 
@@ -163,6 +171,11 @@ def row_id(item: pytest.Item) -> str:
         raise pytest.UsageError(f"{item.nodeid}: @pytest.mark.row needs the row's id")
     callspec = getattr(item, "callspec", None)
     return f"{marker.args[0]}[{callspec.id}]" if callspec else marker.args[0]
+
+
+def _plain(row: str) -> str:
+    """The registered id of a row, without the parameter of one that stands several times."""
+    return row.partition("[")[0]
 
 
 def _fix(item: pytest.Item) -> str:

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 
+from promote.applications import parse_application
 from promote.baseline import Baseline, problems, take_baseline
 from promote.checklist.promotion import Promotion
-from promote.clients.workloads import Event, Pod, log_tail, newly_failing, parse_pod, warnings
+from promote.clients.workloads import Event, Pod, grouped, log_tail, newly_failing, parse_pod, repeats, same_trouble, stem, warnings
 from promote.converge import THERE, ConvergenceResult
-from promote.deadline import Clock
-from promote.model import AppState
+from promote.deadline import Clock, Deadline
+from promote.errors import PromoteError
+from promote.model import AppState, Verdict
 from promote.sync_windows import denial
 
 RECENT = timedelta(minutes=10)
+LOGS = 3  # pods whose last lines are asked for: each is a request
 
 
 def baseline_problems(promotion: Promotion, evidence: Callable[[str, object], None]) -> list[str]:
@@ -43,7 +46,12 @@ def denied_by_windows(promotion: Promotion) -> list[str]:
 
 
 def not_there(observed: ConvergenceResult, *, health: bool) -> list[str]:
-    """Applications that are not there, told apart by whether only their health is missing."""
+    """Applications that are not there, told apart by whether only their health is missing.
+
+    Raises PromoteError when nobody could tell: a list that could not be read has nobody on it who is late.
+    """
+    if observed.verdict is Verdict.ERRORED:
+        raise PromoteError(f"production could not be judged: {observed.reason}", hint="kubectl -n argocd get applications (production's context)")
     return [f"  {a.name}: {a.reason}" for a in observed.applications if a.state not in THERE and a.about_health is health]
 
 
@@ -59,31 +67,57 @@ def _pods_before(baseline: Baseline | None) -> dict[str, Pod]:
     return dict(baseline.pods()) if baseline else {}
 
 
-def failing_pods(promotion: Promotion) -> list[str]:
-    """Pods newly failing against the baseline, each followed by the last lines it wrote."""
-    now = _pods(promotion)
-    found = newly_failing(now, _pods_before(promotion.baseline), at=Clock().now(), pending_grace_s=promotion.settings.post.pending_grace)
+def failing_pods(promotion: Promotion, evidence: Callable[[str, object], None]) -> list[str]:
+    """Pods newly failing against the baseline, in one paged read; the first few followed by the last lines they wrote."""
+    now, before = _pods(promotion), _pods_before(promotion.baseline)
+    found = newly_failing(now, before, at=Clock().now(), pending_grace_s=promotion.settings.post.pending_grace)
+    evidence("pods", len(now))
+    evidence("failing before", sorted(p.key for p in before.values() if p.trouble)[:20])
     lines = []
-    for sentence in found:
+    for number, sentence in enumerate(found):
         pod = now[sentence.partition(": ")[0]]
-        lines += [f"  {sentence}", *(f"    | {line}" for line in log_tail(promotion.production.kube, pod, lines=4))]
+        log = log_tail(promotion.production.kube, pod, lines=4) if number < LOGS else []
+        lines += [f"  {sentence}", *(f"    | {line}" for line in log)]
     return lines
 
 
-def repeating_warnings(promotion: Promotion, evidence: Callable[[str, object], None]) -> list[str]:
-    """Warnings of a listed reason whose count still rises between two looks, about something that was not in trouble before."""
-    settings, kube = promotion.settings, promotion.production.kube
-    since = promotion.started or Clock().now() - RECENT
-    first = {(e.namespace, e.about, e.reason): e for e in warnings(kube, since=since)}
-    evidence("warnings", [_words(e) for e in list(first.values())[:10]])
-    before = {f"{p.namespace}/Pod {p.name}" for p in _pods_before(promotion.baseline).values() if p.trouble}
-    watched = {k: e for k, e in first.items() if e.reason in settings.post.event_reasons and f"{e.namespace}/{e.about}" not in before}
-    if not watched:
-        return []
-    Clock().sleep(min(5.0, 3 * settings.argocd.look_every))
-    again = {(e.namespace, e.about, e.reason): e for e in warnings(kube, since=since)}
-    return [f"  {_words(again[k])}" for k, e in watched.items() if k in again and again[k].count > e.count]
+def repeating_warnings(promotion: Promotion, evidence: Callable[[str, object], None], clock: Clock | None = None) -> list[str]:
+    """Warnings of a listed reason about this promotion's applications that were seen after Healthy held and are seen again.
+
+    Watched for as long as `post.event_watch`; a warning that was silent for that long already does not repeat.
+    """
+    settings, kube, clock = promotion.settings, promotion.production.kube, clock or Clock()
+    since, places = promotion.started or clock.now() - RECENT, _places(promotion)
+    deadline = Deadline(min(settings.post.event_watch, settings.suites.row_timeout / 2), clock)
+
+    def look() -> tuple[Event, ...]:
+        return grouped(e for e in warnings(kube, since=since.replace(microsecond=0)) if e.namespace in places)
+
+    first, silent = look(), clock.now() - timedelta(seconds=deadline.seconds + 1)
+    evidence("warnings", [_words(e) for e in first[:20]])
+    sick = [p for p in _pods_before(promotion.baseline).values() if p.trouble]
+    before = {f"{p.namespace}/{stem(f'Pod {p.name}')}" for p in sick}
+    watched = [
+        e for e in first if e.reason in settings.post.event_reasons and e.last and e.last >= silent and f"{e.namespace}/{stem(e.about)}" not in before
+    ]
+    again: list[Event] = []
+    while watched and not again and not deadline.expired:
+        deadline.sleep(min(2.0, settings.argocd.look_every))
+        seen = look()
+        again = [next(e for e in seen if same_trouble(e, f)) for f in watched if repeats(f, seen)]
+    return [f"  {_words(e)}" for e in again]
+
+
+def _places(promotion: Promotion) -> frozenset[str]:
+    """The namespaces that the applications following the tag put something into."""
+    found = set[str]()
+    for manifest in promotion.production.manifests():
+        app = parse_application(manifest)
+        if promotion.goal.tracks(app):
+            found |= {app.destination_namespace, *(r.get("namespace", "") for r in (manifest.get("status") or {}).get("resources") or ())}
+    return frozenset(found)
 
 
 def _words(event: Event) -> str:
-    return f"{event.reason} {event.namespace}/{event.about} ({event.count} times): {event.message}"
+    at = f", last {event.last:%H:%M:%S} UTC" if event.last else ""
+    return f"{event.reason} {event.namespace}/{event.about} ({event.count} times{at}): {event.message}"

@@ -17,6 +17,7 @@ from promote.checklist.context import SuiteContext
 from promote.clients.argocd import ArgoCD
 from promote.clients.git_remote import GitRemote
 from promote.clients.github_rules import TagRules
+from promote.clients.monitoring import Alertmanager, Grafana, Prometheus
 from promote.convergence import Goal
 from promote.errors import NotFound, PromoteError
 from promote.lock import read_lock
@@ -50,6 +51,10 @@ class State:
 
     def from_tree(self) -> bool:
         return self.context.from_tree if self.context else self.target.from_tree
+
+    def told_only(self) -> bool:
+        """Whether a rollback is being proven: some rows then only tell."""
+        return self.context is not None and self.context.state == "back"
 
     def words(self) -> str:
         if self.context:
@@ -182,6 +187,18 @@ class Promotion:
     @cached_property
     def production(self) -> ArgoCD:
         return connect.production(self.settings)
+
+    @cached_property
+    def prometheus(self) -> Prometheus:
+        return connect.prometheus(self.settings)
+
+    @cached_property
+    def alertmanager(self) -> Alertmanager:
+        return connect.alertmanager(self.settings)
+
+    @cached_property
+    def grafana(self) -> Grafana:
+        return connect.grafana(self.settings)
 
     @cached_property
     def dev(self) -> ArgoCD:

@@ -9,15 +9,38 @@ from promote.settings import Settings
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RowSpec:
-    """A registered row. `protected`: it guards the tag itself and can never be waived. `from_tree`: only when the tag is made from the work tree."""
+    """A registered row. `protected`: it guards the tag itself and can never be waived. `from_tree`: only when the tag is made from the work tree.
+
+    `sources`: sections of promotion.toml, of which at least one must have a url, or the row is off. `each`: the list in that section of which
+    every entry is a row of its own, `id[name]`.
+    """
 
     id: str
     suite: str
     title: str
     protected: bool = False
     from_tree: bool = False
+    sources: tuple[str, ...] = ()
+    each: str = ""
+
+    def ids(self, settings: Settings) -> tuple[str, ...]:
+        """The row's ids in this repository. Where rules are needed and none is there, one row that can only say so."""
+        if not self.each:
+            return (self.id,)
+        (source,) = self.sources
+        return tuple(f"{self.id}[{entry.name}]" for entry in getattr(getattr(settings, source), self.each)) or (f"{self.id}[{NO_RULES}]",)
+
+    def off(self, settings: Settings) -> str:
+        """Why it is off, "" when it is on."""
+        if not self.sources or any(getattr(settings, source).url for source in self.sources):
+            return ""
+        return f"not configured: {' and '.join(f'{source}.url' for source in self.sources)} {'is' if len(self.sources) == 1 else 'are'} empty"
 
 
+NO_RULES = "no rules"
+MONITORING = ("prometheus", "alertmanager", "grafana")
+# After a rollback they are told and do not count: what has to be back is what was moved, and an alert may ring long after its cause is gone.
+TOLD_AFTER_ROLLBACK = frozenset({"promql", "alerts", "grafana"})
 ROWS = (
     RowSpec(id="on-the-branch", suite="pre", title="the clone is on the trunk", from_tree=True),
     RowSpec(id="clean-tree", suite="pre", title="the work tree is clean", from_tree=True),
@@ -34,10 +57,19 @@ ROWS = (
     RowSpec(id="production-baseline", suite="pre", title="production is fit to be promoted from"),
     RowSpec(id="auto-sync", suite="pre", title="production's applications will follow the tag"),
     RowSpec(id="sync-windows", suite="pre", title="no sync window denies the promotion or its rollback"),
+    RowSpec(
+        id="monitoring-ready",
+        suite="pre",
+        title="what is to prove production afterwards answers now",
+        sources=MONITORING,
+    ),
     RowSpec(id="applications-synced", suite="post", title="every application is at the commit and synced"),
     RowSpec(id="applications-healthy", suite="post", title="every application is as healthy as before, or better"),
     RowSpec(id="pods-running", suite="post", title="no pod is newly failing"),
     RowSpec(id="events", suite="post", title="no warning keeps repeating"),
+    RowSpec(id="promql", suite="post", title="production's numbers are as declared", sources=("prometheus",), each="rules"),
+    RowSpec(id="alerts", suite="post", title="no alert fires that did not before", sources=("alertmanager",)),
+    RowSpec(id="grafana", suite="post", title="the dashboards people look at are there", sources=("grafana",)),
     RowSpec(id="stable-still-ours", suite="post", title="production's tag is what this promotion left", protected=True),
 )
 NO_URL = "smoke-url[not configured]"
@@ -47,7 +79,13 @@ def required_rows(suite: str, settings: Settings, *, from_tree: bool) -> tuple[s
     """The ids that have to report passed for a suite to pass."""
     if suite == "smoke":
         return tuple(f"smoke-url[{u.name}]" for u in settings.smoke.urls)
-    return tuple(r.id for r in ROWS if r.suite == suite and (from_tree or not r.from_tree))
+    rows = [r for r in ROWS if r.suite == suite and (from_tree or not r.from_tree) and not r.off(settings)]
+    return tuple(row for spec in rows for row in spec.ids(settings))
+
+
+def off_rows(suite: str, settings: Settings) -> dict[str, str]:
+    """The rows of a suite that are off, each with why."""
+    return {r.id: why for r in ROWS if r.suite == suite and (why := r.off(settings))}
 
 
 def tree_rows() -> frozenset[str]:

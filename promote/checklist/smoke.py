@@ -2,34 +2,97 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
-from promote.clients.web import Answer, Web
+from promote import connect
+from promote.clients.web import Answer, Asked, Web
 from promote.deadline import Clock
+from promote.expect import claim
+from promote.report.redact import Redactor
 from promote.settings import SmokeUrl
 
+REPEATABLE = ("GET", "HEAD", "OPTIONS")
+Evidence = Callable[[str, object], None]
 
-def ask(http: Web, wanted: SmokeUrl, evidence: Callable[[str, object], None], clock: Clock | None = None) -> str:
-    """ "" when it answers as declared within its tries, else expected against got."""
+
+def ask(http: Web, wanted: SmokeUrl, evidence: Evidence, clock: Clock | None = None) -> str:
+    """ "" when it answers as declared within its tries, else expected against got.
+
+    Raises UsageError when a header names a variable that is not set: without it nobody can tell how production answers.
+    """
     clock = clock or Clock()
-    started = clock.monotonic()
-    for attempt in range(1, wanted.tries + 1):
-        answer = http.get(wanted.url, within=wanted.within)
-        wrong = mismatch(answer, wanted)
-        evidence("url", wanted.url)
-        evidence("answer", answer.words())
+    headers = connect.headers(f"smoke-url[{wanted.name}]", wanted.headers)
+    redact, started = Redactor([*headers.values(), *(v.rpartition(" ")[2] for v in headers.values())]), clock.monotonic()
+    tries = wanted.tries if wanted.method in REPEATABLE else 1
+    evidence("url", f"{wanted.method} {wanted.url}" if wanted.method != "GET" else wanted.url)
+    for attempt in range(1, tries + 1):
+        answer = http.ask(_asked(wanted, headers), within=wanted.within)
+        wrong = problems(answer, wanted)
+        evidence("answer", redact.text(answer.words()))
         if not wrong:
-            return ""
-        if attempt < wanted.tries:
+            break
+        if attempt < tries:
             clock.sleep(wanted.every)
-    body = f', body contains "{wanted.contains}"' if wanted.contains else ""
-    return (
-        f"{wanted.url}\n"
-        f"expected  {wanted.status} within {wanted.within:g} s{body}\n"
-        f"got       {answer.words()} ({wanted.tries} tries in {clock.monotonic() - started:.0f} s)"
-    )
+    else:
+        told = "".join(f"\n          {redact.text(line)}" for line in wrong if line not in (answer.trouble, _status(answer)))
+        seconds = clock.monotonic() - started
+        return f"{wanted.url}\nexpected  {expected(wanted)}\ngot       {redact.text(answer.words())} ({_tries(tries)} in {seconds:.0f} s){told}"
+    if wanted.slow and answer.seconds > wanted.slow:
+        evidence("advice", f"slow: {answer.seconds:.2f} s, more than {wanted.slow:g} s")
+    return _certificate(http, wanted, evidence, clock)
 
 
-def mismatch(answer: Answer, wanted: SmokeUrl) -> bool:
-    """Whether an answer is not what was declared."""
-    return bool(answer.trouble) or answer.status != wanted.status or wanted.contains not in answer.body or answer.seconds > wanted.within
+def _asked(wanted: SmokeUrl, headers: Mapping[str, str]) -> Asked:
+    return Asked(url=wanted.url, method=wanted.method, headers=headers, body=wanted.body, follow=wanted.status // 100 != 3)
+
+
+def _tries(tries: int) -> str:
+    return f"{tries} tries" if tries > 1 else "1 try"
+
+
+def expected(wanted: SmokeUrl) -> str:
+    """What was declared, as a sentence."""
+    parts = [f"{wanted.status} within {wanted.within:g} s"]
+    parts += [f"to {wanted.redirect}"] if wanted.redirect else []
+    parts += [f'body contains "{wanted.contains}"'] if wanted.contains else []
+    return ", ".join([*parts, *wanted.json])
+
+
+def problems(answer: Answer, wanted: SmokeUrl) -> list[str]:
+    """How an answer differs from what was declared, one sentence each; [] when it does not."""
+    if answer.trouble:
+        return [answer.trouble]
+    found = [_status(answer)] if answer.status != wanted.status else []
+    found += [f"it took {answer.seconds:.1f} s"] if answer.seconds > wanted.within else []
+    found += [f"it leads to {answer.location or 'nowhere'}"] if wanted.redirect and answer.location != wanted.redirect else []
+    found += [f'the body does not contain "{wanted.contains}"'] if wanted.contains not in answer.body else []
+    return found + (_claims(answer, wanted.json) if wanted.json else [])
+
+
+def _status(answer: Answer) -> str:
+    return f"the status is {answer.status}"
+
+
+def _claims(answer: Answer, texts: list[str]) -> list[str]:
+    try:
+        document = answer.json()
+    except ValueError:
+        return ["the body is not JSON"]
+    return [why for text in texts if (why := claim(text).problem(document))]
+
+
+def _certificate(http: Web, wanted: SmokeUrl, evidence: Evidence, clock: Clock) -> str:
+    """The certificate is valid for long enough; looked at once, since a certificate does not get younger by asking again."""
+    if not wanted.tls_days:
+        return ""
+    try:
+        ends = http.certificate_ends(wanted.url, within=wanted.within)
+    except OSError as error:
+        return f"{wanted.url}\nexpected  a certificate valid for {wanted.tls_days} days\ngot       it could not be read: {error}"
+    if ends is None:
+        return f"{wanted.url}\nexpected  a certificate valid for {wanted.tls_days} days\ngot       an address without TLS"
+    days = (ends - clock.now()).days
+    evidence("certificate", f"valid until {ends:%Y-%m-%d}, {days} days")
+    if days >= wanted.tls_days:
+        return ""
+    return f"{wanted.url}\nexpected  a certificate valid for {wanted.tls_days} days\ngot       valid until {ends:%Y-%m-%d %H:%M} UTC, {days} days"

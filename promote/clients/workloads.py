@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +12,7 @@ from promote.applications import parse_time
 from promote.clients.kube import Kube
 from promote.errors import PromoteError
 
+_POD_HASH = re.compile(r"-(?:[a-z0-9]{6,10}-[a-z0-9]{1,5}|[a-z0-9]{5}|[0-9]+)$")
 BAD_REASONS = frozenset(
     {
         "CrashLoopBackOff",
@@ -21,6 +23,10 @@ BAD_REASONS = frozenset(
         "CreateContainerError",
         "RunContainerError",
         "Error",
+        "OOMKilled",
+        "StartError",
+        "ContainerCannotRun",
+        "ErrImageNeverPull",
     }
 )
 
@@ -102,6 +108,8 @@ def newly_failing(now: Mapping[str, Pod], before: Mapping[str, Pod], *, at: date
             found.append(f"{pod.key}: {pod.trouble}, {pod.restarts} restarts")
         elif earlier and pod.restarts > earlier.restarts and not known:
             found.append(f"{pod.key}: restarted {pod.restarts - earlier.restarts} times since the baseline")
+        elif pod.phase == "Unknown" and not (earlier and earlier.phase == "Unknown"):
+            found.append(f"{pod.key}: Unknown: its node does not answer")
         elif (
             pod.phase == "Pending"
             and not (earlier and earlier.phase == "Pending")
@@ -131,6 +139,37 @@ def warnings(kube: Kube, *, since: datetime) -> tuple[Event, ...]:
             )
         )
     return tuple(sorted(found, key=lambda e: str(e.last), reverse=True))
+
+
+def grouped(events: Iterable[Event]) -> tuple[Event, ...]:
+    """Events of one reason about the pods of one workload as one: `Pod gitea-*`, counts added, the newest time and message. Newest first."""
+    groups: dict[tuple[str, str, str], list[Event]] = {}
+    for event in events:
+        groups.setdefault((event.namespace, stem(event.about), event.reason), []).append(event)
+    merged = [
+        replace(max(g, key=_when), about=g[0].about if len({e.about for e in g}) == 1 else about, count=sum(e.count for e in g))
+        for (_, about, _), g in groups.items()
+    ]
+    return tuple(sorted(merged, key=_when, reverse=True))
+
+
+def repeats(first: Event, again: Iterable[Event]) -> bool:
+    """Whether the trouble of one (grouped) event was seen once more in a later look (grouped too)."""
+    return any(e.count > first.count or _when(e) > _when(first) for e in again if same_trouble(e, first))
+
+
+def same_trouble(one: Event, other: Event) -> bool:
+    """Of one reason, about the pods of one workload."""
+    return (one.namespace, stem(one.about), one.reason) == (other.namespace, stem(other.about), other.reason)
+
+
+def _when(event: Event) -> str:
+    return str(event.last)
+
+
+def stem(about: str) -> str:
+    """`Pod gitea-*`: a pod's name without what differs between the pods of one workload; anything else as it is."""
+    return _POD_HASH.sub("-*", about) if about.startswith("Pod ") else about
 
 
 def log_tail(kube: Kube, pod: Pod, lines: int = 8) -> list[str]:

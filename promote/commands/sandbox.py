@@ -43,13 +43,14 @@ def _prepare(place: Place, scenario: Scenario) -> str:
 
 
 def _explain(place: Place, version: str) -> None:
-    names = ("KUBECONFIG", "GITHUB_TOKEN", "GIT_CONFIG_GLOBAL")
+    names = ("KUBECONFIG", "GITHUB_TOKEN", "GRAFANA_TOKEN", "GIT_CONFIG_GLOBAL")
     exports = "\n".join(f"  export {name}={place.env[name]}" for name in names if name in place.env)
     print(
         f"""The world is up; ^C takes it down.
 
   git remote   {place.sandbox.git.url}
   GitHub API   {place.sandbox.github.url}
+  monitoring   Prometheus {place.sandbox.prometheus.url} · Alertmanager {place.sandbox.alertmanager.url} · Grafana {place.sandbox.grafana.url}
   clusters     contexts prod (current) and dev in $KUBECONFIG
   clone        {place.clone}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
-from promote.settings import Choice, Seconds, Settings, SmokeUrl
+from promote.settings import Choice, PromqlRule, Seconds, Settings, SmokeUrl
 
 HEAD = """# promotion.toml
 
@@ -18,7 +18,9 @@ program (`python -m promote.report.reference > docs/settings.md`).
 def reference() -> str:
     """The whole page."""
     sections = [(f"[{s.name}]", s.default) for s in dataclasses.fields(Settings) if dataclasses.is_dataclass(s.default)]
-    return "\n".join([HEAD, *(_table(*section) for section in sections), _table("[[smoke.urls]]", SmokeUrl())])
+    return "\n".join(
+        [HEAD, *(_table(*section) for section in sections), _table("[[smoke.urls]]", SmokeUrl()), _table("[[prometheus.rules]]", PromqlRule())]
+    )
 
 
 def _table(title: str, section: Any) -> str:

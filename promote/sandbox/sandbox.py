@@ -1,4 +1,4 @@
-"""The assembled world: a seeded repository, GitHub, a prod and a dev cluster, the services, and the environment that leads to them."""
+"""The assembled world: a seeded repository, GitHub, a prod and a dev cluster, the services, the monitoring, and the environment that leads there."""
 
 from __future__ import annotations
 
@@ -15,11 +15,14 @@ from typing import Any
 import yaml
 
 from promote.sandbox import seed
+from promote.sandbox.alertmanager_world import Alertmanager
 from promote.sandbox.argo_sync import Timing
 from promote.sandbox.cluster import Cluster
 from promote.sandbox.git_server import GitServer
 from promote.sandbox.git_writer import GitWriter
 from promote.sandbox.github_world import GitHubWorld
+from promote.sandbox.grafana_world import Dashboard, Grafana
+from promote.sandbox.prometheus_world import Prometheus
 from promote.sandbox.services import Services
 from promote.sandbox.workflow_run import Runner
 
@@ -28,7 +31,8 @@ QUICK = Timing(progress_deadline_s=0.8)  # the one application that never gets r
 
 
 class Sandbox:
-    """`files` are extra files of the seeded repository; @GITHUB_API@, @REPOSITORY_URL@, @SERVICES_URL@ and @KUBECONFIG@ in them are filled in.
+    """`files` are extra files of the seeded repository; @GITHUB_API@, @REPOSITORY_URL@, @SERVICES_URL@, @PROMETHEUS_URL@,
+    @ALERTMANAGER_URL@, @GRAFANA_URL@ and @KUBECONFIG@ in them are filled in.
 
     `act`: None uses it where it is found, False never. `commands` are folders put first on the PATH of everything that runs inside.
     """
@@ -55,6 +59,9 @@ class Sandbox:
         self.dev = self.prod if same_cluster else Cluster("dev", repositories=self._repositories, timing=timing)
         self._dev_suffix = "-dev" if same_cluster else ""
         self.services = Services(self.prod)
+        self.prometheus, self.alertmanager = Prometheus(self.prod), Alertmanager(self.prod)
+        boards = (Dashboard("k8s-cluster", "Cluster", "Kubernetes"), Dashboard("k8s-apps", "Applications", "Kubernetes"))
+        self.grafana = Grafana(*boards, tokens={TOKEN: "Editor"})
         self._act = (shutil.which("act", path=path) or "") if act is not False else ""
         self.github: GitHubWorld
         self.env: dict[str, str] = {}
@@ -66,7 +73,8 @@ class Sandbox:
         self.directory.mkdir(parents=True, exist_ok=True)
         self.git.create()
         self.git.start()
-        self.services.start()
+        for world in (self.services, self.prometheus, self.alertmanager, self.grafana):
+            world.start()
         self._repositories[self.git.repository_url] = self.git.path
         for cluster in self._clusters():
             cluster.start()
@@ -89,7 +97,8 @@ class Sandbox:
 
     def stop(self) -> None:
         """Nothing is left: no thread, process or socket."""
-        for part in (getattr(self, "github", None), self.services, *self._clusters(), self.git):
+        monitoring = (self.prometheus, self.alertmanager, self.grafana)
+        for part in (getattr(self, "github", None), self.services, *monitoring, *self._clusters(), self.git):
             if part is not None:
                 part.stop()
         for thread in self._others:
@@ -115,6 +124,9 @@ class Sandbox:
             b"@GITHUB_API@": self.github.url,
             b"@REPOSITORY_URL@": self.git.repository_url,
             b"@SERVICES_URL@": self.services.url,
+            b"@PROMETHEUS_URL@": self.prometheus.url,
+            b"@ALERTMANAGER_URL@": self.alertmanager.url,
+            b"@GRAFANA_URL@": self.grafana.url,
             b"@KUBECONFIG@": self.env["KUBECONFIG"],
         }
         filled = {}
@@ -152,6 +164,7 @@ class Sandbox:
             "HOME": str(self.directory),
             "KUBECONFIG": str(kubeconfig),
             "GITHUB_TOKEN": TOKEN,
+            "GRAFANA_TOKEN": TOKEN,
             "GIT_CONFIG_GLOBAL": str(config),
             "GIT_CONFIG_NOSYSTEM": "1",
             "GIT_TERMINAL_PROMPT": "0",

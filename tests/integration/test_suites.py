@@ -165,7 +165,7 @@ def test_a_row_that_hangs_is_errored_by_its_timeout_and_the_next_one_still_runs(
         def test_a():
             pass
     """
-    quick = SETTINGS + '[suites]\nrow_timeout = "1s"\n[dev]\nconverge_timeout = "0.5s"\n'
+    quick = SETTINGS + 'tries = 1\nwithin = "0.5s"\n' + '[suites]\nrow_timeout = "1s"\n[dev]\nconverge_timeout = "0.5s"\n'
     result = judge(tmp_path, {"test_a.py": text}, settings=quick)
     assert {r.id.rpartition("::")[2]: r.verdict for r in result.rows} == {"test_hangs": Verdict.ERRORED, "smoke-url[a]": Verdict.PASSED}
     assert result.verdict is Verdict.ERRORED

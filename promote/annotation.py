@@ -1,0 +1,31 @@
+"""The promotion drawn over Grafana's dashboards: one region from the move to the verdict. What fails here is a warning and changes no verdict."""
+
+from __future__ import annotations
+
+from promote import connect
+from promote.checklist.monitoring import dashboard_links
+from promote.errors import PromoteError
+from promote.model import End, short
+from promote.run import Moved, Run
+
+AROUND_S = 900  # how much of the time before and after the promotion a link shows
+
+
+def annotate(run: Run, end: End) -> str:
+    """Write the region and tell the links. Returns a warning, or ""."""
+    settings, start = run.settings.grafana, run.moved_at or run.t_before
+    if not settings.url or run.moved is Moved.NO or start is None:
+        return ""
+    now = run.tools.clock.now()
+    try:
+        grafana = connect.grafana(run.settings)
+        if settings.annotate:
+            tags = [*settings.tags, run.version.text, end.value]
+            text = f"{run.version} at {short(run.target.commit)}: {end.value.replace('_', ' ')} (request {run.request_id}, {run.tools.who})"
+            run.journal.effect("annotate", {"tags": tags}, lambda: grafana.annotate(start=start, end=now, tags=tags, text=text))
+        window = f"?from={int((start.timestamp() - AROUND_S) * 1000)}&to={int((now.timestamp() + AROUND_S) * 1000)}"
+        for name, link in dashboard_links(run.settings, grafana.dashboards() if settings.dashboards else [], grafana.link).items():
+            run.tools.report.note(f"{name}: {link}{window}" if link else f"{name}: not in Grafana")
+        return ""
+    except PromoteError as error:
+        return f"the promotion was not drawn in Grafana: {error.what} (do: {error.hint})"

@@ -1,0 +1,178 @@
+"""What the rows ask of Prometheus, Alertmanager and Grafana. Unknown raises: no data, old samples, an unreachable server are never "fine"."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+from promote.alerts import Alert, compare, parse_alert
+from promote.checklist.promotion import Promotion
+from promote.clients.monitoring import Prometheus, Sample
+from promote.deadline import Clock, Deadline, DeadlineExceeded, wait_until
+from promote.errors import NotFound, PromoteError, Unreachable
+from promote.expect import threshold
+from promote.promql import clipped, has_fallback, selectors
+from promote.settings import PromqlRule, Settings
+
+Evidence = Callable[[str, object], None]
+BY_HAND_S = 300.0  # without a promotion "newer than the move" is Prometheus' own default: samples of the last five minutes
+LOOK_S = 1.0
+SHOWN = 6
+
+
+class Numbers:
+    """One rule, looked at until its samples are newer than the move; what is wrong has to be wrong twice, on different samples."""
+
+    def __init__(self, prometheus: Prometheus, rule: PromqlRule, since: Callable[[], float | None], clock: Clock) -> None:
+        self.prometheus, self.rule, self.since, self.clock = prometheus, rule, since, clock
+        self.wanted = threshold(rule.expect)
+        self.samples: Sequence[Sample] = ()
+        self.cut: tuple[str, ...] = ()
+        self.unknown = ""
+        self.wrong_since: float | None = None
+
+    def look(self) -> bool:
+        """Whether the verdict is settled; see `unknown` and `wrong`."""
+        try:
+            oldest = self._read()
+        except Unreachable as error:  # it may answer again before the wait is over
+            self.unknown = error.what
+            return False
+        if self.unknown:
+            return False
+        if not self.wrong():
+            self.wrong_since = None
+            return True
+        now = self.clock.monotonic()
+        self.wrong_since = now if self.wrong_since is None else self.wrong_since
+        return oldest < now - self.wrong_since
+
+    def _read(self) -> float:
+        """One look into `samples` and `unknown`; the age of the oldest sample behind it in seconds."""
+        since, self.samples = self.since(), ()
+        limit = BY_HAND_S if since is None else since
+        expression, self.cut = clipped(self.rule.query, limit, cut=since is not None)
+        ages = {s: self.prometheus.ages(s, lookback_s=since) for s in selectors(expression)}
+        self.unknown = self._stale(ages, limit)
+        if self.unknown:
+            return math.inf
+        self.samples = self.prometheus.query(expression, lookback_s=since)
+        if not self.samples:
+            self.unknown = "no data: the expression has no value" + _without(ages)
+        elif nan := [s.series for s in self.samples if math.isnan(s.value)]:
+            self.unknown = f"not a number for {_some(nan)}"
+        return max(age for series in ages.values() for age in series.values())
+
+    def _stale(self, ages: dict[str, dict[str, float]], limit: float) -> str:
+        if not ages:
+            return "it reads no series as of now, so it says nothing about production"
+        absent = [selector for selector, found in ages.items() if not found]
+        if len(absent) == len(ages) or (absent and not has_fallback(self.rule.query)):  # a range still has a value when its series are gone
+            return f"no data: no series for {' and '.join(absent)}"
+        old = {series: age for found in ages.values() for series, age in found.items() if age > limit}
+        newest = f"the newest sample of {next(iter(old))} is {min(old.values()):.0f} s old" if old else ""
+        return f"{len(old)} series have no sample since the move, {limit:.0f} s ago ({newest})" if old else ""
+
+    def wrong(self) -> list[str]:
+        return [f"{s.series} is {s.value:g}" for s in self.samples if not self.wanted.holds(s.value)]
+
+
+def numbers(promotion: Promotion, rule: PromqlRule, evidence: Evidence, clock: Clock | None = None) -> str:
+    """ "" when every value of the rule's answer is as declared, else what is not. Raises PromoteError when nobody can tell."""
+    clock, started = clock or Clock(), promotion.started
+    look = Numbers(promotion.prometheus, rule, lambda: max(0.0, (clock.now() - started).total_seconds()) if started else None, clock)
+    wait = 0.0 if promotion.state == "back" else promotion.settings.prometheus.wait
+    evidence("query", rule.query)
+    try:
+        wait_until(rule.name, look.look, ready=bool, deadline=Deadline(wait, clock), every_s=LOOK_S)
+    except DeadlineExceeded:
+        if look.unknown:
+            raise PromoteError(
+                f"{rule.query}\n{look.unknown}; waited {wait:.0f} s",
+                hint="is the target scraped, and more often than prometheus.wait? ask Prometheus; for a count that may be absent: (…) or vector(0)",
+            ) from None
+    evidence("values", {s.series: s.value for s in look.samples[:20]})
+    if look.cut:
+        evidence("ranges", f"{', '.join(look.cut)} cut to the time since the move")
+    wrong = look.wrong()
+    return f"{rule.query}\nexpected  {look.wanted}\ngot       {_some(wrong)}" if wrong else ""
+
+
+def new_alerts(promotion: Promotion, evidence: Evidence) -> list[str]:
+    """Alerts that fire now and did not in the baseline. Raises PromoteError when that cannot be said."""
+    manager, settings = promotion.alertmanager, promotion.settings.alertmanager
+    watched(promotion)
+    baseline = promotion.baseline
+    if promotion.context and (baseline is None or baseline.alerts() is None):
+        raise PromoteError("nobody looked at the alerts before the move, so none can be called new", hint="see the baseline in the reports folder")
+    found = compare(map(parse_alert, manager.alerts(settings.filters)), (baseline and baseline.alerts()) or (), settings.volatile)
+    evidence("new", [a.words() for a in found.new])
+    evidence("firing before", [a.words() for a in found.known][:20])
+    evidence("muted", [f"{a.words()} ({a.muted})" for a in found.muted][:20])
+    return [line for alert in found.new for line in _told(alert)]
+
+
+def _told(alert: Alert) -> list[str]:
+    return [f"  {alert.words()}", *([f"    {alert.link}"] if alert.link else [])]
+
+
+def watched(promotion: Promotion) -> None:
+    """Raise PromoteError unless the alert that always fires does: a silent Prometheus and a well production look the same from Alertmanager."""
+    name = promotion.settings.alertmanager.watchdog
+    if name and not promotion.alertmanager.alerts([f'alertname="{name}"']):
+        raise PromoteError(
+            f"the alert {name}, which always fires, does not: nobody tells Alertmanager anything",
+            hint="look at Prometheus and its alerting.alertmanagers; the alert's name is alertmanager.watchdog in promotion.toml",
+        )
+
+
+def missing_dashboards(promotion: Promotion, evidence: Evidence) -> list[str]:
+    """Dashboards of the settings that Grafana does not have. Raises what the client raises."""
+    grafana = promotion.grafana
+    evidence("grafana", grafana.health())
+    links = dashboard_links(promotion.settings, grafana.dashboards(), grafana.link)
+    evidence("links", {name: link for name, link in links.items() if link})
+    return [name for name, link in links.items() if not link]
+
+
+def dashboard_links(settings: Settings, dashboards: Sequence[dict[str, object]], link: Callable[[str], str]) -> dict[str, str]:
+    """Each dashboard of the settings with its address, "" when there is none of that title, folder / title or uid."""
+    known: dict[str, str] = {}
+    for board in dashboards:
+        for name in (f"{board.get('folderTitle') or 'General'} / {board.get('title')}", str(board.get("title")), str(board.get("uid"))):
+            known[name] = str(board.get("url") or f"/d/{board.get('uid')}")
+    return {name: link(known[name]) if name in known else "" for name in settings.grafana.dashboards}
+
+
+def not_ready(promotion: Promotion, evidence: Evidence) -> list[str]:
+    """What of the monitoring could not prove anything after the move, although it is configured to. Raises what the clients raise."""
+    settings, found = promotion.settings, list[str]()
+    for rule in settings.prometheus.rules:
+        samples = promotion.prometheus.query(clipped(rule.query, BY_HAND_S, cut=False)[0])
+        evidence(f"promql[{rule.name}]", {s.series: s.value for s in samples[:20]})
+        if not samples:
+            found.append(f"  promql[{rule.name}]: {rule.query} has no data now, so it would be unknown after the move")
+        if not selectors(rule.query):
+            found.append(f"  promql[{rule.name}]: {rule.query} reads no series as of now, so it would be unknown after the move")
+    if settings.prometheus.url and not settings.prometheus.rules:
+        found.append("  prometheus.url is set, but there are no [[prometheus.rules]]: the row promql would be unknown")
+    if settings.alertmanager.url:
+        watched(promotion)
+        evidence("alerts", len(promotion.alertmanager.alerts(settings.alertmanager.filters)))
+    if settings.grafana.url:
+        found += [f"  Grafana has no dashboard {name!r}" for name in missing_dashboards(promotion, evidence)]
+    return found
+
+
+def no_rules() -> PromoteError:
+    """For a Prometheus without rules: asked nothing, it proves nothing."""
+    return NotFound("prometheus", "there are no [[prometheus.rules]], so nobody asks it anything", hint="add rules, or remove prometheus.url")
+
+
+def _some(lines: Sequence[str]) -> str:
+    return ", ".join(lines[:SHOWN]) + (f" and {len(lines) - SHOWN} more" if len(lines) > SHOWN else "")
+
+
+def _without(ages: dict[str, dict[str, float]]) -> str:
+    absent = [selector for selector, found in ages.items() if not found]
+    return f" (no series for {' and '.join(absent)})" if absent else ""

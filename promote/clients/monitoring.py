@@ -1,0 +1,192 @@
+"""Prometheus, Alertmanager and Grafana over their HTTP APIs, in this project's words. The only module that speaks `requests` to them.
+
+Reads are repeated once when the connection breaks; nothing that writes ever is. Headers may carry credentials: they never appear in a message, and
+are not sent on to another host by a redirect, because redirects of an API are not followed at all.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+from promote.errors import Denied, NotFound, Rejected, ServiceError, Unreachable
+
+CALL_S = 10.0
+PAGE = 1000
+CLOSE_LOOK = 200  # characters of a foreign error text
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sample:
+    """One value of an answer. `series` is its labels as Prometheus writes them; the value may be NaN or infinite."""
+
+    series: str
+    value: float
+
+
+class Service:
+    """One HTTP API below a base URL."""
+
+    def __init__(self, name: str, url: str, headers: Mapping[str, str], *, call_s: float = CALL_S) -> None:
+        self.name, self.url, self._headers, self._call_s = name, url.rstrip("/"), dict(headers), call_s
+
+    def get(self, path: str, params: Any = None) -> Any:
+        """JSON of a read. Raises Unreachable, Denied, NotFound or Rejected."""
+        try:
+            return self._call("GET", path, params=params)
+        except _Broken:
+            return self._call("GET", path, params=params)
+
+    def post(self, path: str, body: Mapping[str, Any]) -> Any:
+        """JSON of a write, sent once. Raises what `get` raises."""
+        return self._call("POST", path, body=body)
+
+    def _call(self, method: str, path: str, *, params: Any = None, body: Mapping[str, Any] | None = None) -> Any:
+        import requests
+        from urllib3.exceptions import HTTPError
+
+        where, started = f"{self.name} {self.url}", time.monotonic()
+        late = Unreachable(where, f"{method} {path}: no whole answer within {self._call_s:g} s", hint=self._hint)
+        try:
+            with requests.request(
+                method, self.url + path, params=params, json=body, timeout=self._call_s, allow_redirects=False, stream=True, auth=lambda r: r,
+                headers={"User-Agent": "promote", "Accept": "application/json", **self._headers},
+            ) as answer:  # fmt: skip
+                status, data = answer.status_code, bytearray()
+                while chunk := answer.raw.read1(1 << 16, decode_content=True):  # one receive at a time: an answer may drip
+                    data += chunk
+                    if time.monotonic() - started > self._call_s:
+                        raise late
+        except requests.Timeout as error:
+            raise late from error
+        except (requests.RequestException, HTTPError, OSError) as error:
+            raise _Broken(where, f"{method} {path}: {self._plain(f'{type(error).__name__}: {error}')}", hint=self._hint) from error
+        if not 200 <= status < 300:
+            raise self._error(where, f"{method} {path}", status, self._plain(_said(data.decode(errors="replace"))))
+        try:
+            return json.loads(bytes(data))
+        except ValueError as error:
+            hint = f"a login page or a proxy in between? see {self.name}.url and {self.name}.headers in promotion.toml"
+            raise Unreachable(where, f"{method} {path}: the answer is not JSON", hint=hint) from error
+
+    def _plain(self, text: str) -> str:
+        """A foreign text on one line, cut, without what our headers carry: a proxy may show them back."""
+        for value in self._headers.values():
+            for secret in (value, value.rpartition(" ")[2]):
+                text = text.replace(secret, "***") if len(secret) >= 6 else text
+        return " ".join(text.split())[:CLOSE_LOOK]
+
+    @property
+    def _hint(self) -> str:
+        return f"is it up and reachable from here? its address is {self.name}.url in promotion.toml"
+
+    def _error(self, where: str, asked: str, status: int, text: str) -> ServiceError:
+        what = f"{asked}: {status} {text}".rstrip()
+        if status in (401, 403):
+            return Denied(where, what, hint=f"see {self.name}.headers in promotion.toml and the rights of the token named there")
+        if status == 404:
+            return NotFound(where, what, hint=f"is {self.name}.url in promotion.toml the address of {self.name} itself, with its path prefix?")
+        if 300 <= status < 400:
+            return Rejected(
+                where, f"{asked}: redirected ({status})", hint=f"put the address it leads to into {self.name}.url; a login page? see headers"
+            )
+        if status in (400, 422):
+            return Rejected(where, what, hint=f"correct what it names in [{self.name}] of promotion.toml")
+        return Unreachable(where, what, hint=self._hint)
+
+
+class _Broken(Unreachable):
+    """The connection failed or broke: a read may be repeated."""
+
+
+def _said(text: str) -> str:
+    """The message inside a JSON error, or the beginning of the text."""
+    try:
+        data = json.loads(text)
+    except ValueError:
+        return text
+    return str((data.get("error") or data.get("message") or "") if isinstance(data, dict) else data)
+
+
+class Prometheus(Service):
+    """Instant queries at the server's own now: no clock of ours is involved."""
+
+    def query(self, expression: str, *, lookback_s: float | None = None) -> list[Sample]:
+        """The answer's samples; [] when there is no data.
+
+        `lookback_s`: how old a sample may be. Servers before 2.43 ignore it without a word (seen on 2.42): ask `ages` too.
+        Raises Rejected for what is no expression, or one whose answer is neither a vector nor a scalar.
+        """
+        params = {"query": expression} | ({"lookback_delta": f"{lookback_s:.3f}"} if lookback_s is not None else {})
+        data = self._data(self.get("/api/v1/query", params))
+        kind, result = data.get("resultType"), data.get("result")
+        if kind == "scalar" and isinstance(result, list):
+            return [Sample(series="scalar", value=float(result[1]))]
+        if kind != "vector" or not isinstance(result, list):
+            raise Rejected(
+                f"{self.name} {self.url}", f"{expression}: the answer is a {kind}", hint="the expression must give an instant vector or a scalar"
+            )
+        return [Sample(series=_series(entry["metric"]), value=float(entry["value"][1])) for entry in result]
+
+    def ages(self, selector: str, *, lookback_s: float | None = None) -> dict[str, float]:
+        """How old the newest sample of every series of a selector is, in seconds, by the server's own clock."""
+        return {s.series: s.value for s in self.query(f"time() - timestamp({selector})", lookback_s=lookback_s)}
+
+    def _data(self, answer: Any) -> dict[str, Any]:
+        if isinstance(answer, dict) and answer.get("status") == "success" and isinstance(answer.get("data"), dict):
+            return dict(answer["data"])
+        raise Unreachable(f"{self.name} {self.url}", "the answer is not one of Prometheus' API", hint="see prometheus.url in promotion.toml")
+
+
+def _series(labels: Mapping[str, str]) -> str:
+    rest = ", ".join(f'{k}="{v}"' for k, v in sorted(labels.items()) if k != "__name__")
+    return labels.get("__name__", "") + (f"{{{rest}}}" if rest or "__name__" not in labels else "")
+
+
+class Alertmanager(Service):
+    """Alerts as Alertmanager has them; it forgets a resolved or expired one by itself."""
+
+    def alerts(self, filters: list[str]) -> list[dict[str, Any]]:
+        """Everything that fires, silenced and inhibited ones included, as raw JSON."""
+        found = self.get("/api/v2/alerts", [("filter", text) for text in filters])
+        if isinstance(found, list) and all(isinstance(a, dict) and {"labels", "status", "fingerprint"} <= a.keys() for a in found):
+            return found
+        raise Unreachable(f"{self.name} {self.url}", "the answer is not one of Alertmanager's API v2", hint="see alertmanager.url in promotion.toml")
+
+
+class Grafana(Service):
+    """Dashboards and annotations."""
+
+    def health(self) -> str:
+        """Its version. Raises Unreachable when it says that its database is not well."""
+        said = self.get("/api/health")
+        if not isinstance(said, dict) or said.get("database") != "ok":
+            database = said.get("database") if isinstance(said, dict) else "missing"
+            raise Unreachable(f"{self.name} {self.url}", f"its database is {database!r}", hint="see Grafana's own log")
+        return str(said.get("version", "?"))
+
+    def dashboards(self) -> list[dict[str, Any]]:
+        """Every dashboard that the token may see: uid, title, folderTitle, url."""
+        found = list[dict[str, Any]]()
+        while True:
+            page = self.get("/api/search", {"type": "dash-db", "limit": PAGE, "page": len(found) // PAGE + 1})
+            if not isinstance(page, list):
+                raise Unreachable(f"{self.name} {self.url}", "the answer is not one of Grafana's API", hint="see grafana.url in promotion.toml")
+            found += page
+            if len(page) < PAGE:
+                return found
+
+    def link(self, path: str) -> str:
+        """The address of a page whose path Grafana told, which carries its sub-path already."""
+        base = urlsplit(self.url)
+        return f"{base.scheme}://{base.netloc}{path}" if base.path and path.startswith(f"{base.path}/") else self.url + path
+
+    def annotate(self, *, start: datetime, end: datetime, tags: list[str], text: str) -> int:
+        """Draw a region over every dashboard that shows annotations with one of these tags. Returns its id."""
+        body = {"time": int(start.timestamp() * 1000), "timeEnd": int(end.timestamp() * 1000), "tags": tags, "text": text}
+        return int((self.post("/api/annotations", body) or {}).get("id", 0))

@@ -1,0 +1,118 @@
+"""What a number, a JSON body or a header is declared to be, as text in promotion.toml: parsed once, judged anywhere. Reaches nothing."""
+
+from __future__ import annotations
+
+import json
+import math
+import operator
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+_COMPARE: Mapping[str, Callable[[Any, Any], bool]] = {
+    "<=": operator.le, ">=": operator.ge, "==": operator.eq, "!=": operator.ne, "<": operator.lt, ">": operator.gt,
+}  # fmt: skip
+_OPERATOR = "|".join(_COMPARE)
+_THRESHOLD = re.compile(rf"\s*({_OPERATOR})\s*([-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?)\s*")
+_CLAIM = re.compile(rf'\s*((?:"[^"]+"|[^\s."<>=!]+)(?:\.(?:"[^"]+"|[^\s."<>=!]+))*)\s*(?:({_OPERATOR})\s*(.+?))?\s*')
+_SEGMENT = re.compile(r'"([^"]+)"|([^."]+)')
+_HEADER = re.compile(r"([A-Za-z0-9!#$%&'*+.^_`|~-]+):\s*(\S.*)")
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+MISSING = object()
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """`< 0.01`: what a number has to be."""
+
+    compare: str
+    limit: float
+
+    def holds(self, value: float) -> bool:
+        """NaN holds nothing; whoever asks has to tell it apart first."""
+        return not math.isnan(value) and _COMPARE[self.compare](value, self.limit)
+
+    def __str__(self) -> str:
+        return f"{self.compare} {self.limit:g}"
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One statement about a JSON document: a value at a path compared with a JSON literal, or only that it is there (`compare` "")."""
+
+    text: str
+    path: tuple[str, ...]
+    compare: str
+    value: object
+
+    def problem(self, document: object) -> str:
+        """ "" when it holds, else what is there instead."""
+        found = at_path(document, self.path)
+        if found is MISSING:
+            return f"{'.'.join(self.path)} is not there"
+        if not self.compare or self._holds(found):
+            return ""
+        return f"{'.'.join(self.path)} is {json.dumps(found)[:80]}"
+
+    def _holds(self, found: object) -> bool:
+        if isinstance(found, bool) is not isinstance(self.value, bool):  # JSON's true is not 1, although Python's is
+            return self.compare == "!="
+        try:
+            return bool(_COMPARE[self.compare](found, self.value))
+        except TypeError:
+            return False
+
+
+def threshold(text: str) -> Threshold:
+    """Raises ValueError for anything but a comparison with a number."""
+    match = _THRESHOLD.fullmatch(text)
+    if match is None:
+        raise ValueError(f'{text!r} is not a comparison with a number like "< 0.01"')
+    return Threshold(match[1], float(match[2]))
+
+
+def claim(text: str) -> Claim:
+    """Raises ValueError for anything but `path` or `path == JSON`; a path is keys and list positions with dots, keys with dots in quotes."""
+    match = _CLAIM.fullmatch(text)
+    try:
+        if match is None:
+            raise ValueError(text)
+        value = json.loads(match[3]) if match[2] else None
+    except ValueError:
+        raise ValueError(f"{text!r} is not a path, or a path compared with a JSON value like 'database == \"ok\"'") from None
+    return Claim(text.strip(), tuple(a or b for a, b in _SEGMENT.findall(match[1])), match[2] or "", value)
+
+
+def at_path(document: object, path: tuple[str, ...]) -> object:
+    """The value there, or MISSING."""
+    here = document
+    for part in path:
+        if isinstance(here, dict) and part in here:
+            here = here[part]
+        elif isinstance(here, list) and part.isdecimal() and int(part) < len(here):
+            here = here[int(part)]
+        else:
+            return MISSING
+    return here
+
+
+def header(text: str) -> tuple[str, str]:
+    """`Name: value` as a pair. Raises ValueError."""
+    match = _HEADER.fullmatch(text)
+    if match is None:
+        raise ValueError(f'{text!r} is not a header like "Authorization: Bearer ${{API_TOKEN}}"')
+    return match[1], match[2]
+
+
+def variables(headers: list[str]) -> tuple[str, ...]:
+    """The environment variables that headers name."""
+    return tuple(dict.fromkeys(name for text in headers for name in _VARIABLE.findall(text)))
+
+
+def filled(headers: list[str], environment: Mapping[str, str]) -> dict[str, str]:
+    """Headers with `${NAME}` replaced by the environment's value. Raises LookupError that names the first variable which is not set or empty."""
+    for name in variables(headers):
+        if not environment.get(name):
+            raise LookupError(name)
+    return {name: _VARIABLE.sub(lambda m: environment[m[1]], value) for name, value in map(header, headers)}

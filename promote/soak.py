@@ -1,0 +1,81 @@
+"""The soak: after everything passed, production is looked at until it has stayed so for `post.soak`. Applications, pods and alerts throughout;
+what the suites ask, once more at its end. Writes nothing to the remote.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from promote import connect
+from promote.alerts import compare, parse_alert
+from promote.clients.workloads import Pod, newly_failing, parse_pod
+from promote.deadline import Deadline
+from promote.errors import Unreachable
+from promote.model import Verdict
+from promote.run import Result, Run, Said
+from promote.steps import failing, suite, take
+
+PATIENCE_S = 30.0  # how long a source may be unreachable before nobody knows any more how production is
+
+
+@dataclass(kw_only=True)
+class Watch:
+    """Pods and alerts against the baseline, and restarts against the first look."""
+
+    run: Run
+    first: Mapping[str, Pod] = field(default_factory=dict)
+    blind: Deadline | None = None
+
+    def look(self) -> Result | None:
+        """One look at both: None when nothing is new or it cannot be told yet, else what is the matter."""
+        try:
+            found = [*self._pods(), *self._alerts()]
+        except Unreachable as error:
+            self.blind = self.blind or Deadline(PATIENCE_S, self.run.tools.clock)
+            return Result(said=Said.ERRORED, reason=error.what, hint=error.hint) if self.blind.expired else None
+        self.blind = None
+        return Result(said=Said.FAILED, reason="; ".join(found[:3]) + (f" and {len(found) - 3} more" if found[3:] else "")) if found else None
+
+    def _pods(self) -> list[str]:
+        run = self.run
+        assert run.baseline is not None
+        now = {p.key: p for p in map(parse_pod, run.tools.production().kube.items("/api/v1/pods"))}
+        self.first = self.first or now
+        found = newly_failing(now, run.baseline.pods(), at=run.tools.clock.now(), pending_grace_s=run.settings.post.pending_grace)
+        if found:
+            return found
+        before = {**self.first, **{k: p for k, p in run.baseline.pods().items() if p.trouble}}
+        return [
+            f"{key}: restarted during the soak"
+            for key, p in now.items()
+            if key in before and p.restarts > before[key].restarts and not before[key].trouble
+        ]
+
+    def _alerts(self) -> list[str]:
+        run, settings = self.run, self.run.settings.alertmanager
+        before = run.baseline.alerts() if run.baseline else None
+        if not settings.url or before is None:
+            return []
+        found = compare(map(parse_alert, connect.alertmanager(run.settings).alerts(settings.filters)), before, settings.volatile)
+        return [f"alert {a.words()}" for a in found.new]
+
+
+def ask_again(run: Run) -> Result | None:
+    """The post and the smoke suite once more: None when both pass, else what did not. Only what did not pass is told."""
+    deadline, stop = Deadline(run.settings.suites.timeout, run.tools.clock), threading.Event()
+    with ThreadPoolExecutor(2) as pool:
+        try:
+            asked = [pool.submit(suite, run, name, "soaked", deadline, quiet=True, stop=stop) for name in ("post", "smoke")]
+            results = [a.result() for a in asked]
+        finally:
+            stop.set()
+    for result in results:
+        if result.verdict is not Verdict.PASSED:
+            for row in result.failed:
+                run.tools.report.row(row)
+            take(run, result)
+            return Result(said=Said(result.verdict.value), reason=failing(result))
+    return None

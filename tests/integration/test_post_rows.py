@@ -1,0 +1,340 @@
+"""The post suite row by row: exactly one fails when its own thing is wrong, and its row is unknown when its source cannot be asked."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from promote import connect
+from promote.baseline import take_baseline
+from promote.checklist.context import SuiteContext
+from promote.commands.world import repository_files
+from promote.deadline import Deadline
+from promote.model import Row, SuiteResult, Verdict
+from promote.sandbox.http_world import Fault, World
+from promote.sandbox.kube_store import stamp
+from promote.sandbox.sandbox import Sandbox
+from promote.settings_reader import read_settings
+from promote.suite import run_suite
+
+
+@dataclass(kw_only=True)
+class Post:
+    """A settled production with a baseline, and its post suite."""
+
+    sandbox: Sandbox
+    clone: Path
+    reports: Path
+    context: SuiteContext
+
+    def run(self, **changes: object) -> SuiteResult:
+        return run_suite(
+            "post",
+            self.clone / "checks" / "post",
+            context=replace(self.context, **changes),  # type: ignore[arg-type]
+            settings=read_settings(self.clone / "promotion.toml"),
+            reports=self.reports,
+            deadline=Deadline(60),
+        )
+
+    def without(self, path: Path, *names: str) -> str:
+        """A copy of the baseline in which these applications were healthy."""
+        data = json.loads(Path(str(self.context.baseline_file)).read_text())
+        for manifest in data["applications"]:
+            if manifest["metadata"]["name"] in names:
+                manifest["status"]["health"] = {"status": "Healthy"}
+        path.write_text(json.dumps(data))
+        return str(path)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Sandbox, Path]]:
+    folder = tmp_path_factory.mktemp("post")
+    files = repository_files("git")
+    text = files["promotion.toml"].replace(b'wait = "10s"', b'wait = "2s"')
+    head, _, tail = text.partition(b"[dev]\n")
+    files["promotion.toml"] = head + b'[dev]\nconverge_timeout = "5s"\n' + tail + b'\n[suites]\nrow_timeout = "11s"\n'
+    with Sandbox(folder / "world", files=files, act=False) as sandbox:
+        yield sandbox, sandbox.clone(folder / "clone")
+
+
+@pytest.fixture
+def post(world: tuple[Sandbox, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Post:
+    sandbox, clone = world
+    for name, value in sandbox.env.items():
+        monkeypatch.setenv(name, value)
+    settings = read_settings(clone / "promotion.toml")
+    baseline = tmp_path / "baseline.json"
+    baseline.write_text(take_baseline(connect.production(settings), connect.alerts_reader(settings)).to_json())
+    stable = {"object": sandbox.writer.holds("refs/tags/prod-stable"), "commit": sandbox.writer.holds("refs/tags/prod-stable^{commit}")}
+    context = SuiteContext(
+        version="v1.7.4", commit=stable["commit"], from_tree=False, dev_tag=None, previous=None, stable=stable, request_id="r", lock="",
+        state="after", baseline_file=str(baseline), t_before=(datetime.now(UTC) - timedelta(seconds=20)).isoformat(),
+    )  # fmt: skip
+    return Post(sandbox=sandbox, clone=clone, reports=tmp_path / "reports", context=context)
+
+
+def verdicts(result: SuiteResult, verdict: Verdict) -> set[str]:
+    return {row.id for row in result.rows if row.verdict is verdict}
+
+
+def row(result: SuiteResult, name: str) -> Row:
+    return next(r for r in result.rows if r.id == name)
+
+
+def test_a_well_production_passes_every_row_with_evidence(post: Post) -> None:
+    result = post.run()
+    assert result.verdict is Verdict.PASSED, result.reason + Path(result.log).read_text()
+    wanted = {"applications-synced", "applications-healthy", "pods-running", "events", "stable-still-ours", "alerts", "grafana"}
+    assert verdicts(result, Verdict.PASSED) == wanted | {"promql[scraped]", "promql[restarts]"}
+    assert row(result, "promql[scraped]").evidence["values"] == {"{}": 1.0}
+    known = row(result, "alerts").evidence["firing before"]
+    assert any("KubeDeploymentRolloutStuck" in text and "velero" in text for text in known), known  # type: ignore[attr-defined]
+    assert set(row(result, "grafana").evidence["links"]) == {"Kubernetes / Cluster", "Kubernetes / Applications"}  # type: ignore[call-overload]
+
+
+@contextmanager
+def frozen(post: Post) -> Iterator[dict[str, object]]:
+    post.sandbox.prod.freeze()
+    yield {}
+    post.sandbox.prod.thaw()
+
+
+@contextmanager
+def blamed(post: Post) -> Iterator[dict[str, object]]:
+    yield {"baseline_file": post.without(post.reports.parent / "other.json", "velero")}
+
+
+@contextmanager
+def crashing_pod(post: Post) -> Iterator[dict[str, object]]:
+    status = {"phase": "Running", "containerStatuses": [{"name": "main", "restartCount": 4, "state": {"waiting": {"reason": "CrashLoopBackOff"}}}]}
+    post.sandbox.prod.apply({"kind": "Pod", "metadata": {"name": "gitea-side", "namespace": "gitea"}, "status": status})
+    yield {}
+    post.sandbox.prod.delete("Pod", "gitea", "gitea-side")
+
+
+@contextmanager
+def repeating_event(post: Post) -> Iterator[dict[str, object]]:
+    over = threading.Event()
+
+    def happen() -> None:
+        count = 1
+        while not over.wait(0.1):
+            post.sandbox.prod.workloads.event("gitea", "gitea-x.unhealthy", "Pod", "gitea-5d6f7c8b9d-x2k4z", "Unhealthy", "probe failed", count)
+            count += 1
+
+    thread = threading.Thread(target=happen)
+    thread.start()
+    yield {}
+    over.set()
+    thread.join()
+    post.sandbox.prod.delete("Event", "gitea", "gitea-x.unhealthy")
+
+
+@contextmanager
+def bad_number(post: Post) -> Iterator[dict[str, object]]:
+    post.sandbox.prometheus.put("kube_pod_container_status_restarts_total", {"pod": "x"}, 1000)
+    yield {}
+    post.sandbox.prometheus.forget("kube_pod_container_status_restarts_total")
+
+
+@contextmanager
+def new_alert(post: Post) -> Iterator[dict[str, object]]:
+    mark = post.sandbox.alertmanager.fire("ErrorsRising", "5 % of requests fail", namespace="gitea")
+    yield {}
+    post.sandbox.alertmanager.resolve(mark)
+
+
+@contextmanager
+def no_dashboard(post: Post) -> Iterator[dict[str, object]]:
+    lost = post.sandbox.grafana.dashboards.pop()
+    yield {}
+    post.sandbox.grafana.dashboards.append(lost)
+
+
+@contextmanager
+def foreign_tag(post: Post) -> Iterator[dict[str, object]]:
+    yield {"stable": {"object": "f" * 40, "commit": "f" * 40}}
+
+
+Breaking = Callable[[Post], AbstractContextManager[dict[str, object]]]
+BREAKS: dict[str, tuple[Breaking, str]] = {
+    "applications-synced": (frozen, "not reconciled"),
+    "applications-healthy": (blamed, "velero: Degraded"),
+    "pods-running": (crashing_pod, "gitea/gitea-side: CrashLoopBackOff, 4 restarts"),
+    "events": (repeating_event, "Unhealthy gitea/Pod gitea-5d6f7c8b9d-x2k4z"),
+    "promql[restarts]": (bad_number, "expected  < 50"),
+    "alerts": (new_alert, 'ErrorsRising{namespace="gitea", severity="warning"} since'),
+    "grafana": (no_dashboard, "Kubernetes / Applications"),
+    "stable-still-ours": (foreign_tag, "somebody else moved it"),
+}
+
+
+@pytest.mark.parametrize("name", BREAKS)
+def test_exactly_the_row_that_is_about_it_fails(post: Post, name: str) -> None:
+    breaking, said = BREAKS[name]
+    with breaking(post) as changes:
+        result = post.run(**changes)
+    assert (verdicts(result, Verdict.FAILED), verdicts(result, Verdict.ERRORED)) == ({name}, set()), [(r.id, r.detail) for r in result.failed]
+    assert said in row(result, name).detail
+    assert result.verdict is Verdict.FAILED
+
+
+def api(post: Post) -> World:
+    return post.sandbox.prod.api
+
+
+DOWN: dict[str, tuple[Callable[[Post], World], str, set[str]]] = {
+    "applications": (api, "applications", {"applications-synced", "applications-healthy", "events"}),
+    "pods": (api, "/api/v1/pods", {"pods-running"}),
+    "events": (api, "/api/v1/events", {"events"}),
+    "prometheus": (lambda post: post.sandbox.prometheus, ".*", {"promql[scraped]", "promql[restarts]"}),
+    "alertmanager": (lambda post: post.sandbox.alertmanager, ".*", {"alerts"}),
+    "grafana": (lambda post: post.sandbox.grafana, ".*", {"grafana"}),
+    "remote": (lambda post: post.sandbox.git, ".*", {"applications-synced", "applications-healthy", "events", "stable-still-ours"}),
+}
+
+
+@pytest.mark.parametrize("source", DOWN)
+def test_a_row_whose_source_is_down_is_unknown(post: Post, source: str) -> None:
+    where, path, rows = DOWN[source]
+    where(post).fault(Fault(kind="status", path=path, status=503))
+    try:
+        result = post.run()
+    finally:
+        where(post).clear_faults()
+    assert (verdicts(result, Verdict.FAILED), verdicts(result, Verdict.ERRORED)) == (set(), rows), [(r.id, r.detail) for r in result.failed]
+    assert result.verdict is Verdict.ERRORED
+
+
+@contextmanager
+def no_series(post: Post) -> Iterator[dict[str, object]]:
+    post.sandbox.prometheus.cluster, cluster = None, post.sandbox.prometheus.cluster
+    yield {}
+    post.sandbox.prometheus.cluster = cluster
+
+
+@contextmanager
+def old_samples(post: Post) -> Iterator[dict[str, object]]:
+    post.sandbox.prometheus.pause()
+    yield {"t_before": (datetime.now(UTC) + timedelta(seconds=0.2)).isoformat()}
+    post.sandbox.prometheus.resume()
+
+
+@contextmanager
+def not_a_number(post: Post) -> Iterator[dict[str, object]]:
+    post.sandbox.prometheus.put("kube_pod_container_status_restarts_total", {"pod": "x"}, float("nan"))
+    yield {}
+    post.sandbox.prometheus.forget("kube_pod_container_status_restarts_total")
+
+
+@contextmanager
+def no_watchdog(post: Post) -> Iterator[dict[str, object]]:
+    silent = Fault(kind="status", status=200, body=b"[]")
+    post.sandbox.alertmanager.fault(silent)
+    yield {}
+    post.sandbox.alertmanager.clear_faults()
+
+
+@contextmanager
+def no_baseline(post: Post) -> Iterator[dict[str, object]]:
+    data = json.loads(Path(str(post.context.baseline_file)).read_text())
+    other = post.reports.parent / "other.json"
+    other.write_text(json.dumps({**data, "alerts": None}))
+    yield {"baseline_file": str(other)}
+
+
+UNKNOWN: dict[str, tuple[Breaking, set[str], str]] = {
+    "no data": (no_series, {"promql[scraped]", "promql[restarts]"}, "no data: no series for up"),
+    "samples older than the move": (old_samples, {"promql[scraped]", "promql[restarts]"}, "have no sample since the move"),
+    "NaN": (not_a_number, {"promql[restarts]"}, "not a number"),
+    "nobody tells Alertmanager": (no_watchdog, {"alerts"}, "the alert Watchdog, which always fires, does not"),
+    "no baseline of the alerts": (no_baseline, {"alerts"}, "nobody looked at the alerts before the move"),
+}
+
+
+@pytest.mark.parametrize("name", UNKNOWN)
+def test_what_the_monitoring_cannot_say_is_unknown(post: Post, name: str) -> None:
+    breaking, rows, said = UNKNOWN[name]
+    with breaking(post) as changes:
+        result = post.run(**changes)
+    assert (verdicts(result, Verdict.FAILED), verdicts(result, Verdict.ERRORED)) == (set(), rows), [(r.id, r.detail) for r in result.failed]
+    assert said in row(result, max(rows)).detail
+
+
+def test_silenced_and_inhibited_alerts_are_told_and_do_not_fail(post: Post) -> None:
+    manager = post.sandbox.alertmanager
+    quiet, source, kept = manager.fire("Quiet", namespace="gitea"), manager.fire("Source"), manager.fire("Kept")
+    silence = manager.silence('alertname="Quiet"')
+    manager.inhibit(kept, by=source)
+    second = manager.silence('alertname="Source"')
+    try:
+        result = post.run()
+    finally:
+        for mark in (quiet, source, kept):
+            manager.resolve(mark)
+        manager.expire(silence)
+        manager.expire(second)
+    assert result.verdict is Verdict.PASSED, result.reason
+    muted = str(row(result, "alerts").evidence["muted"])
+    assert "Quiet" in muted
+    assert f"inhibited by alert {source}" in muted
+
+
+def test_a_warning_that_came_to_rest_is_evidence_only(post: Post) -> None:
+    post.sandbox.prod.workloads.event("gitea", "gitea-x.unhealthy", "Pod", "gitea-5d6f7c8b9d-x2k4z", "Unhealthy", "probe failed", 3)
+    elsewhere = {
+        "kind": "Event",
+        "metadata": {"name": "x", "namespace": "default"},
+        "involvedObject": {"kind": "Node", "name": "n", "namespace": "default"},
+    }
+    post.sandbox.prod.apply({**elsewhere, "type": "Warning", "reason": "FailedMount", "message": "m", "count": 1, "lastTimestamp": stamp()})
+    result = post.run()
+    post.sandbox.prod.delete("Event", "gitea", "gitea-x.unhealthy")
+    post.sandbox.prod.delete("Event", "default", "x")
+    assert result.verdict is Verdict.PASSED, result.reason
+    said = row(result, "events").evidence["warnings"]
+    assert "Unhealthy gitea/Pod gitea-5d6f7c8b9d-x2k4z (3 times" in str(said)
+    assert "FailedMount" not in str(said), "not about an application of this promotion"
+
+
+def test_while_a_rollback_is_proven_the_monitoring_is_told_and_does_not_count(post: Post) -> None:
+    mark = post.sandbox.alertmanager.fire("StillRinging")
+    post.sandbox.grafana.fault(Fault(kind="refuse"))
+    post.sandbox.prometheus.put("kube_pod_container_status_restarts_total", {"pod": "x"}, 1000)
+    try:
+        result = post.run(state="back")
+    finally:
+        post.sandbox.alertmanager.resolve(mark)
+        post.sandbox.grafana.clear_faults()
+        post.sandbox.prometheus.forget("kube_pod_container_status_restarts_total")
+    assert result.verdict is Verdict.PASSED, result.reason
+    assert verdicts(result, Verdict.ADVICE) == {"alerts", "grafana", "promql[restarts]"}
+    assert "StillRinging" in row(result, "alerts").detail
+
+
+def test_rows_without_a_source_are_listed_as_off(post: Post, tmp_path: Path) -> None:
+    text = (post.clone / "promotion.toml").read_text()
+    bare = text[: text.index("# The monitoring")] + text[text.index("[suites]") :]
+    clone = tmp_path / "clone"
+    post.sandbox.clone(clone)
+    (clone / "promotion.toml").write_text(bare)
+    result = replace_clone(post, clone).run()
+    assert result.verdict is Verdict.PASSED, result.reason
+    assert verdicts(result, Verdict.OFF) == {"promql", "alerts", "grafana"}
+    assert row(result, "alerts").detail == "not configured: alertmanager.url is empty"
+    (clone / "checks" / "post" / "test_signals.py").unlink()
+    (clone / "promotion.toml").write_text(text)
+    result = replace_clone(post, clone).run()
+    assert verdicts(result, Verdict.ERRORED) == {"promql[scraped]", "promql[restarts]", "alerts", "grafana"}, "configured, and nobody reported"
+
+
+def replace_clone(post: Post, clone: Path) -> Post:
+    return Post(sandbox=post.sandbox, clone=clone, reports=post.reports, context=post.context)
