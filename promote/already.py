@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from promote.baseline import Baseline, take_baseline
+from promote.connect import alerts_reader
 from promote.model import AppState, End, Verdict
 from promote.observe import observe
 from promote.record import last_entry
@@ -27,7 +28,7 @@ def prove_it_stands(run: Run) -> Result:
     assert stable is not None
     run.stable = stable
     run.tools.report.note(f"{stable.name} is {run.version} already: nothing is moved; looking whether production runs it")
-    everything = take_baseline(run.tools.production())
+    everything = take_baseline(run.tools.production(), alerts_reader(run.settings))
     keep_baseline(run, _only(everything, _excused_then(run)), smoke=None)
     goal = goal_of(run)
     seen = observe(

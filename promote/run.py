@@ -82,6 +82,7 @@ class Run:
     request_id: str
     journal: Journal
     choices: Choices = Choices()
+    trunk_seen: str = ""  # the remote trunk's head when this clone was found up to date with it
     lock: Lock | None = None
     moved: Moved = Moved.NO
     stable: Tag | None = None  # what the stable tag holds by our doing

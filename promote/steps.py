@@ -36,7 +36,7 @@ def context(run: Run, state: str) -> SuiteContext:
         baseline_file=str(run.baseline_file) if run.baseline_file else None,
         t_before=run.t_before.isoformat() if run.t_before else None,
         choices=run.choices,
-        trunk=target.branch.commit,
+        trunk=run.trunk_seen or target.branch.commit,
         whole=run.whole,
     )
 

@@ -150,7 +150,7 @@ def not_ready(promotion: Promotion, evidence: Evidence) -> list[str]:
     for rule in settings.prometheus.rules:
         samples = promotion.prometheus.query(clipped(rule.query, BY_HAND_S, cut=False)[0])
         evidence(f"promql[{rule.name}]", {s.series: s.value for s in samples[:20]})
-        if not samples:
+        if not samples and not promotion.choices.first:  # before a first promotion there is nothing to measure
             found.append(f"  promql[{rule.name}]: {rule.query} has no data now, so it would be unknown after the move")
         if not selectors(rule.query):
             found.append(f"  promql[{rule.name}]: {rule.query} reads no series as of now, so it would be unknown after the move")

@@ -71,15 +71,18 @@ def _only_records(kit: Tools, dev: Tag) -> bool:
     return all(path.startswith(f"{kit.settings.promotion.records}/") for path in changed)
 
 
-def bring_forward(settings: Settings, git: GitRemote) -> int:
-    """Fast-forward a clean clone that is simply behind the remote's trunk. Returns by how many commits: after that the settings may be others."""
-    target = resolve_target(git, settings)
+def bring_forward(settings: Settings, git: GitRemote) -> tuple[int, str]:
+    """Fast-forward a clean clone that is simply behind the remote's trunk: (by how many commits, the trunk's head as it was then).
+
+    After that the settings may be others, and the trunk may move on: what counts for the clone is that it was up to date at this moment.
+    """
+    trunk = resolve_target(git, settings).branch.commit
     on_trunk = git.branch() == settings.repository.branch
-    if not on_trunk or git.dirty() or git.head() == target.branch.commit or not git.is_ancestor(git.head(), target.branch.commit):
-        return 0
-    behind = git.count(f"{git.head()}..{target.branch.commit}")
-    git.fast_forward(target.branch.commit)
-    return behind
+    if not on_trunk or git.dirty() or git.head() == trunk or not git.is_ancestor(git.head(), trunk):
+        return 0, trunk
+    behind = git.count(f"{git.head()}..{trunk}")
+    git.fast_forward(trunk)
+    return behind, trunk
 
 
 def _decide(kit: Tools, dev: Tag, choices: Choices, ask: Ask) -> Choices:

@@ -26,7 +26,7 @@ def main(args: argparse.Namespace) -> int:
     settings, git = open_repository(args.folder)
     version = parse_version(args.wanted, settings.version.scheme)
     wanted = choices_of(args)
-    pulled = bring_forward(settings, git)
+    pulled, trunk = bring_forward(settings, git)
     if pulled:  # with what came, the rules may have changed
         settings, git = open_repository(args.folder)
     with reporter(json=args.json, secrets=secrets()) as report:
@@ -38,7 +38,8 @@ def main(args: argparse.Namespace) -> int:
         if pulled:
             report.note(f"pulled {pulled} {'commit' if pulled == 1 else 'commits'}: HEAD is {git.describe(git.head())}")
         request_id = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{random.token_hex(3)}"
-        run = Run(tools=kit, target=target, version=version, request_id=request_id, choices=choices, journal=Journal.open(git.git_dir, request_id))
+        journal = Journal.open(git.git_dir, request_id)
+        run = Run(tools=kit, target=target, version=version, request_id=request_id, choices=choices, trunk_seen=trunk, journal=journal)
         end, result = _promote(run)
         with held(drop=True):
             close(run, end, document(run, end, result))

@@ -24,7 +24,7 @@ def open_repository(folder: Path) -> tuple[Settings, GitRemote]:
     """Find promotion.toml at or above `folder` and the git remote it speaks of. Raises UsageError."""
     if not folder.is_dir():
         raise UsageError(f"{folder} is not a folder", hint="name the clone of your GitOps repository")
-    if (folder / "HEAD").is_file() and (folder / "objects").is_dir():
+    if folder.resolve().name != ".git" and (folder / "HEAD").is_file() and (folder / "objects").is_dir():
         raise UsageError(
             f"{folder.resolve()} is a bare repository", hint=f"promote works in a clone with a work tree: git clone {folder.resolve()} FOLDER"
         )

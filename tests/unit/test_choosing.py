@@ -134,7 +134,7 @@ def test_a_clone_that_is_behind_is_brought_forward_only_when_nothing_can_be_lost
     head = repos.commit(text="two")
     git(repos.clone, "reset", "-q", "--hard", "HEAD~1")
     (repos.clone / "draft.txt").write_text("mine")
-    assert bring_forward(here.settings, here.git) == 0
+    assert bring_forward(here.settings, here.git) == (0, head)
     (repos.clone / "draft.txt").unlink()
-    assert bring_forward(here.settings, here.git) == 1
+    assert bring_forward(here.settings, here.git) == (1, head)
     assert git(repos.clone, "rev-parse", "HEAD") == head
