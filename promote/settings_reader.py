@@ -20,8 +20,8 @@ _DURATION = re.compile(r"(?:([0-9]+)h)?(?:([0-9]+)m)?(?:([0-9]+(?:\.[0-9]+)?)s)?
 _NAMES = {str: "text", bool: "true or false", int: "a whole number", float: "a number", Seconds: 'a duration like "90s" or "10m"', list: "a list"}
 
 
-# What git allows in the name of a ref (git-check-ref-format), less what would look like an option or a pattern.
-_REF_NAME = re.compile(r"(?!.*(?:\.\.|@\{|//|\.lock(?:/|$)))[^\s\x00-\x1f\x7f~^:?*\[\\./-][^\s\x00-\x1f\x7f~^:?*\[\\]*(?<![./])")
+# What git allows in the name of a ref (git-check-ref-format), less what looks like an option and the braces of another placeholder.
+_REF_NAME = re.compile(r"(?!.*(?:\.\.|@\{|//|\.lock(?:/|$)))[^\s\x00-\x1f\x7f~^:?*{}\[\\./-][^\s\x00-\x1f\x7f~^:?*{}\[\\]*(?<![./])")
 
 
 class _Bad(Exception):

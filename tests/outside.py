@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import os
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from promote.commands.world import repository_files
-from promote.sandbox.sandbox import Sandbox
+from promote.sandbox.sandbox import TOKEN, Sandbox
 
 BIN = Path(sys.executable).parent
 MARK = "TESTS_OUTSIDE_MARK"
@@ -44,6 +45,11 @@ class Outside:
     sandbox: Sandbox
     folder: Path
     env: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def basic(self) -> str:
+        """What a client that may push says of itself."""
+        return base64.b64encode(f"x-access-token:{TOKEN}".encode()).decode()
 
     def clone(self, name: str = "") -> Path:
         return self.sandbox.clone(self.folder / (name or uuid.uuid4().hex[:8]))
