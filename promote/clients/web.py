@@ -62,12 +62,13 @@ class Web:
     def ask(self, asked: Asked, *, within: float) -> Answer:
         """One request that ends within `within` seconds and a little, whatever the server does. Never raises for what the server does."""
         import requests
+        from urllib3.exceptions import HTTPError
 
         started = time.monotonic()
         try:
             with _answering(asked, within, started) as response:
                 body = bytearray()
-                for chunk in response.iter_content(65536):
+                while chunk := response.raw.read1(65536, decode_content=True):  # one receive at a time: whole chunks of a dripping body take for ever
                     body += chunk
                     if time.monotonic() - started > within or len(body) > BODY_LIMIT:
                         break
@@ -77,7 +78,7 @@ class Web:
                 return Answer(
                     status=response.status_code, body=body.decode(errors="replace"), seconds=seconds, trouble=late, location=leads, url=response.url
                 )  # fmt: skip
-        except (requests.RequestException, TimeoutError) as error:
+        except (requests.RequestException, HTTPError, OSError) as error:
             return Answer(status=0, body="", seconds=time.monotonic() - started, trouble=_words(error, within))
 
     def certificate_ends(self, url: str, *, within: float) -> datetime | None:
@@ -125,8 +126,9 @@ def _answering(asked: Asked, within: float, started: float) -> requests.Response
 
 def _words(error: Exception, within: float) -> str:
     import requests
+    from urllib3.exceptions import TimeoutError as LibraryTimeout
 
-    if isinstance(error, requests.Timeout | TimeoutError):
+    if isinstance(error, requests.Timeout | TimeoutError | LibraryTimeout):
         return f"no answer within {within:g} s"
     if isinstance(error, requests.exceptions.SSLError):
         return f"the certificate does not verify: {str(error)[:160]}"
