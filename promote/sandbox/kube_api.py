@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from promote.sandbox.http_world import Request, Response, World, json_response
-from promote.sandbox.kube_store import KINDS, ApiError, Object, Store, field_selector, label_selector, merge, not_found
+from promote.sandbox.kube_rbac import allowed, user_of
+from promote.sandbox.kube_store import KINDS, ApiError, Object, Store, field_selector, label_selector, merge, named, not_found
 from promote.sandbox.kube_table import table
 
 VERBS = ["create", "delete", "get", "list", "patch", "update", "watch"]
@@ -17,12 +18,16 @@ Forbid = Callable[[str, str, str], bool]
 
 
 class KubeApi(World):
-    """`forbid(verb, resource, namespace)` answers True for what the user may not do; `expire_continues()` makes every open page token too old."""
+    """`forbid(verb, resource, namespace)` answers True for what the user may not do; `expire_continues()` makes every open page token too old.
+
+    `users` are the tokens that are known; while it is empty every token is the administrator's.
+    """
 
     def __init__(self, name: str, store: Store) -> None:
         super().__init__(f"kubernetes-{name}")
         self.store = store
         self.forbid: Forbid = lambda *_: False
+        self.users: dict[str, str] = {}  # token → user; roles bound to the user then decide (kube_rbac.py)
         self.logs: dict[tuple[str, str], str] = {}
         self._pages: dict[str, tuple[int, list[Object]]] = {}
 
@@ -68,7 +73,7 @@ class KubeApi(World):
 
     def _resource(self, kind: str, namespace: str, rest: list[str], request: Request) -> Response:
         name = rest[0] if rest else ""
-        self._allowed(_verb(request, name), kind, namespace)
+        self._allowed(request, _verb(request, name), kind, namespace, name, "/".join(rest[1:]))
         if rest[1:] == ["log"]:
             return self._log(namespace, name)
         if request.method == "GET" and not name:
@@ -102,12 +107,16 @@ class KubeApi(World):
             return self.store.put(merge(found, {**change, "kind": kind}))
         return self.store.patch(kind, namespace, found["metadata"]["name"], change)
 
-    def _allowed(self, verb: str, kind: str, namespace: str) -> None:
+    def _allowed(self, request: Request, verb: str, kind: str, namespace: str, name: str, part: str) -> None:
+        user = user_of(self.users, request.headers.get("authorization") or "")
+        if user is None:
+            raise ApiError(401, "Unauthorized", "Unauthorized")
         group, _, plural, _ = KINDS[kind]
-        if self.forbid(verb, plural, namespace):
+        resource = f"{plural}/{part}" if part else plural
+        if self.forbid(verb, resource, namespace) or not allowed(self.store, user, verb, group, resource, namespace):
             where = f' in the namespace "{namespace}"' if namespace else " at the cluster scope"
-            text = f'User "sandbox" cannot {verb} resource "{plural}" in API group "{group}"{where}'
-            raise ApiError(403, "Forbidden", f"{plural} is forbidden: {text}")
+            text = f'User "{user}" cannot {verb} resource "{resource}" in API group "{group}"{where}'
+            raise ApiError(403, "Forbidden", f"{named(kind, name)} is forbidden: {text}")
 
     def _list(self, kind: str, namespace: str, request: Request) -> Response:
         query = request.query
