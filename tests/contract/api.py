@@ -60,13 +60,22 @@ class Api:
     def refresh(self, name: str) -> Object:
         """Ask for a fresh look, as often as it takes to be looked at strictly later than now; the application then."""
         before = self.application(name)["status"].get("reconciledAt", "")
+        asked = time.monotonic()
+
+        def ask(value: str | None) -> None:
+            self.patch(f"{ARGO}/applications/{name}", {"metadata": {"annotations": {REFRESH: value}}})
 
         def looked() -> Object | None:
+            nonlocal asked
             app = self.application(name)
             if app["status"].get("reconciledAt", "") > before:
                 return app
             if REFRESH not in (app["metadata"].get("annotations") or {}):
-                self.patch(f"{ARGO}/applications/{name}", {"metadata": {"annotations": {REFRESH: "normal"}}})
+                ask("normal")
+            elif time.monotonic() - asked > 5:  # one that met the end of a reconcile is not seen until something changes
+                asked = time.monotonic()
+                ask(None)
+                ask("normal")
             return None
 
         return until(looked, f"{name} to be reconciled after {before}")

@@ -28,7 +28,6 @@ def deployment(name: str = "web", *, image: str = "web:1", behaviour: str = "", 
     spec = {
         "replicas": 1,
         "progressDeadlineSeconds": deadline,
-        "minReadySeconds": 0,
         "selector": {"matchLabels": {"app": name}},
         "template": {"metadata": meta, "spec": {"containers": [{"name": "main", "image": image}]}},
     }
@@ -65,7 +64,7 @@ class Place:
         return {"repoURL": self.repo.url, "targetRevision": target, "path": path}
 
     def manifest(self, word: str, target: str, path: str = "app", *, finalizer: bool = True, labels: Object | None = None, **spec: Any) -> Object:
-        meta: Object = {"name": self.name(word), "namespace": "argocd", "labels": labels or {}}
+        meta: Object = {"name": self.name(word), "namespace": "argocd"} | ({"labels": labels} if labels else {})
         if finalizer:
             meta["finalizers"] = [FINALIZER]
         source = {} if "sources" in spec or "source" in spec else {"source": self.source(target, path)}

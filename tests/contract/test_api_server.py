@@ -61,6 +61,13 @@ def test_a_merge_patch_merges_and_null_removes(world: World, namespace: str) -> 
     assert changed["metadata"]["labels"] == {"half": "0"}
 
 
+def test_a_patch_that_changes_nothing_is_no_change(world: World, namespace: str) -> None:
+    path = f"{MAPS.format(namespace)}/m0"
+    asked = {"metadata": {"annotations": {"argocd.argoproj.io/refresh": "normal"}}}
+    first = world.api.patch(path, asked)["metadata"]["resourceVersion"]
+    assert world.api.patch(path, asked)["metadata"]["resourceVersion"] == first, "nobody who watches hears of it"
+
+
 def test_a_stale_resource_version_is_a_conflict_and_changes_nothing(world: World, namespace: str) -> None:
     path = f"{MAPS.format(namespace)}/m0"
     old = world.api.get(path)["metadata"]["resourceVersion"]

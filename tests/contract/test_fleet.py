@@ -46,7 +46,7 @@ def test_a_root_adds_a_child_and_drops_another_with_what_it_deployed(world: Worl
     changed = place.repo.commit({**root_of(place, {"c": "three"}), "root/b.yaml": None})
     place.repo.tag("stable", changed)
     world.api.refresh(root)
-    world.api.wait(place.track("c"), synced(changed)) if exists(world, place.name("c")) else None
+    place.track("c")
     until(lambda: exists(world, place.name("c")), "the new child")
     world.api.wait(place.name("c"), synced(changed))
     until(lambda: not exists(world, place.name("b")), "the dropped child to go")
@@ -64,7 +64,7 @@ def test_a_re_pointed_child_is_looked_at_without_being_asked(world: World, place
 
 
 def test_a_roots_health_ignores_its_children(world: World, place: Place) -> None:
-    root, old = started_root(world, place, {"a": "one"})
+    root, _old = started_root(world, place, {"a": "one"})
     broken = place.repo.commit({**root_of(place, {"a": "nowhere"})})
     place.repo.tag("stable", broken)
     world.api.refresh(root)
@@ -75,7 +75,11 @@ def test_a_roots_health_ignores_its_children(world: World, place: Place) -> None
 def test_a_denied_window_leaves_it_out_of_sync_without_a_word(world: World, place: Place) -> None:
     project = f"p{uuid.uuid4().hex[:8]}"
     window = {"kind": "deny", "schedule": "* * * * *", "duration": "1h", "applications": ["*"]}
-    spec: Object = {"sourceRepos": ["*"], "destinations": [{"namespace": "*", "server": "*"}], "clusterResourceWhitelist": [{"group": "*", "kind": "*"}]}
+    spec: Object = {
+        "sourceRepos": ["*"],
+        "destinations": [{"namespace": "*", "server": "*"}],
+        "clusterResourceWhitelist": [{"group": "*", "kind": "*"}],
+    }
     body = {"apiVersion": "argoproj.io/v1alpha1", "kind": "AppProject", "metadata": {"name": project, "namespace": "argocd"}, "spec": spec}
     world.api.create(f"{ARGO}/appprojects", body)
     commit = place.repo.commit({"app/map.yaml": config_map()})

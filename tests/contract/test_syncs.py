@@ -6,6 +6,7 @@ from tests.contract.api import ARGO, Object, conditions, synced, until
 from tests.contract.place import AUTOMATED, Place, config_map, deployment, refused_service, waiting_hook
 from tests.contract.worlds import World
 
+WAITS = "waiting for completion of hook batch/Job/migrate"
 GIVE_UP = {**AUTOMATED, "retry": {"limit": 0}}
 
 
@@ -30,13 +31,14 @@ def test_a_sync_succeeds_and_the_look_is_not_before_its_end(world: World, place:
     assert (state["phase"], state["syncResult"]["revision"]) == ("Succeeded", commit)
     assert status["reconciledAt"] >= state["finishedAt"] >= state["startedAt"]
     assert state["operation"]["initiatedBy"] == {"automated": True}
-    assert state["operation"]["sync"] == {"prune": True, "revision": commit}
+    wanted = {"prune": True, "revision": commit, "source": place.source("stable"), "syncOptions": ["CreateNamespace=true"]}
+    assert state["operation"]["sync"] == wanted
     assert state["operation"]["retry"] == {"limit": 5}
     assert state["message"] == "successfully synced (all tasks run)"
 
 
 def test_a_failed_sync_waits_for_its_retry_as_running_with_an_end(world: World, place: Place) -> None:
-    name, good = place.deployed({"map.yaml": config_map()})
+    name, _good = place.deployed({"map.yaml": config_map()})
     bad = place.repo.commit({"app/bad.yaml": refused_service()})
     place.repo.tag("stable", bad)
     world.api.refresh(name)
@@ -75,14 +77,14 @@ def test_terminating_a_retry_ends_it_as_failed_and_nothing_follows(world: World,
     terminate(world, name)
     app = world.api.wait(name, lambda a: a.get("operation") is None)
     state = app["status"]["operationState"]
-    assert (state["phase"], state["message"], state["syncResult"]["revision"]) == ("Failed", "Operation terminated", bad)
+    assert (state["phase"], state["message"], state["syncResult"]["revision"]) == ("Failed", "Operation terminated (retried 1 times).", bad)
     later = world.api.refresh(name)
     assert later.get("operation") is None and later["status"]["operationState"] == state, "the live state is the target's already"
     assert later["status"]["sync"]["status"] == "Synced"
 
 
 def test_terminating_without_an_operation_leaves_the_phase_there(world: World, place: Place) -> None:
-    name, commit = place.deployed({"map.yaml": config_map()})
+    name, _commit = place.deployed({"map.yaml": config_map()})
     world.api.patch(f"{ARGO}/applications/{name}", {"status": {"operationState": {"phase": "Terminating"}}})
     app = world.api.refresh(name)
     assert app["status"]["operationState"]["phase"] == "Terminating"
@@ -104,7 +106,7 @@ def test_a_failed_revision_is_not_tried_again_and_the_old_one_reads_synced(world
     world.api.wait(name, lambda a: a["status"]["operationState"]["phase"] == "Failed" and a.get("operation") is None)
     failed = world.api.wait(name, lambda a: "SyncError" in conditions(a), refresh=True)
     state = failed["status"]["operationState"]
-    assert conditions(failed)["SyncError"].startswith(f"Failed last sync attempt to {bad}: one or more objects failed to apply")
+    assert conditions(failed)["SyncError"].startswith(f"Failed last sync attempt to [{bad}]: one or more objects failed to apply")
     assert world.api.refresh(name)["status"]["operationState"] == state, "no second attempt"
     place.repo.tag("stable", commit)
     back = world.api.wait(name, synced(commit), refresh=True)
@@ -120,11 +122,27 @@ def test_a_newer_good_revision_syncs_after_a_failed_one(world: World, place: Pla
     place.repo.tag("stable", place.repo.commit({"app/bad.yaml": refused_service(), "app/map.yaml": config_map(key="two")}))
     world.api.refresh(name)
     world.api.wait(name, lambda a: a["status"]["operationState"]["phase"] == "Failed" and a.get("operation") is None)
-    mended = place.repo.commit({"app/bad.yaml": None})
+    mended = place.repo.commit({"app/bad.yaml": None, "app/map.yaml": config_map(key="three")})
     place.repo.tag("stable", mended)
     app = world.api.wait(name, synced(mended), refresh=True)
     assert app["status"]["operationState"]["phase"] == "Succeeded"
+    assert world.api.get(f"/api/v1/namespaces/{place.namespace}/configmaps/settings")["data"] == {"key": "three"}
+
+
+def test_a_failed_sync_has_applied_what_was_fine_of_it(world: World, place: Place) -> None:
+    name, _ = place.deployed({"map.yaml": config_map(), "gone.yaml": config_map("gone"), "web.yaml": deployment()})
+    half = {"app/bad.yaml": refused_service(), "app/map.yaml": config_map(key="two"), "app/web.yaml": deployment(image="web:2")}
+    place.repo.tag("stable", place.repo.commit({**half, "app/gone.yaml": None}))
+    world.api.refresh(name)
+    app = world.api.wait(name, waits_for_retry)
     assert world.api.get(f"/api/v1/namespaces/{place.namespace}/configmaps/settings")["data"] == {"key": "two"}
+    live = world.api.get(f"/apis/apps/v1/namespaces/{place.namespace}/deployments/web")
+    assert live["spec"]["template"]["spec"]["containers"][0]["image"] == "web:2"
+    results = {r["name"]: (r["status"], r["message"]) for r in app["status"]["operationState"]["syncResult"]["resources"]}
+    assert world.api.call("GET", f"/api/v1/namespaces/{place.namespace}/configmaps/gone")[0] == 404, "it has pruned, too"
+    assert results["settings"] == ("Synced", "configmap/settings configured")
+    assert results["web"] == ("Synced", "deployment.apps/web configured")
+    assert results["bad"][0] == "SyncFailed" and results["bad"][1].startswith('Service "bad" is invalid: [spec.ports[0].port: Invalid value')
 
 
 def test_a_retry_holds_back_a_newer_revision_until_it_is_ended(world: World, place: Place) -> None:
@@ -150,7 +168,8 @@ def test_a_hook_that_never_completes_keeps_the_operation_running(world: World, p
     world.api.refresh(name)
     app = world.api.wait(name, lambda a: "waiting for completion of hook" in ((a["status"].get("operationState") or {}).get("message") or ""))
     state = app["status"]["operationState"]
-    assert (state["phase"], state.get("finishedAt"), state["message"]) == ("Running", None, "waiting for completion of hook batch/Job/migrate")
+    assert (state["phase"], state.get("finishedAt")) == ("Running", None)
+    assert state["message"] in (WAITS, f"{WAITS} and 1 more hooks"), "the namespace that is being made counts too, for a moment"
     live = world.api.get(f"/api/v1/namespaces/{place.namespace}/configmaps/settings")
     assert live["data"] == {"key": "one"}, "nothing is applied before the hook"
     terminate(world, name)
@@ -160,15 +179,17 @@ def test_a_hook_that_never_completes_keeps_the_operation_running(world: World, p
 
 
 def test_a_hook_that_completes_lets_the_sync_go_on(world: World, place: Place) -> None:
-    name, commit = place.deployed({"hook.yaml": waiting_hook(behaviour=""), "map.yaml": config_map()})
+    name, _commit = place.deployed({"hook.yaml": waiting_hook(behaviour=""), "map.yaml": config_map()})
     app = world.api.application(name)
     assert app["status"]["operationState"]["phase"] == "Succeeded"
-    assert "Job" not in {r["kind"] for r in app["status"]["resources"]}, "a hook is no resource of the application"
+    entry = next(r for r in app["status"]["resources"] if r["kind"] == "Job")
+    assert (entry["hook"], entry["requiresPruning"], "status" in entry) == (True, True, False), "its Job is listed without a sync status"
+    assert app["status"]["sync"]["status"] == "Synced"
 
 
 def test_an_operation_asked_for_while_one_runs_is_lost(world: World, place: Place) -> None:
     name, _ = place.deployed({"map.yaml": config_map()})
-    stuck = place.repo.commit({"app/hook.yaml": waiting_hook()})
+    stuck = place.repo.commit({"app/hook.yaml": waiting_hook(), "app/map.yaml": config_map(key="two")})
     place.repo.tag("stable", stuck)
     world.api.refresh(name)
     world.api.wait(name, lambda a: "waiting for completion" in ((a["status"].get("operationState") or {}).get("message") or ""))
@@ -188,8 +209,13 @@ def test_an_operation_by_patch_syncs_what_is_tracked(world: World, place: Place)
     name = place.app("app", "stable", syncPolicy={"syncOptions": ["CreateNamespace=true"]})
     idle = world.api.wait(name, lambda a: (a["status"].get("sync") or {}).get("status") == "OutOfSync")
     assert idle.get("operation") is None and "operationState" not in idle["status"] and conditions(idle) == {}
-    assert idle["status"]["health"]["status"] == "Missing"
-    asked = {"initiatedBy": {"username": "promote"}, "info": [{"name": "Reason", "value": "promote"}], "sync": {"syncStrategy": {"hook": {}}}}
+    assert idle["status"]["health"]["status"] == "Healthy", "a ConfigMap has no health, so it cannot be missed"
+    asked: Object = {"initiatedBy": {"username": "promote"}, "sync": {"syncStrategy": {"hook": {}}}}
+    world.api.patch(f"{ARGO}/applications/{name}", {"operation": asked})
+    homeless = world.api.wait(name, lambda a: (a["status"].get("operationState") or {}).get("phase") == "Failed")["status"]["operationState"]
+    expected = f'one or more objects failed to apply, reason: namespaces "{place.namespace}" not found'
+    assert homeless["message"] == expected, "the options of the policy are not those of an operation that names none"
+    asked["sync"]["syncOptions"] = ["CreateNamespace=true"]
     world.api.patch(f"{ARGO}/applications/{name}", {"operation": asked})
     app = world.api.wait(name, synced(commit))
     state = app["status"]["operationState"]
@@ -241,7 +267,7 @@ def test_nothing_left_in_the_repository_is_not_synced_and_says_why(world: World,
 
 def test_a_broken_manifest_is_a_comparison_error_and_nothing_is_applied(world: World, place: Place) -> None:
     name, _ = place.deployed({"map.yaml": config_map()})
-    broken = place.repo.commit({"app/map.yaml": b"kind: ConfigMap\n  apiVersion: [\n"})
+    broken = place.repo.commit({"app/map.yaml": b"apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: [\n"})
     place.repo.tag("stable", broken)
     app = world.api.wait(name, lambda a: "ComparisonError" in conditions(a), refresh=True)
     assert conditions(app)["ComparisonError"].startswith("Failed to load target state: failed to generate manifest for source 1 of 1: ")
@@ -249,6 +275,27 @@ def test_a_broken_manifest_is_a_comparison_error_and_nothing_is_applied(world: W
     assert app["status"]["sync"]["revision"] == "stable"
     assert app["status"]["health"]["status"] == "Healthy"
     assert app.get("operation") is None
+
+
+def test_a_file_that_is_neither_yaml_nor_like_a_manifest_is_passed_over(world: World, place: Place) -> None:
+    name, _commit = place.deployed({"map.yaml": config_map(), "notes.yaml": b"kind: x\n  apiVersion: [\n"})
+    assert [r["name"] for r in world.api.application(name)["status"]["resources"]] == ["settings"]
+
+
+def test_a_hook_alone_is_no_reason_to_sync(world: World, place: Place) -> None:
+    name, _ = place.deployed({"map.yaml": config_map()})
+    before = world.api.application(name)["status"]["operationState"]
+    hooked = place.repo.commit({"app/hook.yaml": waiting_hook()})
+    place.repo.tag("stable", hooked)
+    app = world.api.wait(name, synced(hooked), refresh=True)
+    assert app["status"]["operationState"] == before
+
+
+def test_a_missing_deployment_makes_its_application_missing(world: World, place: Place) -> None:
+    place.repo.tag("stable", place.repo.commit({"app/web.yaml": deployment()}))
+    name = place.app("app", "stable", syncPolicy={"syncOptions": ["CreateNamespace=true"]})
+    app = world.api.wait(name, lambda a: (a["status"].get("sync") or {}).get("status") == "OutOfSync")
+    assert app["status"]["health"]["status"] == "Missing"
 
 
 def test_a_path_that_is_not_there_is_a_comparison_error(world: World, place: Place) -> None:

@@ -50,7 +50,9 @@ def test_every_kind_of_tag_shows_the_commit(world: World, place: Place, kind: st
 
 def test_a_branch_of_the_same_name_wins_and_a_full_ref_is_immune(world: World, place: Place) -> None:
     name, tagged = place.deployed({"map.yaml": config_map()})
-    full = place.app("full", "refs/tags/stable", path="app", destination={"server": "https://kubernetes.default.svc", "namespace": f"{place.namespace}-b"})
+    full = place.app(
+        "full", "refs/tags/stable", path="app", destination={"server": "https://kubernetes.default.svc", "namespace": f"{place.namespace}-b"}
+    )
     branch = place.repo.commit({"app/map.yaml": config_map(key="branch")})
     place.repo.ref("refs/heads/stable", branch)
     world.api.wait(name, synced(branch), refresh=True)

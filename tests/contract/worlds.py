@@ -165,4 +165,3 @@ def charts() -> Iterator[Charts]:
     with Charts(dict([CHART])) as served:
         assert isinstance(served, Charts)
         yield served
-

@@ -68,6 +68,7 @@ class Programs:
 
     def api_server(self) -> Argv:
         # ServiceAccount: nothing here makes tokens for pods. TaintNodesByCondition: no node-lifecycle controller takes the not-ready taint away.
+        # ListFromCacheSnapshot: pages come from etcd, so that a compacted one really is too old (410), as it was before 1.34.
         key = self.state / "sa.key"
         # fmt: off
         return [self.binaries / "kube-apiserver", "--etcd-servers", f"http://127.0.0.1:{self.ports.etcd}", "--bind-address", "127.0.0.1",
@@ -76,6 +77,7 @@ class Programs:
                 "--service-account-issuer", "https://kubernetes.default.svc", "--service-account-key-file", key,
                 "--service-account-signing-key-file", key, "--service-cluster-ip-range", "10.96.0.0/16", "--endpoint-reconciler-type", "none",
                 "--kubelet-preferred-address-types", "InternalIP",
+                "--feature-gates", "ListFromCacheSnapshot=false",
                 "--disable-admission-plugins", "ServiceAccount,TaintNodesByCondition", "--profiling=false", "--allow-privileged=true"]
         # fmt: on
 
