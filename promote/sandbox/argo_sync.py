@@ -195,7 +195,8 @@ class Sync:
     def _back_off(self, given: Object, tries: int) -> float:
         """Seconds until the next attempt, as the policy's backoff says (duration, factor, maxDuration)."""
         first, most = _seconds(given.get("duration"), self.timing.retry_s), _seconds(given.get("maxDuration"), self.timing.retry_max_s)
-        return min(first * int(given.get("factor") or 2) ** tries, most)
+        factor = float(given.get("factor") or 2)
+        return min(first * factor**tries, most)
 
     def _over(self, app: Object, running: Running, phase: str, message: str) -> bool:
         self._state(app, running, phase, message, finished=True, over=True)

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from promote.sandbox.kube_store import Object
 from promote.sandbox.real.programs import Ports, Programs
@@ -75,7 +76,7 @@ class RealCluster:
         guard = self._guard
         assert guard and guard.stdout
         line = guard.stdout.readline() if select.select([guard.stdout], [], [], START_S)[0] else ""
-        said = json.loads(line) if line else {"error": f"nothing was heard for {START_S:.0f} s"}
+        said: dict[str, Any] = json.loads(line) if line else {"error": f"nothing was heard for {START_S:.0f} s"}
         if "error" in said:
             self.stop()
             raise RealStackError(f"the real stack did not start: {said['error']}")

@@ -64,7 +64,8 @@ def main(argv: list[str]) -> int:
 
 
 def _say(line: dict[str, object]) -> None:
-    print(json.dumps(line), flush=True)
+    sys.stdout.write(json.dumps(line) + "\n")
+    sys.stdout.flush()
 
 
 def _watch(processes: Processes) -> int:
@@ -73,7 +74,7 @@ def _watch(processes: Processes) -> int:
         if select.select([sys.stdin], [], [], LOOK_S)[0] and not sys.stdin.readline():
             return 0
     for name in processes.dead():
-        print(f"{name} ended by itself:\n{processes.tail(name)}", file=sys.stderr, flush=True)
+        sys.stderr.write(f"{name} ended by itself:\n{processes.tail(name)}\n")
     return 1
 
 

@@ -48,7 +48,7 @@ class Processes:
                 env=dict(env),
                 cwd=self.folder,
                 start_new_session=True,
-                preexec_fn=_die_with_parent if sys.platform == "linux" else None,
+                preexec_fn=_die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509 - the guard has one thread
             )
 
     def pids(self) -> dict[str, int]:

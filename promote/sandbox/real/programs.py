@@ -39,7 +39,7 @@ class Ports:
     @staticmethod
     def free() -> Ports:
         names = Ports.__slots__
-        return Ports(**dict(zip(names, free_ports(len(names)), strict=True)))  # type: ignore[arg-type]
+        return Ports(**dict(zip(names, free_ports(len(names)), strict=True)))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

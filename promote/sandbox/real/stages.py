@@ -12,6 +12,7 @@ import yaml
 BEHAVIOUR = '.metadata.annotations["sandbox.promote/behaviour"]'
 STUCK = ("never-ready", "crash-loop", "image-pull", "hook-waits")
 _ALIVE = {"key": ".metadata.deletionTimestamp", "operator": "DoesNotExist"}
+_IP = '{{ PodIPWith .spec.nodeName (or .spec.hostNetwork false) (or .metadata.uid "") (or .metadata.name "") (or .metadata.namespace "") | Quote }}'
 _READY = """
 {{ $now := Now }}
 conditions:
@@ -27,7 +28,7 @@ containerStatuses:
   state: {running: {startedAt: {{ $now | Quote }}}}
 {{ end }}
 hostIP: {{ NodeIPWith .spec.nodeName | Quote }}
-podIP: {{ PodIPWith .spec.nodeName ( or .spec.hostNetwork false ) ( or .metadata.uid "" ) ( or .metadata.name "" ) ( or .metadata.namespace "" ) | Quote }}
+podIP: @IP@
 phase: Running
 startTime: {{ $now | Quote }}
 """
@@ -57,7 +58,7 @@ containerStatuses:
   restartCount: @RESTARTS@
   state: {waiting: {reason: @REASON@, message: "as its annotation says"}}
 {{ end }}
-podIP: {{ PodIPWith .spec.nodeName ( or .spec.hostNetwork false ) ( or .metadata.uid "" ) ( or .metadata.name "" ) ( or .metadata.namespace "" ) | Quote }}
+podIP: @IP@
 phase: @PHASE@
 startTime: {{ $now | Quote }}
 """
@@ -71,7 +72,7 @@ def _stage(name: str, expressions: list[dict[str, Any]], after: dict[str, Any], 
 
 
 def _waiting(reason: str, phase: str, restarts: str = "0") -> str:
-    return _WAITING.replace("@REASON@", reason).replace("@PHASE@", phase).replace("@RESTARTS@", restarts)
+    return _WAITING.replace("@IP@", _IP).replace("@REASON@", reason).replace("@PHASE@", phase).replace("@RESTARTS@", restarts)
 
 
 def _behaves(*words: str) -> dict[str, Any]:
@@ -92,9 +93,10 @@ def configuration() -> str:
     again = "{{ add (index $.status.containerStatuses 0).restartCount 1 }}"
     back_off = _event("BackOff", "Back-off restarting failed container")
     stages = [
-        _stage("pod-ready", [_ALIVE, fresh, fine], {"statusTemplate": _READY}),
+        _stage("pod-ready", [_ALIVE, fresh, fine], {"statusTemplate": _READY.replace("@IP@", _IP)}),
         _stage("pod-complete", [_ALIVE, fine, running, job], {"statusTemplate": _COMPLETE}),
-        _stage("pod-never-ready", [_ALIVE, fresh, _behaves("never-ready", "hook-waits")], {"statusTemplate": _waiting("ContainerCreating", "Pending")}),
+        _stage("pod-never-ready", [_ALIVE, fresh, _behaves("never-ready", "hook-waits")],
+               {"statusTemplate": _waiting("ContainerCreating", "Pending")}),
         _stage("pod-image-pull", [_ALIVE, fresh, _behaves("image-pull")],
                {"statusTemplate": _waiting("ImagePullBackOff", "Pending"), **_event("Failed", "Failed to pull image")}),
         _stage("pod-crash", [_ALIVE, fresh, _behaves("crash-loop")], {"statusTemplate": _waiting("CrashLoopBackOff", "Running", "1"), **back_off}),
