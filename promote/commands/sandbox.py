@@ -17,7 +17,7 @@ def main(args: argparse.Namespace) -> int:
     if args.scenario and args.scenario not in SCENARIOS:
         raise UsageError(f"there is no scenario {args.scenario!r}", hint=f"choose one of: {', '.join(SCENARIOS)}")
     argv = args.argv[1:] if args.argv[:1] == ["--"] else args.argv
-    with running_world(apps=args.apps, via=args.via) as place:
+    with running_world(apps=args.apps, via=args.via, real=args.real) as place:
         version = SCENARIOS[args.scenario].prepare(place.sandbox) if args.scenario else ""
         if version:
             run_inside(place, ["git", "pull", "--quiet", "--ff-only"])

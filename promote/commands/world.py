@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from promote.errors import Interrupted, UsageError
+from promote.errors import Interrupted, PromoteError, UsageError
 
 if TYPE_CHECKING:
     from promote.sandbox.sandbox import Sandbox
@@ -50,15 +50,16 @@ def repository_files(via: str) -> dict[str, bytes]:
 
 
 @contextmanager
-def running_world(*, apps: int, via: str, keep: bool = False) -> Iterator[Place]:
+def running_world(*, apps: int, via: str, keep: bool = False, real: bool = False) -> Iterator[Place]:
     """Start the sandbox in a temporary folder and clone its repository; everything is gone afterwards (the folder stays with `keep`)."""
     from promote.sandbox.sandbox import Sandbox
 
+    programs = real_programs() if real else None
     folder = Path(tempfile.mkdtemp(prefix="promote-world-"))
     bin_folder = Path(sys.executable).parent
-    sandbox = Sandbox(folder / "world", files=repository_files(via), apps=apps, commands=[bin_folder])
+    sandbox = Sandbox(folder / "world", files=repository_files(via), apps=apps, commands=[bin_folder], real=programs)
     try:
-        sandbox.start()
+        _start(sandbox)
         sandbox.wait_settled()
         clone = sandbox.clone(folder / "gitops")
         yield Place(sandbox=sandbox, clone=clone, env=_environment(sandbox))
@@ -66,6 +67,26 @@ def running_world(*, apps: int, via: str, keep: bool = False) -> Iterator[Place]
         sandbox.stop()
         if not keep:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def real_programs() -> Path:
+    """The folder of the real stack's programs, as last built. Raises UsageError when there is none."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    folder = cache / "promote-realstack" / "current"
+    if not folder.is_dir():
+        raise UsageError(
+            f"the real stack is not built: there is no {folder}", hint="build it in a checkout of promote: just real-stack (Go, ten minutes, once)"
+        )
+    return folder.resolve()
+
+
+def _start(sandbox: Sandbox) -> None:
+    from promote.sandbox.real.cluster import RealStackError
+
+    try:
+        sandbox.start()
+    except RealStackError as error:
+        raise PromoteError(str(error), hint="build it anew: just real-stack; redis-server and openssl must be on PATH") from error
 
 
 def _environment(sandbox: Sandbox) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Protocol
 
 from promote.sandbox.argo_compare import Revisions
 from promote.sandbox.argo_controller import Controller
@@ -11,6 +12,32 @@ from promote.sandbox.argo_sync import Timing
 from promote.sandbox.kube_api import KubeApi
 from promote.sandbox.kube_store import Object, Store
 from promote.sandbox.workloads import Workloads
+
+
+class AnyCluster(Protocol):
+    """What the rest of the sandbox needs of a cluster: the embedded one below, or real programs (real/cluster.py)."""
+
+    name: str
+
+    @property
+    def access(self) -> Object:
+        """The `cluster` entry of a kubeconfig."""
+
+    @property
+    def token(self) -> str:
+        """An administrator's."""
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+    def apply(self, manifest: Object) -> None: ...
+
+    def get(self, kind: str, namespace: str, name: str) -> Object | None: ...
+
+    def list(self, kind: str, namespace: str | None = None) -> list[Object]: ...
+
+    def delete(self, kind: str, namespace: str, name: str) -> None: ...
 
 
 class Cluster:
@@ -30,6 +57,14 @@ class Cluster:
     @property
     def url(self) -> str:
         return self.api.url
+
+    @property
+    def access(self) -> Object:
+        return {"server": self.url}
+
+    @property
+    def token(self) -> str:
+        return "sandbox-token"
 
     def start(self) -> None:
         self.api.start()

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import subprocess
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,19 +19,24 @@ import yaml
 
 from promote.sandbox import seed
 from promote.sandbox.argo_sync import Timing
-from promote.sandbox.cluster import Cluster
+from promote.sandbox.cluster import AnyCluster, Cluster
 from promote.sandbox.git_server import GitServer
 from promote.sandbox.git_writer import GitWriter
 from promote.sandbox.github_world import GitHubWorld
+from promote.sandbox.real.charts import Charts
+from promote.sandbox.real.cluster import RealCluster
 from promote.sandbox.services import Services
 from promote.sandbox.workflow_run import Runner
 
 SLUG, TOKEN = "acme/gitops", "sandbox-token"
+_CHARTS = re.compile(rb"https://charts\.[a-z]+\.example")
 QUICK = Timing(progress_deadline_s=0.8)  # the one application that never gets ready decides how long a start takes
 
 
 class Sandbox:
     """`files` are extra files of the seeded repository; @GITHUB_API@, @REPOSITORY_URL@, @SERVICES_URL@ and @KUBECONFIG@ in them are filled in.
+
+    `real` is the folder of the real stack's programs: both clusters are made of them then.
 
     `act`: None uses it where it is found, False never. `commands` are folders put first on the PATH of everything that runs inside.
     """
@@ -42,6 +50,7 @@ class Sandbox:
         act: bool | None = None,
         commands: Sequence[Path] = (),
         timing: Timing | None = None,
+        real: Path | None = None,
     ) -> None:
         self.directory, self._files, self.apps = directory, files, apps
         path = os.pathsep.join([*(str(c) for c in commands), os.environ.get("PATH", os.defpath)])
@@ -50,8 +59,9 @@ class Sandbox:
         self.writer = GitWriter(self.git.path)
         self._repositories: dict[str, Path] = {}
         timing = timing or QUICK
-        self.prod = Cluster("prod", repositories=self._repositories, timing=timing)
-        self.dev = Cluster("dev", repositories=self._repositories, timing=timing)
+        self.prod, self.dev = (_cluster(name, self._repositories, timing, real) for name in ("prod", "dev"))
+        self.charts = Charts(seed.CHARTS) if real else None
+        self._settle_s = 300.0 if real else 30.0
         self.services = Services(self.prod)
         self._act = (shutil.which("act", path=path) or "") if act is not False else ""
         self.github: GitHubWorld
@@ -65,8 +75,11 @@ class Sandbox:
         self.git.start()
         self.services.start()
         self._repositories[self.git.repository_url] = self.git.path
-        for cluster in (self.prod, self.dev):
-            cluster.start()
+        if self.charts:
+            self.charts.start()
+        with ThreadPoolExecutor(2) as pool:  # real ones take their time
+            for started in [pool.submit(cluster.start) for cluster in (self.prod, self.dev)]:
+                started.result()
         self._environment()
         runner = Runner(self.directory / "runs", self.git.repository_url, SLUG, self._machine(), token=TOKEN, act=self._act or None)
         self.github = GitHubWorld(
@@ -78,15 +91,16 @@ class Sandbox:
             token=TOKEN,
         )
         self.github.start()
-        self.writer.load(seed.history(self.apps, self.git.repository_url, self._filled()))
+        self.writer.load(self._reachable(seed.history(self.apps, self.git.repository_url, self._filled())))
         for env, cluster in (("prod", self.prod), ("dev", self.dev)):
-            project = {"sourceRepos": ["*"], "destinations": [{"namespace": "*", "server": "*"}]}
+            kinds = [{"group": "*", "kind": "*"}]
+            project = {"sourceRepos": ["*"], "destinations": [{"namespace": "*", "server": "*"}], "clusterResourceWhitelist": kinds}
             cluster.apply({"kind": "AppProject", "metadata": {"name": "default", "namespace": "argocd"}, "spec": project})
             cluster.apply(seed.root_application(env, self.git.repository_url))
 
     def stop(self) -> None:
         """Nothing is left: no thread, process or socket."""
-        for part in (getattr(self, "github", None), self.services, self.prod, self.dev, self.git):
+        for part in (getattr(self, "github", None), self.services, self.prod, self.dev, self.charts, self.git):
             if part is not None:
                 part.stop()
         for thread in self._others:
@@ -103,6 +117,13 @@ class Sandbox:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+    def _reachable(self, commits: Sequence[seed.Commit]) -> list[seed.Commit]:
+        """The history with chart repositories that a real repo-server can reach; the embedded one needs none."""
+        if not self.charts:
+            return list(commits)
+        url = self.charts.url.encode()
+        return [replace(c, files={path: _CHARTS.sub(url, content) for path, content in c.files.items()}) for c in commits]
 
     def _filled(self) -> dict[str, bytes]:
         places = {
@@ -126,18 +147,16 @@ class Sandbox:
         config.write_text(
             f"[user]\n\tname = Ada\n\temail = ada@acme.example\n[credential]\n\thelper = store --file={credentials}\n[init]\n\tdefaultBranch = main\n"
         )
-        user = {"name": "sandbox", "user": {"token": TOKEN}}
+        clusters = (self.prod, self.dev)
         kubeconfig.write_text(
             yaml.safe_dump(
                 {
                     "apiVersion": "v1",
                     "kind": "Config",
                     "current-context": "prod",
-                    "clusters": [{"name": c.name, "cluster": {"server": c.url}} for c in (self.prod, self.dev)],
-                    "users": [user],
-                    "contexts": [
-                        {"name": c.name, "context": {"cluster": c.name, "user": "sandbox", "namespace": "argocd"}} for c in (self.prod, self.dev)
-                    ],
+                    "clusters": [{"name": c.name, "cluster": c.access} for c in clusters],
+                    "users": [{"name": c.name, "user": {"token": c.token}} for c in clusters],
+                    "contexts": [{"name": c.name, "context": {"cluster": c.name, "user": c.name, "namespace": "argocd"}} for c in clusters],
                 }
             )
         )
@@ -202,15 +221,16 @@ class Sandbox:
         self._others.append(thread)
         thread.start()
 
-    def wait_settled(self, timeout_s: float = 30) -> None:
+    def wait_settled(self, timeout_s: float | None = None) -> None:
         """Until every application of both clusters exists, is reconciled at the revision it tracks now, and has come to rest."""
+        timeout_s = timeout_s or self._settle_s
         end, wanted = time.monotonic() + timeout_s, len(seed.names(self.apps)) + 1
         while late := [f"{c.name}/{name}" for c in (self.prod, self.dev) for name in self._late(c, wanted)]:
             if time.monotonic() > end:
                 raise TimeoutError(f"not settled within {timeout_s:.0f} s: {', '.join(late)}")
-            time.sleep(0.02)
+            time.sleep(0.5 if self.charts else 0.02)
 
-    def _late(self, cluster: Cluster, wanted: int) -> list[str]:
+    def _late(self, cluster: AnyCluster, wanted: int) -> list[str]:
         apps = cluster.list("Application")
         if len(apps) < wanted:
             return [f"{wanted - len(apps)} missing"]
@@ -218,6 +238,11 @@ class Sandbox:
             return late
         tracked = self.writer.holds("refs/tags/prod-stable^{commit}" if cluster is self.prod else "refs/heads/main")
         return [a["metadata"]["name"] for a in apps if not _shows(a, self.git.repository_url, tracked)]
+
+
+def _cluster(name: str, repositories: Mapping[str, Path], timing: Timing, real: Path | None) -> Any:
+    """An AnyCluster; tests of the embedded world reach into it further, so no narrower type is promised."""
+    return RealCluster(name, real) if real else Cluster(name, repositories=repositories, timing=timing)
 
 
 def _as_stream(files: Mapping[str, bytes | None], message: str) -> bytes:

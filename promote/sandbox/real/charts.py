@@ -24,10 +24,19 @@ spec:
     metadata: {labels: {app.kubernetes.io/name: {{ .Release.Name }}}}
     spec: {containers: [{name: main, image: "{{ .Chart.Name }}:{{ .Chart.Version }}"}]}
 """
+_CRDS = """\
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: {{ .Chart.Name }}}
+data: {version: "{{ .Chart.Version }}"}
+"""
 
 
 class Charts(World):
-    """Serves `charts` (name → version), each as one Deployment named after the release, like the embedded world's stand-in."""
+    """Serves `charts` (name → version).
+
+    Each is one Deployment named after the release, like the embedded world's stand-in; one called NAME-crds is a ConfigMap.
+    """
 
     def __init__(self, charts: Mapping[str, str]) -> None:
         super().__init__("charts")
@@ -50,7 +59,7 @@ def _archive(name: str, version: str) -> bytes:
     made = io.BytesIO()
     chart = yaml.safe_dump({"apiVersion": "v2", "name": name, "version": version}).encode()
     with gzip.GzipFile(fileobj=made, mode="wb", mtime=0) as packed, tarfile.open(fileobj=packed, mode="w") as tar:
-        for path, content in (("Chart.yaml", chart), ("templates/deployment.yaml", _TEMPLATE.encode())):
+        for path, content in (("Chart.yaml", chart), ("templates/main.yaml", (_CRDS if name.endswith("-crds") else _TEMPLATE).encode())):
             entry = tarfile.TarInfo(f"{name}/{path}")
             entry.size = len(content)
             tar.addfile(entry, io.BytesIO(content))

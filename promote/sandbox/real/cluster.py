@@ -56,6 +56,10 @@ class RealCluster:
         found: dict[str, str] = json.loads((self.folder / "users.json").read_text())
         return found
 
+    @property
+    def token(self) -> str:
+        return self.tokens["admin"]
+
     def launch(self) -> None:
         """Start it and do not wait: `wait` does."""
         lacking = Programs(binaries=self.binaries, state=self.folder, ports=Ports.free()).missing()
@@ -81,7 +85,7 @@ class RealCluster:
             self.stop()
             raise RealStackError(f"the real stack did not start: {said['error']}")
         self.pids, self.ports, self.seconds = said["pids"], said["ports"], said["ready"]
-        self.rest = Rest(said["url"], self.tokens["admin"], self.folder / "certs" / "apiserver.crt")
+        self.rest = Rest(said["url"], self.token, self.folder / "certs" / "apiserver.crt")
 
     def start(self) -> None:
         self.launch()
