@@ -76,6 +76,7 @@ class Application:
     conditions: tuple[tuple[str, str], ...]
     auto_sync: bool
     prune: bool
+    sync_options: tuple[str, ...]
     self_heal: bool
     project: str
     destination_namespace: str
@@ -148,6 +149,7 @@ def parse_application(data: Mapping[str, Any]) -> Application:
         conditions=tuple((c.get("type", ""), c.get("message", "")) for c in status.get("conditions") or ()),
         auto_sync=automated is not None and automated.get("enabled", True) is not False,
         prune=bool((automated or {}).get("prune")),
+        sync_options=tuple((spec.get("syncPolicy") or {}).get("syncOptions") or ()),
         self_heal=bool((automated or {}).get("selfHeal")),
         project=spec.get("project") or "default",
         destination_namespace=destination.get("namespace") or "",

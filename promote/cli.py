@@ -105,6 +105,7 @@ def _worlds(verb: Callable[[str, str], argparse.ArgumentParser]) -> None:
     sandbox.add_argument("--apps", type=int, default=12, metavar="N", help="how many applications production has (default 12)")
     sandbox.add_argument("--scenario", metavar="NAME", help="prepare this scenario first")
     sandbox.add_argument("--via", choices=("workflow", "git"), default="workflow", help="who moves the tag (default workflow)")
+    sandbox.add_argument("--real", action="store_true", help="real API servers and real Argo CDs in it (built before: just real-stack)")
     sandbox.add_argument("argv", nargs=argparse.REMAINDER, metavar="-- COMMAND…")
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["pytester"]
+pytest_plugins = ["pytester", "tests.realstack.plugin"]
 
 _LEADS_OUT = ("GIT_", "GITHUB_", "GH_", "KUBE", "PROMOTE_")
 

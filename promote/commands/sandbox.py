@@ -22,7 +22,7 @@ def main(args: argparse.Namespace) -> int:
         raise UsageError(f"there is no scenario {args.scenario!r}", hint=f"choose one of: {', '.join(SCENARIOS)}")
     argv = args.argv[1:] if args.argv[:1] == ["--"] else args.argv
     scenario = SCENARIOS[args.scenario] if args.scenario else None
-    with running_world(apps=args.apps, via=args.via, scenario=scenario) as place:
+    with running_world(apps=args.apps, via=args.via, scenario=scenario, real=args.real) as place:
         version = _prepare(place, scenario) if scenario else ""
         if argv:
             return run_inside(place, argv)[0]

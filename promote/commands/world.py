@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from promote.errors import Interrupted, UsageError
+from promote.errors import Interrupted, PromoteError, UsageError
 
 if TYPE_CHECKING:
     from promote.sandbox.sandbox import Sandbox
@@ -61,16 +61,17 @@ def repository_files(via: str, scenario: Scenario | None = None) -> dict[str, by
 
 
 @contextmanager
-def running_world(*, apps: int, via: str, keep: bool = False, scenario: Scenario | None = None) -> Iterator[Place]:
+def running_world(*, apps: int, via: str, keep: bool = False, scenario: Scenario | None = None, real: bool = False) -> Iterator[Place]:
     """Start the sandbox in a temporary folder and clone its repository; everything is gone afterwards (the folder stays with `keep`)."""
     from promote.sandbox.sandbox import Sandbox
 
+    programs = real_programs() if real else None
     folder = Path(tempfile.mkdtemp(prefix="promote-world-"))
     bin_folder = Path(sys.executable).parent
-    same = bool(scenario and scenario.same_cluster)
-    sandbox = Sandbox(folder / "world", files=repository_files(via, scenario), apps=apps, commands=[bin_folder], same_cluster=same)
+    same, files = bool(scenario and scenario.same_cluster), repository_files(via, scenario)
+    sandbox = Sandbox(folder / "world", files=files, apps=apps, commands=[bin_folder], same_cluster=same, real=programs)
     try:
-        sandbox.start()
+        _start(sandbox)
         sandbox.wait_settled()
         clone = sandbox.clone(folder / "gitops")
         yield Place(sandbox=sandbox, clone=clone, env=_environment(sandbox))
@@ -78,6 +79,26 @@ def running_world(*, apps: int, via: str, keep: bool = False, scenario: Scenario
         sandbox.stop()
         if not keep:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def real_programs() -> Path:
+    """The folder of the real stack's programs, as last built. Raises UsageError when there is none."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    folder = cache / "promote-realstack" / "current"
+    if not folder.is_dir():
+        raise UsageError(
+            f"the real stack is not built: there is no {folder}", hint="build it in a checkout of promote: just real-stack (Go, ten minutes, once)"
+        )
+    return folder.resolve()
+
+
+def _start(sandbox: Sandbox) -> None:
+    from promote.sandbox.real.cluster import RealStackError
+
+    try:
+        sandbox.start()
+    except RealStackError as error:
+        raise PromoteError(str(error), hint="build it anew: just real-stack; redis-server and openssl must be on PATH") from error
 
 
 def _environment(sandbox: Sandbox) -> dict[str, str]:

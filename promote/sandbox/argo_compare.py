@@ -16,6 +16,8 @@ from promote.sandbox.workloads import health_of
 TRACKING = "argocd.argoproj.io/tracking-id"
 LAST_APPLIED = "sandbox.promote/last-applied"
 SEVERITY = ("Healthy", "Suspended", "Progressing", "Missing", "Degraded", "Unknown")
+# Kinds that Argo CD knows a health for: only of these can an object that is not there make its application Missing.
+JUDGED = ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Pod", "Service", "Ingress", "PersistentVolumeClaim", "Job")
 _SERVER_SET = ("resourceVersion", "uid", "creationTimestamp")
 
 
@@ -125,7 +127,10 @@ def compare(store: Store, wanted: list[Object], live_owned: list[Object]) -> lis
         live = store.get(*key)
         entries[key] = resource(key, "OutOfSync" if differs(live, manifest) else "Synced")
     for live in live_owned:
-        if ident(live) not in entries and not is_hook(live):
+        if is_hook(live):
+            entry = resource(ident(live), "")
+            entries[ident(live)] = {**{k: v for k, v in entry.items() if k != "status"}, "hook": True, "requiresPruning": True}
+        elif ident(live) not in entries:
             entries[ident(live)] = {**resource(ident(live), "OutOfSync"), "requiresPruning": True}
     return [entries[k] for k in sorted(entries)]
 
@@ -149,7 +154,11 @@ def app_health(store: Store, live: list[Object], resources: list[Object]) -> Obj
         status, text = ("Healthy", "") if obj["kind"] in ("Application", "Pod") or is_hook(obj) else health_of(obj)
         if SEVERITY.index(status) > SEVERITY.index(worst):
             worst, message = status, text
-    missing = [r for r in resources if r["status"] == "OutOfSync" and store.get(r["kind"], r.get("namespace", ""), r["name"]) is None]
+    missing = [
+        r
+        for r in resources
+        if r["kind"] in JUDGED and r.get("status") == "OutOfSync" and store.get(r["kind"], r.get("namespace", ""), r["name"]) is None
+    ]
     if missing and SEVERITY.index(worst) < SEVERITY.index("Missing"):
         worst, message = "Missing", ""
     return {"status": worst, **({"message": message} if message else {})}

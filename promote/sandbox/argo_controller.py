@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from promote.sandbox import argo_windows
-from promote.sandbox.argo_compare import Revisions, app_health, compare, condition, desired, owned, sources_of, sync_status
+from promote.sandbox.argo_compare import Revisions, app_health, compare, condition, desired, is_hook, owned, sources_of, sync_status
 from promote.sandbox.argo_sync import Sync, Timing, key
 from promote.sandbox.kube_store import Object, Store, stamp
 from promote.sandbox.manifests import RenderError
@@ -24,13 +24,17 @@ HEALTH_EVERY_S = 0.15
 
 
 class Controller:
-    """`freeze()` stops it, `drop_next_refresh(name)` loses one refresh request as a running reconcile can."""
+    """`freeze()` stops it, `drop_next_refresh(name)` loses one refresh request as a running reconcile can.
+
+    `overlook_next_refresh(name)` leaves one standing, unseen until the object changes again: a request that met the end of a reconcile (seen).
+    """
 
     def __init__(self, store: Store, revisions: Revisions, workloads: Workloads, timing: Timing) -> None:
         self.store, self.revisions, self.workloads, self.timing = store, revisions, workloads, timing
         self.sync = Sync(store, revisions, workloads, timing)
         self.frozen = threading.Event()
         self._dropped: set[str] = set()
+        self._overlooked: dict[str, str] = {}  # name → resourceVersion with the request, "" until there is one
         self._polls: dict[tuple[str, str], float] = {}
         self._due: dict[tuple[str, str], float] = {}
         self._specs: dict[tuple[str, str], str] = {}
@@ -47,6 +51,18 @@ class Controller:
 
     def drop_next_refresh(self, name: str) -> None:
         self._dropped.add(name)
+
+    def overlook_next_refresh(self, name: str) -> None:
+        self._overlooked[name] = ""
+
+    def _overlooks(self, app: Object) -> bool:
+        name, version = app["metadata"]["name"], app["metadata"]["resourceVersion"]
+        if self._overlooked.get(name) == "":
+            self._overlooked[name] = version
+        if self._overlooked.get(name) == version:
+            return True
+        self._overlooked.pop(name, None)
+        return False
 
     def start(self) -> None:
         self._stop.clear()
@@ -81,6 +97,9 @@ class Controller:
 
     def _serve(self, app: Object, now: float) -> bool:
         where, name = key(app), app["metadata"]["name"]
+        if "deletionTimestamp" in app["metadata"]:
+            self.sync.remove(app)
+            return True
         if where in self.sync.running:
             if self.sync.step(app, now):
                 self._due[where] = now + self.timing.health_lag_s
@@ -91,6 +110,7 @@ class Controller:
             self._dropped.discard(name)
             self._acknowledge(where)
             refresh = False
+        refresh = refresh and not self._overlooks(app)
         spec = str([app["spec"].get(k) for k in ("source", "sources", "destination", "syncPolicy")])
         changed = self._specs.get(where) != spec
         due = self._due.get(where, float("inf")) <= now
@@ -119,7 +139,7 @@ class Controller:
             return
         live = owned(self.store, app["metadata"]["name"])
         resources = compare(self.store, wanted, live)
-        status = "OutOfSync" if any(r["status"] == "OutOfSync" for r in resources) else "Synced"
+        status = "OutOfSync" if any(r.get("status") == "OutOfSync" for r in resources) else "Synced"
         operation, problem = self._auto_sync(app, status, shown, wanted, resources)
         health = app_health(self.store, live, resources)
 
@@ -174,21 +194,23 @@ class Controller:
             or key(app) in self.sync.running
         ):
             return None, None
-        if not wanted and resources and automated.get("prune") and not automated.get("allowEmpty"):
-            text = f"Skipping sync attempt to {shown}: auto-sync will wipe out all resources"
+        if not any(not is_hook(m) for m in wanted) and resources and automated.get("prune") and not automated.get("allowEmpty"):
+            text = f"Skipping sync attempt to {listed(shown)}: auto-sync will wipe out all resources"
             return None, condition("SyncError", text)
-        if not automated.get("prune") and all(r.get("requiresPruning") for r in resources if r["status"] == "OutOfSync"):
+        if not automated.get("prune") and all(r.get("requiresPruning") for r in resources if r.get("status") == "OutOfSync"):
             return None, None
         last = (app.get("status") or {}).get("operationState") or {}
         result = last.get("syncResult") or {}
         same = (result.get("revisions") or [result.get("revision")]) == shown
         if same and last.get("phase") in ("Failed", "Error"):
-            return None, condition("SyncError", f"Failed last sync attempt to {shown}: {last.get('message', '')}")
+            return None, condition("SyncError", f"Failed last sync attempt to {listed(shown)}: {last.get('message', '')}")
         if same and last.get("phase") == "Succeeded" and not automated.get("selfHeal"):
             return None, None
         if self._denied(app):
             return None, None
-        sync: Object = {"revisions": shown} if app["spec"].get("sources") else {"revision": shown[0]}
+        sync: Object = {"revisions": shown, "sources": app["spec"]["sources"]} if app["spec"].get("sources") else {"revision": shown[0]}
+        sync |= {k: app["spec"]["source"] for k in ("source",) if not app["spec"].get("sources")}
+        sync |= {"syncOptions": policy["syncOptions"]} if policy.get("syncOptions") else {}
         retry = policy.get("retry") or {"limit": self.timing.retry_limit}
         return {"initiatedBy": {"automated": True}, "retry": retry, "sync": {**sync, "prune": bool(automated.get("prune"))}}, None
 
@@ -205,3 +227,8 @@ class Controller:
             health = app_health(self.store, owned(self.store, app["metadata"]["name"]), app["status"].get("resources") or [])
             if health != app["status"]["health"]:
                 self.store.update("Application", *key(app), lambda o, h=health: o["status"].update(health=h))  # type: ignore[misc]
+
+
+def listed(revisions: list[str]) -> str:
+    """How Argo CD prints several values."""
+    return f"[{' '.join(revisions)}]"

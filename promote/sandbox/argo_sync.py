@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from promote.sandbox.argo_compare import LAST_APPLIED, Revisions, differs, ident, is_hook, owned, render_at
-from promote.sandbox.kube_store import Object, Store, stamp
+from promote.sandbox.kube_store import KINDS, Object, Store, stamp
 from promote.sandbox.manifests import RenderError
 from promote.sandbox.workloads import Workloads, behaviour_of
 
@@ -77,7 +77,8 @@ class Sync:
                 return False
             if now < running.due:
                 return False
-            return self._over(app, running, "Failed", "Operation terminated")
+            times = f" (retried {running.tries} times)." if running.tries else ""
+            return self._over(app, running, "Failed", f"Operation terminated{times}")
         if now < running.due or (running.hook and self._waits(running.hook)):
             return False
         return self._attempt(app, running, now)
@@ -93,28 +94,34 @@ class Sync:
         try:
             manifests = render_at(app, self.revisions, running.revisions)
         except RenderError as error:
-            return self._failed(app, running, now, f"ComparisonError: {error}", [])
+            return self._failed(app, running, now, f"ComparisonError: {error}")
         hooks = [m for m in manifests if is_hook(m)]
+        self._start_hooks(hooks)
         stuck = next((h for h in hooks if self._waits(h)), None)
         if stuck is not None:
             running.hook = stuck
-            self.store.put({**stuck, "status": {"active": 1}})
             text = f"waiting for completion of hook batch/Job/{stuck['metadata']['name']}"
             self._state(app, running, "Running", text, finished=False)
             return False
-        refused = [m for m in manifests if behaviour_of(m) == "sync-fails"]
+        refused = self._apply(app, [m for m in manifests if not is_hook(m)], running)
         if refused:
-            name = refused[0]["metadata"]["name"]
-            text = f'one or more objects failed to apply, reason: {refused[0]["kind"]} "{name}" is invalid: spec: Forbidden: refused by the sandbox'
-            return self._failed(app, running, now, text, refused)
-        self._apply(app, [m for m in manifests if not is_hook(m)], running)
+            return self._failed(app, running, now, f"one or more objects failed to apply, reason: {refused[0]}")
         return self._over(app, running, "Succeeded", "successfully synced (all tasks run)")
 
-    def _apply(self, app: Object, manifests: list[Object], running: Running) -> None:
+    def _start_hooks(self, hooks: list[Object]) -> None:
+        """The Jobs of the hooks, which are done at once or stay; one that is left is a resource of the application from then on."""
+        for hook in hooks:
+            waits = self._waits(hook)
+            if not waits and "HookSucceeded" in hook["metadata"]["annotations"].get("argocd.argoproj.io/hook-delete-policy", ""):
+                continue
+            self.store.put({**hook, "status": {"active": 1} if waits else {"succeeded": 1}})
+
+    def _apply(self, app: Object, manifests: list[Object], running: Running) -> list[str]:
+        """Apply what can be applied (what is refused stops nothing else: seen); the refusals."""
         now = running.due
-        running.results = []
+        running.results, refusals = [], []
         wanted = set()
-        if "CreateNamespace=true" in ((app["spec"].get("syncPolicy") or {}).get("syncOptions") or []):
+        if _makes_namespace(running):
             name = (app["spec"].get("destination") or {}).get("namespace", "default")
             if self.store.get("Namespace", "", name) is None:
                 self.store.put({"kind": "Namespace", "metadata": {"name": name}})
@@ -122,14 +129,26 @@ class Sync:
             where = ident(manifest)
             wanted.add(where)
             live = self.store.get(*where)
-            running.results.append(self._result(where, "Synced", "configured" if live else "created"))
+            if refusal := refusal_of(manifest) or self._homeless(where):
+                refusals.append(refusal)
+                running.results.append(self._result(where, "SyncFailed", refusal))
+                continue
+            verb = "created" if live is None else "configured" if differs(live, manifest) else "unchanged"
+            running.results.append(self._result(where, "Synced", f"{_resource_name(where)} {verb}"))
             if differs(live, manifest):
                 self._write(manifest, live, now)
-        if self._prunes(app, running):
+        if self._prunes(app, running):  # also when something was refused (seen)
             for live in owned(self.store, app["metadata"]["name"]):
                 if ident(live) not in wanted and not is_hook(live):
                     self.remove(live)
                     running.results.append(self._result(ident(live), "Pruned", "pruned"))
+        return refusals
+
+    def _homeless(self, where: tuple[str, str, str]) -> str:
+        """The refusal of an object whose namespace does not exist."""
+        kind, namespace, _ = where
+        known = not KINDS[kind][3] or self.store.get("Namespace", "", namespace) is not None
+        return "" if known else f'namespaces "{namespace}" not found'
 
     def _prunes(self, app: Object, running: Running) -> bool:
         automated = (app["spec"].get("syncPolicy") or {}).get("automated") or {}
@@ -163,21 +182,28 @@ class Sync:
     @staticmethod
     def _result(where: tuple[str, str, str], status: str, message: str) -> Object:
         kind, namespace, name = where
-        return {"kind": kind, "namespace": namespace, "name": name, "status": status, "message": message, "syncPhase": "Sync"}
+        group, version, _, _ = KINDS[kind]
+        about = {"group": group, "version": version, "kind": kind, "namespace": namespace, "name": name}
+        return {**about, "status": status, "message": message, "syncPhase": "Sync", "hookPhase": "Failed" if status == "SyncFailed" else "Running"}
 
-    def _failed(self, app: Object, running: Running, now: float, message: str, refused: list[Object]) -> bool:
+    def _failed(self, app: Object, running: Running, now: float, message: str) -> bool:
         """A failed attempt: Running with finishedAt set while it waits for its retry, the operation stays; after the last one Failed."""
-        running.results = [self._result(ident(m), "SyncFailed", message[:200]) for m in refused]
         retry: dict[str, Any] = running.operation.get("retry") or {}
         limit = int(retry.get("limit", self.timing.retry_limit if (running.operation.get("initiatedBy") or {}).get("automated") else 0))
         if running.tries >= limit:
-            return self._over(app, running, "Failed", f"{message} (retried {running.tries} times).")
-        wait = min(self.timing.retry_s * 2**running.tries, self.timing.retry_max_s)
+            return self._over(app, running, "Failed", message + (f" (retried {running.tries} times)." if running.tries else ""))
+        wait = self._back_off(retry.get("backoff") or {}, running.tries)
         running.tries += 1
         running.due, running.waiting = now + wait, True
         text = f"{message}. Retrying attempt #{running.tries} at {stamp()[11:19]}."
         self._state(app, running, "Running", text, finished=True)
         return False
+
+    def _back_off(self, given: Object, tries: int) -> float:
+        """Seconds until the next attempt, as the policy's backoff says (duration, factor, maxDuration)."""
+        first, most = _seconds(given.get("duration"), self.timing.retry_s), _seconds(given.get("maxDuration"), self.timing.retry_max_s)
+        factor = float(given.get("factor") or 2)
+        return min(first * factor**tries, most)
 
     def _over(self, app: Object, running: Running, phase: str, message: str) -> bool:
         self._state(app, running, phase, message, finished=True, over=True)
@@ -199,17 +225,53 @@ class Sync:
                 "message": message,
                 "startedAt": before["startedAt"] if same else stamp(),
                 "syncResult": {**revisions, **source, "resources": running.results},
-                "retryCount": running.tries,
+                **({"retryCount": running.tries} if running.tries else {}),
             }
             status["operationState"] = state | ({"finishedAt": stamp()} if finished else {})
             if over:
                 live.pop("operation", None)  # also one that somebody set meanwhile: it is lost
                 if phase == "Succeeded":
                     history = status.setdefault("history", [])
-                    history.append({"id": len(history), **revisions, "deployedAt": stamp()})
+                    by = running.operation.get("initiatedBy") or {}
+                    began = state["startedAt"]
+                    history.append({"id": len(history), **revisions, **source, "deployStartedAt": began, "deployedAt": stamp(), "initiatedBy": by})
 
         self.store.update("Application", app["metadata"]["namespace"], app["metadata"]["name"], write)
 
 
 def key(app: Object) -> tuple[str, str]:
     return app["metadata"]["namespace"], app["metadata"]["name"]
+
+
+def refusal_of(manifest: Object) -> str:
+    """What the API server says to a manifest it does not take, "" when it does."""
+    kind, name = manifest["kind"], manifest["metadata"]["name"]
+    if behaviour_of(manifest) == "sync-fails":
+        return f'{kind} "{name}" is invalid: spec: Forbidden: refused by the sandbox'
+    ports = enumerate((manifest.get("spec") or {}).get("ports") or []) if kind == "Service" else ()
+    wrong = [
+        f"spec.ports[{n}].{key}: Invalid value: {port['port']}: must be between 1 and 65535, inclusive"
+        for n, port in ports
+        if not 1 <= int(port["port"]) <= 65535
+        for key in ("port", *(() if "targetPort" in port else ("targetPort",)))
+    ]
+    return f'{kind} "{name}" is invalid: [{", ".join(wrong)}]' if wrong else ""
+
+
+def _makes_namespace(running: Running) -> bool:
+    """The options of the operation decide, not those of the application's policy (seen)."""
+    return "CreateNamespace=true" in ((running.operation.get("sync") or {}).get("syncOptions") or [])
+
+
+def _resource_name(where: tuple[str, str, str]) -> str:
+    """How kubectl and a sync result call an object: configmap/x, deployment.apps/x."""
+    kind, _, name = where
+    return f"{kind.lower()}{f'.{KINDS[kind][0]}' if KINDS[kind][0] else ''}/{name}"
+
+
+def _seconds(duration: object, otherwise: float) -> float:
+    """A policy's duration: a number of seconds, or 5s, 3m, 1h."""
+    text = str(duration or "")
+    if not text:
+        return otherwise
+    return float(text) if text.isdigit() else float(text[:-1]) * {"s": 1, "m": 60, "h": 3600}[text[-1]]

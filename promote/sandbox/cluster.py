@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Protocol
 
 from promote.sandbox.argo_compare import Revisions
 from promote.sandbox.argo_controller import Controller
@@ -11,6 +12,34 @@ from promote.sandbox.argo_sync import Timing
 from promote.sandbox.kube_api import KubeApi
 from promote.sandbox.kube_store import Object, Store
 from promote.sandbox.workloads import Workloads
+
+
+class AnyCluster(Protocol):
+    """What the rest of the sandbox needs of a cluster: the embedded one below, or real programs (real/cluster.py)."""
+
+    name: str
+
+    @property
+    def access(self) -> Object:
+        """The `cluster` entry of a kubeconfig."""
+
+    @property
+    def token(self) -> str:
+        """An administrator's."""
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+    def apply(self, manifest: Object) -> None: ...
+
+    def get(self, kind: str, namespace: str, name: str) -> Object | None: ...
+
+    def list(self, kind: str, namespace: str | None = None) -> list[Object]: ...
+
+    def delete(self, kind: str, namespace: str, name: str) -> None: ...
+
+    def patch(self, kind: str, namespace: str, name: str, change: Object) -> None: ...
 
 
 class Cluster:
@@ -31,6 +60,14 @@ class Cluster:
     def url(self) -> str:
         return self.api.url
 
+    @property
+    def access(self) -> Object:
+        return {"server": self.url}
+
+    @property
+    def token(self) -> str:
+        return "sandbox-token"
+
     def start(self) -> None:
         self.api.start()
         self.controller.start()
@@ -48,6 +85,10 @@ class Cluster:
 
     def list(self, kind: str, namespace: str | None = None) -> list[Object]:
         return self.store.list(kind, namespace)
+
+    def patch(self, kind: str, namespace: str, name: str, change: Object) -> None:
+        """A merge-patch, as a cluster admin."""
+        self.store.update(kind, namespace, name, lambda live: merge(live, change))
 
     def delete(self, kind: str, namespace: str, name: str) -> None:
         self.store.delete(kind, namespace, name)

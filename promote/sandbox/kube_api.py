@@ -9,20 +9,29 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from promote.sandbox.http_world import Request, Response, World, json_response
-from promote.sandbox.kube_store import KINDS, ApiError, Object, Store, field_selector, label_selector, merge, not_found
+from promote.sandbox.kube_rbac import allowed, user_of
+from promote.sandbox.kube_store import KINDS, ApiError, Object, Store, field_selector, label_selector, merge, named, not_found, stamp
 from promote.sandbox.kube_table import table
 
 VERBS = ["create", "delete", "get", "list", "patch", "update", "watch"]
 Forbid = Callable[[str, str, str], bool]
 
 
+class UnknownPath(Exception):
+    """No such group or resource: the real API server answers plain text then, not a Status (seen on 1.34)."""
+
+
 class KubeApi(World):
-    """`forbid(verb, resource, namespace)` answers True for what the user may not do; `expire_continues()` makes every open page token too old."""
+    """`forbid(verb, resource, namespace)` answers True for what the user may not do; `expire_continues()` makes every open page token too old.
+
+    `users` are the tokens that are known; while it is empty every token is the administrator's.
+    """
 
     def __init__(self, name: str, store: Store) -> None:
         super().__init__(f"kubernetes-{name}")
         self.store = store
         self.forbid: Forbid = lambda *_: False
+        self.users: dict[str, str] = {}  # token → user; roles bound to the user then decide (kube_rbac.py)
         self.logs: dict[tuple[str, str], str] = {}
         self._pages: dict[str, tuple[int, list[Object]]] = {}
 
@@ -32,6 +41,8 @@ class KubeApi(World):
     def handle(self, request: Request) -> Response:
         try:
             return self._route(request)
+        except UnknownPath:
+            return Response(status=404, body=b"404 page not found\n", headers={"Content-Type": "text/plain; charset=utf-8"})
         except ApiError as error:
             return json_response(status_object(error), error.code)
 
@@ -42,7 +53,7 @@ class KubeApi(World):
         if parts in (["readyz"], ["livez"], ["healthz"]):
             return Response(body=b"ok")
         if parts[:1] == ["openapi"]:
-            raise ApiError(404, "NotFound", "the server could not find the requested resource")
+            raise UnknownPath
         if parts == ["api"]:
             return json_response({"kind": "APIVersions", "versions": ["v1"]})
         if parts == ["apis"]:
@@ -51,11 +62,11 @@ class KubeApi(World):
             return self._group("", parts[1:2], parts[2:], request)
         if parts[:1] == ["apis"]:
             return self._group(parts[1] if len(parts) > 1 else "", parts[2:3], parts[3:], request)
-        raise ApiError(404, "NotFound", "the server could not find the requested resource")
+        raise UnknownPath
 
     def _group(self, group: str, version: list[str], rest: list[str], request: Request) -> Response:
         if not version or not any(g == group and v == version[0] for g, v, _, _ in KINDS.values()):
-            raise ApiError(404, "NotFound", "the server could not find the requested resource")
+            raise UnknownPath
         if not rest:
             return json_response(_resources(group, version[0]))
         namespace = ""
@@ -63,12 +74,12 @@ class KubeApi(World):
             namespace, rest = rest[1], rest[2:]
         kind = next((k for k, (g, _, plural, _) in KINDS.items() if g == group and plural == rest[0]), None)
         if kind is None:
-            raise ApiError(404, "NotFound", "the server could not find the requested resource")
+            raise UnknownPath
         return self._resource(kind, namespace, rest[1:], request)
 
     def _resource(self, kind: str, namespace: str, rest: list[str], request: Request) -> Response:
         name = rest[0] if rest else ""
-        self._allowed(_verb(request, name), kind, namespace)
+        self._allowed(request, _verb(request, name), kind, namespace, name, "/".join(rest[1:]))
         if rest[1:] == ["log"]:
             return self._log(namespace, name)
         if request.method == "GET" and not name:
@@ -83,11 +94,19 @@ class KubeApi(World):
         if request.method == "GET":
             return json_response(table(kind, [found], {}) if _wants_table(request) else found)
         if request.method == "DELETE":
-            self.store.delete(kind, namespace, name)
+            self._delete(kind, namespace, found)
             return json_response({"kind": "Status", "apiVersion": "v1", "status": "Success", "details": {"name": name}})
         if request.method == "PUT":
             return json_response(self.store.put({**request.json(), "kind": kind}))
         return json_response(self._patch(kind, namespace, found, request))
+
+    def _delete(self, kind: str, namespace: str, found: Object) -> None:
+        """At once, or by its controller when there is one that knows its finalizer."""
+        name, meta = found["metadata"]["name"], found["metadata"]
+        if kind == "Application" and meta.get("finalizers"):
+            self.store.patch(kind, namespace, name, {"metadata": {"deletionTimestamp": meta.get("deletionTimestamp") or stamp()}})
+        else:
+            self.store.delete(kind, namespace if KINDS[kind][3] else "", name)
 
     def _patch(self, kind: str, namespace: str, found: Object, request: Request) -> Object:
         content, change = request.headers.get("content-type") or "", request.json()
@@ -102,12 +121,16 @@ class KubeApi(World):
             return self.store.put(merge(found, {**change, "kind": kind}))
         return self.store.patch(kind, namespace, found["metadata"]["name"], change)
 
-    def _allowed(self, verb: str, kind: str, namespace: str) -> None:
+    def _allowed(self, request: Request, verb: str, kind: str, namespace: str, name: str, part: str) -> None:
+        user = user_of(self.users, request.headers.get("authorization") or "")
+        if user is None:
+            raise ApiError(401, "Unauthorized", "Unauthorized")
         group, _, plural, _ = KINDS[kind]
-        if self.forbid(verb, plural, namespace):
+        resource = f"{plural}/{part}" if part else plural
+        if self.forbid(verb, resource, namespace) or not allowed(self.store, user, verb, group, resource, namespace):
             where = f' in the namespace "{namespace}"' if namespace else " at the cluster scope"
-            text = f'User "sandbox" cannot {verb} resource "{plural}" in API group "{group}"{where}'
-            raise ApiError(403, "Forbidden", f"{plural} is forbidden: {text}")
+            text = f'User "{user}" cannot {verb} resource "{resource}" in API group "{group}"{where}'
+            raise ApiError(403, "Forbidden", f"{named(kind, name)} is forbidden: {text}")
 
     def _list(self, kind: str, namespace: str, request: Request) -> Response:
         query = request.query

@@ -32,6 +32,10 @@ KINDS: dict[str, tuple[str, str, str, bool]] = {
     "CronJob": ("batch", "v1", "cronjobs", True),
     "Ingress": ("networking.k8s.io", "v1", "ingresses", True),
     "CustomResourceDefinition": ("apiextensions.k8s.io", "v1", "customresourcedefinitions", False),
+    "ClusterRole": ("rbac.authorization.k8s.io", "v1", "clusterroles", False),
+    "Role": ("rbac.authorization.k8s.io", "v1", "roles", True),
+    "RoleBinding": ("rbac.authorization.k8s.io", "v1", "rolebindings", True),
+    "ClusterRoleBinding": ("rbac.authorization.k8s.io", "v1", "clusterrolebindings", False),
     "Application": ("argoproj.io", "v1alpha1", "applications", True),
     "AppProject": ("argoproj.io", "v1alpha1", "appprojects", True),
     "ApplicationSet": ("argoproj.io", "v1alpha1", "applicationsets", True),
@@ -87,8 +91,7 @@ class Store:
     def create(self, obj: Object) -> Object:
         with self.changed:
             if key_of(obj) in self._objects:
-                plural = KINDS[obj["kind"]][2]
-                raise ApiError(409, "AlreadyExists", f'{plural} "{obj["metadata"]["name"]}" already exists')
+                raise ApiError(409, "AlreadyExists", f"{named(obj['kind'], obj['metadata']['name'])} already exists")
             return self._put("ADDED", obj)
 
     def put(self, obj: Object) -> Object:
@@ -158,14 +161,18 @@ def key_of(obj: Object) -> Key:
 
 
 def not_found(kind: str, name: str) -> ApiError:
+    return ApiError(404, "NotFound", f"{named(kind, name)} not found")
+
+
+def named(kind: str, name: str) -> str:
+    """How the API server calls an object in its messages, or a collection when there is no name."""
     group, _, plural, _ = KINDS[kind]
-    return ApiError(404, "NotFound", f'{plural}{f".{group}" if group else ""} "{name}" not found')
+    return f"{plural}{f'.{group}' if group else ''}" + (f' "{name}"' if name else "")
 
 
 def _conflict(obj: Object) -> ApiError:
-    plural, name = KINDS[obj["kind"]][2], obj["metadata"]["name"]
     text = "the object has been modified; please apply your changes to the latest version and try again"
-    return ApiError(409, "Conflict", f'Operation cannot be fulfilled on {plural} "{name}": {text}')
+    return ApiError(409, "Conflict", f"Operation cannot be fulfilled on {named(obj['kind'], obj['metadata']['name'])}: {text}")
 
 
 def label_selector(text: str) -> Callable[[Object], bool]:

@@ -65,10 +65,13 @@ class Repository:
             return self._trees[commit]
 
     def documents(self, content: bytes) -> list[Object]:
+        """The objects of a file. What is no YAML and does not look like a manifest is passed over, as Argo CD does (seen). Raises RenderError."""
         if content not in self._parsed:
             try:
                 loaded = list(yaml.load_all(content, Loader=_LOADER))
             except yaml.YAMLError as error:
+                if not all(word in content for word in (b"apiVersion:", b"kind:", b"metadata:")):
+                    return []
                 raise RenderError(
                     f"Manifest generation error (cached): failed to unmarshal manifest: {' '.join(str(error).split())[:200]}"
                 ) from error

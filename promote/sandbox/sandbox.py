@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import subprocess
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,22 +20,27 @@ import yaml
 from promote.sandbox import seed
 from promote.sandbox.alertmanager_world import Alertmanager
 from promote.sandbox.argo_sync import Timing
-from promote.sandbox.cluster import Cluster
+from promote.sandbox.cluster import AnyCluster, Cluster
 from promote.sandbox.git_server import GitServer
 from promote.sandbox.git_writer import GitWriter
 from promote.sandbox.github_world import GitHubWorld
 from promote.sandbox.grafana_world import Dashboard, Grafana
 from promote.sandbox.prometheus_world import Prometheus
+from promote.sandbox.real.charts import Charts
+from promote.sandbox.real.cluster import RealCluster
 from promote.sandbox.services import Services
 from promote.sandbox.workflow_run import Runner
 
 SLUG, TOKEN = "acme/gitops", "sandbox-token"
+_CHARTS = re.compile(rb"https://charts\.[a-z]+\.example")
 QUICK = Timing(progress_deadline_s=0.8)  # the one application that never gets ready decides how long a start takes
 
 
 class Sandbox:
     """`files` are extra files of the seeded repository; @GITHUB_API@, @REPOSITORY_URL@, @SERVICES_URL@, @PROMETHEUS_URL@,
     @ALERTMANAGER_URL@, @GRAFANA_URL@ and @KUBECONFIG@ in them are filled in.
+
+    `real` is the folder of the real stack's programs: both clusters are made of them then.
 
     `act`: None uses it where it is found, False never. `commands` are folders put first on the PATH of everything that runs inside.
     """
@@ -47,6 +55,7 @@ class Sandbox:
         commands: Sequence[Path] = (),
         timing: Timing | None = None,
         same_cluster: bool = False,
+        real: Path | None = None,
     ) -> None:
         self.directory, self._files, self.apps = directory, files, apps
         path = os.pathsep.join([*(str(c) for c in commands), os.environ.get("PATH", os.defpath)])
@@ -55,9 +64,11 @@ class Sandbox:
         self.writer = GitWriter(self.git.path)
         self._repositories: dict[str, Path] = {}
         timing = timing or QUICK
-        self.prod = Cluster("prod", repositories=self._repositories, timing=timing)
-        self.dev = self.prod if same_cluster else Cluster("dev", repositories=self._repositories, timing=timing)
+        self.prod = _cluster("prod", self._repositories, timing, real)
+        self.dev = self.prod if same_cluster else _cluster("dev", self._repositories, timing, real)
         self._dev_suffix = "-dev" if same_cluster else ""
+        self.charts = Charts(seed.CHARTS) if real else None
+        self._settle_s = 300.0 if real else 30.0
         self.services = Services(self.prod)
         self.prometheus, self.alertmanager = Prometheus(self.prod), Alertmanager(self.prod)
         boards = (Dashboard("k8s-cluster", "Cluster", "Kubernetes"), Dashboard("k8s-apps", "Applications", "Kubernetes"))
@@ -76,8 +87,11 @@ class Sandbox:
         for world in (self.services, self.prometheus, self.alertmanager, self.grafana):
             world.start()
         self._repositories[self.git.repository_url] = self.git.path
-        for cluster in self._clusters():
-            cluster.start()
+        if self.charts:
+            self.charts.start()
+        with ThreadPoolExecutor(2) as pool:  # real ones take their time
+            for started in [pool.submit(cluster.start) for cluster in self._clusters()]:
+                started.result()
         self._environment()
         runner = Runner(self.directory / "runs", self.git.repository_url, SLUG, self._machine(), token=TOKEN, act=self._act or None)
         self.github = GitHubWorld(
@@ -89,22 +103,23 @@ class Sandbox:
             token=TOKEN,
         )
         self.github.start()
-        self.writer.load(seed.history(self.apps, self.git.repository_url, self._filled(), dev_suffix=self._dev_suffix))
+        self.writer.load(self._reachable(seed.history(self.apps, self.git.repository_url, self._filled(), dev_suffix=self._dev_suffix)))
         for env, cluster in (("prod", self.prod), ("dev", self.dev)):
-            project = {"sourceRepos": ["*"], "destinations": [{"namespace": "*", "server": "*"}]}
+            kinds = [{"group": "*", "kind": "*"}]
+            project = {"sourceRepos": ["*"], "destinations": [{"namespace": "*", "server": "*"}], "clusterResourceWhitelist": kinds}
             cluster.apply({"kind": "AppProject", "metadata": {"name": "default", "namespace": "argocd"}, "spec": project})
             cluster.apply(seed.root_application(env, self.git.repository_url, self._dev_suffix if env == "dev" else ""))
 
     def stop(self) -> None:
         """Nothing is left: no thread, process or socket."""
         monitoring = (self.prometheus, self.alertmanager, self.grafana)
-        for part in (getattr(self, "github", None), self.services, *monitoring, *self._clusters(), self.git):
+        for part in (getattr(self, "github", None), self.services, *monitoring, *self._clusters(), self.charts, self.git):
             if part is not None:
                 part.stop()
         for thread in self._others:
             thread.join(10)
 
-    def _clusters(self) -> tuple[Cluster, ...]:
+    def _clusters(self) -> tuple[AnyCluster, ...]:
         return (self.prod,) if self.dev is self.prod else (self.prod, self.dev)
 
     def __enter__(self) -> Sandbox:
@@ -118,6 +133,13 @@ class Sandbox:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+    def _reachable(self, commits: Sequence[seed.Commit]) -> list[seed.Commit]:
+        """The history with chart repositories that a real repo-server can reach; the embedded one needs none."""
+        if not self.charts:
+            return list(commits)
+        url = self.charts.url.encode()
+        return [replace(c, files={path: _CHARTS.sub(url, content) for path, content in c.files.items()}) for c in commits]
 
     def _filled(self) -> dict[str, bytes]:
         places = {
@@ -144,17 +166,16 @@ class Sandbox:
         config.write_text(
             f"[user]\n\tname = Ada\n\temail = ada@acme.example\n[credential]\n\thelper = store --file={credentials}\n[init]\n\tdefaultBranch = main\n"
         )
-        places = {"prod": self.prod.url, "dev": self.dev.url}
-        user = {"name": "sandbox", "user": {"token": TOKEN}}
+        places = {"prod": self.prod, "dev": self.dev}
         kubeconfig.write_text(
             yaml.safe_dump(
                 {
                     "apiVersion": "v1",
                     "kind": "Config",
                     "current-context": "prod",
-                    "clusters": [{"name": name, "cluster": {"server": url}} for name, url in places.items()],
-                    "users": [user],
-                    "contexts": [{"name": name, "context": {"cluster": name, "user": "sandbox", "namespace": "argocd"}} for name in places],
+                    "clusters": [{"name": name, "cluster": c.access} for name, c in places.items()],
+                    "users": [{"name": name, "user": {"token": c.token}} for name, c in places.items()],
+                    "contexts": [{"name": name, "context": {"cluster": name, "user": name, "namespace": "argocd"}} for name in places],
                 }
             )
         )
@@ -222,21 +243,21 @@ class Sandbox:
 
     def refresh(self) -> None:
         """Both Argo CDs look at everything now, as after a webhook."""
-        note = {"argocd.argoproj.io/refresh": "normal"}
+        note = {"metadata": {"annotations": {"argocd.argoproj.io/refresh": "normal"}}}
         for cluster in self._clusters():
             for app in cluster.list("Application"):
-                where = ("Application", app["metadata"]["namespace"], app["metadata"]["name"])
-                cluster.store.update(*where, lambda o: o["metadata"].setdefault("annotations", {}).update(note))
+                cluster.patch("Application", app["metadata"]["namespace"], app["metadata"]["name"], note)
 
-    def wait_settled(self, timeout_s: float = 30) -> None:
+    def wait_settled(self, timeout_s: float | None = None) -> None:
         """Until every application exists, is reconciled at the revision it tracks now, and has come to rest."""
+        timeout_s = timeout_s or self._settle_s
         end = time.monotonic() + timeout_s
         while late := [f"{c.name}/{name}" for c in self._clusters() for name in self._late(c)]:
             if time.monotonic() > end:
                 raise TimeoutError(f"not settled within {timeout_s:.0f} s: {', '.join(late)}")
-            time.sleep(0.02)
+            time.sleep(0.5 if self.charts else 0.02)
 
-    def _late(self, cluster: Cluster) -> list[str]:
+    def _late(self, cluster: AnyCluster) -> list[str]:
         apps, wanted = cluster.list("Application"), (len(seed.names(self.apps)) + 1) * (1 if len(self._clusters()) == 2 else 2)
         if len(apps) < wanted:
             return [f"{wanted - len(apps)} missing"]
@@ -244,6 +265,11 @@ class Sandbox:
             return late
         tracked = {name: self.writer.holds(f"refs/{kind}/{name}^{{commit}}") for name, kind in (("prod-stable", "tags"), ("main", "heads"))}
         return [a["metadata"]["name"] for a in apps if not _shows(a, self.git.repository_url, tracked)]
+
+
+def _cluster(name: str, repositories: Mapping[str, Path], timing: Timing, real: Path | None) -> Any:
+    """An AnyCluster; tests of the embedded world reach into it further, so no narrower type is promised."""
+    return RealCluster(name, real) if real else Cluster(name, repositories=repositories, timing=timing)
 
 
 def _as_stream(files: Mapping[str, bytes | None], message: str) -> bytes:

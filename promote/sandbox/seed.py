@@ -13,6 +13,7 @@ NAMED = (
 )  # fmt: skip
 CHART_ONLY = {"cert-manager": ("https://charts.jetstack.example", "cert-manager", "v1.14.4")}
 MULTI_SOURCE = {"grafana": ("https://charts.grafana.example", "grafana", "8.5.1"), "loki": ("https://charts.grafana.example", "loki", "6.12.0")}
+CHARTS = {chart: version for _, chart, version in CHART_ONLY.values()} | {f"{chart}-crds": version for _, chart, version in MULTI_SOURCE.values()}
 VALUES_FROM_GIT = "loki"  # its chart takes values from this repository through a third source
 PLAIN = "external-dns"  # a directory of manifests, the same for dev and prod
 DEGRADED = "velero"  # in prod only: its bucket is gone since last week, and nobody found the time
@@ -75,9 +76,11 @@ def deployment(name: str, *, memory: str = "128Mi", image: str = "1.0.0", behavi
     """A Deployment; `behaviour` is the sandbox's word for how its pods do (workloads.py)."""
     labels = {"app.kubernetes.io/name": name}
     annotations = {"annotations": {"sandbox.promote/behaviour": behaviour}} if behaviour else {}
+    deadline = {"progressDeadlineSeconds": 5} if behaviour else {}  # nobody wants to wait ten minutes to see it fail
     container = {"name": name, "image": f"registry.example/{name}:{image}", "resources": {"limits": {"memory": memory}}}
-    spec = {"replicas": 1, "selector": {"matchLabels": labels}, "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}}}
-    return _yaml({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name, "labels": labels, **annotations}, "spec": spec})
+    template = {"metadata": {"labels": labels, **annotations}, "spec": {"containers": [container]}}
+    spec = {"replicas": 1, **deadline, "selector": {"matchLabels": labels}, "template": template}
+    return _yaml({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name, "labels": labels}, "spec": spec})
 
 
 def service_config(name: str, *, status: int = 200, body: str = '{"status": "ok"}') -> bytes:

@@ -6,14 +6,14 @@ Where no Deployment APP has a ready pod it is 503, as an ingress answers for a S
 
 from __future__ import annotations
 
-from promote.sandbox.cluster import Cluster
+from promote.sandbox.cluster import AnyCluster
 from promote.sandbox.http_world import Request, Response, World
 
 
 class Services(World):
     """One front door for every application of a cluster."""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: AnyCluster) -> None:
         super().__init__("services")
         self.cluster = cluster
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -26,6 +26,7 @@ class Rollout:
     started: float
     behaviour: str
     pods: tuple[str, ...]
+    old: tuple[str, ...] = ()  # ready pods of the generation before, which serve until the new ones do
 
 
 def behaviour_of(obj: Object) -> str:
@@ -50,17 +51,30 @@ class Workloads:
         """A workload was created or its spec changed: new pods, from the beginning."""
         key = (obj["kind"], obj["metadata"]["namespace"], obj["metadata"]["name"])
         with self._lock:
-            self.removed(*key)
+            old = self._left_serving(key)
             digest = hashlib.sha256(json.dumps(obj["spec"], sort_keys=True).encode()).hexdigest()[:8]
             names = tuple(f"{key[2]}-{digest}-{i}" for i in range(int(obj["spec"].get("replicas", 1))))
+            old = tuple(p for p in old if p not in names)
             for name in names:
                 self._pod(obj, name, ready=False, behaviour="")
-            self._rollouts[key] = Rollout(now, behaviour_of(obj), names)
+            self._rollouts[key] = Rollout(now, behaviour_of(obj), names, old)
+
+    def _left_serving(self, key: tuple[str, str, str]) -> tuple[str, ...]:
+        """The ready pods of the rollout that is replaced; its others go at once."""
+        before = self._rollouts.pop(key, None)
+        left = []
+        for pod in (*before.old, *before.pods) if before else ():
+            statuses = ((self.store.get("Pod", key[1], pod) or {}).get("status") or {}).get("containerStatuses") or []
+            if key[0] == "Deployment" and statuses and all(s.get("ready") for s in statuses):
+                left.append(pod)
+            else:
+                self.store.delete("Pod", key[1], pod)
+        return tuple(left)
 
     def removed(self, kind: str, namespace: str, name: str) -> None:
         with self._lock:
             old = self._rollouts.pop((kind, namespace, name), None)
-            for pod in old.pods if old else ():
+            for pod in (*old.old, *old.pods) if old else ():
                 self.store.delete("Pod", namespace, pod)
 
     def tick(self, now: float) -> bool:
@@ -83,19 +97,21 @@ class Workloads:
         failing = age >= ready_at and word in _REASONS
         for name in rollout.pods:
             self._pod(obj, name, ready=ready, behaviour=word if failing else "", age=age)
-        late = not ready and age >= max(self.deadline_s, float(value or 0) if word == "degrade-after" else 0)
-        self._status(obj, ready=ready, late=late)
+        deadline = min(self.deadline_s, float(obj["spec"].get("progressDeadlineSeconds", self.deadline_s)))
+        late = not ready and age >= max(deadline, float(value or 0) if word == "degrade-after" else 0)
+        if ready and rollout.old:
+            for name in rollout.old:
+                self.store.delete("Pod", obj["metadata"]["namespace"], name)
+            key = (obj["kind"], obj["metadata"]["namespace"], obj["metadata"]["name"])
+            self._rollouts[key] = rollout = replace(rollout, old=())
+        self._status(obj, ready=ready, late=late, old=len(rollout.old))
         settled = ready if word != "degrade-after" else late
         return not (settled or (late and word in ("never-ready", "image-pull")))
 
-    def _status(self, obj: Object, *, ready: bool, late: bool) -> None:
+    def _status(self, obj: Object, *, ready: bool, late: bool, old: int) -> None:
         wanted = int(obj["spec"].get("replicas", 1))
-        status: Object = {
-            "replicas": wanted,
-            "updatedReplicas": wanted,
-            "readyReplicas": wanted if ready else 0,
-            "availableReplicas": wanted if ready else 0,
-        }
+        serving = wanted if ready else old
+        status: Object = {"replicas": wanted + old, "updatedReplicas": wanted, "readyReplicas": serving, "availableReplicas": serving}
         if late:
             text = f'{obj["kind"]} "{obj["metadata"]["name"]}" exceeded its progress deadline'
             status["conditions"] = [{"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded", "message": text}]
@@ -122,7 +138,7 @@ class Workloads:
             {
                 "kind": "Pod",
                 "metadata": meta,
-                "spec": {"containers": [{"name": "main", "image": "sandbox"}], "nodeName": "node-0"},
+                "spec": {"containers": _containers(owner), "nodeName": "node-0"},
                 "status": {"phase": phase, "containerStatuses": [container]},
             }
         )
@@ -151,14 +167,23 @@ class Workloads:
         self.store.put(body)
 
 
+def _containers(owner: Object) -> list[Object]:
+    """Names and images of the pod template."""
+    given = ((owner["spec"].get("template") or {}).get("spec") or {}).get("containers") or []
+    return [{"name": c.get("name", "main"), "image": c.get("image", "")} for c in given] or [{"name": "main", "image": ""}]
+
+
 def health_of(obj: Object) -> tuple[str, str]:
     """Argo CD's assessment of one live object: (status, message)."""
     kind, status = obj["kind"], obj.get("status") or {}
     if kind in ("Deployment", "StatefulSet", "DaemonSet"):
         wanted, ready = int((obj.get("spec") or {}).get("replicas", 1)), int(status.get("readyReplicas", 0))
+        old = int(status.get("replicas", 0)) - int(status.get("updatedReplicas", 0))
         for condition in status.get("conditions") or []:
             if condition.get("reason") == "ProgressDeadlineExceeded":
                 return "Degraded", condition["message"]
+        if old > 0:
+            return "Progressing", f"Waiting for rollout to finish: {old} old replicas are pending termination..."
         if ready < wanted:
             return "Progressing", f"Waiting for rollout to finish: {ready} of {wanted} updated replicas are available..."
     if kind == "Job" and not status.get("succeeded"):

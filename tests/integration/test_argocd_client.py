@@ -132,6 +132,11 @@ def test_a_lost_refresh_is_asked_again(prod: Production):
     assert settle(prod, prod.move(prod.commit({}))).verdict is Verdict.PASSED
 
 
+def test_a_refresh_that_stands_unseen_is_made_anew(prod: Production):
+    prod.cluster.controller.overlook_next_refresh("web")
+    assert settle(prod, prod.move(prod.commit({}))).verdict is Verdict.PASSED
+
+
 def test_an_argo_cd_that_does_not_look_is_never_believed(prod: Production):
     prod.cluster.freeze()
     goal = Goal.for_tag([git(prod.clone, "rev-parse", "HEAD")], SETTINGS, prod.app("web").sources[0].repository)

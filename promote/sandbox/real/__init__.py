@@ -1,0 +1,1 @@
+"""The real stack: kube-apiserver, etcd, controllers, kwok and Argo CD as processes on loopback, in the place of the embedded cluster."""

@@ -1,0 +1,107 @@
+"""`pytest --real`: one real stack for the whole run, shared by its workers, and a verdict that leaves nothing out.
+
+A world in which a contract test was skipped, expected to fail or not run at all is a failed run, and the counts of both worlds are told.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from promote.sandbox.real.cluster import RealCluster, RealStackError
+from tests.realstack import build
+
+REAL = "--real"
+WORLDS = ("sandbox", "real")
+_STACK = pytest.StashKey[RealCluster]()
+_COUNTS = pytest.StashKey[dict[str, Counter[str]]]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(REAL, action="store_true", help="run the contract tests on the real stack too (just real-stack builds it)")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """The run's own process starts the stack; a worker is told where it is."""
+    config = session.config
+    if not config.getoption(REAL) or hasattr(config, "workerinput"):
+        return
+    config.stash[_COUNTS] = {world: Counter() for world in WORLDS}
+    cluster = RealCluster("tests", build.binaries())
+    try:
+        cluster.start()
+    except RealStackError as error:
+        raise pytest.UsageError(f"the real stack was asked for: {error}") from error
+    config.stash[_STACK] = cluster
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if cluster := config.stash.get(_STACK, None):
+        cluster.stop()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    if node.config.getoption(REAL):
+        node.workerinput["real_stack"] = stack_of(node.config)
+
+
+def stack_of(config: pytest.Config) -> dict[str, object]:
+    """Where the stack of this run is: url, folder, etcd's port."""
+    if worker := getattr(config, "workerinput", None):
+        return dict(worker["real_stack"])
+    cluster = config.stash[_STACK]
+    return {"url": cluster.url, "folder": str(cluster.folder), "etcd": cluster.ports["etcd"], "seconds": cluster.seconds}
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Any:
+    report = yield
+    if report.when == "call" or report.outcome != "passed":
+        report.user_properties.append(("world", _world_of(item)))
+    return report
+
+
+def _world_of(item: pytest.Item) -> str:
+    call = getattr(item, "callspec", None)
+    return str(call.params.get("world", "")) if call else ""
+
+
+class _Counting:
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        world = dict(report.user_properties).get("world")
+        if world in WORLDS:
+            word = "xfailed or xpassed" if hasattr(report, "wasxfail") else report.outcome
+            self.config.stash[_COUNTS][str(world)][word] += 1
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption(REAL) and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(_Counting(config), "contract-counts")
+
+
+def _unequal(config: pytest.Config) -> bool:
+    counts = config.stash[_COUNTS]
+    only_passed = all(set(counts[world]) <= {"passed"} for world in WORLDS)
+    return not only_passed or counts["sandbox"] != counts["real"] or not counts["real"]
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if _COUNTS in session.config.stash and session.exitstatus == pytest.ExitCode.OK and _unequal(session.config):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if _COUNTS not in config.stash:
+        return
+    counts, cluster = config.stash[_COUNTS], config.stash.get(_STACK, None)
+    said = "; ".join(f"{world} " + (", ".join(f"{n} {word}" for word, n in sorted(counts[world].items())) or "none") for world in WORLDS)
+    started = f" (real stack up after {cluster.seconds} s)" if cluster else ""
+    terminalreporter.write_line(f"contract tests: {said}{started}", red=_unequal(config), green=not _unequal(config))
