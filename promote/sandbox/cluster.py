@@ -88,7 +88,7 @@ class Cluster:
 
     def patch(self, kind: str, namespace: str, name: str, change: Object) -> None:
         """A merge-patch, as a cluster admin."""
-        self.store.update(kind, namespace, name, lambda live: merge(live, change))
+        self.store.patch(kind, namespace, name, change)
 
     def delete(self, kind: str, namespace: str, name: str) -> None:
         self.store.delete(kind, namespace, name)
