@@ -46,7 +46,7 @@ HOSTILE = {
     "push.pushOption": {"push.pushOption": "ci.skip"},
     "fetch.prune": {"fetch.prune": "true", "fetch.pruneTags": "true", "remote.origin.tagOpt": "--tags"},
     "core.autocrlf": {"core.autocrlf": "true", "core.safecrlf": "true"},
-    "core.fsmonitor": {"core.fsmonitor": "/nonexistent/monitor"},
+    "core.fsmonitor": {"core.fsmonitor": "sh -c 'sleep 600'"},
     "colours-and-pagers": {"color.ui": "always", "core.pager": "/nonexistent", "pager.log": "true", "pager.status": "true"},
     "log.showSignature": {"log.showSignature": "true", "gpg.program": "/nonexistent"},
     "log-and-status": {"log.date": "relative", "log.follow": "true", "status.branch": "true", "status.short": "true", "format.pretty": "%b"},
@@ -72,6 +72,23 @@ def test_configuration(world: Outside, clone: Path, settings: Mapping[str, str])
     assert (told.code, "pulled 2 commits" in told.out) == (1, True), told
     assert world.git(clone, "rev-parse", "HEAD", "my-own-tag^{commit}", "my-own-branch").split() == [trunk] * 3
     assert world.refs() == refs
+
+
+def test_signed_and_accented_commits(world: Outside, clone: Path, tmp_path: Path) -> None:
+    """log.showSignature puts what gpg says between the lines of `git log`, i18n.logOutputEncoding writes them in another alphabet."""
+    gpg = executable(tmp_path / "gpg", "echo 'gpg: Good signature, as always' >&2\necho '[GNUPG:] GOODSIG 0 Ada'\n")
+    configure(world, clone, {"log.showSignature": "true", "gpg.program": str(gpg), "i18n.logOutputEncoding": "latin-1"})
+    before = world.refs()
+    head, _, message = world.git(clone, "cat-file", "commit", "HEAD").partition("\n\n")
+    signed = f"{head}\ngpgsig -----BEGIN PGP SIGNATURE-----\n \n iQ==\n -----END PGP SIGNATURE-----\n\nfix: café\n{message}"
+    made = world.sandbox.writer.git("hash-object", "-t", "commit", "-w", "--stdin", stdin=signed.encode())
+    world.sandbox.writer.git("update-ref", "refs/heads/main", made)
+    try:
+        world.git(clone, "pull", "-q", "--rebase")
+        assert "as always" in world.git(clone, "log", "-1"), "git alone would say it"
+        assert "fix: café" in world.tags(clone, "v1.8.0").out
+    finally:
+        world.sandbox.writer.git("update-ref", "refs/heads/main", before["refs/heads/main"])
 
 
 def test_templates_with_hooks(world: Outside, tmp_path: Path) -> None:

@@ -45,3 +45,23 @@ def test_it_is_readable_by_its_owner_only(tmp_path: Path) -> None:
     journal = Journal.open(tmp_path, "r1")
     journal.write("state", "start")
     assert journal.path.stat().st_mode & 0o077 == 0
+
+
+def test_what_puts_production_back_is_done_unremembered(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "absent" / "j.jsonl")
+    assert journal.effect("move the stable tag back", {}, lambda: "done", putting_back=True) == "done"
+    assert "cannot be written: No such file or directory" in journal.trouble
+
+
+def test_an_effect_whose_result_cannot_be_remembered_still_has_one(tmp_path: Path) -> None:
+    journal = Journal.open(tmp_path, "r1")
+
+    def act() -> str:
+        journal.path.unlink()
+        journal.path.mkdir()
+        return "the lock"
+
+    assert journal.effect("take the lock", {}, act) == "the lock"
+    assert "Is a directory" in journal.trouble
+    with pytest.raises(PromoteError):
+        journal.effect("move the stable tag", {}, lambda: "never")
