@@ -338,3 +338,54 @@ def test_rows_without_a_source_are_listed_as_off(post: Post, tmp_path: Path) -> 
 
 def replace_clone(post: Post, clone: Path) -> Post:
     return Post(sandbox=post.sandbox, clone=clone, reports=post.reports, context=post.context)
+
+
+def ready(post: Post, folder: Path, change: tuple[str, str] = ("", "")) -> Row:
+    """The pre row about the monitoring, with a changed promotion.toml."""
+    clone = post.sandbox.clone(folder / "clone")
+    text = (clone / "promotion.toml").read_text()
+    assert change[0] in text
+    (clone / "promotion.toml").write_text(text.replace(*change))
+    for path in (clone / "checks" / "pre").glob("test_*.py"):
+        if path.name != "test_monitoring.py":
+            path.unlink()
+    settings = read_settings(clone / "promotion.toml")
+    result = run_suite(
+        "pre", clone / "checks" / "pre", context=replace(post.context, state="before"), settings=settings, reports=post.reports, deadline=Deadline(60)
+    )
+    return row(result, "monitoring-ready")
+
+
+def test_monitoring_that_can_prove_something_afterwards_is_ready(post: Post, tmp_path: Path) -> None:
+    found = ready(post, tmp_path)
+    assert found.verdict is Verdict.PASSED, found.detail
+    assert found.evidence["promql[scraped]"] == {"{}": 1.0}
+
+
+RULE = 'min(up{job=~"grafana|gitea|vault"})'
+NOT_READY: dict[str, tuple[tuple[str, str], str, Verdict]] = {
+    "a misspelt metric": ((RULE, "min(upp)"), "promql[scraped]: min(upp) has no data now", Verdict.FAILED),
+    "a constant": ((RULE, "vector(1)"), "vector(1) reads no series as of now", Verdict.FAILED),
+    "no expression": ((RULE, "min(up"), "parse error", Verdict.ERRORED),
+    "no such dashboard": (('"Kubernetes / Cluster"', '"Kubernetes / Clusters"'), "Grafana has no dashboard 'Kubernetes / Clusters'", Verdict.FAILED),
+    "no such watchdog": (('"Watchdog"', '"Watchcat"'), "the alert Watchcat, which always fires, does not", Verdict.ERRORED),
+    "no credentials": (("GRAFANA_TOKEN", "GRAFANA_TOKENS"), "the headers name GRAFANA_TOKENS, which the environment does not have", Verdict.ERRORED),
+}
+
+
+@pytest.mark.parametrize("name", NOT_READY)
+def test_monitoring_that_could_prove_nothing_is_found_out_before_the_move(post: Post, tmp_path: Path, name: str) -> None:
+    change, words, verdict = NOT_READY[name]
+    found = ready(post, tmp_path, change)
+    assert found.verdict is verdict, found.detail
+    assert words in found.detail
+
+
+@pytest.mark.parametrize("source", ["prometheus", "alertmanager", "grafana"])
+def test_monitoring_that_does_not_answer_is_unknown_before_the_move(post: Post, tmp_path: Path, source: str) -> None:
+    world = getattr(post.sandbox, source)
+    world.fault(Fault(kind="refuse"))
+    found = ready(post, tmp_path)
+    world.clear_faults()
+    assert found.verdict is Verdict.ERRORED, found.detail
+    assert f"{source} http://127.0.0.1" in found.detail

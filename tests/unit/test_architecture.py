@@ -16,6 +16,13 @@ VENDORS = {
         "promote/clients/github_logs.py",
     },
     "git": {"promote/clients/git_process.py"},
+    "requests": {
+        "promote/clients/web.py",
+        "promote/clients/monitoring.py",
+        "promote/clients/github_runs.py",
+        "promote/clients/github_errors.py",
+        "promote/clients/github_logs.py",
+    },
     "rich": {"promote/report/terminal.py"},
 }
 

@@ -1,9 +1,8 @@
-"""What a user can get wrong, as data: how it comes about, what is typed, and how it must end. docs/bad-input.md is made from the same table."""
+"""What can be wrong on the way, as data: how it comes about, what is typed, and how it must end. docs/bad-connections.md is made from it."""
 
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -114,7 +113,3 @@ def executable(path: Path, text: str) -> Path:
     path.write_text(text)
     path.chmod(0o755)
     return path
-
-
-def as_root() -> bool:
-    return os.geteuid() == 0
