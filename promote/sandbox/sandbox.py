@@ -29,6 +29,7 @@ from promote.sandbox.prometheus_world import Prometheus
 from promote.sandbox.real.charts import Charts
 from promote.sandbox.real.cluster import RealCluster
 from promote.sandbox.services import Services
+from promote.sandbox.settled import at_rest, shows
 from promote.sandbox.workflow_run import Runner
 
 SLUG, TOKEN = "acme/gitops", "sandbox-token"
@@ -261,10 +262,10 @@ class Sandbox:
         apps, wanted = cluster.list("Application"), (len(seed.names(self.apps)) + 1) * (1 if len(self._clusters()) == 2 else 2)
         if len(apps) < wanted:
             return [f"{wanted - len(apps)} missing"]
-        if late := [a["metadata"]["name"] for a in apps if not _at_rest(a)]:
+        if late := [a["metadata"]["name"] for a in apps if not at_rest(a)]:
             return late
         tracked = {name: self.writer.holds(f"refs/{kind}/{name}^{{commit}}") for name, kind in (("prod-stable", "tags"), ("main", "heads"))}
-        return [a["metadata"]["name"] for a in apps if not _shows(a, self.git.repository_url, tracked)]
+        return [a["metadata"]["name"] for a in apps if not shows(a, self.git.repository_url, tracked)]
 
 
 def _cluster(name: str, repositories: Mapping[str, Path], timing: Timing, real: Path | None) -> Any:
@@ -280,22 +281,3 @@ def _as_stream(files: Mapping[str, bytes | None], message: str) -> bytes:
     for path, content in files.items():
         stream.append(f"D {path}\n".encode() if content is None else f"M 100644 inline {path}\ndata {len(content)}\n".encode() + content + b"\n")
     return b"".join([*stream, b"get-mark :1\n"])
-
-
-def _shows(app: dict[str, Any], url: str, tracked: Mapping[str, str]) -> bool:
-    """Every source of ours is at the commit that its target revision means."""
-    spec, sync = app["spec"], app["status"]["sync"]
-    sources, revisions = spec.get("sources") or [spec["source"]], sync.get("revisions") or [sync.get("revision")]
-    pairs = [(s["targetRevision"], revision) for s, revision in zip(sources, revisions, strict=False) if s["repoURL"] == url]
-    return all(revision == tracked.get(target, revision) for target, revision in pairs)
-
-
-def _at_rest(app: dict[str, object]) -> bool:
-    status = app.get("status")
-    if not isinstance(status, dict) or app.get("operation") is not None:
-        return False
-    state = status.get("operationState") or {}
-    seen_since = str(status.get("reconciledAt", "")) >= str(state.get("finishedAt", ""))
-    return bool(
-        (status.get("sync") or {}).get("status") == "Synced" and (status.get("health") or {}).get("status") in ("Healthy", "Degraded") and seen_since
-    )
