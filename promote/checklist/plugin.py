@@ -24,6 +24,7 @@ from promote.model import Verdict
 from promote.report.redact import Redactor
 
 EVIDENCE = pytest.StashKey[dict[str, object]]()
+REDACTOR = pytest.StashKey[Redactor]()
 JUDGED = pytest.StashKey[Judged]()
 MARKS = {Verdict.PASSED: "✓", Verdict.FAILED: "✗", Verdict.ERRORED: "?", Verdict.ADVICE: "!"}
 TREE = "does not apply, the dev tag is on the remote already"
@@ -59,8 +60,8 @@ def evidence(request: pytest.FixtureRequest) -> Callable[[str, object], None]:
     seen: dict[str, object] = node.stash.setdefault(EVIDENCE, {})
 
     def remember(name: str, value: object) -> None:
-        seen[name] = value
-        node.user_properties.append((name, str(value)[:2000]))
+        seen[name] = redactor(request.config).value(value)
+        node.user_properties.append((name, str(seen[name])[:2000]))
 
     return remember
 
@@ -112,7 +113,7 @@ class Checklist:
         _dress(report, call, item)
         if report.when == "teardown":
             verdict, detail = judged.final()
-            seen = item.stash.get(EVIDENCE, {})
+            seen, detail = item.stash.get(EVIDENCE, {}), redactor(self.config).text(detail)
             fix = _fix(item)
             if verdict.blocks and _plain(row) in TOLD_AFTER_ROLLBACK and state_of(self.config).told_only():
                 verdict, detail = Verdict.ADVICE, f"{detail}\nnot counted: it is no part of what proves a rollback"
@@ -160,6 +161,13 @@ class Checklist:
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, exitstatus: int) -> None:
         self.recorder.write("finish", exit=int(exitstatus))
+
+
+def redactor(config: pytest.Config) -> Redactor:
+    """Masks the forge's token and what the headers of promotion.toml take from the environment: nothing of it goes into a report or the record."""
+    if REDACTOR not in config.stash:
+        config.stash[REDACTOR] = Redactor((*connect.secrets(), *connect.header_secrets(state_of(config).settings)))
+    return config.stash[REDACTOR]
 
 
 def row_id(item: pytest.Item) -> str:

@@ -45,7 +45,7 @@ class Place:
         self.sandbox.git.after_push.append(look)
 
     def when_soaking(self, act: Callable[[], None]) -> None:
-        """Once, when the post suite has been through: it is the only one that searches Grafana's dashboards after the move."""
+        """Once, when the post and the smoke suite have been through."""
 
         def watch() -> None:
             before = self.sandbox.writer.holds("refs/tags/prod-stable")

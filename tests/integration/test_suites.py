@@ -210,6 +210,22 @@ def test_stopping_from_outside_ends_it(tmp_path: Path) -> None:
     assert result.verdict is Verdict.ERRORED
 
 
+def test_a_secret_that_a_check_shows_is_masked_in_the_record_and_in_junit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SMOKE_KEY", "very-secret-key")
+    text = """
+        import pytest
+
+        @pytest.mark.row("smoke-url[a]")
+        def test_a(evidence):
+            evidence("sent", {"X-Api-Key": "very-secret-key"})
+            raise RuntimeError("refused very-secret-key")
+    """
+    result = judge(tmp_path, {"test_a.py": text}, settings=SETTINGS + 'headers = ["X-Api-Key: ${SMOKE_KEY}"]\n')
+    (row,) = result.rows
+    assert (row.evidence, row.detail) == ({"sent": {"X-Api-Key": "***"}}, "RuntimeError: refused ***")
+    assert "value=\"{'X-Api-Key': '***'}\"" in Path(result.junit).read_text()
+
+
 def test_a_missing_folder_is_not_a_pass(tmp_path: Path) -> None:
     (tmp_path / "promotion.toml").write_text(SETTINGS)
     result = run_suite(
