@@ -18,7 +18,7 @@ from promote.sandbox.scenarios import SCENARIOS
 from tests.contract.test_rbac import documented
 from tests.realstack.plugin import stack_of
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(600), pytest.mark.xdist_group("real world")]
+pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
 BIN = Path(sys.executable).parent
 USER = "user-0"
 
@@ -45,8 +45,8 @@ def least(world: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
     return {**world.env, "KUBECONFIG": str(file)}
 
 
-def promoted(world: Sandbox, folder: Path, env: dict[str, str], scenario: str) -> dict[str, Any]:
-    version = SCENARIOS[scenario].prepare(world)
+def promoted(world: Sandbox, folder: Path, env: dict[str, str], scenario: str, version: str = "") -> dict[str, Any]:
+    version = version or SCENARIOS[scenario].prepare(world)
     clone = world.clone(folder / "clone")
     argv = [sys.executable, "-m", "promote", "run", version, "--json"]
     done = subprocess.run(argv, cwd=clone, env=env, capture_output=True, text=True, check=False, timeout=400)
@@ -98,6 +98,7 @@ def test_what_does_not_start_in_dev_is_refused(world: Sandbox, least: dict[str, 
 def test_a_tag_moved_by_somebody_else_is_superseded(world: Sandbox, least: dict[str, str], tmp_path: Path) -> None:
     mended = {"apps/homepage/base/deployment.yaml": world.writer.git("show", "prod-stable:apps/homepage/base/deployment.yaml").encode() + b"\n"}
     world.commit(mended, "fix(homepage): as it was")
-    promoted(world, tmp_path, least, "superseded")
+    SCENARIOS["superseded"].prepare(world)
+    promoted(world, tmp_path, least, "superseded", "v1.10.0")
     theirs = world.writer.holds("refs/tags/prod-v1.7.3^{commit}")
     assert stable(world, tmp_path) == theirs, "somebody else's tag is left where it is"
