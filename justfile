@@ -19,6 +19,15 @@ Rollback *options:
 test *options:
     python3 -m pytest -n auto "$@"
 
+# build the real stack's programs (Go, ten minutes, once for each content of tests/realstack/*/go.mod)
+real-stack *options:
+    python3 tests/realstack/build.py "$@"
+
+# the contract in both worlds, and whole promotions on real API servers and real Argo CDs
+e2e *options:
+    python3 -m pytest --real -n 3 tests/contract tests/realstack/test_processes.py "$@"
+    python3 -m pytest --real tests/realstack/test_end_to_end.py "$@"
+
 # style, types, architecture, workflows
 lint:
     ruff check .

@@ -18,7 +18,7 @@ from promote.sandbox.git_writer import GitWriter
 from promote.sandbox.real.charts import Charts
 from tests.contract.api import Api
 
-USERS = {f"token-{n}": f"user-{n}" for n in range(4)}
+USERS = {f"token-{n}": f"user-{n}" for n in range(24)}
 ADMIN_TOKEN = "token-admin"
 CHART = ("cert-manager", "v1.14.4")
 

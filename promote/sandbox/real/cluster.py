@@ -96,6 +96,8 @@ class RealCluster:
         guard, self._guard = self._guard, None
         if guard is None:
             return
+        if hasattr(self, "rest"):
+            self.rest.close()
         with contextlib.suppress(OSError):
             guard.stdin.close()  # type: ignore[union-attr]
         try:

@@ -26,7 +26,7 @@ from promote.sandbox.real.processes import Processes, StartError
 from promote.sandbox.real.programs import Ports, Programs, new_token
 from promote.sandbox.real.rest import Rest, RestError
 
-USERS = 4  # with no rights of their own: tests bind roles to them
+USERS = 24  # with no rights of their own: tests bind roles to them
 CONFIG_MAPS = ("argocd-cm", "argocd-cmd-params-cm", "argocd-rbac-cm", "argocd-ssh-known-hosts-cm", "argocd-tls-certs-cm", "argocd-gpg-keys-cm")
 LOOK_S = 0.5
 
@@ -94,7 +94,9 @@ def _bring_up(programs: Programs, processes: Processes) -> None:
     rest = Rest(f"https://127.0.0.1:{ports.api}", token, state / "certs" / "apiserver.crt")
     rest.wait("/readyz")
     rest.wait("/api/v1/namespaces/default")
-    (state / "kwok.yaml").write_text(stages.configuration())
+    said = ("starting", "fatal: configuration key missing")
+    (state / "pod.log").write_text("".join(f"2026-01-01T00:00:00.000000000Z stderr F {line}\n" for line in said))
+    (state / "kwok.yaml").write_text(stages.configuration(state / "pod.log"))
     processes.start("kube-controller-manager", programs.controller_manager(), plain)
     processes.start("kube-scheduler", programs.scheduler(), plain)
     processes.start("kwok", programs.kwok(), plain)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import http.client
 import json
 import ssl
-import threading
 import time
+from collections import deque
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -25,11 +25,16 @@ class RestError(Exception):
 
 
 class Rest:
-    """One connection for each thread that asks. `authority` is the file with the server's certificate."""
+    """Usable from several threads; connections are kept until `close`. `authority` is the file with the server's certificate."""
 
     def __init__(self, url: str, token: str, authority: Path) -> None:
         self.url, self._token, self._authority = url, token, authority
-        self._local = threading.local()
+        self._idle: deque[http.client.HTTPSConnection] = deque()
+
+    def close(self) -> None:
+        """Give up the connections that are kept."""
+        while self._idle:
+            self._idle.pop().close()
 
     def request(self, method: str, path: str, body: Object | None = None, content: str = "application/json") -> Object:
         """One request; its JSON, or {"text": …} for any other answer. Raises RestError."""
@@ -38,7 +43,7 @@ class Rest:
         try:
             status, said = self._exchange(method, path, data, headers)
         except (http.client.HTTPException, OSError):  # a kept connection that went stale, once
-            self._local.connection = None
+            self.close()
             try:
                 status, said = self._exchange(method, path, data, headers)
             except (http.client.HTTPException, OSError) as error:
@@ -52,15 +57,21 @@ class Rest:
         return answer if isinstance(answer, dict) else {"text": said.decode()}
 
     def _exchange(self, method: str, path: str, data: bytes | None, headers: dict[str, str]) -> tuple[int, bytes]:
-        connection = getattr(self._local, "connection", None)
-        if connection is None:
+        try:
+            connection = self._idle.pop()
+        except IndexError:
             host = urlsplit(self.url)
             context = ssl.create_default_context(cafile=str(self._authority))
             connection = http.client.HTTPSConnection(host.hostname or "", host.port, timeout=30, context=context)
-            self._local.connection = connection
-        connection.request(method, path, body=data, headers=headers)
-        answer = connection.getresponse()
-        return answer.status, answer.read()
+        try:
+            connection.request(method, path, body=data, headers=headers)
+            answer = connection.getresponse()
+            said = answer.status, answer.read()
+        except BaseException:
+            connection.close()
+            raise
+        self._idle.append(connection)
+        return said
 
     def wait(self, path: str) -> Object:
         """Until the path answers. Raises RestError with the last answer when it takes too long."""

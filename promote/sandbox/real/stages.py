@@ -5,6 +5,7 @@ kwok knows no images and no commands. Without the annotation a pod is ready at o
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -83,8 +84,8 @@ def _event(reason: str, message: str) -> dict[str, Any]:
     return {"event": {"type": "Warning", "reason": reason, "message": message}}
 
 
-def configuration() -> str:
-    """kwok's configuration file: every stage of a pod's life."""
+def configuration(log: Path) -> str:
+    """kwok's configuration file: every stage of a pod's life, and one log that every container is said to have written."""
     fresh = {"key": ".status.podIP", "operator": "DoesNotExist"}
     fine = {"key": BEHAVIOUR, "operator": "NotIn", "values": list(STUCK)}
     running = {"key": ".status.phase", "operator": "In", "values": ["Running"]}
@@ -104,4 +105,10 @@ def configuration() -> str:
                {"statusTemplate": _waiting("CrashLoopBackOff", "Running", again), **back_off}, 2000),
         _stage("pod-delete", [{"key": ".metadata.deletionTimestamp", "operator": "Exists"}], {"finalizers": {"empty": True}, "delete": True}),
     ]  # fmt: skip
-    return yaml.safe_dump_all(stages)
+    logs = {
+        "apiVersion": "kwok.x-k8s.io/v1alpha1",
+        "kind": "ClusterLogs",
+        "metadata": {"name": "all"},
+        "spec": {"logs": [{"logsFile": str(log), "previousLogsFile": str(log)}]},
+    }
+    return yaml.safe_dump_all([*stages, logs])
