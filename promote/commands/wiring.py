@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from promote import connect
+from promote.clients.git_clone import check_clone
 from promote.clients.git_remote import GitRemote
 from promote.errors import UsageError
 from promote.settings import Settings
@@ -29,7 +30,7 @@ def open_repository(folder: Path) -> tuple[Settings, GitRemote]:
             f"{folder.resolve()} is a bare repository", hint=f"promote works in a clone with a work tree: git clone {folder.resolve()} FOLDER"
         )
     settings = read_settings(find_settings_file(folder.resolve()))
-    return settings, connect.remote(settings)
+    return settings, check_clone(connect.remote(settings))
 
 
 def who() -> str:
