@@ -41,18 +41,13 @@ class Watch:
 
     def _pods(self) -> list[str]:
         run = self.run
-        assert run.baseline is not None
+        known = run.baseline.pods() if run.baseline else {}  # a resumed promotion may have lost it: then nothing is excused
         now = {p.key: p for p in map(parse_pod, run.tools.production().kube.items("/api/v1/pods"))}
         self.first = self.first or now
-        found = newly_failing(now, run.baseline.pods(), at=run.tools.clock.now(), pending_grace_s=run.settings.post.pending_grace)
-        if found:
-            return found
-        before = {**self.first, **{k: p for k, p in run.baseline.pods().items() if p.trouble}}
-        return [
-            f"{key}: restarted during the soak"
-            for key, p in now.items()
-            if key in before and p.restarts > before[key].restarts and not before[key].trouble
-        ]
+        found = newly_failing(now, known, at=run.tools.clock.now(), pending_grace_s=run.settings.post.pending_grace)
+        before = {**self.first, **{k: p for k, p in known.items() if p.trouble}}
+        restarted = [k for k, p in now.items() if k in before and p.restarts > before[k].restarts and not before[k].trouble]
+        return found or [f"{key}: restarted during the soak" for key in restarted]
 
     def _alerts(self) -> list[str]:
         run, settings = self.run, self.run.settings.alertmanager
