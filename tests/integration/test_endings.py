@@ -267,6 +267,17 @@ def _wiki_was_named(here: Stage) -> None:
     _wiki_is_gone(here)
 
 
+def _kept_one_named(here: Stage) -> None:
+    assert "homepage: is no longer in git and still there" in here.played[-1].said["reason"]
+
+
+def _replaced_on_purpose(here: Stage) -> None:
+    refused, shipped = here.played
+    assert _failed_rows(refused) == ["version-new"]
+    assert "--recreate-prod" in refused.progress
+    assert here.holds("refs/tags/prod-v1.8.0") == shipped.after
+
+
 def _sync_started(here: Stage) -> None:
     assert "homepage: sync started" in here.played[-1].progress
     assert [c["id"] for c in here.played[0].said["checks"] if c["verdict"] != "passed"] == ["auto-sync"]
@@ -322,6 +333,8 @@ TELLS: Mapping[str, Callable[[Stage], None]] = {
     "root-adds-child": _wiki_is_gone,
     "root-drops-child": _homepage_is_back,
     "root-keeps-child": _wiki_was_named,
+    "root-keeps-dropped": _kept_one_named,
+    "prod-tag-exists": _replaced_on_purpose,
     "same-cluster": _dev_stays_on_the_trunk,
     "superseded": _somebody_elses_value_stays,
     "superseded-before": _somebody_elses_value_stays,

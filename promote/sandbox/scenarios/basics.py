@@ -82,6 +82,11 @@ def _tagged_before(sandbox: Sandbox) -> None:
     sandbox.writer.tag("dev-v1.8.0", sandbox.writer.holds("refs/heads/main"), "Dev release v1.8.0")
 
 
+def _numbered_twice(sandbox: Sandbox) -> None:
+    sandbox.writer.tag("prod-v1.8.0", sandbox.writer.holds("refs/tags/prod-v1.7.2^{commit}"), "another v1.8.0")
+    sandbox.commit(GRAFANA, "feat(grafana): raise the memory limit")
+
+
 GITEA_DOWN = {"apps/gitea/overlays/prod/service.yaml": seed.service_config("gitea", status=503, body="db migration pending")}
 GRAFANA = {"apps/grafana/base/deployment.yaml": seed.deployment("grafana", memory="512Mi")}
 IMMICH = {"apps/immich/base/deployment.yaml": seed.deployment("immich", image="1.113.0")}
@@ -191,6 +196,15 @@ SCENARIOS: Mapping[str, Scenario] = {
         IMMICH,
         flags=("--recreate-dev",),
         before=(Play(argv=("status",), code=1, happens=_tagged_before, words="yesterday a colleague tagged dev-v1.8.0"),),
+    ),
+    "prod-tag-exists": Scenario(
+        "the prod tag of the version exists at another commit: replaced only when that is said",
+        "v1.8.0",
+        "verified",
+        "",
+        {},
+        flags=("--recreate-prod",),
+        before=(Play(argv=("run", "v1.8.0"), code=1, happens=_numbered_twice, words="last year somebody made a prod-v1.8.0 of something else"),),
     ),
     "rules-forbid": Scenario(
         "a ruleset forbids to move production's tag, so also to move it back: found out before it is moved",

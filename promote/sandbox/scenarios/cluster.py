@@ -137,6 +137,15 @@ SCENARIOS: Mapping[str, Scenario] = {
             Play(argv=("resume",), code=0, happens=_wiki_deleted, words="$ kubectl -n argocd delete application wiki"),
         ),
     ),
+    "root-keeps-dropped": Scenario(
+        "the root drops an application and does not prune: it stays, so the version is not what production runs",
+        "v1.8.0",
+        "rolled_back",
+        "feat: homepage is retired",
+        {"argocd/prod/homepage.yaml": None},
+        _root_keeps,
+        settings=PATIENT_6S,
+    ),
     "auto-sync-off": Scenario(
         "an application whose auto-sync is off would ignore the tag; with argocd.sync = request its sync is started",
         "v1.8.0",
