@@ -12,7 +12,7 @@ import pytest
 
 from promote.checklist.fixtures import *  # noqa: F403 - fixtures are found by name in a plugin module
 from promote.checklist.judge import Judged, timed_out
-from promote.checklist.promotion import STATE, state_of
+from promote.checklist.promotion import STATE, state_of, usable
 from promote.checklist.recorder import Recorder
 from promote.checklist.registry import NO_URL, tree_rows
 from promote.errors import PromoteError
@@ -69,7 +69,7 @@ class Checklist:
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
         if not self.asked and not any(item.get_closest_marker("row") for item in items):
             return
-        state = state_of(config)
+        state = usable(config)
         seen: dict[str, str] = {}
         for item in items:
             row = row_id(item)

@@ -32,9 +32,13 @@ class State:
     """What a session checks. With a context (from the driver) the target is given; by hand it is resolved on first use."""
 
     settings: Settings
-    remote: GitRemote
     version: Version | None
     context: SuiteContext | None
+
+    @cached_property
+    def remote(self) -> GitRemote:
+        """The clone, looked at only when a row needs it: what asks production's own services needs none. Raises UsageError."""
+        return connect.remote(self.settings)
 
     @cached_property
     def target(self) -> Target:
@@ -72,10 +76,19 @@ def load_state(config: pytest.Config) -> State:
     asked = config.getoption("--promote-version") or (context.version if context else None)
     return State(
         settings=settings,
-        remote=connect.remote(settings),
         version=parse_version(asked, settings.version.scheme) if asked else None,
         context=context,
     )
+
+
+def usable(config: pytest.Config) -> State:
+    """The state, its target settled as far as rows depend on it. Raises pytest.UsageError with one clear sentence."""
+    state = state_of(config)
+    try:
+        state.from_tree()
+    except PromoteError as error:
+        raise pytest.UsageError(str(error)) from None
+    return state
 
 
 def state_of(config: pytest.Config) -> State:
@@ -93,7 +106,11 @@ class Promotion:
 
     def __init__(self, state: State) -> None:
         self._state = state
-        self.settings, self.remote, self.context = state.settings, state.remote, state.context
+        self.settings, self.context = state.settings, state.context
+
+    @property
+    def remote(self) -> GitRemote:
+        return self._state.remote
 
     @property
     def target(self) -> Target:
