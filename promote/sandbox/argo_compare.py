@@ -148,20 +148,16 @@ def resource(key: tuple[str, str, str], status: str) -> Object:
 
 
 def app_health(store: Store, live: list[Object], resources: list[Object]) -> Object:
-    """The worst of its live objects; child Applications do not count (since 1.8); an object that is missing is Missing."""
-    worst, message = "Healthy", ""
+    """The worst of its live objects, without a reason (seen); child Applications do not count (since 1.8); an object that is missing is Missing."""
+    worst = "Healthy"
     for obj in live:
-        status, text = ("Healthy", "") if obj["kind"] in ("Application", "Pod") or is_hook(obj) else health_of(obj)
+        status = "Healthy" if obj["kind"] in ("Application", "Pod") or is_hook(obj) else health_of(obj)[0]
         if SEVERITY.index(status) > SEVERITY.index(worst):
-            worst, message = status, text
-    missing = [
-        r
-        for r in resources
-        if r["kind"] in JUDGED and r.get("status") == "OutOfSync" and store.get(r["kind"], r.get("namespace", ""), r["name"]) is None
-    ]
-    if missing and SEVERITY.index(worst) < SEVERITY.index("Missing"):
-        worst, message = "Missing", ""
-    return {"status": worst, **({"message": message} if message else {})}
+            worst = status
+    absent = [r for r in resources if r.get("status") == "OutOfSync" and store.get(r["kind"], r.get("namespace", ""), r["name"]) is None]
+    if any(r["kind"] in JUDGED for r in absent) and SEVERITY.index(worst) < SEVERITY.index("Missing"):
+        worst = "Missing"
+    return {"status": worst}
 
 
 def compared_to(app: Object) -> Object:

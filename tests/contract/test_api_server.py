@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.contract.api import ARGO
+from tests.contract.api import ARGO, until
 from tests.contract.place import Place, config_map
 from tests.contract.worlds import World
 
@@ -111,6 +111,7 @@ def test_a_right_to_read_is_none_to_change(world: World, place: Place, rbac: Bin
     name, _ = place.deployed({"map.yaml": config_map()})
     rbac("user-2", [{"apiGroups": ["argoproj.io"], "resources": ["applications"], "verbs": ["list", "get"]}])
     reader = world.user("user-2")
+    until(lambda: reader.call("GET", f"{ARGO}/applications")[0] == 200, "the role to be known")
     assert name in [a["metadata"]["name"] for a in reader.items(f"{ARGO}/applications")]
     status, said = reader.call("PATCH", f"{ARGO}/applications/{name}", {"metadata": {}}, content="application/merge-patch+json")
     assert status == 403 and f'applications.argoproj.io "{name}" is forbidden' in said["message"] and "cannot patch" in said["message"]

@@ -32,7 +32,7 @@ def test_a_sync_succeeds_and_the_look_is_not_before_its_end(world: World, place:
     assert status["reconciledAt"] >= state["finishedAt"] >= state["startedAt"]
     assert state["operation"]["initiatedBy"] == {"automated": True}
     wanted = {"prune": True, "revision": commit, "source": place.source("stable"), "syncOptions": ["CreateNamespace=true"]}
-    assert state["operation"]["sync"] == wanted
+    assert wanted.items() <= state["operation"]["sync"].items(), "a self-heal right after it adds what it healed"
     assert state["operation"]["retry"] == {"limit": 5}
     assert state["message"] == "successfully synced (all tasks run)"
 

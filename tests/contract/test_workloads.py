@@ -35,6 +35,7 @@ def test_a_rollout_that_never_gets_ready_is_progressing_then_degraded(world: Wor
     place.repo.tag("stable", bad)
     world.api.refresh(name)
     app = world.api.wait(name, lambda a: a["status"]["sync"]["revision"] == bad and a["status"]["health"]["status"] == "Progressing")
+    assert "message" not in app["status"]["health"], "only the tree of resources knows why"
     stamp = app["status"]["reconciledAt"]
     degraded = world.api.wait(name, lambda a: a["status"]["health"]["status"] == "Degraded")
     assert degraded["status"]["sync"]["status"] == "Synced", "Synced says nothing about health"
