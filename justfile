@@ -17,7 +17,7 @@ Rollback *options:
 
 # run the tests
 test *options:
-    python3 -m pytest -n auto "$@"
+    python3 -m pytest -n auto --dist worksteal "$@"
 
 # build the real stack's programs (Go, ten minutes, once for each content of tests/realstack/*/go.mod)
 real-stack *options:
