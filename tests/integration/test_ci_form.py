@@ -16,7 +16,7 @@ import requests
 
 from promote.commands.world import repository_files
 from promote.sandbox.github_world import WorkflowRun
-from promote.sandbox.sandbox import Sandbox
+from promote.sandbox.sandbox import TOKEN, Sandbox
 from promote.sandbox.scenarios import SCENARIOS
 from tests.processes import left, mark
 
@@ -32,7 +32,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Sandbox]]:
         sandbox = Sandbox(tmp_path / "world", files=repository_files("workflow"), act=act, commands=[BIN])
         running.append(sandbox)
         if clusters:
-            sandbox.runner_env["KUBECONFIG"] = str(tmp_path / "world" / "kubeconfig")
+            sandbox.runner_env |= {"KUBECONFIG": str(tmp_path / "world" / "kubeconfig"), "GRAFANA_TOKEN": TOKEN}
         sandbox.start()
         sandbox.wait_settled()
         return sandbox
