@@ -11,12 +11,20 @@ GIVE_UP = {**AUTOMATED, "retry": {"limit": 0}}
 
 
 def terminate(world: World, name: str) -> None:
-    """End the operation that is there now, guarded as the driver does."""
-    app = world.api.application(name)
-    body = {"metadata": {"resourceVersion": app["metadata"]["resourceVersion"]}, "status": {"operationState": {"phase": "Terminating"}}}
-    status, _ = world.api.call("PATCH", f"{ARGO}/applications/{name}", body, content="application/merge-patch+json")
-    if status == 409:  # it changed in between
-        terminate(world, name)
+    """End the operation that is there now, guarded as the driver does, and repeated: the controller's own write can undo it (seen)."""
+    first = world.api.application(name).get("operation")
+
+    def over() -> bool:
+        app = world.api.application(name)
+        if app.get("operation") != first:
+            return True
+        if app["status"]["operationState"]["phase"] != "Terminating":
+            body = {"metadata": {"resourceVersion": app["metadata"]["resourceVersion"]}, "status": {"operationState": {"phase": "Terminating"}}}
+            status, said = world.api.call("PATCH", f"{ARGO}/applications/{name}", body, content="application/merge-patch+json")
+            assert status in (200, 409), said
+        return False
+
+    until(over, f"the operation of {name} to end")
 
 
 def waits_for_retry(app: Object) -> bool:
