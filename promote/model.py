@@ -8,16 +8,27 @@ from enum import StrEnum
 
 
 class Verdict(StrEnum):
-    """FAILED: production or the checklist says no. ERRORED: nobody could tell. They are never mixed, and neither is a pass."""
+    """FAILED: production or the checklist says no. ERRORED: nobody could tell. They are never mixed, and neither is a pass.
+
+    OFF (nothing is configured to ask) and ADVICE (did not pass, and does not count here) are no pass either: they are listed and do not block.
+    So is WAIVED: did not pass, and somebody answers for that with a name and a reason.
+    """
 
     PASSED = "passed"
     FAILED = "failed"
     ERRORED = "errored"
+    OFF = "off"
+    ADVICE = "advice"
+    WAIVED = "waived"
+
+    @property
+    def blocks(self) -> bool:
+        return self in (Verdict.FAILED, Verdict.ERRORED)
 
     @staticmethod
     def worst(verdicts: Iterable[Verdict]) -> Verdict:
-        """Reduce many to one: any failed is failed, else any errored is errored, else passed. Of nothing at all: errored."""
-        seen = set(verdicts)
+        """Reduce many to one: any failed is failed, else any errored is errored, else passed. Of nothing at all (or nothing that counts): errored."""
+        seen = set(verdicts) - {Verdict.OFF, Verdict.ADVICE, Verdict.WAIVED}
         if Verdict.FAILED in seen:
             return Verdict.FAILED
         return Verdict.PASSED if seen == {Verdict.PASSED} else Verdict.ERRORED
@@ -91,7 +102,7 @@ class SuiteResult:
 
     @property
     def failed(self) -> tuple[Row, ...]:
-        return tuple(row for row in self.rows if row.verdict is not Verdict.PASSED)
+        return tuple(row for row in self.rows if row.verdict.blocks)
 
 
 class AppState(StrEnum):

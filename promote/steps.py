@@ -32,6 +32,7 @@ def context(run: Run, state: str) -> SuiteContext:
         state=state,
         baseline_file=str(run.baseline_file) if run.baseline_file else None,
         t_before=run.t_before.isoformat() if run.t_before else None,
+        waivers=run.waivers,
     )
 
 

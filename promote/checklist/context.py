@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from promote.errors import UsageError
+from promote.waivers import Waiver
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -25,6 +26,7 @@ class SuiteContext:
     baseline_file: str | None
     t_before: str | None = None
     not_required: tuple[str, ...] = ()
+    waivers: tuple[Waiver, ...] = ()  # typed for this promotion; those of promotion.toml are read from there
 
     def write(self, path: Path) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -36,7 +38,8 @@ class SuiteContext:
         """Raises UsageError when the file is not one of ours."""
         try:
             data = json.loads(path.read_text())
-            return cls(**{**data, "not_required": tuple(data["not_required"])})
+            waivers = tuple(Waiver(**entry) for entry in data.pop("waivers"))
+            return cls(**{**data, "not_required": tuple(data["not_required"]), "waivers": waivers})
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise UsageError(
                 f"{path}: not a suite context: {error}", hint="it is written by `promote run`; leave --promote-context out by hand"

@@ -14,13 +14,14 @@ from promote.checklist.fixtures import *  # noqa: F403 - fixtures are found by n
 from promote.checklist.judge import Judged, timed_out
 from promote.checklist.promotion import STATE, state_of
 from promote.checklist.recorder import Recorder
-from promote.checklist.registry import NO_URL, tree_rows
+from promote.checklist.registry import NO_URL, ROWS, tree_rows
 from promote.errors import PromoteError
 from promote.model import Verdict
 
 EVIDENCE = pytest.StashKey[dict[str, object]]()
 JUDGED = pytest.StashKey[Judged]()
-MARKS = {Verdict.PASSED: "✓", Verdict.FAILED: "✗", Verdict.ERRORED: "?"}
+MARKS = {Verdict.PASSED: "✓", Verdict.FAILED: "✗", Verdict.ERRORED: "?", Verdict.ADVICE: "!", Verdict.WAIVED: "~"}
+TREE = "does not apply, the dev tag is on the remote already"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -63,7 +64,7 @@ class Checklist:
         self.config, self.recorder, self.asked = config, recorder, asked
         self.ids: dict[str, str] = {}
         self.rows: list[tuple[str, Verdict, str]] = []
-        self.left_out: list[str] = []
+        self.left_out: dict[str, str] = {}
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -80,9 +81,11 @@ class Checklist:
             item.user_properties.append(("row", row))
             if item.get_closest_marker("timeout") is None:
                 item.add_marker(pytest.mark.timeout(state.settings.suites.row_timeout, method="signal"))
-        out = [i for i in items if row_id(i) in tree_rows()] if not state.from_tree() else []
+        off = {spec.id: f"off, {why}" for spec in ROWS if (why := spec.off(state.settings))}
+        off |= dict.fromkeys(tree_rows() if not state.from_tree() else (), TREE)
+        out = [i for i in items if _plain(row_id(i)) in off]
         if out:
-            self.left_out = [row_id(i) for i in out]
+            self.left_out = {_plain(row_id(i)): off[_plain(row_id(i))] for i in out}
             items[:] = [i for i in items if i not in out]
             config.hook.pytest_deselected(items=out)
         self.recorder.write("collected", ids=[self.ids[i.nodeid] for i in items])
@@ -96,8 +99,11 @@ class Checklist:
         judged = item.stash.setdefault(JUDGED, Judged())
         judged.take(report, call)
         _dress(report, call, item)
+        policy = state_of(self.config).policy
+        if report.failed:
+            _excuse(report, item, policy.stands(row, judged.verdict, judged.detail))
         if report.when == "teardown":
-            verdict, detail = judged.final()
+            verdict, detail = policy.stands(row, *judged.final())
             seen = item.stash.get(EVIDENCE, {})
             fix = _fix(item)
             if verdict is Verdict.FAILED and fix and "\ndo " not in detail:
@@ -116,8 +122,8 @@ class Checklist:
         terminalreporter.section(f"checklist: {state.words()}")
         for row, verdict, detail in self.rows:
             terminalreporter.write_line(f"{MARKS[verdict]} {row}" + (f": {detail.splitlines()[0]}" if detail else ""))
-        for row in self.left_out:
-            terminalreporter.write_line(f"- {row}: does not apply, the dev tag is on the remote already")
+        for row, why in self.left_out.items():
+            terminalreporter.write_line(f"- {row}: {why}")
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, exitstatus: int) -> None:
@@ -133,6 +139,20 @@ def row_id(item: pytest.Item) -> str:
         raise pytest.UsageError(f"{item.nodeid}: @pytest.mark.row needs the row's id")
     callspec = getattr(item, "callspec", None)
     return f"{marker.args[0]}[{callspec.id}]" if callspec else marker.args[0]
+
+
+def _plain(row: str) -> str:
+    """The registered id of a row, without the parameter of one that stands several times."""
+    return row.partition("[")[0]
+
+
+def _excuse(report: pytest.TestReport, item: pytest.Item, stands: tuple[Verdict, str]) -> None:
+    """A row that may fail is no failure of pytest's either: in JUnit and on the screen it is skipped, with who answers for it and what it said."""
+    verdict, detail = stands
+    if not verdict.blocks:
+        report.outcome = "skipped"
+        path, line, _ = item.location
+        report.longrepr = (path, (line or 0) + 1, f"{verdict.value}: {detail}")
 
 
 def _fix(item: pytest.Item) -> str:

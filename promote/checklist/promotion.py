@@ -14,6 +14,7 @@ from promote import connect
 from promote.applications import Application
 from promote.baseline import Baseline
 from promote.checklist.context import SuiteContext
+from promote.checklist.policy import Policy, validate
 from promote.clients.argocd import ArgoCD
 from promote.clients.git_remote import GitRemote
 from promote.convergence import Goal
@@ -47,6 +48,11 @@ class State:
             stable=target.stable, branch=target.branch,
         )  # fmt: skip
 
+    @cached_property
+    def policy(self) -> Policy:
+        """Which rows count."""
+        return Policy.of(self.settings, self.context.waivers if self.context else ())
+
     def from_tree(self) -> bool:
         return self.context.from_tree if self.context else self.target.from_tree
 
@@ -69,6 +75,8 @@ def load_state(config: pytest.Config) -> State:
     settings = read_settings(Path(file) if file else find_settings_file(start if start.is_dir() else start.parent))
     context_file = config.getoption("--promote-context")
     context = SuiteContext.read(Path(context_file)) if context_file else None
+    if context is None or context.state == "before":
+        validate(settings, context.waivers if context else ())
     asked = config.getoption("--promote-version") or (context.version if context else None)
     return State(
         settings=settings,

@@ -17,6 +17,14 @@ class RowSpec:
     protected: bool = False
     from_tree: bool = False
 
+    def off(self, settings: Settings) -> str:
+        """Why it is off, "" when it is on."""
+        if self.protected:
+            return ""
+        if self.id == "tasks-closed" and settings.tasks.source == "none":
+            return 'tasks.source = "none": there is no tracker'
+        return next((o.reason for o in settings.checklist.off if o.id == self.id), "")
+
 
 ROWS = (
     RowSpec(id="on-the-branch", suite="pre", title="the clone is on the trunk", from_tree=True),
@@ -45,7 +53,17 @@ def required_rows(suite: str, settings: Settings, *, from_tree: bool) -> tuple[s
     """The ids that have to report passed for a suite to pass."""
     if suite == "smoke":
         return tuple(f"smoke-url[{u.name}]" for u in settings.smoke.urls)
-    return tuple(r.id for r in ROWS if r.suite == suite and (from_tree or not r.from_tree))
+    return tuple(r.id for r in ROWS if r.suite == suite and (from_tree or not r.from_tree) and not r.off(settings))
+
+
+def off_rows(suite: str, settings: Settings) -> dict[str, str]:
+    """The rows of a suite that are off, each with why."""
+    return {r.id: why for r in ROWS if r.suite == suite and (why := r.off(settings))}
+
+
+def protected_rows() -> frozenset[str]:
+    """Rows that guard the tag itself: never off, advisory or waived."""
+    return frozenset(r.id for r in ROWS if r.protected)
 
 
 def tree_rows() -> frozenset[str]:

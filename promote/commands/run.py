@@ -7,9 +7,10 @@ import secrets as random
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from promote.checklist.policy import validate
 from promote.closing import close
 from promote.commands.story import describe_stable, document, ending
-from promote.commands.wiring import open_repository, tools
+from promote.commands.wiring import open_repository, tools, who
 from promote.connect import secrets, slug
 from promote.errors import UsageError
 from promote.flow import walk
@@ -19,11 +20,14 @@ from promote.run import Run, Tools
 from promote.signals import held
 from promote.target import Target, resolve_target
 from promote.versions import Version, parse_version
+from promote.waivers import given
 
 
 def main(args: argparse.Namespace) -> int:
     settings, git = open_repository(args.folder)
     version = parse_version(args.wanted, settings.version.scheme)
+    waivers = given(args.waive, who())
+    validate(settings, waivers)
     with reporter(json=args.json, secrets=secrets()) as report:
         kit = tools(settings, git, report)
         target = choose_target(kit, version, tagged=args.tagged)
@@ -32,6 +36,7 @@ def main(args: argparse.Namespace) -> int:
             report.note(f"pulled {target.pulled} {'commit' if target.pulled == 1 else 'commits'}: HEAD is {git.describe(target.commit)}")
         request_id = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{random.token_hex(3)}"
         run = Run(tools=kit, target=target, version=version, request_id=request_id, journal=Journal.open(git.git_dir, request_id))
+        run.waivers = waivers
         end, result = walk(run)
         with held(drop=True):
             close(run, end, document(run, end, result))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from promote.model import AppVerdict, End, Row, Step, Tag
 
@@ -22,6 +22,7 @@ def run_document(
     record: str,
     warnings: Sequence[str],
     request_id: str,
+    waivers: Sequence[Mapping[str, object]] = (),
 ) -> dict[str, object]:
     """Every key is always there; what is not known is null or empty."""
     return {
@@ -39,6 +40,7 @@ def run_document(
         "record": record,
         "warnings": list(warnings),
         "request_id": request_id,
+        "waivers": list(waivers),
     }
 
 
