@@ -16,6 +16,7 @@ from promote.settings import DevCluster, ProdCluster, Settings
 
 if TYPE_CHECKING:
     from promote.clients.argocd import ArgoCD
+    from promote.clients.github_evidence import GitHubEvidence
     from promote.clients.github_runs import GitHubRuns
 
 TOKEN_VARIABLES = ("GITHUB_TOKEN", "GH_TOKEN")
@@ -58,6 +59,15 @@ def forge(settings: Settings, git: GitRemote) -> GitHubRuns:
             hint='export GITHUB_TOKEN="$(gh auth token)", or set promotion.via = "git" to push the tags directly',
         )
     return GitHubRuns(settings.github.api_url, slug(settings, git), token())
+
+
+def evidence(settings: Settings, git: GitRemote) -> GitHubEvidence:
+    """What GitHub knows of commits and issues. Raises UsageError without a token."""
+    from promote.clients.github_evidence import GitHubEvidence
+
+    if not token():
+        raise UsageError("no GitHub token in the environment", hint='export GITHUB_TOKEN="$(gh auth token)"')
+    return GitHubEvidence(settings.github.api_url, slug(settings, git), token())
 
 
 def production(settings: Settings) -> ArgoCD:

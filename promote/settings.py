@@ -155,6 +155,7 @@ class Tasks:
     )
     branch: str = key("", "beads: the remote branch that holds `file`, for where `bd` is not on PATH; empty: the candidate's own tree")
     file: str = key(".beads/issues.jsonl", "beads: the export that is read where `bd` is not on PATH")
+    prefixes: list[str] = key([], 'beads: how ids begin ("acme"); empty: every word with a hyphen is looked up, and only what exists counts')
     closed: list[str] = key(["closed"], "the statuses that count as closed")
     require: bool = key(False, "whether a commit that names no task fails the row")
     exempt: list[str] = key(["chore(promotion): record *"], "subjects (shell patterns) of commits that need no task; merges never need one")

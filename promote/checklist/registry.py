@@ -37,6 +37,7 @@ ROWS = (
     RowSpec(id="stable-tag", suite="pre", title="production's tag exists and is not shadowed", protected=True),
     RowSpec(id="no-other-promotion", suite="pre", title="nobody else is promoting", protected=True),
     RowSpec(id="dev-converged", suite="pre", title="dev runs the candidate"),
+    RowSpec(id="tasks-closed", suite="pre", title="the tasks that the commits name are closed"),
     RowSpec(id="production-baseline", suite="pre", title="production is fit to be promoted from"),
     RowSpec(id="auto-sync", suite="pre", title="production's applications will follow the tag"),
     RowSpec(id="sync-windows", suite="pre", title="no sync window denies the promotion or its rollback"),

@@ -53,6 +53,7 @@ class Done:
     out: str
     err: str
     killed: bool = False
+    raw: bytes = b""  # the output as it came, for what is not text
 
 
 def kill_group(pid: int) -> None:
@@ -108,4 +109,4 @@ def run_git(
         kill_group(process.pid)
         process.communicate()
         raise
-    return Done(code=process.returncode, out=out.decode(errors="replace"), err=err.decode(errors="replace"), killed=killed)
+    return Done(code=process.returncode, out=out.decode(errors="replace"), err=err.decode(errors="replace"), killed=killed, raw=out)
