@@ -53,6 +53,7 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--downgrade", action="store_true", help="ship a commit that lacks some of what production runs, or a smaller version")
     run.add_argument("--first", action="store_true", help="the first promotion ever: there is no stable tag, and nothing to roll back to")
     run.add_argument("--first-fallback", metavar="COMMIT", help="the first promotion, which goes back to COMMIT when it fails")
+    run.add_argument("--waive", action="append", default=[], metavar='ROW="REASON"', help="this row may fail this time; kept with your name")
 
     back = verb("rollback", "put production's tag back, and prove that production followed")
     where = back.add_mutually_exclusive_group()

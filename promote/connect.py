@@ -19,6 +19,7 @@ from promote.settings import DevCluster, ProdCluster, Settings
 
 if TYPE_CHECKING:
     from promote.clients.argocd import ArgoCD
+    from promote.clients.github_evidence import GitHubEvidence
     from promote.clients.github_runs import GitHubRuns
     from promote.clients.monitoring import Alertmanager, Grafana, Prometheus
 
@@ -115,6 +116,15 @@ def header_secrets(settings: Settings) -> tuple[str, ...]:
     """The values that headers take from the environment."""
     lists = [settings.prometheus.headers, settings.alertmanager.headers, settings.grafana.headers, *(u.headers for u in settings.smoke.urls)]
     return tuple(value for lines in lists for name in variables(lines) if (value := os.environ.get(name)))
+
+
+def evidence(settings: Settings, git: GitRemote) -> GitHubEvidence:
+    """What GitHub knows of commits and issues. Raises UsageError without a token."""
+    from promote.clients.github_evidence import GitHubEvidence
+
+    if not token():
+        raise UsageError("no GitHub token in the environment", hint='export GITHUB_TOKEN="$(gh auth token)"')
+    return GitHubEvidence(settings.github.api_url, slug(settings, git), token())
 
 
 def production(settings: Settings) -> ArgoCD:

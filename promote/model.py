@@ -11,6 +11,7 @@ class Verdict(StrEnum):
     """FAILED: production or the checklist says no. ERRORED: nobody could tell. They are never mixed, and neither is a pass.
 
     OFF (nothing is configured to ask) and ADVICE (did not pass, and does not count here) are no pass either: they are listed and do not block.
+    So is WAIVED: did not pass, and somebody answers for that with a name and a reason.
     """
 
     PASSED = "passed"
@@ -18,6 +19,7 @@ class Verdict(StrEnum):
     ERRORED = "errored"
     OFF = "off"
     ADVICE = "advice"
+    WAIVED = "waived"
 
     @property
     def blocks(self) -> bool:
@@ -26,7 +28,7 @@ class Verdict(StrEnum):
     @staticmethod
     def worst(verdicts: Iterable[Verdict]) -> Verdict:
         """Reduce many to one: any failed is failed, else any errored is errored, else passed. Of nothing at all (or nothing that counts): errored."""
-        seen = set(verdicts) - {Verdict.OFF, Verdict.ADVICE}
+        seen = set(verdicts) - {Verdict.OFF, Verdict.ADVICE, Verdict.WAIVED}
         if Verdict.FAILED in seen:
             return Verdict.FAILED
         return Verdict.PASSED if seen == {Verdict.PASSED} else Verdict.ERRORED

@@ -20,6 +20,7 @@ from promote.publish import TagNames, ref_names
 from promote.settings import Settings
 from promote.target import Target
 from promote.versions import Version
+from promote.waivers import Waiver
 
 if TYPE_CHECKING:
     from promote.baseline import Baseline
@@ -101,6 +102,7 @@ class Run:
     steps: list[Step] = field(default_factory=list)
     applications: tuple[AppVerdict, ...] = ()
     smoke_before: frozenset[str] | None = None  # smoke rows that passed before the move; None: nobody looked (an asked-for rollback)
+    waivers: tuple[Waiver, ...] = ()  # typed for this promotion: --waive
     warnings: list[str] = field(default_factory=list)
     record: str = ""
     bad_since: datetime | None = None

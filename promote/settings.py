@@ -6,26 +6,15 @@ Durations are written "90s", "10m", "1h30m" or as a number of seconds, and held 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, NewType
+from typing import Annotated
 
-Seconds = NewType("Seconds", float)
+from promote.settings_checklist import Checklist, Documentation, Functional, Manifests, Migration, Tasks, WaiverEntry
+from promote.settings_key import Choice, Seconds, key
+
+__all__ = ["FILE_NAME", "Choice", "Seconds", "Settings"]
 FILE_NAME = "promotion.toml"
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """The only words a string key may hold."""
-
-    words: tuple[str, ...]
-
-
-def key(default: Any, doc: str) -> Any:
-    """A settings key: its default and what it means (shown by the reference and by `promote init`)."""
-    if isinstance(default, list):
-        return field(default_factory=lambda: list(default), metadata={"doc": doc})
-    return field(default=default, metadata={"doc": doc})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,6 +35,10 @@ class Tags:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class VersionScheme:
     scheme: Annotated[str, Choice(("semver", "calver"))] = key("semver", "how versions are read and compared")
+    unclassified: Annotated[str, Choice(("", "patch", "minor", "major"))] = key(
+        "",
+        "what a commit without a Conventional Commits type asks for; empty: a patch, and where not one commit has a type nobody can tell",
+    )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -87,6 +80,10 @@ class DevCluster:
     namespaces: list[str] = key(["argocd"], "namespaces that hold Applications")
     selector: str = key("", "label selector that narrows the applications looked at")
     converge_timeout: Seconds = key(Seconds(45), "how long the pre suite waits for dev to show the candidate; keep it below suites.row_timeout")
+    soak: Seconds = key(
+        Seconds(0), "how long dev must have been healthy at the candidate; too short is refused with the time to come back, not waited for"
+    )
+    urls: list[SmokeUrl] = key([], "what dev must answer before a promotion: [[dev.urls]] tables, keys as in [[smoke.urls]]")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -216,3 +213,10 @@ class Settings:
     alertmanager: Alertmanager = Alertmanager()
     grafana: Grafana = Grafana()
     suites: Suites = Suites()
+    tasks: Tasks = Tasks()
+    functional: Functional = Functional()
+    documentation: Documentation = Documentation()
+    manifests: Manifests = Manifests()
+    migration: Migration = Migration()
+    checklist: Checklist = Checklist()
+    waivers: list[WaiverEntry] = key([], "rows that may fail for a while: [[waivers]] tables; never the rows that protect the tag")

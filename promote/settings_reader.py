@@ -8,6 +8,7 @@ import os
 import re
 import tomllib
 from collections.abc import Callable, Mapping
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 from urllib.parse import urlsplit
@@ -18,6 +19,7 @@ from promote.settings import FILE_NAME, Choice, Seconds, Settings, SmokeUrl
 
 _DURATION = re.compile(r"(?:([0-9]+)h)?(?:([0-9]+)m)?(?:([0-9]+(?:\.[0-9]+)?)s)?")
 _NAMES = {str: "text", bool: "true or false", int: "a whole number", float: "a number", Seconds: 'a duration like "90s" or "10m"', list: "a list"}
+_NAMES |= {date: "a day like 2026-12-01"}
 
 
 # What git allows in the name of a ref (git-check-ref-format), less what looks like an option and the braces of another placeholder.
@@ -49,11 +51,21 @@ def _scalar(value: object, kind: Any) -> Any:
             return parse_duration(value)
         except ValueError:
             raise _wrong(value, Seconds) from None
+    if kind is date:
+        return _day(value)
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if isinstance(value, bool) is not (kind is bool) or not isinstance(value, kind):
         raise _wrong(value, kind)
     return value
+
+
+def _day(value: object) -> date:
+    """TOML's own date, or the same as text. A date with a time is refused: whose midnight would end it?"""
+    try:
+        return value if type(value) is date else date.fromisoformat(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        raise _wrong(value, date) from None
 
 
 def _value(value: object, kind: Any, where: str, errors: list[str]) -> Any:
@@ -141,6 +153,25 @@ def _rules(settings: Settings) -> list[tuple[bool, str]]:
         *((bool(u.redirect) and u.status // 100 != 3, f"smoke.urls: {u.name}: redirect needs a 3xx status, not {u.status}") for u in urls),
         *((u.method == "HEAD" and bool(u.contains or u.json), f"smoke.urls: {u.name}: an answer to HEAD has no body to look into") for u in urls),
         *((_patience(u) >= row_s, f"smoke.urls: {u.name}: tries x (within + every) must be shorter than suites.row_timeout") for u in urls),
+        *_checklist_rules(settings),
+    ]
+
+
+def _checklist_rules(settings: Settings) -> list[tuple[bool, str]]:
+    rules, wanted = settings.documentation.rules, settings.functional
+    return [
+        (any(not r.paths or not r.document for r in rules), "documentation.rules: every entry needs paths and a document"),
+        (any(not o.id or not o.reason.strip() for o in settings.checklist.off), "checklist.off: every entry needs an id and a reason"),
+        (
+            any(not w.id or not w.reason.strip() or not w.author.strip() or w.until == date.min for w in settings.waivers),
+            "waivers: every entry needs an id, a reason, an author and a last day (until)",
+        ),
+        (bool(wanted.required) and not wanted.github, "functional.required: names checks, but functional.github is false"),
+        (wanted.timeout >= settings.suites.timeout, "functional.timeout: must be shorter than suites.timeout"),
+        *(
+            (u.tries < 1 or not u.name or not u.url, f"dev.urls: {u.name or u.url}: needs a name, a url and at least one try")
+            for u in settings.dev.urls
+        ),
     ]
 
 

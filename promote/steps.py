@@ -38,6 +38,7 @@ def context(run: Run, state: str) -> SuiteContext:
         choices=run.choices,
         trunk=run.trunk_seen or target.branch.commit,
         whole=run.whole,
+        waivers=run.waivers,
     )
 
 

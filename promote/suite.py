@@ -17,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from promote.checklist.context import SuiteContext
+from promote.checklist.policy import Policy
 from promote.checklist.recorder import read_events
 from promote.checklist.registry import off_rows, required_rows
 from promote.deadline import Deadline
@@ -69,7 +70,8 @@ def run_suite(
     killed = _run(argv, log, settings.root, recorder, deadline, _Teller(name, on_row), stop or threading.Event())
     events = read_events(recorder)
     rows = _rows(name, events)
-    verdict, reason, missing = _judge(events, rows, required_rows(name, settings, from_tree=context.from_tree), context.not_required)
+    required, policy = required_rows(name, settings, from_tree=context.from_tree), Policy.of(settings, context.waivers, back=context.state == "back")
+    verdict, reason, missing = _judge(events, rows, required, context.not_required, policy)
     if killed:
         verdict, reason = Verdict.worst([Verdict.ERRORED, verdict]), f"ended by its deadline of {deadline.seconds:.0f} s; {reason}"
     off = tuple(Row(id=r, suite=name, verdict=Verdict.OFF, detail=why) for r, why in off_rows(name, settings).items())
@@ -129,16 +131,12 @@ def _rows(suite: str, events: list[dict[str, object]]) -> tuple[Row, ...]:
 
 
 def _judge(
-    events: list[dict[str, object]], rows: tuple[Row, ...], required: tuple[str, ...], waived: tuple[str, ...]
+    events: list[dict[str, object]], rows: tuple[Row, ...], required: tuple[str, ...], excused: tuple[str, ...], policy: Policy
 ) -> tuple[Verdict, str, tuple[Row, ...]]:
     """(verdict, one sentence, rows made up for required ones that did not report)."""
     reported = {row.id for row in rows}
     suite = rows[0].suite if rows else ""
-    missing = tuple(
-        Row(id=name, suite=suite, verdict=Verdict.ERRORED, detail="did not report: deleted, deselected or never reached")
-        for name in required
-        if name not in reported and name not in waived
-    )
+    missing = tuple(_missing(name, suite, policy) for name in required if name not in reported and name not in excused)
     finish = [e for e in events if e["event"] == "finish"]
     verdicts = [row.verdict for row in (*rows, *missing)]
     if not finish:
@@ -149,7 +147,11 @@ def _judge(
     bad = [row.id for row in (*rows, *missing) if row.verdict.blocks]
     if worst is not Verdict.PASSED:
         return worst, f"{len(bad)} of {len(verdicts)}: {', '.join(bad[:6])}", missing
-    told = (0, 1) if Verdict.ADVICE in verdicts else (0,)  # 1: some tests failed, and those are the rows that do not count here
-    if finish[-1]["exit"] not in told:
+    if finish[-1]["exit"] != 0:
         return Verdict.ERRORED, f"every row passed, but pytest ended with {finish[-1]['exit']}", missing
     return Verdict.PASSED, f"{verdicts.count(Verdict.PASSED)} passed", missing
+
+
+def _missing(name: str, suite: str, policy: Policy) -> Row:
+    verdict, detail = policy.stands(name, Verdict.ERRORED, "did not report: deleted, deselected or never reached")
+    return Row(id=name, suite=suite, verdict=verdict, detail=detail)

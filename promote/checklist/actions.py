@@ -12,17 +12,19 @@ from collections.abc import Iterable, Sequence
 from promote.model import Verdict
 
 LONGEST = 4000  # characters of a message; GitHub cuts annotations at 64 KB and shows at most ten of a kind for a step
-MARKS = {Verdict.PASSED: "✓", Verdict.FAILED: "✗", Verdict.ERRORED: "?"}
+MARKS = {Verdict.PASSED: "✓", Verdict.FAILED: "✗", Verdict.ERRORED: "?", Verdict.ADVICE: "!", Verdict.WAIVED: "~"}
+WORDS = {Verdict.PASSED: "passed", Verdict.FAILED: "failed", Verdict.ERRORED: "unknown", Verdict.ADVICE: "advice", Verdict.WAIVED: "waived"}
 Rows = Sequence[tuple[str, Verdict, str]]
 
 
 def commands(rows: Rows) -> list[str]:
-    """One command for each row that did not pass. Failed is an error; unknown is one too, and says that nobody could tell."""
+    """One command for each row that did not pass. Failed is an error; so is unknown, which says that nobody could tell. The rest warns."""
     lines = []
     for row, verdict, detail in rows:
         if verdict is not Verdict.PASSED:
-            what = "failed" if verdict is Verdict.FAILED else "unknown, which is not a pass"
-            lines.append(f"::error title={_property(f'{row}: {what}')}::{_message(detail or 'no detail')}")
+            what = "unknown, which is not a pass" if verdict is Verdict.ERRORED else WORDS[verdict]
+            level = "error" if verdict.blocks else "warning"
+            lines.append(f"::{level} title={_property(f'{row}: {what}')}::{_message(detail or 'no detail')}")
     return lines
 
 
@@ -39,8 +41,7 @@ def _count(rows: Rows) -> str:
 
 
 def _counted(counts: Iterable[tuple[Verdict, int]]) -> Iterable[str]:
-    words = {Verdict.PASSED: "passed", Verdict.FAILED: "failed", Verdict.ERRORED: "unknown"}
-    return (f"{n} {words[verdict]}" for verdict, n in counts if n)
+    return (f"{n} {WORDS[verdict]}" for verdict, n in counts if n)
 
 
 def _message(text: str) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from promote.errors import UsageError
 from promote.model import Choices
+from promote.waivers import Waiver
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,6 +30,7 @@ class SuiteContext:
     choices: Choices = Choices()
     trunk: str = ""  # the remote trunk's head as the driver found it; it may have moved on since
     whole: bool = True  # the set of applications of before is known
+    waivers: tuple[Waiver, ...] = ()  # typed for this promotion; those of promotion.toml are read from there
 
     def write(self, path: Path) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -40,7 +42,9 @@ class SuiteContext:
         """Raises UsageError when the file is not one of ours."""
         try:
             data = json.loads(path.read_text())
-            return cls(**{**data, "not_required": tuple(data["not_required"]), "choices": Choices(**data["choices"])})
+            waivers = tuple(Waiver(**entry) for entry in data.pop("waivers"))
+            told = {"not_required": tuple(data["not_required"]), "choices": Choices(**data["choices"]), "waivers": waivers}
+            return cls(**{**data, **told})
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise UsageError(
                 f"{path}: not a suite context: {error}", hint="it is written by `promote run`; leave --promote-context out by hand"

@@ -8,12 +8,13 @@ import pytest
 
 if TYPE_CHECKING:
     from promote.applications import Application
+    from promote.changes import Change
     from promote.checklist.promotion import Promotion
     from promote.clients.git_remote import GitRemote
     from promote.clients.web import Web
     from promote.converge import ConvergenceResult
 
-__all__ = ["applications", "http", "observed", "promotion", "remote"]
+__all__ = ["applications", "changes", "http", "observed", "promotion", "remote"]
 
 
 @pytest.fixture(scope="session")
@@ -28,6 +29,14 @@ def promotion(pytestconfig: pytest.Config) -> Promotion:
 def remote(promotion: Promotion) -> GitRemote:
     """The remote repository: refs as they are now, objects, history."""
     return promotion.remote
+
+
+@pytest.fixture(scope="session")
+def changes(promotion: Promotion) -> list[Change]:
+    """What this promotion would bring to production: the commits of the candidate that production has not, newest first."""
+    from promote.checklist.history import changes_of
+
+    return changes_of(promotion)
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,7 @@ from promote.checklist.fixtures import *  # noqa: F403 - fixtures are found by n
 from promote.checklist.judge import Judged, timed_out
 from promote.checklist.promotion import STATE, state_of, usable
 from promote.checklist.recorder import Recorder
-from promote.checklist.registry import NO_RULES, NO_URL, ROWS, TOLD_AFTER_ROLLBACK, tree_rows
+from promote.checklist.registry import NO_RULES, NO_URL, ROWS, tree_rows
 from promote.errors import PromoteError
 from promote.model import Verdict
 from promote.report.redact import Redactor
@@ -26,7 +26,7 @@ from promote.report.redact import Redactor
 EVIDENCE = pytest.StashKey[dict[str, object]]()
 REDACTOR = pytest.StashKey[Redactor]()
 JUDGED = pytest.StashKey[Judged]()
-MARKS = {Verdict.PASSED: "✓", Verdict.FAILED: "✗", Verdict.ERRORED: "?", Verdict.ADVICE: "!"}
+MARKS = {Verdict.PASSED: "✓", Verdict.FAILED: "✗", Verdict.ERRORED: "?", Verdict.ADVICE: "!", Verdict.WAIVED: "~"}
 TREE = "does not apply, the dev tag is on the remote already"
 
 
@@ -111,12 +111,13 @@ class Checklist:
         judged = item.stash.setdefault(JUDGED, Judged())
         judged.take(report, call)
         _dress(report, call, item)
+        policy = state_of(self.config).policy
+        if report.failed:
+            _excuse(report, item, policy.stands(row, judged.verdict, judged.detail))
         if report.when == "teardown":
-            verdict, detail = judged.final()
+            verdict, detail = policy.stands(row, *judged.final())
             seen, detail = item.stash.get(EVIDENCE, {}), redactor(self.config).text(detail)
             fix = _fix(item)
-            if verdict.blocks and _plain(row) in TOLD_AFTER_ROLLBACK and state_of(self.config).told_only():
-                verdict, detail = Verdict.ADVICE, f"{detail}\nnot counted: it is no part of what proves a rollback"
             if verdict is Verdict.FAILED and fix and "\ndo " not in detail:
                 detail += f"\ndo   {fix}"
             self.rows.append((row, verdict, detail))
@@ -184,6 +185,15 @@ def row_id(item: pytest.Item) -> str:
 def _plain(row: str) -> str:
     """The registered id of a row, without the parameter of one that stands several times."""
     return row.partition("[")[0]
+
+
+def _excuse(report: pytest.TestReport, item: pytest.Item, stands: tuple[Verdict, str]) -> None:
+    """A row that may fail is no failure of pytest's either: in JUnit and on the screen it is skipped, with who answers for it and what it said."""
+    verdict, detail = stands
+    if not verdict.blocks:
+        report.outcome = "skipped"
+        path, line, _ = item.location
+        report.longrepr = (path, (line or 0) + 1, f"{verdict.value}: {detail}")
 
 
 def _fix(item: pytest.Item) -> str:

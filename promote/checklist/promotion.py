@@ -14,6 +14,7 @@ from promote import connect
 from promote.applications import Application
 from promote.baseline import Baseline
 from promote.checklist.context import SuiteContext
+from promote.checklist.policy import Policy, validate
 from promote.clients.argocd import ArgoCD
 from promote.clients.git_remote import GitRemote
 from promote.clients.github_rules import TagRules
@@ -53,12 +54,14 @@ class State:
             stable=target.stable, branch=target.branch, prod_tag=target.prod_tag,
         )  # fmt: skip
 
+    @cached_property
+    def policy(self) -> Policy:
+        """Which rows count."""
+        told = self.context
+        return Policy.of(self.settings, told.waivers, back=told.state == "back") if told else Policy.of(self.settings)
+
     def from_tree(self) -> bool:
         return self.context.from_tree if self.context else self.target.from_tree
-
-    def told_only(self) -> bool:
-        """Whether a rollback is being proven: some rows then only tell."""
-        return self.context is not None and self.context.state == "back"
 
     def words(self) -> str:
         if self.context:
@@ -79,6 +82,8 @@ def load_state(config: pytest.Config) -> State:
     settings = read_settings(Path(file) if file else find_settings_file(start if start.is_dir() else start.parent))
     context_file = config.getoption("--promote-context")
     context = SuiteContext.read(Path(context_file)) if context_file else None
+    if context is None or context.state == "before":
+        validate(settings, context.waivers if context else ())
     asked = config.getoption("--promote-version") or (context.version if context else None)
     return State(
         settings=settings,

@@ -32,9 +32,13 @@ class RowSpec:
 
     def off(self, settings: Settings) -> str:
         """Why it is off, "" when it is on."""
-        if not self.sources or any(getattr(settings, source).url for source in self.sources):
+        if self.protected:
             return ""
-        return f"not configured: {' and '.join(f'{source}.url' for source in self.sources)} {'is' if len(self.sources) == 1 else 'are'} empty"
+        if self.sources and not any(getattr(settings, source).url for source in self.sources):
+            return f"not configured: {' and '.join(f'{source}.url' for source in self.sources)} {'is' if len(self.sources) == 1 else 'are'} empty"
+        if self.id == "tasks-closed" and settings.tasks.source == "none":
+            return 'tasks.source = "none": there is no tracker'
+        return next((o.reason for o in settings.checklist.off if o.id == self.id), "")
 
 
 NO_RULES = "no rules"
@@ -54,6 +58,7 @@ ROWS = (
     RowSpec(id="workflow", suite="pre", title="the workflow takes what identifies and fences our run"),
     RowSpec(id="way-back", suite="pre", title="no rule forbids to move the tag back"),
     RowSpec(id="dev-converged", suite="pre", title="dev runs the candidate"),
+    RowSpec(id="tasks-closed", suite="pre", title="the tasks that the commits name are closed"),
     RowSpec(id="production-baseline", suite="pre", title="production is fit to be promoted from"),
     RowSpec(id="auto-sync", suite="pre", title="production's applications will follow the tag"),
     RowSpec(id="sync-windows", suite="pre", title="no sync window denies the promotion or its rollback"),
@@ -86,6 +91,11 @@ def required_rows(suite: str, settings: Settings, *, from_tree: bool) -> tuple[s
 def off_rows(suite: str, settings: Settings) -> dict[str, str]:
     """The rows of a suite that are off, each with why."""
     return {r.id: why for r in ROWS if r.suite == suite and (why := r.off(settings))}
+
+
+def protected_rows() -> frozenset[str]:
+    """Rows that guard the tag itself: never off, advisory or waived."""
+    return frozenset(r.id for r in ROWS if r.protected)
 
 
 def tree_rows() -> frozenset[str]:

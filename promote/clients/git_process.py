@@ -47,6 +47,7 @@ class Done:
     out: str
     err: str
     killed: bool = False
+    raw: bytes = b""  # the output as it came, for what is not text
 
     @property
     def why(self) -> str:
@@ -120,4 +121,4 @@ def run_git(
         kill_group(process.pid)
         process.communicate()
         raise
-    return Done(code=process.returncode, out=out.decode(errors="replace"), err=err.decode(errors="replace"), killed=killed)
+    return Done(code=process.returncode, out=out.decode(errors="replace"), err=err.decode(errors="replace"), killed=killed, raw=out)

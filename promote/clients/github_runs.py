@@ -206,7 +206,7 @@ class GitHubRuns:
         )
         own = urlsplit(self._api_url).hostname != PUBLIC_API
         pause = {"seconds_between_requests": None, "seconds_between_writes": None} if own else {}
-        return Github(auth=Auth.Token(self._token), base_url=self._api_url, timeout=self._call_s, retry=retry, lazy=True, **pause)  # type: ignore[arg-type]
+        return Github(auth=Auth.Token(self._token), base_url=self._api_url, timeout=self._call_s, retry=retry, lazy=True, per_page=100, **pause)  # type: ignore[arg-type]
 
     @cached_property
     def _repository(self) -> Repository:

@@ -7,10 +7,11 @@ import secrets as random
 from datetime import UTC, datetime
 
 from promote.already import end_of, is_there, prove_it_stands
+from promote.checklist.policy import validate
 from promote.closing import close
 from promote.commands.choosing import bring_forward, choices_of, choose
 from promote.commands.story import describe_stable, document, ending
-from promote.commands.wiring import open_repository, tools
+from promote.commands.wiring import open_repository, tools, who
 from promote.connect import secrets, slug
 from promote.flow import attempt, walk
 from promote.journal import Journal
@@ -20,6 +21,7 @@ from promote.run import Result, Run, Tools
 from promote.signals import held
 from promote.target import Target
 from promote.versions import Version, parse_version
+from promote.waivers import given
 
 
 def main(args: argparse.Namespace) -> int:
@@ -29,6 +31,8 @@ def main(args: argparse.Namespace) -> int:
     pulled, trunk = bring_forward(settings, git)
     if pulled:  # with what came, the rules may have changed
         settings, git = open_repository(args.folder)
+    waivers = given(args.waive, who())
+    validate(settings, waivers)
     with reporter(json=args.json, secrets=secrets()) as report:
         kit = tools(settings, git, report)
         if settings.promotion.via == "workflow":
@@ -39,7 +43,9 @@ def main(args: argparse.Namespace) -> int:
             report.note(f"pulled {pulled} {'commit' if pulled == 1 else 'commits'}: HEAD is {git.describe(git.head())}")
         request_id = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{random.token_hex(3)}"
         journal = Journal.open(git.git_dir, request_id)
-        run = Run(tools=kit, target=target, version=version, request_id=request_id, choices=choices, trunk_seen=trunk, journal=journal)
+        run = Run(
+            tools=kit, target=target, version=version, request_id=request_id, choices=choices, waivers=waivers, trunk_seen=trunk, journal=journal
+        )
         end, result = _promote(run)
         with held(drop=True):
             close(run, end, document(run, end, result))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import UTC, datetime
 
+from promote.checklist.policy import Policy
 from promote.errors import PromoteError
-from promote.model import AppState, End, Tag, short
+from promote.model import AppState, End, Tag, Verdict, short
 from promote.report.document import run_document
 from promote.run import Moved, Result, Run, Tools
 from promote.versions import version_of_tag
@@ -28,7 +30,14 @@ def document(run: Run, end: End, result: Result, *, code: int | None = None) -> 
         warnings=run.warnings,
         request_id=run.request_id,
         code=code,
+        waivers=_waivers(run),
     )
+
+
+def _waivers(run: Run) -> list[dict[str, object]]:
+    """Every waiver in force with who answers for it; `used`: the row did not pass and was let through."""
+    used = {row.id for row in run.rows if row.verdict is Verdict.WAIVED}
+    return [{**asdict(waiver), "used": row in used} for row, waiver in Policy.of(run.settings, run.waivers).waived.items()]
 
 
 def _stable_now(run: Run) -> Tag | None:

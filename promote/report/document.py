@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from promote.model import AppVerdict, End, Row, Step, SuiteResult, Tag
 
@@ -23,6 +23,7 @@ def run_document(
     warnings: Sequence[str],
     request_id: str,
     code: int | None = None,
+    waivers: Sequence[Mapping[str, object]] = (),
 ) -> dict[str, object]:
     """Every key is always there; what is not known is null or empty. `code`: the exit code where it is not the end's own."""
     return {
@@ -40,6 +41,7 @@ def run_document(
         "record": record,
         "warnings": list(warnings),
         "request_id": request_id,
+        "waivers": list(waivers),
     }
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+from datetime import date
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from promote.settings import Choice, PromqlRule, Seconds, Settings, SmokeUrl
+from promote.settings_checklist import DocumentationRule, OffRow, WaiverEntry
 
 HEAD = """# promotion.toml
 
@@ -13,14 +15,19 @@ Strict: an unknown key, a wrong type or an impossible combination is an error th
 `"10m"`, `"1h30m"` or as a number of seconds. Every key has a default: the value the team's old recipe had hard-coded. This page is made from the
 program (`python -m promote.report.reference > docs/settings.md`).
 """
+LISTS = (
+    ("[[smoke.urls]]", SmokeUrl()),
+    ("[[prometheus.rules]]", PromqlRule()),
+    ("[[documentation.rules]]", DocumentationRule()),
+    ("[[checklist.off]]", OffRow()),
+    ("[[waivers]]", WaiverEntry()),
+)
 
 
 def reference() -> str:
     """The whole page."""
     sections = [(f"[{s.name}]", s.default) for s in dataclasses.fields(Settings) if dataclasses.is_dataclass(s.default)]
-    return "\n".join(
-        [HEAD, *(_table(*section) for section in sections), _table("[[smoke.urls]]", SmokeUrl()), _table("[[prometheus.rules]]", PromqlRule())]
-    )
+    return "\n".join([HEAD, *(_table(*section) for section in sections), *(_table(*entry) for entry in LISTS)])
 
 
 def _table(title: str, section: Any) -> str:
@@ -38,12 +45,14 @@ def _kind(hint: Any) -> str:
         return " or ".join(f'`"{w}"`' for w in choice.words) if isinstance(choice, Choice) else _kind(base)
     if get_origin(hint) is list:
         return "list of tables" if dataclasses.is_dataclass(get_args(hint)[0]) else "list of text"
-    return {str: "text", bool: "true or false", int: "whole number", float: "number", Seconds: "duration"}[hint]
+    return {str: "text", bool: "true or false", int: "whole number", float: "number", Seconds: "duration", date: "day"}[hint]
 
 
 def _default(value: object, hint: Any) -> str:
     if hint is Seconds and isinstance(value, float | int):
         return f'`"{value / 60:g}m"`' if value and value % 60 == 0 else f'`"{value:g}s"`'
+    if isinstance(value, date):
+        return "none: it must be given"
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
     if isinstance(value, list):

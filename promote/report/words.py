@@ -8,7 +8,7 @@ from datetime import datetime
 
 from promote.model import AppState, AppVerdict, Row, Step, Verdict
 
-MARKS = {Verdict.PASSED: "✓", Verdict.FAILED: "✗", Verdict.ERRORED: "?", Verdict.OFF: "-", Verdict.ADVICE: "!"}
+MARKS = {Verdict.PASSED: "✓", Verdict.FAILED: "✗", Verdict.ERRORED: "?", Verdict.OFF: "-", Verdict.ADVICE: "!", Verdict.WAIVED: "~"}
 _ASCII = {
     "✓": "+", "✗": "x", "✔": "+", "⛔": "!", "→": "->", "·": "-", "…": "...", "━": "=", "─": "-", "╸": "-", "“": '"', "”": '"', "—": "-",
 }  # fmt: skip
@@ -61,10 +61,10 @@ def step_line(step: Step, rows: Sequence[Row] = ()) -> str:
     """One finished step: mark, counts of its rows, detail (for rows only when they did not all pass), time. More lines are indented."""
     said = step.detail
     if rows:
-        passed, apart = sum(r.verdict is Verdict.PASSED for r in rows), [r for r in rows if r.verdict in (Verdict.OFF, Verdict.ADVICE)]
+        passed, apart = sum(r.verdict is Verdict.PASSED for r in rows), [r for r in rows if r.verdict is not Verdict.PASSED and not r.verdict.blocks]
         judged = len(rows) - len(apart)
         count = f"{passed} passed" if passed == judged else f"{passed} of {judged} passed"
-        for verdict in (Verdict.ADVICE, Verdict.OFF):
+        for verdict in (Verdict.WAIVED, Verdict.ADVICE, Verdict.OFF):
             if number := sum(r.verdict is verdict for r in apart):
                 count += f", {number} {verdict.value}"
         said = count if step.verdict is Verdict.PASSED or not step.detail else f"{count}: {step.detail}"

@@ -1,7 +1,7 @@
 """GitHub's REST API with state: workflows of the repository, dispatches, runs, jobs, logs behind a signed redirect, refs, rulesets.
 
 Runs really run: `workflow_run.py` executes the repository's own workflow file. Answers have the form that PyGithub 2.10 and `gh` read.
-Not here: what no promotion asks for (issues, pull requests, check runs, several jobs of a run shown one by one).
+Not here: what no promotion asks for (writing issues, reviews, several jobs of a run shown one by one).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from promote.sandbox.github_actions import OVER, Actions, Runner, WorkflowRun, now
+from promote.sandbox.github_records import Records
 from promote.sandbox.github_view import View, wanted
 from promote.sandbox.http_world import Request, Response, World, json_response
 from promote.sandbox.workflow_text import Workflow, fill, read_workflow
@@ -48,6 +49,7 @@ class GitHubWorld(World):
         self.rulesets: dict[int, Object] | None = {}
         self.actions = Actions(runner, lambda: self.url, queue_s)
         self.runs = self.actions.runs
+        self.records = Records()
         self.released = self.actions.released
         self._read, self._head, self._refs = read_workflow, head, refs
         self._files: dict[int, str] = {}
@@ -113,6 +115,8 @@ class GitHubWorld(World):
         parts = path.split("/")
         if not path:
             return json_response(self.view.repository())
+        if recorded := self.records.answer(parts, request, self.view):
+            return recorded
         if parts[:2] == ["actions", "workflows"] and len(parts) > 2:
             return self._workflows(parts[2], parts[3:], request)
         if parts == ["actions", "runs"]:

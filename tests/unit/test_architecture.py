@@ -12,6 +12,7 @@ VENDORS = {
     "github": {
         "promote/clients/github_runs.py",
         "promote/clients/github_errors.py",
+        "promote/clients/github_evidence.py",
         "promote/clients/github_rules.py",
         "promote/clients/github_logs.py",
     },

@@ -120,6 +120,7 @@ def test_the_document_has_every_key_and_is_json() -> None:
         "record": ".promotions/prod-v1.8.0.json",
         "warnings": ["w"],
         "request_id": "rq-1",
+        "waivers": [],
     }
 
 

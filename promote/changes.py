@@ -1,0 +1,67 @@
+"""What the commits of a promotion say about themselves: type, scope, breaking or not (Conventional Commits 1.0.0), trailers. Pure text, no git."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from promote.model import short
+
+_HEAD = re.compile(r"(?P<type>[A-Za-z][\w-]*)(?:\((?P<scope>[^()\n]*)\))?(?P<bang>!)?:\s+(?P<text>\S.*)")
+_FOOTER = re.compile(r"^BREAKING[ -]CHANGE:\s*(?P<text>.*(?:\n(?![A-Za-z-]+(?:: | #)|BREAKING).+)*)", re.MULTILINE)
+_TRAILER = re.compile(r"[A-Za-z][A-Za-z-]*(?:: | #)\S.*")
+_REVERT = re.compile(r'Revert "')
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LoggedCommit:
+    """One commit with its whole message. `when` is the committer time in seconds since the epoch."""
+
+    oid: str
+    parents: tuple[str, ...]
+    author: str
+    when: int
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Change:
+    """One commit. `kind` is "" when it has no Conventional Commits type, `breaking` what breaks ("" = nothing is said to)."""
+
+    oid: str
+    subject: str
+    kind: str
+    scope: str
+    breaking: str
+    merge: bool
+    author: str
+    trailers: tuple[str, ...]
+
+    def words(self) -> str:
+        """`4f0a9b1 "feat(grafana): raise the memory limit"`."""
+        return f'{short(self.oid)} "{self.subject}"'
+
+
+def change_of(commit: LoggedCommit) -> Change:
+    """Read one commit's message."""
+    subject, _, body = commit.message.partition("\n")
+    head = _HEAD.fullmatch(subject.strip())
+    footer = _FOOTER.search(body)
+    breaking = " ".join(footer["text"].split()) or subject if footer else head["text"] if head and head["bang"] else ""
+    kind = head["type"].lower() if head else "revert" if _REVERT.match(subject) else ""
+    return Change(
+        oid=commit.oid, subject=subject.strip(), kind=kind, scope=(head["scope"] or "") if head else "", breaking=breaking,
+        merge=len(commit.parents) > 1, author=commit.author, trailers=trailers(body),
+    )  # fmt: skip
+
+
+def trailers(body: str) -> tuple[str, ...]:
+    """The lines of the last paragraph, when it is one of trailers (`Closes: #12`, `Fixes #12`, `Co-authored-by: …`)."""
+    last = [line.strip() for line in body.strip().split("\n\n")[-1].splitlines() if line.strip()]
+    return tuple(line for line in last if _TRAILER.fullmatch(line))
+
+
+def breaking(changes: Iterable[Change]) -> list[Change]:
+    """Those that say they break something."""
+    return [c for c in changes if c.breaking]

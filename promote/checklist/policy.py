@@ -1,0 +1,75 @@
+"""Which rows count: off, advisory, waived. Turns a row's verdict into what it means for the suite; judges no row itself."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+
+from promote import waivers
+from promote.checklist.registry import ROWS, TOLD_AFTER_ROLLBACK, protected_rows
+from promote.model import Verdict
+from promote.settings import Settings
+from promote.waivers import Waiver
+
+_MARKER = re.compile(r"""mark\.row\(\s*["']([^"']+)["']""")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Policy:
+    """What promotion.toml and the command line decided about rows, as of `today` (UTC)."""
+
+    waived: Mapping[str, Waiver]
+    expired: Mapping[str, Waiver]
+    advisory: frozenset[str]
+    told: frozenset[str]
+
+    @classmethod
+    def of(cls, settings: Settings, typed: Sequence[Waiver] = (), *, back: bool = False, today: date | None = None) -> Policy:
+        """`back`: a rollback is being proven, so some rows only tell."""
+        today = today or datetime.now(UTC).date()
+        waived = waivers.in_force(settings, typed, today, protected_rows())
+        expired = {w.id: w for w in waivers.declared(settings, today)[1] if w.id not in waived}
+        advisory = frozenset(settings.checklist.advisory) - protected_rows()
+        return cls(waived=waived, expired=expired, advisory=advisory, told=TOLD_AFTER_ROLLBACK if back else frozenset())
+
+    def stands(self, row: str, verdict: Verdict, detail: str) -> tuple[Verdict, str]:
+        """What a row's verdict comes to. Only what blocks can be waived: a pass stays a pass."""
+        if not verdict.blocks:
+            return verdict, detail
+        if waiver := self.waived.get(row):
+            return Verdict.WAIVED, f"{waiver.words()}\nit {'failed' if verdict is Verdict.FAILED else 'could not be judged'}: {detail}"
+        if row.partition("[")[0] in self.told:
+            return Verdict.ADVICE, f"{detail}\nnot counted: it is no part of what proves a rollback"
+        if row in self.advisory or row.partition("[")[0] in self.advisory:
+            return Verdict.ADVICE, detail
+        if waiver := self.expired.get(row):
+            return verdict, f"{detail}\nnote the waiver of {waiver.author} ({waiver.reason}) ended on {waiver.until}"
+        return verdict, detail
+
+
+def validate(settings: Settings, typed: Sequence[Waiver] = ()) -> None:
+    """Raises UsageError when a waiver, `checklist.off` or `checklist.advisory` names a row that is not there or that protects the tag.
+
+    Asked before a promotion and by a suite, never before a rollback: a wrong line in a file must not keep production from going back.
+    """
+    known, protected = known_rows(settings), protected_rows()
+    waivers.refuse_impossible([w.id for w in typed], known, protected, what="--waive")
+    for what, ids in (
+        ("waivers", [w.id for w in settings.waivers]),
+        ("checklist.off", [o.id for o in settings.checklist.off]),
+        ("checklist.advisory", settings.checklist.advisory),
+    ):
+        waivers.refuse_impossible(ids, known, protected, what=f"promotion.toml: {what}")
+
+
+def known_rows(settings: Settings) -> frozenset[str]:
+    """Every row that some suite may have: the registered ones, the declared URLs, and what the repository's own checks mark."""
+    own = [
+        row
+        for folder in (settings.suites.pre, settings.suites.post, settings.suites.smoke)
+        for path in sorted((settings.root / folder).rglob("*.py"))
+        for row in _MARKER.findall(path.read_text(errors="replace"))
+    ]
+    return frozenset([*(r.id for r in ROWS), *(f"smoke-url[{u.name}]" for u in settings.smoke.urls), *own])

@@ -1,0 +1,64 @@
+"""History, trees and files of commits in bulk: one git process each, however many there are. Reads this clone's objects only; moves nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from promote.changes import LoggedCommit
+from promote.clients.git_remote import GitRemote, mask
+from promote.errors import NotFound, ServiceError
+
+FORMAT = "%H%x1f%P%x1f%an%x1f%ct%x1f%B"
+FILE, PROGRAM, LINK = "100644", "100755", "120000"
+
+
+def history(remote: GitRemote, old: str, new: str) -> list[LoggedCommit]:
+    """The commits of `new` that `old` has not, newest first. Raises NotFound in a shallow clone: what is missing there would look like nothing."""
+    if remote.is_shallow():
+        raise NotFound("git", "this clone is shallow, so its history has holes", hint="git fetch --unshallow")
+    text = _bytes(remote, "log", "-z", f"--format={FORMAT}", f"{old}..{new}", "--").decode(errors="replace")
+    return [_commit(record) for record in text.split("\0") if record.strip()]
+
+
+def _commit(record: str) -> LoggedCommit:
+    oid, parents, author, when, message = record.lstrip("\n").split("\x1f", 4)
+    return LoggedCommit(oid=oid, parents=tuple(parents.split()), author=author, when=int(when), message=message.strip())
+
+
+def tree(remote: GitRemote, commit: str) -> dict[str, str]:
+    """Every regular file of a commit: path → object id. Links and submodules are left out."""
+    found = {}
+    for entry in _bytes(remote, "ls-tree", "-r", "-z", "--full-tree", commit).split(b"\0"):
+        head, _, path = entry.partition(b"\t")
+        mode, _, rest = head.partition(b" ")
+        if mode.decode() in (FILE, PROGRAM):
+            found[path.decode(errors="surrogateescape")] = rest.rpartition(b" ")[2].decode()
+    return found
+
+
+def blobs(remote: GitRemote, oids: Iterable[str]) -> Mapping[str, bytes]:
+    """The contents of these objects. Raises ServiceError when one is not here."""
+    wanted = list(dict.fromkeys(oids))
+    if not wanted:
+        return {}
+    raw, at, found = _bytes(remote, "cat-file", "--batch", stdin=("\n".join(wanted) + "\n").encode()), 0, {}
+    for oid in wanted:
+        line = raw[at : (end := raw.index(b"\n", at))].decode()
+        if line.endswith(("missing", "ambiguous")):
+            raise ServiceError("git", f"the object {oid} is not in this clone", hint="git fetch; in a partial clone: git fetch --refetch")
+        size = int(line.rpartition(" ")[2])
+        found[oid] = raw[end + 1 : end + 1 + size]
+        at = end + 1 + size + 1
+    return found
+
+
+def archive(remote: GitRemote, commit: str) -> bytes:
+    """All files of a commit as a tar archive."""
+    return _bytes(remote, "archive", "--format=tar", commit)
+
+
+def _bytes(remote: GitRemote, *args: str, stdin: bytes | None = None) -> bytes:
+    done = remote.git(*args, stdin=stdin)
+    if done.code:
+        raise ServiceError("git", f"`git {args[0]}` failed: {mask(' '.join(done.err.split()))[-256:]}", hint="run it by hand to see more; git fetch")
+    return done.raw

@@ -1,0 +1,56 @@
+"""Running another program (bd, kustomize, a team's tests): its own process group, a deadline, no stdin, no forge token. Judges nothing."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from promote.errors import NotFound, Unreachable
+
+SECRET = ("GITHUB_TOKEN", "GH_TOKEN", "PROMOTE_GIT_TOKEN")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ended:
+    """How it ended. `both` is stdout and stderr as they came, when they were asked for together."""
+
+    code: int
+    out: str
+    err: str
+
+
+def run_program(argv: Sequence[str], *, cwd: Path, seconds: float, together: bool = False) -> Ended:
+    """Run it and wait for its end; whatever it started dies with it.
+
+    `together`: stderr goes into `out`, in order. Raises NotFound when it cannot be started, Unreachable when it does not end within `seconds`.
+    """
+    env = {name: value for name, value in os.environ.items() if name not in SECRET}
+    err = subprocess.STDOUT if together else subprocess.PIPE
+    try:
+        child = subprocess.Popen(
+            list(argv), cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=err, start_new_session=True
+        )  # fmt: skip
+    except OSError as error:
+        raise NotFound(argv[0], f"cannot be started: {error.strerror}", hint="is it installed, executable and spelled right?") from error
+    try:
+        said, complained = child.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired as late:
+        _end(child)
+        said = child.communicate()[0]
+        tail = " | ".join((said or b"").decode(errors="replace").splitlines()[-3:])
+        what = f"did not end within {seconds:.0f} s" + (f"; its last words: {tail}" if tail else "")
+        raise Unreachable(argv[0], what, hint="run it by hand to see what it waits for") from late
+    finally:
+        _end(child)
+    return Ended(code=child.returncode, out=said.decode(errors="replace"), err=(complained or b"").decode(errors="replace"))
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    """What it left running holds our pipes and must not outlive it."""
+    with suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGKILL)

@@ -1,0 +1,88 @@
+"""Waivers and the policy: who may let which row fail, for how long, and what never."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from promote.checklist.policy import Policy, known_rows, validate
+from promote.checklist.registry import protected_rows
+from promote.errors import UsageError
+from promote.model import Verdict
+from promote.settings import Settings
+from promote.settings_reader import settings_from
+from promote.waivers import Waiver, given
+
+DAY = date(2026, 12, 1)
+ENTRY = {"id": "dev-converged", "reason": "dev is being moved", "author": "Ada", "until": DAY}
+TYPED = Waiver(id="version-new", reason="retagged", author="Grace")
+
+
+def settings(**more: object) -> Settings:
+    return settings_from(more, Path("/nowhere"))
+
+
+def test_a_typed_waiver_needs_a_reason_and_stands_once() -> None:
+    assert given(["a=b = c"], "Ada") == (Waiver(id="a", reason="b = c", author="Ada"),)
+    for bad in (["a"], ["a="], ["=b"], ["a= "], ["a=1", "a=2"]):
+        with pytest.raises(UsageError):
+            given(bad, "Ada")
+
+
+@pytest.mark.parametrize(("today", "verdict"), [(date(2026, 11, 30), "waived"), (DAY, "waived"), (date(2026, 12, 2), "failed")])
+def test_a_declared_waiver_counts_through_its_last_day(today: date, verdict: str) -> None:
+    stands, detail = Policy.of(settings(waivers=[ENTRY]), today=today).stands("dev-converged", Verdict.FAILED, "homepage: Degraded")
+    assert stands.value == verdict
+    assert "Ada" in detail and "dev is being moved" in detail and "homepage: Degraded" in detail
+
+
+def test_what_could_not_be_judged_can_be_waived_and_a_pass_stays_a_pass() -> None:
+    policy = Policy.of(settings(), (TYPED,))
+    assert policy.stands("version-new", Verdict.ERRORED, "x")[0] is Verdict.WAIVED
+    assert policy.stands("version-new", Verdict.PASSED, "") == (Verdict.PASSED, "")
+    assert policy.stands("version-new[a]", Verdict.FAILED, "x")[0] is Verdict.FAILED, "one row of many is waived by its own name"
+
+
+def test_advice_does_not_block() -> None:
+    policy = Policy.of(settings(checklist={"advisory": ["smoke-url"]}))
+    assert policy.stands("smoke-url[a]", Verdict.FAILED, "503") == (Verdict.ADVICE, "503")
+
+
+@pytest.mark.parametrize("row", sorted(protected_rows()))
+def test_what_protects_the_tag_counts_whatever_was_decided(row: str) -> None:
+    entry = {**ENTRY, "id": row}
+    decided = settings(waivers=[entry], checklist={"advisory": [row], "off": [{"id": row, "reason": "x"}]})
+    policy = Policy.of(decided, (Waiver(id=row, reason="x", author="Ada"),), today=DAY)
+    assert policy.stands(row, Verdict.FAILED, "no") == (Verdict.FAILED, "no")
+    for wrong in (settings(waivers=[entry]), settings(checklist={"advisory": [row]}), settings(checklist={"off": [{"id": row, "reason": "x"}]})):
+        with pytest.raises(UsageError, match="protects the tag"):
+            validate(wrong)
+    with pytest.raises(UsageError, match="protects the tag"):
+        validate(settings(), (Waiver(id=row, reason="x", author="Ada"),))
+
+
+def test_protocols_rows_are_the_protected_ones() -> None:
+    wanted = {"candidate", "trunk", "policy-unchanged", "stable-tag", "no-other-promotion", "stable-still-ours"}
+    assert protected_rows() == wanted
+
+
+def test_a_misspelt_row_is_an_error_that_names_the_nearest(tmp_path: Path) -> None:
+    with pytest.raises(UsageError) as error:
+        validate(settings(waivers=[{**ENTRY, "id": "dev-convergd"}]))
+    assert "dev-converged" in error.value.hint
+    (tmp_path / "checks" / "pre").mkdir(parents=True)
+    (tmp_path / "checks" / "pre" / "test_own.py").write_text('@pytest.mark.row("licence-paid")\ndef test_x(): ...\n')
+    own = settings_from({"checklist": {"advisory": ["licence-paid"]}}, tmp_path)
+    assert "licence-paid" in known_rows(own)
+    validate(own)
+
+
+@pytest.mark.parametrize(
+    "entry", [{**ENTRY, "reason": " "}, {**ENTRY, "author": ""}, {k: v for k, v in ENTRY.items() if k != "until"}, {**ENTRY, "until": "soon"}]
+)
+def test_a_declared_waiver_names_reason_author_and_last_day(entry: dict[str, object]) -> None:
+    with pytest.raises(UsageError):
+        settings(waivers=[entry])
+    assert settings(waivers=[{**ENTRY, "until": "2026-12-01"}]).waivers[0].until == DAY
