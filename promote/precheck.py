@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+from promote import migration
 from promote.baseline import take_baseline
 from promote.clients.git_push import RefUpdate
 from promote.connect import alerts_reader
@@ -124,6 +124,5 @@ def _announce(run: Run) -> None:
 def unsafe_rollback(run: Run) -> str:
     """The plan file of this version may say `rollback: unsafe` (a one-way migration). Returns the sentence for it, or ""."""
     path = f"{run.settings.promotion.migrations}/{run.version}.md"
-    text = run.tools.git.file(run.target.commit, path) or ""
-    found = re.search(r"^rollback:\s*unsafe\b[ :—-]*(.*)$", text, re.MULTILINE | re.IGNORECASE)
-    return f"{path} says rollback: unsafe" + (f" ({found[1].strip()})" if found[1].strip() else "") if found else ""
+    why = migration.unsafe(run.tools.git.file(run.target.commit, path) or "")
+    return "" if why is None else f"{path} says rollback: unsafe" + (f" ({why})" if why else "")

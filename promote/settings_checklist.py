@@ -28,6 +28,7 @@ class Functional:
     required: list[str] = key(
         [], "names that must have concluded success there; empty: those the branch's rules require, and where there are none, all that are there"
     )
+    ignore: list[str] = key(["promote*"], "names (shell patterns) of checks that are no tests of the candidate: this checklist's own job above all")
     command: str = key("", "a command that tests the candidate in this clone (words, no shell); exit code 0 passes")
     junit: str = key("", "a JUnit file of the candidate's tests; {commit} in the name, or a property `commit` in it, says of which commit it is")
     timeout: Seconds = key(Seconds(300), "how long pending checks are waited for, and how long the command may take")

@@ -1,8 +1,8 @@
-"""What the commits between production and the candidate say."""
+"""What the commits between production and the candidate say, and what was found out about them."""
 
 import pytest
 
-from promote.checklist import history
+from promote.checklist import functional, history
 
 
 @pytest.mark.row("tasks-closed")
@@ -14,4 +14,20 @@ def test_tasks_closed(promotion, changes, evidence):
         + "\n".join(problems)
         + "\nwhy  a task is closed when its change was validated; an open one says that it was not\n"
         "do   finish and close them, or promote an older commit"
+    )
+
+
+@pytest.mark.row("version-bump")
+def test_version_bump(promotion, changes, evidence):
+    """The version tells people what to expect: major breaks, minor adds, patch mends."""
+    wrong = history.bump_problem(promotion, changes, evidence)
+    assert not wrong, wrong
+
+
+@pytest.mark.row("tests-passed")
+def test_tests_passed(promotion, evidence):
+    """Somebody tested this very commit: its checks on the forge, the team's own command, or a JUnit file made for it."""
+    failed = functional.what_failed(promotion, evidence)
+    assert not failed, (
+        f"the tests of {promotion.commit[:7]} did not pass\n" + "\n".join(failed) + "\ndo   mend it and promote the mended commit, or run them again"
     )

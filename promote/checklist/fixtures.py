@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from promote.clients.git_remote import GitRemote
     from promote.clients.web import Web
     from promote.converge import ConvergenceResult
+    from promote.manifests.compare import Comparison
 
-__all__ = ["applications", "changes", "http", "observed", "promotion", "remote"]
+__all__ = ["applications", "changes", "comparison", "http", "observed", "promotion", "remote"]
 
 
 @pytest.fixture(scope="session")
@@ -37,6 +38,14 @@ def changes(promotion: Promotion) -> list[Change]:
     from promote.checklist.history import changes_of
 
     return changes_of(promotion)
+
+
+@pytest.fixture(scope="session")
+def comparison(promotion: Promotion) -> Comparison:
+    """The candidate's manifests against production's: what renders, what follows the wrong ref, what would be removed."""
+    from promote.checklist.candidate import comparison
+
+    return comparison(promotion)
 
 
 @pytest.fixture(scope="session")

@@ -4,32 +4,39 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 
-from promote import connect, tasks
+from promote import bump, connect, tasks
 from promote.changes import Change, change_of
 from promote.checklist.promotion import Promotion
 from promote.deadline import Deadline
-from promote.errors import NotFound, UsageError
+from promote.errors import NotFound, PromoteError, UsageError
+from promote.model import short
 from promote.tasks import Task, TaskReport
+from promote.versions import Version
 
 Evidence = Callable[[str, object], None]
 SHOWN = 8
 
 
 def changes_of(promotion: Promotion) -> list[Change]:
-    """The candidate's commits that production has not, newest first. Raises NotFound without a stable tag or in a shallow clone."""
+    """The candidate's commits that production has not, newest first; all of them in a first promotion. Raises NotFound in a shallow clone."""
     from promote.clients.git_objects import history
 
     return [change_of(c) for c in history(promotion.remote, stable_commit(promotion), promotion.commit)]
 
 
-def stable_commit(promotion: Promotion) -> str:
-    """What production runs. Raises NotFound before a first promotion: there is nothing to compare with."""
+def stable_commit(promotion: Promotion) -> str | None:
+    """What production runs; None in a first promotion. Raises NotFound when there is no stable tag and nobody said that this is the first."""
     stable = promotion.target.stable
+    if stable is None and promotion.choices.first:
+        return None
     if stable is None:
         name = promotion.settings.tags.stable
         raise NotFound(
-            "git remote", f"{name} does not exist, so there is nothing to compare the candidate with", hint=f"waive this row once, or create {name}"
+            "git remote",
+            f"{name} does not exist, so there is nothing to compare the candidate with",
+            hint=f"create {name} at what production runs, or `promote run VERSION --first`",
         )
     return stable.commit
 
@@ -86,3 +93,75 @@ def _beads(promotion: Promotion, ids: frozenset[str]) -> Mapping[str, Task]:
         raise NotFound("beads", f"`bd` is not on PATH, and there is no {where}", hint="install bd, or name the export: tasks.branch and tasks.file")
     known = read_export(text, where=where)
     return {i: known[i] for i in ids if i in known}
+
+
+def production_version(promotion: Promotion) -> Version | None:
+    """The version that production runs: the greatest prod tag at the stable tag's object, else at its commit. None when it carries no version."""
+    stable = promotion.target.stable
+    promoted = promotion.promoted_versions()
+    if stable is None:
+        return None
+    same = [v for v, tag in promoted.items() if tag.object == stable.object] or [v for v, tag in promoted.items() if tag.commit == stable.commit]
+    return max(same, default=None)
+
+
+def bump_problem(promotion: Promotion, changes: list[Change], evidence: Evidence) -> str:
+    """What is wrong with the step that the version makes, with the version to take instead; "" when it fits."""
+    version, today = promotion.version, datetime.now(UTC).date()
+    if promotion.settings.version.scheme == "calver":
+        evidence("today", today.isoformat())
+        return (
+            f"{version} lies in the future: it is {today} (UTC), and one day ahead is allowed\ndo   {_next_date(promotion)}"
+            if version and bump.too_early(version, today)
+            else ""
+        )
+    wanted, old = bump.demand(changes, unclassified=promotion.settings.version.unclassified), production_version(promotion)
+    evidence("production", str(old or "no version: there is no prod tag at it"))
+    if promotion.choices.downgrade:
+        evidence("downgrade", "asked for: nothing to compare")
+        return ""
+    if promotion.choices.first and old is None:
+        evidence("first promotion", "there is no version to step from")
+        return ""
+    if old is None:
+        raise _no_version(promotion)
+    if wanted is None:
+        raise UsageError(
+            f"none of {len(changes)} commits has a Conventional Commits type, so nobody can tell whether {version} fits",
+            hint='write them as "feat: …", "fix: …", "feat!: …", or say what they count as: version.unclassified in promotion.toml',
+        )
+    level = bump.asked(wanted.level, old)
+    fitting = bump.following(old, level)
+    evidence("changes", wanted.why)
+    evidence("asks for", level.word())
+    evidence("smallest fitting version", fitting)
+    evidence("commits without a type", [c.words() for c in wanted.untyped[:20]])
+    if version is None or not changes or bump.step(old, version) >= level:
+        return ""
+    commits = "\n".join(f"  {c.words()}" for c in wanted.by[:SHOWN]) + (f"\n  and {len(wanted.by) - SHOWN} more" if len(wanted.by) > SHOWN else "")
+    return (
+        f"{old} → {version} is a step of {bump.step(old, version).word()}, the changes ask for {level.word()} ({wanted.why})\n{commits}\n"
+        f"do   promote run {fitting}"
+    )
+
+
+def bump_suggestion(promotion: Promotion, changes: list[Change]) -> str:
+    """The smallest version that fits these changes; vX.Y.Z where nobody can tell."""
+    if promotion.settings.version.scheme == "calver":
+        return bump.following_date(list(promotion.promoted_versions()), datetime.now(UTC).date())
+    wanted, old = bump.demand(changes, unclassified=promotion.settings.version.unclassified), production_version(promotion)
+    return bump.following(old, bump.asked(wanted.level, old)) if wanted and old else "vX.Y.Z"
+
+
+def _next_date(promotion: Promotion) -> str:
+    return "promote run " + bump.following_date(list(promotion.promoted_versions()), datetime.now(UTC).date())
+
+
+def _no_version(promotion: Promotion) -> PromoteError:
+    stable, template = promotion.target.stable, promotion.settings.tags.prod
+    if stable is None:
+        return NotFound("git remote", f"{promotion.settings.tags.stable} does not exist: no version runs in production", hint="--first")
+    return NotFound(
+        "git remote", f"{short(stable.commit)}, which production runs, has no tag {template.format(version='vX')}: its version is not known",
+        hint=f"name it once: git tag -a {template.format(version='vX.Y.Z')} {short(stable.commit)} and push that tag",
+    )  # fmt: skip

@@ -18,7 +18,7 @@ from promote.checklist.fixtures import *  # noqa: F403 - fixtures are found by n
 from promote.checklist.judge import Judged, timed_out
 from promote.checklist.promotion import STATE, state_of, usable
 from promote.checklist.recorder import Recorder
-from promote.checklist.registry import NO_RULES, NO_URL, ROWS, tree_rows
+from promote.checklist.registry import NO_RULES, NO_URL, ROWS, limit_of, tree_rows
 from promote.errors import PromoteError
 from promote.model import Verdict
 from promote.report.redact import Redactor
@@ -92,7 +92,7 @@ class Checklist:
             if isinstance(item, pytest.Function):
                 item.obj = item.stash.setdefault(JUDGED, Judged()).witness.watch(item.obj)
             if item.get_closest_marker("timeout") is None:
-                item.add_marker(pytest.mark.timeout(state.settings.suites.row_timeout, method="signal"))
+                item.add_marker(pytest.mark.timeout(limit_of(_plain(row), state.settings), method="signal"))
         off = {spec.id: f"off, {why}" for spec in ROWS if (why := spec.off(state.settings))}
         off |= dict.fromkeys(tree_rows() if not state.from_tree() else (), TREE)
         out = [i for i in items if _plain(row_id(i)) in off]

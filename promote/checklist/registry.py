@@ -30,6 +30,10 @@ class RowSpec:
         (source,) = self.sources
         return tuple(f"{self.id}[{entry.name}]" for entry in getattr(getattr(settings, source), self.each)) or (f"{self.id}[{NO_RULES}]",)
 
+    def limit(self, settings: Settings) -> float:
+        """How long it may take, in seconds: what it waits for has a time of its own."""
+        return settings.suites.row_timeout + (2 * settings.functional.timeout if self.id == "tests-passed" else 0)
+
     def off(self, settings: Settings) -> str:
         """Why it is off, "" when it is on."""
         if self.protected:
@@ -59,6 +63,11 @@ ROWS = (
     RowSpec(id="way-back", suite="pre", title="no rule forbids to move the tag back"),
     RowSpec(id="dev-converged", suite="pre", title="dev runs the candidate"),
     RowSpec(id="tasks-closed", suite="pre", title="the tasks that the commits name are closed"),
+    RowSpec(id="tests-passed", suite="pre", title="the functional tests of this very commit passed"),
+    RowSpec(id="documentation", suite="pre", title="what changed is documented"),
+    RowSpec(id="breaking-changes", suite="pre", title="nothing breaks without a migration plan"),
+    RowSpec(id="version-bump", suite="pre", title="the version is a step that fits the changes"),
+    RowSpec(id="manifests", suite="pre", title="every application of the candidate renders and follows the right ref"),
     RowSpec(id="production-baseline", suite="pre", title="production is fit to be promoted from"),
     RowSpec(id="auto-sync", suite="pre", title="production's applications will follow the tag"),
     RowSpec(id="sync-windows", suite="pre", title="no sync window denies the promotion or its rollback"),
@@ -101,3 +110,8 @@ def protected_rows() -> frozenset[str]:
 def tree_rows() -> frozenset[str]:
     """Rows that make sense only when the dev tag is made from this work tree."""
     return frozenset(r.id for r in ROWS if r.from_tree)
+
+
+def limit_of(row: str, settings: Settings) -> float:
+    """How long a row may take, in seconds; one that is not registered as long as any."""
+    return next((r.limit(settings) for r in ROWS if r.id == row), settings.suites.row_timeout)

@@ -12,11 +12,14 @@ FORMAT = "%H%x1f%P%x1f%an%x1f%ct%x1f%B"
 FILE, PROGRAM, LINK = "100644", "100755", "120000"
 
 
-def history(remote: GitRemote, old: str, new: str) -> list[LoggedCommit]:
-    """The commits of `new` that `old` has not, newest first. Raises NotFound in a shallow clone: what is missing there would look like nothing."""
+def history(remote: GitRemote, old: str | None, new: str) -> list[LoggedCommit]:
+    """The commits of `new` that `old` has not, newest first; without `old` all of them.
+
+    Raises NotFound in a shallow clone: what is missing there would look like nothing.
+    """
     if remote.is_shallow():
         raise NotFound("git", "this clone is shallow, so its history has holes", hint="git fetch --unshallow")
-    text = _bytes(remote, "log", "-z", f"--format={FORMAT}", f"{old}..{new}", "--").decode(errors="replace")
+    text = _bytes(remote, "log", "-z", f"--format={FORMAT}", f"{old}..{new}" if old else new, "--").decode(errors="replace")
     return [_commit(record) for record in text.split("\0") if record.strip()]
 
 

@@ -72,8 +72,8 @@ class GitHubEvidence(GitHubRuns):
 
     def checks(self, commit: str, *, not_of: str = "") -> tuple[CheckState, ...]:
         """Check runs and statuses of a commit, the newest of each name; without those of the workflow file `not_of`."""
+        ours = self._runs_of(not_of, commit) if not_of else set()
         with self._errors(f"read the checks of {commit[:7]}"):
-            ours = {r.id for r in self._repository.get_workflow(not_of).get_runs(head_sha=commit)} if not_of else set()
             at = self._repository.get_commit(commit)
             runs = sorted((r for r in at.get_check_runs() if _run_of(r) not in ours), key=lambda r: r.id)
             newest = {r.name: _check(r) for r in runs}
@@ -81,6 +81,14 @@ class GitHubEvidence(GitHubRuns):
             for status in at.get_statuses():  # newest first
                 said.setdefault(status.context, CheckState(name=status.context, state=status.state, url=status.target_url or ""))
         return tuple(sorted([*newest.values(), *said.values()], key=lambda c: c.name))
+
+    def _runs_of(self, file: str, commit: str) -> set[int]:
+        """The runs of a workflow at a commit; none when there is no such workflow."""
+        try:
+            with self._errors(f"list the runs of {file}"):
+                return {r.id for r in self._repository.get_workflow(file).get_runs(head_sha=commit)}
+        except NotFound:
+            return set()
 
     def required_checks(self, branch: str) -> tuple[str, ...]:
         """The checks that the rulesets of a branch require; () where there are none or the API does not show them."""

@@ -1,0 +1,145 @@
+"""What the rows ask of the candidate's files: do its manifests build, what do they break, is what changed documented."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from promote import documents, migration
+from promote.changes import Change, breaking
+from promote.checklist.history import bump_suggestion, stable_commit
+from promote.checklist.promotion import Promotion
+from promote.errors import NotFound, ServiceError, UsageError
+from promote.manifests.compare import Comparison, Expected, compare
+from promote.manifests.tree import Blobs, Tree
+
+Evidence = Callable[[str, object], None]
+SHOWN = 10
+
+
+def trees(promotion: Promotion) -> tuple[Tree, Tree | None]:
+    """The candidate's files and production's, which share what they have in common."""
+    from promote.clients.git_objects import blobs, tree
+
+    remote, old = promotion.remote, stable_commit(promotion)
+    store = Blobs(read=lambda oids: blobs(remote, oids))
+    candidate = Tree(commit=promotion.commit, files=tree(remote, promotion.commit), blobs=store)
+    return candidate, Tree(commit=old, files=tree(remote, old), blobs=store) if old else None
+
+
+@contextmanager
+def _builder(promotion: Promotion) -> Iterator[Callable[[str, str], str] | None]:
+    from promote.clients.git_objects import archive
+    from promote.clients.kustomize import Kustomize, find_program
+
+    program = find_program()
+    if program is None:
+        yield None
+        return
+    with Kustomize(program, lambda commit: archive(promotion.remote, commit), promotion.settings.manifests.timeout) as kustomize:
+        yield kustomize.build
+
+
+def comparison(promotion: Promotion) -> Comparison:
+    """The candidate's manifests against production's."""
+    settings = promotion.settings
+    expected = Expected(
+        repository=promotion.remote.url, stable=settings.tags.stable, branch=settings.repository.branch,
+        prod=settings.manifests.prod, dev=settings.manifests.dev,
+    )  # fmt: skip
+    candidate, production = trees(promotion)
+    with _builder(promotion) as build:
+        return compare(candidate, production, expected, build)
+
+
+def manifest_problems(promotion: Promotion, seen: Comparison, evidence: Evidence) -> list[str]:
+    """Raises NotFound when there is nothing to judge, ServiceError for what could not be rendered here (unless the settings accept that)."""
+    evidence("applications", {"all": seen.applications, "production": seen.prod, "dev": seen.dev})
+    evidence("rendered", list(seen.rendered))
+    evidence("unchanged since production", seen.unchanged)
+    for name in ("charts", "sets", "unknown", "unsorted"):
+        if found := list(getattr(seen, name)):
+            evidence({"charts": "not of this repository", "sets": "ApplicationSets, not looked into", "unknown": "could not be rendered here",
+                      "unsorted": "folders of neither production nor dev"}[name], found)  # fmt: skip
+    problems = [f"  {line}" for line in (*seen.wrong, *seen.strays)]
+    if problems:
+        return problems
+    if not seen.applications and not seen.sets:
+        raise NotFound(
+            "repository",
+            f"no Application of {promotion.remote.url} is declared in it",
+            hint='elsewhere on purpose? put the row off: [[checklist.off]] id = "manifests"',
+        )
+    if seen.unknown and promotion.settings.manifests.unrendered == "unknown":
+        raise ServiceError(
+            "manifests",
+            f"{len(seen.unknown)} could not be rendered here: {'; '.join(seen.unknown[:4])}",
+            hint='install kustomize, or accept that dev has shown it: manifests.unrendered = "accepted" in promotion.toml',
+        )
+    return []
+
+
+def breaking_problems(promotion: Promotion, changes: list[Change], seen: Comparison, evidence: Evidence) -> str:
+    """What breaks without a filled migration plan; "" when nothing does, or the plan is there."""
+    said = breaking(changes) if stable_commit(promotion) else []
+    found = [*(f"{c.words()}: {c.breaking}" for c in said), *seen.breaking]
+    evidence("breaking", found[:50])
+    if seen.unknown:
+        evidence("not compared, for it could not be rendered here", list(seen.unknown))
+    if not found:
+        return ""
+    version = promotion.version.text if promotion.version else bump_suggestion(promotion, changes)
+    settings = promotion.settings
+    path = f"{settings.promotion.migrations}/{version}.md"
+    text = promotion.remote.file(promotion.commit, path)
+    evidence("migration plan", path if text is not None else f"{path}: not there")
+    empty = migration.empty_sections(text, settings.migration.sections) if text is not None else settings.migration.sections
+    if text is not None and not empty:
+        return ""
+    lines = "\n".join(f"  {line}" for line in found[:SHOWN]) + (f"\n  and {len(found) - SHOWN} more" if len(found) > SHOWN else "")
+    lacks = f"there is no {path}" if text is None else f"{path} says nothing under {', '.join(empty)}"
+    return (
+        f"{len(found)} things break, and {lacks}\n{lines}\n"
+        "why  whoever is woken by it needs to know what to do, and whether the old version can come back\n"
+        f"do   promote plan {version} --write, fill in {', '.join(empty)}, and merge it; or take the change back"
+    )
+
+
+def documentation_problems(promotion: Promotion, evidence: Evidence) -> list[str]:
+    """Raises UsageError without rules: then nobody said what documents what."""
+    wanted = promotion.settings.documentation
+    if not wanted.rules:
+        raise UsageError(
+            "not configured: there is no [[documentation.rules]], so nobody said what documents what",
+            hint='write one ("apps/{app}/**" → "docs/apps/{app}.md"), or put the row off with a reason: [[checklist.off]] id = "documentation"',
+        )
+    remote, old, new = promotion.remote, stable_commit(promotion), promotion.commit
+    files = trees(promotion)[0].files
+    changed = frozenset(remote.changed_paths(old, new) if old else files)
+    evidence("changed files", len(changed))
+    missing = documents.undocumented(changed, [(r.paths, r.document) for r in wanted.rules])
+    problems = [f"  {_unwritten(document, paths, document in files)}" for document, paths in sorted(missing.items())]
+    if wanted.links:
+        problems += _links(promotion, changed, frozenset(files), evidence)
+    if wanted.changelog and wanted.changelog in files and promotion.version:
+        text = remote.file(new, wanted.changelog) or ""
+        told = documents.tells(text, promotion.version.text)
+        evidence("changelog", f"{wanted.changelog} {'tells' if told else 'does not tell'} {promotion.version}")
+        problems += [] if told else [f"  {wanted.changelog} has no entry for {promotion.version}"]
+    return problems
+
+
+def _unwritten(document: str, paths: list[str], exists: bool) -> str:
+    changed = paths[0] + (f" and {len(paths) - 1} more" if len(paths) > 1 else "")
+    return f"{changed} changed, {document} did not" if exists else f"{changed} changed, and there is no {document}"
+
+
+def _links(promotion: Promotion, changed: frozenset[str], files: frozenset[str], evidence: Evidence) -> list[str]:
+    from promote.clients.git_objects import blobs
+
+    tree = trees(promotion)[0].files
+    pages = sorted(p for p in changed if p in files and p.endswith(documents.MARKDOWN))
+    evidence("pages looked at", len(pages))
+    texts = blobs(promotion.remote, [tree[p] for p in pages])
+    broken = {p: documents.broken_links(p, texts[tree[p]].decode(errors="replace"), files) for p in pages}
+    return [f"  {page}: the link {link} leads nowhere" for page, links in broken.items() for link in links[:5]]

@@ -1,0 +1,137 @@
+"""What the row `tests-passed` asks: every configured source of evidence about this very commit. Each says no (a text), or nothing, or raises."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Callable, Sequence
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+from promote import connect
+from promote.checklist.promotion import Promotion
+from promote.clients.program import run_program
+from promote.deadline import Deadline
+from promote.errors import NotFound, PromoteError, Unreachable, UsageError
+from promote.junit_file import read_junit
+from promote.model import short
+
+if TYPE_CHECKING:
+    from promote.clients.github_evidence import CheckState
+
+Evidence = Callable[[str, object], None]
+LOOK_S = 5.0
+SAID_NO = frozenset({"failure", "error", "timed_out", "action_required", "startup_failure"})
+NEUTRAL = frozenset({"skipped", "neutral"})
+
+
+def what_failed(promotion: Promotion, evidence: Evidence) -> list[str]:
+    """Raises UsageError when no source is configured, and what a source raises that cannot tell."""
+    wanted = promotion.settings.functional
+    asked: list[Callable[[Promotion, Evidence], list[str]]] = []
+    asked += [_github] if wanted.github else []
+    asked += [_command] if wanted.command else []
+    asked += [_junit] if wanted.junit else []
+    if not asked:
+        raise UsageError(
+            "not configured: no source says whether the tests of this commit passed",
+            hint="set functional.github = true, functional.command or functional.junit in promotion.toml; or put the row off with a reason",
+        )
+    found, unknown = [], []
+    for ask in asked:
+        try:
+            found += ask(promotion, evidence)
+        except PromoteError as error:
+            unknown.append(error)
+    if unknown and not found:  # a source that says no is told first
+        raise unknown[0]
+    return [*found, *(f"  and unknown: {error.what}" for error in unknown)]
+
+
+def _github(promotion: Promotion, evidence: Evidence) -> list[str]:
+    """Checks and statuses of the commit. Pending and missing ones are waited for; what does not come is unknown."""
+    settings, deadline = promotion.settings, Deadline(promotion.settings.functional.timeout)
+    api = connect.evidence(settings, promotion.remote)
+    required = tuple(settings.functional.required) or api.required_checks(settings.repository.branch)
+    ours = os.environ.get("GITHUB_RUN_ID", "")
+    while True:
+        seen = [
+            c
+            for c in api.checks(promotion.commit, not_of=settings.workflow.file)
+            if not any(fnmatchcase(c.name, pattern) for pattern in settings.functional.ignore) and not (ours and f"/actions/runs/{ours}/" in c.url)
+        ]
+        counted = [c for c in seen if c.name in required] if required else seen
+        no = [c for c in counted if c.state in SAID_NO]
+        missing = [name for name in required if name not in {c.name for c in counted}]
+        pending = [c for c in counted if c.state == "pending"]
+        if no or not (missing or pending) or deadline.expired:
+            break
+        deadline.sleep(LOOK_S)
+    evidence("checks", {c.name: c.state for c in counted})
+    evidence("required", list(required) or "none are named: all count")
+    if no:
+        return [f"  {c.words()}" for c in no]
+    _unless_known(promotion, counted, missing, pending, strict=bool(required))
+    return []
+
+
+def _unless_known(promotion: Promotion, counted: Sequence[CheckState], missing: list[str], pending: Sequence[CheckState], *, strict: bool) -> None:
+    """Raise Unreachable for whatever is not a success, NotFound when there is nothing at all."""
+    at, waited = short(promotion.commit), promotion.settings.functional.timeout
+    if missing:
+        raise NotFound(
+            "github", f"{', '.join(missing)}: required of {at}, and not there after {waited:.0f} s", hint="has the commit's CI run? see its checks"
+        )
+    if pending:
+        raise Unreachable(
+            "github", f"{', '.join(c.words() for c in pending[:4])}: still running after {waited:.0f} s", hint="wait for it and try again"
+        )
+    odd = [c for c in counted if c.state != "success" and (strict or c.state not in NEUTRAL)]
+    if odd:
+        raise Unreachable("github", f"{', '.join(c.words() for c in odd[:4])}: neither passed nor failed", hint="run it again on this commit")
+    if not any(c.state == "success" for c in counted):
+        raise NotFound("github", f"not one check or status of {at} succeeded: nobody tested it", hint="run the commit's CI, or name another source")
+
+
+def _command(promotion: Promotion, evidence: Evidence) -> list[str]:
+    """The team's own command, in this clone, which has to be the candidate: it would test something else otherwise."""
+    settings, remote = promotion.settings, promotion.remote
+    argv = shlex.split(settings.functional.command)
+    head, changed = remote.head(), remote.changed_in_tree(promotion.commit)
+    evidence("command", settings.functional.command)
+    if changed:
+        raise UsageError(
+            f"functional.command would test {'a changed tree' if head == promotion.commit else short(head)}, not {short(promotion.commit)}:"
+            f" {len(changed)} files differ ({', '.join(changed[:3])})",
+            hint=f"git switch --detach {short(promotion.commit)} in a clean clone, and start again",
+        )
+    done = run_program(argv, cwd=settings.root, seconds=settings.functional.timeout, together=True)
+    evidence("exit code", done.code)
+    tail = [f"    | {line}" for line in done.out.splitlines()[-8:]]
+    return [f"  `{settings.functional.command}` ended with {done.code}", *tail] if done.code else []
+
+
+def _junit(promotion: Promotion, evidence: Evidence) -> list[str]:
+    """A file that says by its name or by a property which commit it is about."""
+    settings, commit = promotion.settings, promotion.commit
+    path = settings.root / settings.functional.junit.format(commit=commit)
+    try:
+        run = read_junit(path.read_text())
+    except FileNotFoundError:
+        raise NotFound(
+            "functional.junit", f"there is no {path.name} for {short(commit)} in {path.parent}", hint="run the tests that write it"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path}: not a JUnit file: {error}", hint="functional.junit in promotion.toml names it") from None
+    about = commit if "{commit}" in settings.functional.junit else run.commit
+    evidence("junit", {"file": path.name, "ran": run.ran, "skipped": run.skipped, "bad": list(run.bad[:20])})
+    if about != commit:
+        said = f"it is about {about[:12]}" if about else "it does not say of which commit it is"
+        raise NotFound(
+            "functional.junit",
+            f"{path.name}: {said}, not {short(commit)}",
+            hint='a property "commit" in it, or {commit} in the file\'s name, says so',
+        )
+    if not run.ran:
+        raise NotFound("functional.junit", f"{path.name}: no test ran ({run.skipped} skipped)", hint="look at what wrote it")
+    return [f"  {path.name}: {len(run.bad)} of {run.ran} tests did not pass: {', '.join(run.bad[:4])}"] if run.bad else []

@@ -1,0 +1,61 @@
+"""kustomize as a program: `kustomize build`, or `kubectl kustomize` where only that is installed.
+
+Works in a scratch copy of a commit, never in the clone.
+"""
+
+from __future__ import annotations
+
+import io
+import shutil
+import tarfile
+import tempfile
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from promote.clients.program import run_program
+from promote.errors import ServiceError
+
+
+def find_program() -> list[str] | None:
+    """The command before the folder; None when neither program is on PATH."""
+    if kustomize := shutil.which("kustomize"):
+        return [kustomize, "build"]
+    kubectl = shutil.which("kubectl")
+    return [kubectl, "kustomize"] if kubectl else None
+
+
+class Kustomize:
+    """Use as a context manager: the scratch copies go with it. `archive(commit)` is a tar of all files."""
+
+    def __init__(self, program: list[str], archive: Callable[[str], bytes], timeout_s: float) -> None:
+        self._program, self._archive, self._timeout_s = program, archive, timeout_s
+        self._scratch = tempfile.TemporaryDirectory(prefix="promote-kustomize-")
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> Kustomize:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._scratch.cleanup()
+
+    def build(self, commit: str, folder: str) -> str:
+        """The manifests. Raises ServiceError with kustomize's own words, Unreachable when it does not end in time."""
+        root = self._copy(commit)
+        done = run_program([*self._program, str(root / folder)], cwd=root, seconds=self._timeout_s)
+        if done.code:
+            said = " ".join(done.err.replace(f"{root}/", "").split())
+            raise ServiceError("kustomize", f"does not build: {said[-400:]}", hint=f"kubectl kustomize {folder}")
+        return done.out
+
+    def _copy(self, commit: str) -> Path:
+        root = Path(self._scratch.name) / commit
+        with self._lock:
+            if not root.is_dir():
+                with tarfile.open(fileobj=io.BytesIO(self._archive(commit))) as archive:
+                    for member in (m for m in archive if m.isfile()):  # links are left out: they could lead anywhere
+                        path, content = root / member.name, archive.extractfile(member)
+                        assert content is not None
+                        path.parent.mkdir(parents=True, exist_ok=True)
+                        path.write_bytes(content.read())
+        return root

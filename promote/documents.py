@@ -1,0 +1,95 @@
+"""Documentation against what it documents: which document a change asks for, which links of a page lead nowhere, whether a changelog tells a version.
+
+Pure: paths and texts in, sentences out.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Collection, Iterable
+from functools import lru_cache
+from urllib.parse import unquote
+
+MARKDOWN = (".md", ".markdown")
+_NAME = re.compile(r"\\\{(\w+)\\\}")
+_FENCE = re.compile(r"^( {0,3})(`{3,}|~{3,}).*?(?:^ {0,3}\2[`~]* *$|\Z)", re.MULTILINE | re.DOTALL)
+_CODE = re.compile(r"(`+)(?!`).+?(?<!`)\1(?!`)", re.DOTALL)
+_COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
+_INLINE = re.compile(r"\]\(\s*(?:<([^>\n]*)>|([^()\s]*(?:\([^()\s]*\)[^()\s]*)*))(?:\s+(?:\"[^\"]*\"|'[^']*'))?\s*\)")
+_DEFINED = re.compile(r"^ {0,3}\[[^\]\n]+\]:\s*(?:<([^>\n]*)>|(\S+))", re.MULTILINE)
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+
+
+@lru_cache(maxsize=256)
+def _pattern(paths: str) -> re.Pattern[str]:
+    """`*` and `{name}` stay within a folder, `**` does not. A name that stands twice means the same word."""
+    seen: set[str] = set()
+
+    def group(match: re.Match[str]) -> str:
+        name = match[1]
+        if name in seen:
+            return f"(?P={name})"
+        seen.add(name)
+        return f"(?P<{name}>[^/]+)"
+
+    text = _NAME.sub(group, re.escape(paths))
+    text = text.replace(r"\*\*/", "(?:.*/)?").replace(r"\*\*", ".*").replace(r"\*", "[^/]*")
+    return re.compile(text)
+
+
+def document_of(path: str, paths: str, document: str) -> str | None:
+    """The document that a rule asks for when `path` changes; None when the rule is not about it."""
+    match = _pattern(paths).fullmatch(path)
+    if match is None:
+        return None
+    for name, word in match.groupdict().items():
+        document = document.replace(f"{{{name}}}", word)
+    return document
+
+
+def undocumented(changed: Collection[str], rules: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    """Documents that had to change and did not, each with the changed files that ask for it."""
+    missing: dict[str, list[str]] = {}
+    for paths, document in rules:
+        for path in sorted(changed):
+            wanted = document_of(path, paths, document)
+            if wanted is not None and wanted != path and wanted not in changed:
+                missing.setdefault(wanted, []).append(path)
+    return missing
+
+
+def relative_links(text: str) -> list[str]:
+    """The targets within the repository that a Markdown page links to, as written, without their anchors. Code is no link."""
+    for out in (_FENCE, _COMMENT, _CODE):
+        text = out.sub("", text)
+    found = [a or b for pattern in (_INLINE, _DEFINED) for a, b in pattern.findall(text)]
+    plain = [unquote(link.partition("#")[0].partition("?")[0]) for link in found if not _SCHEME.match(link) and not link.startswith("//")]
+    return list(dict.fromkeys(link for link in plain if link))
+
+
+def broken_links(page: str, text: str, files: Collection[str]) -> list[str]:
+    """Links of the page (its path, its text) that lead to no file or folder. What leaves the repository (../../issues) is the forge's, not ours."""
+    folders = _folders(frozenset(files))
+    broken = []
+    for link in relative_links(text):
+        base = "" if link.startswith("/") else posixpath.dirname(page)
+        where = posixpath.normpath(posixpath.join(base, link.lstrip("/") or "."))
+        if not where.startswith("..") and where not in files and where not in folders:
+            broken.append(link)
+    return broken
+
+
+@lru_cache(maxsize=4)
+def _folders(files: frozenset[str]) -> frozenset[str]:
+    found = {"."}
+    for path in files:
+        while (path := posixpath.dirname(path)) and path not in found:
+            found.add(path)
+    return frozenset(found)
+
+
+def tells(changelog: str, version: str) -> bool:
+    """Whether a heading or a line's beginning names the version: `## v1.8.0`, `## [1.8.0] - 2026-11-23`, `1.8.0 (2026-11-23)`."""
+    number = re.escape(version.removeprefix("v"))
+    return re.search(rf"^[#\s\[*=-]*v?{number}(?![\w.+-]*\w)", changelog, re.MULTILINE | re.IGNORECASE) is not None

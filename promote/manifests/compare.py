@@ -1,0 +1,143 @@
+"""A candidate's tree against production's: does all of it render, does everybody follow the right ref, what is taken away or cannot be changed.
+
+Only what has other inputs than in production is rendered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from promote.manifests.applications import Declared, Found, Part, find, sides, strays
+from promote.manifests.differences import immutable, keyed, removed
+from promote.manifests.inputs import Inputs, inputs_of
+from promote.manifests.render import Build, Rendered, render
+from promote.manifests.tree import NotYaml, Tree
+
+AT_ONCE = 4
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Expected:
+    """What the settings say: the refs that are followed, where Applications lie, and the repository's URL."""
+
+    repository: str
+    stable: str
+    branch: str
+    prod: Sequence[str] = ()
+    dev: Sequence[str] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Comparison:
+    """`wrong` does not render; `unknown` could not be rendered here; `strays` follow the wrong ref; `breaking` is removed or cannot be changed."""
+
+    applications: int
+    prod: int
+    dev: int
+    rendered: tuple[str, ...]
+    unchanged: int
+    wrong: tuple[str, ...]
+    unknown: tuple[str, ...]
+    strays: tuple[str, ...]
+    breaking: tuple[str, ...]
+    unsorted: tuple[str, ...]
+    sets: tuple[str, ...]
+    charts: tuple[str, ...]
+
+
+def compare(candidate: Tree, production: Tree | None, expected: Expected, build: Build | None) -> Comparison:
+    """`production` None: nothing runs there yet, so everything is rendered and nothing can break."""
+    found = find(candidate, expected.repository, build)
+    before = find(production, expected.repository, build) if production else Found(applications=(), unknown=(), wrong=(), sets=())
+    side = sides(found.applications, stable=expected.stable, branch=expected.branch, prod=expected.prod, dev=expected.dev)
+    side_before = sides(before.applications, stable=expected.stable, branch=expected.branch, prod=expected.prod, dev=expected.dev)
+    results, unchanged = _render(candidate, production, found.applications, build)
+    prod = {a.name: a for a in found.applications if side[a.folder] == "prod"}
+    prod_before = {a.name: a for a in before.applications if side_before[a.folder] == "prod"}
+    breaking = [f"application {name} is removed: Argo CD deletes what it deployed" for name in sorted(set(prod_before) - set(prod))]
+    if production:
+        breaking += _breaking(candidate, production, prod, prod_before, results, build)
+    return Comparison(
+        applications=len(found.applications),
+        prod=len(prod),
+        dev=sum(1 for a in found.applications if side[a.folder] == "dev"),
+        rendered=tuple(sorted(str(folder or ".") for folder, _ in results)),
+        unchanged=unchanged,
+        wrong=_said((*found.wrong, *(r.wrong for r in results.values()))),
+        unknown=_said((*found.unknown, *(r.unknown for r in results.values()))),
+        strays=tuple(strays(found.applications, side, stable=expected.stable, branch=expected.branch)),
+        breaking=tuple(breaking),
+        unsorted=tuple(folder or "." for folder, what in side.items() if not what and any(a.parts for a in found.applications if a.folder == folder)),
+        sets=found.sets,
+        charts=tuple(sorted({e for a in found.applications for e in a.elsewhere})),
+    )
+
+
+def _said(sentences: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(s for s in sentences if s))
+
+
+Key = tuple[str, bool]
+
+
+def _parts(apps: Iterable[Declared]) -> dict[Key, Part]:
+    return {(p.folder, p.deep): p for a in apps for p in a.parts if p.folder is not None}
+
+
+def _render(tree: Tree, production: Tree | None, apps: Sequence[Declared], build: Build | None) -> tuple[dict[Key, Rendered], int]:
+    """(what rendered, by folder; how many folders have the inputs that production has)."""
+    jobs: dict[Key, Inputs] = {}
+    results: dict[Key, Rendered] = {}
+    unchanged = 0
+    for key, part in _parts(apps).items():
+        inputs = _inputs(tree, key[0])
+        if isinstance(inputs, Rendered):
+            results[key] = inputs
+        elif part.plugin:
+            results[key] = Rendered(unknown=f"{key[0]}: rendered by a plugin")
+        elif production and key[0] in production.folders and _same(inputs, _inputs(production, key[0])):
+            unchanged += 1
+        else:
+            jobs[key] = inputs
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        rendered = pool.map(lambda job: render(tree, job[0][0], job[1], build, deep=job[0][1]), jobs.items())
+        results |= dict(zip(jobs, rendered, strict=True))
+    return results, unchanged
+
+
+def _inputs(tree: Tree, folder: str) -> Inputs | Rendered:
+    try:
+        return inputs_of(tree, folder)
+    except NotYaml as bad:
+        return Rendered(wrong=str(bad))
+
+
+def _same(now: Inputs, before: Inputs | Rendered) -> bool:
+    return isinstance(before, Inputs) and now.digest == before.digest
+
+
+def _breaking(
+    tree: Tree, production: Tree, prod: dict[str, Declared], before: dict[str, Declared], results: dict[Key, Rendered], build: Build | None
+) -> list[str]:
+    """Objects of production's applications whose rendering changed, before against after. What did not render on either side tells nothing here."""
+    found: list[str] = []
+    for name in sorted(set(prod) & set(before)):
+        app, was = prod[name], before[name]
+        if all((p.folder, p.deep) not in results for p in app.parts) and app.parts == was.parts:
+            continue
+        now = [results.get((p.folder, p.deep)) or _one(tree, p, build) for p in app.parts if p.folder is not None]
+        old = [_one(production, p, build) for p in was.parts if p.folder is not None]
+        if any(r.wrong or r.unknown for r in (*now, *old)):
+            continue
+        after = keyed((o for r in now for o in r.objects), app.namespace)
+        earlier = keyed((o for r in old for o in r.objects), was.namespace)
+        found += [f"{name}: {what}" for what in (*removed(earlier, after), *immutable(earlier, after))]
+    return found
+
+
+def _one(tree: Tree, part: Part, build: Build | None) -> Rendered:
+    assert part.folder is not None
+    inputs = _inputs(tree, part.folder)
+    return inputs if isinstance(inputs, Rendered) else render(tree, part.folder, inputs, build, deep=part.deep)

@@ -1,0 +1,69 @@
+"""What a promotion takes away or cannot change in place: removed objects that hold something, changed fields that an API server refuses.
+
+Immutable fields as the Kubernetes API reference and its validation name them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from promote.manifests.tree import Object
+
+HOLDING = {
+    "PersistentVolumeClaim": "its volume may be deleted with it",
+    "PersistentVolume": "its data may be deleted with it",
+    "Namespace": "everything in it goes with it",
+    "CustomResourceDefinition": "every object of that kind goes with it",
+}
+CLUSTER_WIDE = frozenset({"PersistentVolume", "Namespace", "CustomResourceDefinition", "StorageClass", "ClusterRoleBinding"})
+IMMUTABLE: Mapping[str, tuple[str, ...]] = {
+    "Deployment": ("spec.selector",),
+    "DaemonSet": ("spec.selector",),
+    "ReplicaSet": ("spec.selector",),
+    "StatefulSet": ("spec.selector", "spec.serviceName", "spec.volumeClaimTemplates", "spec.podManagementPolicy"),
+    "Job": ("spec.selector", "spec.template", "spec.completionMode"),
+    "Service": ("spec.clusterIP",),
+    "PersistentVolumeClaim": ("spec.storageClassName", "spec.accessModes", "spec.volumeName", "spec.volumeMode", "spec.selector"),
+    "StorageClass": ("provisioner", "parameters", "reclaimPolicy", "volumeBindingMode"),
+    "RoleBinding": ("roleRef",),
+    "ClusterRoleBinding": ("roleRef",),
+}
+Key = tuple[str, str, str]
+
+
+def keyed(objects: Iterable[Object], namespace: str) -> dict[Key, Object]:
+    """Objects by (kind, namespace, name); `namespace` is the application's, for those that name none."""
+    return {(o["kind"], _namespace(o, namespace), str(o["metadata"].get("name", ""))): o for o in objects}
+
+
+def _namespace(o: Object, default: str) -> str:
+    return "" if o["kind"] in CLUSTER_WIDE else str(o["metadata"].get("namespace") or default)
+
+
+def removed(before: Mapping[Key, Object], after: Mapping[Key, Object]) -> list[str]:
+    """Objects that hold something and are no longer there, each with what that means."""
+    gone = sorted(set(before) - set(after))
+    return [f"{kind} {_place(namespace, name)} is removed: {HOLDING[kind]}" for kind, namespace, name in gone if kind in HOLDING]
+
+
+def immutable(before: Mapping[Key, Object], after: Mapping[Key, Object]) -> list[str]:
+    """Fields that changed and cannot be: the sync would fail until somebody deletes the object."""
+    found = []
+    for key in sorted(set(before) & set(after)):
+        old, new = before[key], after[key]
+        fields = [f for f in IMMUTABLE.get(key[0], ()) if _at(old, f) != _at(new, f) and not (f == "spec.clusterIP" and _at(new, f) in (None, ""))]
+        if key[0] in ("ConfigMap", "Secret") and old.get("immutable"):
+            fields += [f for f in ("data", "binaryData", "stringData") if old.get(f) != new.get(f)]
+        found += [f"{key[0]} {_place(key[1], key[2])}: {f} changes, which the API server refuses" for f in fields]
+    return found
+
+
+def _place(namespace: str, name: str) -> str:
+    return f"{namespace}/{name}".lstrip("/")
+
+
+def _at(value: Any, path: str) -> Any:
+    for name in path.split("."):
+        value = value.get(name) if isinstance(value, dict) else None
+    return value

@@ -1,0 +1,121 @@
+"""One commit's files in memory, read with two git processes, and its YAML parsed once for every commit that shares it."""
+
+from __future__ import annotations
+
+import posixpath
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import islice
+from typing import Any
+
+YAML = (".yaml", ".yml")
+KUSTOMIZATIONS = ("kustomization.yaml", "kustomization.yml", "Kustomization")
+Object = dict[str, Any]
+Read = Callable[[Iterable[str]], Mapping[str, bytes]]
+
+
+class NotYaml(Exception):
+    """A file that does not parse: (path, where and why)."""
+
+    def __init__(self, path: str, why: str) -> None:
+        super().__init__(f"{path}: {why}")
+        self.path, self.why = path, why
+
+
+@dataclass
+class Blobs:
+    """Contents and YAML documents by object id; shared between trees, since most files of two commits are the same."""
+
+    read: Read
+    contents: dict[str, bytes] = field(default_factory=dict)
+    documents: dict[str, list[Any]] = field(default_factory=dict)
+
+
+@dataclass
+class Tree:
+    """`files`: path → object id."""
+
+    commit: str
+    files: Mapping[str, str]
+    blobs: Blobs
+
+    @cached_property
+    def paths(self) -> list[str]:
+        """All of them, sorted."""
+        return sorted(self.files)
+
+    @cached_property
+    def folders(self) -> Mapping[str, list[str]]:
+        """Folder → its files, sorted; "" is the top. Folders that hold only folders are there too."""
+        found: dict[str, list[str]] = {"": []}
+        for path in self.paths:
+            folder = posixpath.dirname(path)
+            found.setdefault(folder, []).append(path)
+            while folder:
+                folder = posixpath.dirname(folder)
+                found.setdefault(folder, [])
+        return found
+
+    def load(self, paths: Iterable[str]) -> None:
+        """Bring many files at once; `text` afterwards asks nobody."""
+        wanted = {self.files[p] for p in paths if self.files[p] not in self.blobs.contents}
+        if wanted:
+            self.blobs.contents.update(self.blobs.read(sorted(wanted)))
+
+    def text(self, path: str) -> bytes:
+        self.load([path])
+        return self.blobs.contents[self.files[path]]
+
+    def documents(self, path: str) -> list[Any]:
+        """The YAML documents of a file, empty ones left out. Raises NotYaml."""
+        oid = self.files[path]
+        if oid not in self.blobs.documents:
+            self.blobs.documents[oid] = parse(path, self.text(path))
+        return self.blobs.documents[oid]
+
+    def kustomization(self, folder: str) -> str | None:
+        """The path of a folder's kustomization file."""
+        here = self.folders.get(folder, [])
+        return next((path for name in KUSTOMIZATIONS if (path := posixpath.join(folder, name)) in here), None)
+
+    def under(self, folder: str, *, deep: bool) -> Iterator[str]:
+        """Files of a folder, with those of the folders below when `deep`."""
+        if not deep:
+            yield from self.folders.get(folder, [])
+            return
+        prefix = f"{folder}/" if folder else ""
+        for path in islice(self.paths, bisect_left(self.paths, prefix), None):
+            if not path.startswith(prefix):
+                return
+            yield path
+
+
+def parse(path: str, text: bytes) -> list[Any]:
+    """Raises NotYaml with line and column."""
+    import yaml  # not at the top: most rows need none
+
+    try:
+        loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+        return [d for d in yaml.load_all(text, Loader=loader) if d is not None]
+    except (yaml.YAMLError, UnicodeDecodeError, ValueError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+        raise NotYaml(path, f"{where}{getattr(error, 'problem', None) or ' '.join(str(error).split())[:160]}") from None
+
+
+def objects(path: str, documents: Iterable[Any]) -> Iterator[Object]:
+    """The Kubernetes objects among documents, those of a `List` one by one. Raises NotYaml for one that lacks its kind, apiVersion or name."""
+    for document in documents:
+        if not isinstance(document, dict):
+            raise NotYaml(path, f"holds a {type(document).__name__}, not an object")
+        if str(document.get("kind", "")).endswith("List") and isinstance(document.get("items"), list):
+            yield from objects(path, document["items"])
+            continue
+        meta = document.get("metadata")
+        named = isinstance(meta, dict) and (meta.get("name") or meta.get("generateName"))
+        lacking = [k for k in ("apiVersion", "kind") if not isinstance(document.get(k), str)] + ([] if named else ["metadata.name"])
+        if lacking:
+            raise NotYaml(path, f"an object without {', '.join(lacking)}")
+        yield document

@@ -1,0 +1,40 @@
+"""A migration plan, `migrations/VERSION.md`: whether it is filled in, and whether it forbids to go back. Pure text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+_HEADING = re.compile(r"^#{1,6}[ \t]+(.+?)[ \t#]*$", re.MULTILINE)
+_UNSAFE = re.compile(r"^rollback:\s*unsafe\b[ :—-]*(.*)$", re.MULTILINE | re.IGNORECASE)
+_COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
+_PLACEHOLDER = re.compile(r"(?:todo|tbd|fixme|n/?a|\.{3}|…|-|\?|_)+[.!:\s]*", re.IGNORECASE)
+
+
+def empty_sections(text: str, wanted: Sequence[str]) -> list[str]:
+    """The sections that are missing or hold nothing but placeholders."""
+    parts = _HEADING.split(_COMMENT.sub("", text))
+    filled = {title.strip().lower() for title, body in zip(parts[1::2], parts[2::2], strict=True) if _says_something(body)}
+    return [title for title in wanted if title.lower() not in filled]
+
+
+def _says_something(body: str) -> bool:
+    lines = [line.strip(" \t-*>0123456789.") for line in body.splitlines()]
+    return any(line and not _PLACEHOLDER.fullmatch(line) for line in lines)
+
+
+def unsafe(text: str) -> str | None:
+    """The reason after `rollback: unsafe` ("" when it gives none); None when the plan does not say so."""
+    found = _UNSAFE.search(text)
+    return found[1].strip() if found else None
+
+
+def skeleton(version: str, sections: Sequence[str], breaking: Sequence[str]) -> str:
+    """A plan to fill in: the headings, and what was found to break as a comment."""
+    found = "\n".join(f"  {line}" for line in breaking)
+    lines = [f"# {version}", "", *(["<!-- found:", found, "-->", ""] if found else [])]
+    for title in sections:
+        lines += [f"## {title}", "", "TODO", ""]
+    return "\n".join(
+        [*lines, "<!-- A one-way migration: write `rollback: unsafe (why)` on a line of its own; a failure is then held, not rolled back. -->", ""]
+    )
