@@ -49,8 +49,8 @@ def demand(changes: Sequence[Change], *, unclassified: str = "") -> Demand | Non
     levels = {c.oid: _level(c, rest) for c in own}
     level = max(levels.values(), default=Level.PATCH)
     counts = Counter(levels.values())
-    words = {Level.MAJOR: "breaking", Level.MINOR: "features", Level.PATCH: "fixes and the like"}
-    why = ", ".join(f"{counts[at]} {words[at]}" for at in sorted(words, reverse=True) if counts[at]) or "no commits"
+    words = {Level.MAJOR: "breaking", Level.MINOR: "feat", Level.PATCH: "other"}
+    why = ", ".join(f"{counts[at]} {words[at]}" for at in sorted(words, reverse=True) if counts[at]) or "nothing to ship"
     return Demand(level=level, why=why, by=tuple(c for c in own if levels[c.oid] is level), untyped=untyped)
 
 

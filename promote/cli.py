@@ -90,8 +90,23 @@ def parser() -> argparse.ArgumentParser:
     init.add_argument("--upgrade", action="store_true", help="bring check files that nobody changed to this version, show a diff for the others")
     init.add_argument("--remote", default="", metavar="NAME", help="the git remote that Argo CD reads (default origin, or the only one)")
 
+    _lookers(verb)
     _worlds(verb)
     return top
+
+
+def _lookers(verb: Callable[[str, str], argparse.ArgumentParser]) -> None:
+    """What only looks, before anything is decided."""
+    verb("checklist", "every row: what it is about, where its evidence comes from, whether it counts here; runs nothing")
+    after = verb("next", "the smallest version that fits what would be shipped")
+    size = after.add_mutually_exclusive_group()
+    for level in ("major", "minor", "patch"):
+        size.add_argument(f"--{level}", action="store_true", help=f"the next {level} version, whatever the commits say")
+    plan = verb("plan", "what a promotion would ship, change and do; moves nothing")
+    plan.add_argument("wanted", metavar="VERSION")
+    plan.add_argument("--diff", action="store_true", help="the whole difference of what production's applications render")
+    plan.add_argument("--write", action="store_true", help="write a migration plan to fill in")
+    plan.add_argument("--first", action="store_true", help="as a first promotion: there is no stable tag")
 
 
 def _worlds(verb: Callable[[str, str], argparse.ArgumentParser]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from promote.annotation import annotate
 from promote.clients.git_push import Pushed, RefUpdate
+from promote.driver_rows import working_moved, write_junit
 from promote.errors import PromoteError
 from promote.lock import LOCK, release
 from promote.model import End, short
@@ -21,6 +22,7 @@ def close(run: Run, end: End, entry: dict[str, object]) -> None:
     except PromoteError as error:
         _warn(run, f"{error.what} (do: {error.hint})")
     _warn(run, annotate(run, end))
+    _own_rows(run)
     run.journal.write("state", end.value)
     _warn(run, run.journal.trouble)
 
@@ -42,8 +44,17 @@ def _let_go(run: Run, end: End) -> None:
     if result.outcome is not Pushed.DONE and updates:
         _warn(run, f"{run.settings.tags.working} was not moved: {result.text}")
         result = run.journal.effect("release the lock", {"working": False}, lambda: release(git, lock), putting_back=True)
+    if end is End.VERIFIED:
+        working_moved(run)
     if result.outcome is not Pushed.DONE:
         _warn(run, f"the lock was not released: {result.text}; by hand: git push --force-with-lease={LOCK}:{lock.oid} {git.remote} :{LOCK}")
+
+
+def _own_rows(run: Run) -> None:
+    try:
+        run.driver_junit = write_junit(run)
+    except OSError as error:
+        _warn(run, f"the JUnit of the driver's own rows could not be written: {error.strerror}")
 
 
 def _warn(run: Run, warning: str) -> None:

@@ -11,6 +11,7 @@ from promote.baseline import take_baseline
 from promote.clients.git_push import RefUpdate
 from promote.connect import alerts_reader
 from promote.deadline import Deadline
+from promote.driver_rows import candidate_tagged
 from promote.errors import Rejected
 from promote.lock import UNDO, acquire, advance, new_lock
 from promote.model import SuiteResult, Verdict, short
@@ -91,6 +92,7 @@ def _candidate(run: Run, result: SuiteResult) -> None:
             {"dev_tag": name, "commit": target.commit, "prechecked": verdict_id},
             lambda: advance(git, lock, *updates, state="prechecked", prechecked=verdict_id),
         )
+    candidate_tagged(run)
     made = "was there already" if not tag else "moved here" if target.dev_tag else "created and pushed"
     run.step("candidate", Verdict.PASSED, 0.0, f"{name} → {git.describe(target.commit)} (tag {made})")
     head = git.refs(run.names.branch).get(run.names.branch)

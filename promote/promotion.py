@@ -8,6 +8,7 @@ from __future__ import annotations
 import traceback
 
 from promote.deadline import Deadline, insist
+from promote.driver_rows import judge, tags_made
 from promote.errors import Denied, Interrupted, PromoteError, Rejected, Superseded, Unreachable
 from promote.legacy import compare
 from promote.lock import LOCK, read_lock
@@ -42,6 +43,7 @@ def promote(run: Run) -> Result:
     except Superseded:
         raise
     except (Interrupted, Exception) as error:
+        _never_dispatched(run, error)
         run.journal.write("note", "the move was cut short", error=f"{type(error).__name__}: {error}", traceback=traceback.format_exc())
         return settle(run, error, deadline)
 
@@ -59,6 +61,8 @@ def _request(run: Run) -> Request:
 
 def _directly(run: Run) -> str:
     request = _request(run)
+    for row in ("workflow-dispatched", "workflow-succeeded"):
+        judge(run, row, Verdict.OFF, 'promotion.via = "git": there is no workflow')
     with held():
         published = run.journal.effect("move the stable tag", {"to": run.target.commit}, lambda: publish(run.tools.git, run.settings, request))
     run.lock, run.stable, run.moved = published.lock, published.stable, Moved.YES
@@ -67,6 +71,13 @@ def _directly(run: Run) -> str:
     ):
         run.warnings.append(warning)
     return "one push"
+
+
+def _never_dispatched(run: Run, error: BaseException) -> None:
+    """The dispatch itself did not come through: nobody saw a run."""
+    if not any(row.id == "workflow-dispatched" for row in run.rows):
+        what = getattr(error, "what", "") or f"stopped: {type(error).__name__}"
+        judge(run, "workflow-dispatched", Verdict.FAILED if _said_no(error) else Verdict.ERRORED, str(what))
 
 
 def is_legacy(run: Run) -> bool:
@@ -87,6 +98,7 @@ def _inputs(run: Run) -> dict[str, str]:
 def confirm(run: Run, deadline: Deadline, detail: str) -> Result:
     """Read the refs back: the move counts only if stable and the prod tag are one object at our commit and the lock says it was us."""
     problem = look(run)
+    tags_made(run, problem)
     if problem:
         run.step("promote", Verdict.FAILED, deadline.elapsed, problem)
         return Result(said=Said.FAILED, reason=problem, hint=by_hand(run))
@@ -158,6 +170,7 @@ def settle(run: Run, error: BaseException, deadline: Deadline) -> Result:
             what = insist(lambda: look(run), on=Unreachable, deadline=Deadline(FENCE_FOR_S, run.tools.clock))
         except Unreachable as unread:
             return _not_known(run, said, f"{reason}; and what became of the tag could not be read: {unread.what}", deadline)
+    tags_made(run, what)
     if not what:  # it moved after all, and rightly: go on to proof unless a person asked to stop
         run.step("promote", Verdict.PASSED, deadline.elapsed, f"the move was made although: {reason}")
         return Result(said=Said.INTERRUPTED if said is Said.INTERRUPTED else Said.PASSED, reason=reason)

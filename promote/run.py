@@ -105,6 +105,7 @@ class Run:
     waivers: tuple[Waiver, ...] = ()  # typed for this promotion: --waive
     warnings: list[str] = field(default_factory=list)
     record: str = ""
+    driver_junit: str = ""  # the JUnit file of the driver's own rows
     bad_since: datetime | None = None
 
     @property

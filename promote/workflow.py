@@ -7,7 +7,9 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from promote.deadline import Deadline, DeadlineExceeded, insist, wait_until
+from promote.driver_rows import judge
 from promote.errors import PromoteError, Rejected, Unreachable
+from promote.model import Verdict
 from promote.run import Run
 
 if TYPE_CHECKING:
@@ -41,9 +43,14 @@ def run_workflow(run: Run, inputs: dict[str, str], deadline: Deadline) -> str:
         run.workflow_run = first.id
         run.tools.report.note(f"run {first.id} {first.url}")
         run.journal.write("note", "run", id=first.id, url=first.url)
+        judge(run, "workflow-dispatched", Verdict.PASSED, run=first.id, url=first.url)
         last = _follow(run, forge, first.id, deadline)
     except DeadlineExceeded as late:
+        row = "workflow-dispatched" if run.workflow_run is None else "workflow-succeeded"
+        judge(run, row, Verdict.ERRORED, f"{late.what}: not within {late.seconds:.0f} s ({_words(late.last)})")
         raise Unreachable("workflow", f"{workflow.file}: {late.what}: not within {late.seconds:.0f} s ({_words(late.last)})", hint="") from late
+    verdict = Verdict.PASSED if last.conclusion == "success" else Verdict.FAILED
+    judge(run, "workflow-succeeded", verdict, "" if verdict is Verdict.PASSED else f"it concluded {last.conclusion}", run=last.id, url=last.url)
     if last.conclusion != "success":
         logs = "\n".join(f"    {job.job} / {job.step}: {line}" for job in forge.failed_logs(last.id, lines=15) for line in job.lines)
         raise Rejected("workflow", f"run {last.id} concluded {last.conclusion}\n{logs}", hint=f"read {last.url}")

@@ -43,6 +43,11 @@ class Desk:
         tomllib.loads(text + more)
         self.commit("chore: settings", {"promotion.toml": (text + more).encode()})
 
+    def show(self, path: str) -> bytes | None:
+        """A file of HEAD as it is there; None when it is not."""
+        done = subprocess.run(["git", "show", f"HEAD:{path}"], cwd=self.clone, env=self.sandbox.env, capture_output=True, check=False)
+        return done.stdout if done.returncode == 0 else None
+
     def git(self, *args: str) -> str:
         done = subprocess.run(["git", *args], cwd=self.clone, env=self.sandbox.env, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr

@@ -28,7 +28,8 @@ def trees(promotion: Promotion) -> tuple[Tree, Tree | None]:
 
 
 @contextmanager
-def _builder(promotion: Promotion) -> Iterator[Callable[[str, str], str] | None]:
+def builder(promotion: Promotion) -> Iterator[Callable[[str, str], str] | None]:
+    """kustomize for this repository's commits, None where there is none; its scratch copies go at the end."""
     from promote.clients.git_objects import archive
     from promote.clients.kustomize import Kustomize, find_program
 
@@ -42,14 +43,18 @@ def _builder(promotion: Promotion) -> Iterator[Callable[[str, str], str] | None]
 
 def comparison(promotion: Promotion) -> Comparison:
     """The candidate's manifests against production's."""
+    candidate, production = trees(promotion)
+    with builder(promotion) as build:
+        return compare(candidate, production, expected_of(promotion), build)
+
+
+def expected_of(promotion: Promotion) -> Expected:
+    """What the settings say about who follows what."""
     settings = promotion.settings
-    expected = Expected(
+    return Expected(
         repository=promotion.remote.url, stable=settings.tags.stable, branch=settings.repository.branch,
         prod=settings.manifests.prod, dev=settings.manifests.dev,
     )  # fmt: skip
-    candidate, production = trees(promotion)
-    with _builder(promotion) as build:
-        return compare(candidate, production, expected, build)
 
 
 def manifest_problems(promotion: Promotion, seen: Comparison, evidence: Evidence) -> list[str]:

@@ -10,7 +10,7 @@ from promote import bump, connect, tasks
 from promote.changes import Change, change_of
 from promote.checklist.promotion import Promotion
 from promote.deadline import Deadline
-from promote.errors import NotFound, PromoteError, UsageError
+from promote.errors import NotFound, UsageError
 from promote.model import short
 from promote.tasks import Task, TaskReport
 from promote.versions import Version
@@ -96,13 +96,26 @@ def _beads(promotion: Promotion, ids: frozenset[str]) -> Mapping[str, Task]:
 
 
 def production_version(promotion: Promotion) -> Version | None:
-    """The version that production runs: the greatest prod tag at the stable tag's object, else at its commit. None when it carries no version."""
-    stable = promotion.target.stable
-    promoted = promotion.promoted_versions()
-    if stable is None:
+    """The version that production runs: of the prod tag at the stable tag's object or commit, else the greatest one that its commit contains.
+
+    None when no version was ever promoted. Raises NotFound when production's commit contains none of those that were.
+    """
+    stable, promoted = promotion.target.stable, promotion.promoted_versions()
+    if stable is None or not promoted:
         return None
-    same = [v for v, tag in promoted.items() if tag.object == stable.object] or [v for v, tag in promoted.items() if tag.commit == stable.commit]
-    return max(same, default=None)
+    for fits in (
+        lambda tag: tag.object == stable.object,
+        lambda tag: tag.commit == stable.commit,
+        lambda tag: promotion.remote.has(tag.commit) and promotion.remote.is_ancestor(tag.commit, stable.commit),
+    ):
+        if found := next((version for version in sorted(promoted, reverse=True) if fits(promoted[version])), None):
+            return found
+    template = promotion.settings.tags.prod
+    raise NotFound(
+        "git remote",
+        f"{short(stable.commit)}, which production runs, contains no commit with a tag {template.format(version='vX')}: its version is not known",
+        hint=f"name it once: git tag -a {template.format(version='vX.Y.Z')} {short(stable.commit)} and push that tag",
+    )
 
 
 def bump_problem(promotion: Promotion, changes: list[Change], evidence: Evidence) -> str:
@@ -116,15 +129,12 @@ def bump_problem(promotion: Promotion, changes: list[Change], evidence: Evidence
             else ""
         )
     wanted, old = bump.demand(changes, unclassified=promotion.settings.version.unclassified), production_version(promotion)
-    evidence("production", str(old or "no version: there is no prod tag at it"))
+    evidence("production", str(old or "no version was ever promoted"))
     if promotion.choices.downgrade:
         evidence("downgrade", "asked for: nothing to compare")
         return ""
-    if promotion.choices.first and old is None:
-        evidence("first promotion", "there is no version to step from")
-        return ""
     if old is None:
-        raise _no_version(promotion)
+        return ""  # there is nothing to step from
     if wanted is None:
         raise UsageError(
             f"none of {len(changes)} commits has a Conventional Commits type, so nobody can tell whether {version} fits",
@@ -155,13 +165,3 @@ def bump_suggestion(promotion: Promotion, changes: list[Change]) -> str:
 
 def _next_date(promotion: Promotion) -> str:
     return "promote run " + bump.following_date(list(promotion.promoted_versions()), datetime.now(UTC).date())
-
-
-def _no_version(promotion: Promotion) -> PromoteError:
-    stable, template = promotion.target.stable, promotion.settings.tags.prod
-    if stable is None:
-        return NotFound("git remote", f"{promotion.settings.tags.stable} does not exist: no version runs in production", hint="--first")
-    return NotFound(
-        "git remote", f"{short(stable.commit)}, which production runs, has no tag {template.format(version='vX')}: its version is not known",
-        hint=f"name it once: git tag -a {template.format(version='vX.Y.Z')} {short(stable.commit)} and push that tag",
-    )  # fmt: skip

@@ -64,12 +64,17 @@ def validate(settings: Settings, typed: Sequence[Waiver] = ()) -> None:
         waivers.refuse_impossible(ids, known, protected, what=f"promotion.toml: {what}")
 
 
+def own_rows(settings: Settings, suite: str) -> dict[str, str]:
+    """The rows that a suite's files mark, each with the file: as text, nothing is run."""
+    folder = settings.root / getattr(settings.suites, suite)
+    return {
+        row: path.relative_to(settings.root).as_posix()
+        for path in sorted(folder.rglob("*.py"))
+        for row in _MARKER.findall(path.read_text(errors="replace"))
+    }
+
+
 def known_rows(settings: Settings) -> frozenset[str]:
     """Every row that some suite may have: the registered ones, the declared URLs, and what the repository's own checks mark."""
-    own = [
-        row
-        for folder in (settings.suites.pre, settings.suites.post, settings.suites.smoke)
-        for path in sorted((settings.root / folder).rglob("*.py"))
-        for row in _MARKER.findall(path.read_text(errors="replace"))
-    ]
+    own = [row for suite in ("pre", "post", "smoke") for row in own_rows(settings, suite)]
     return frozenset([*(r.id for r in ROWS), *(f"smoke-url[{u.name}]" for u in settings.smoke.urls), *own])

@@ -115,9 +115,11 @@ def state_of(config: pytest.Config) -> State:
 class Promotion:
     """What a row sees of the promotion it belongs to."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: State, *, choices: Choices | None = None) -> None:
+        """`choices`: what a person decided, where no driver tells."""
         self._state = state
         self.settings, self.context = state.settings, state.context
+        self._choices = choices or (state.context.choices if state.context else Choices())
 
     @property
     def remote(self) -> GitRemote:
@@ -142,7 +144,7 @@ class Promotion:
     @property
     def choices(self) -> Choices:
         """What the person who started the promotion decided; by hand: nothing."""
-        return self.context.choices if self.context else Choices()
+        return self._choices
 
     @property
     def lock(self) -> str:

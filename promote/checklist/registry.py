@@ -1,4 +1,4 @@
-"""Which rows must report. It lives in the program, not in the repository: a deleted check file must not look like a pass."""
+"""Which rows there are, and which must report. It lives in the program, not in the repository: a deleted check file must not look like a pass."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from promote.settings import Settings
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RowSpec:
-    """A registered row. `protected`: it guards the tag itself and can never be waived. `from_tree`: only when the tag is made from the work tree.
+    """A registered row. `evidence`: where it comes from, in words. `protected`: it guards the tag itself and always counts.
 
-    `sources`: sections of promotion.toml, of which at least one must have a url, or the row is off. `each`: the list in that section of which
-    every entry is a row of its own, `id[name]`.
+    `from_tree`: only when the tag is made from the work tree. `sources`: sections of promotion.toml, of which at least one must have a url, or the
+    row is off. `each`: the list in that section of which every entry is a row of its own, `id[name]`.
     """
 
     id: str
     suite: str
     title: str
+    evidence: str = "the remote"
     protected: bool = False
     from_tree: bool = False
     sources: tuple[str, ...] = ()
@@ -50,41 +51,87 @@ MONITORING = ("prometheus", "alertmanager", "grafana")
 # After a rollback they are told and do not count: what has to be back is what was moved, and an alert may ring long after its cause is gone.
 TOLD_AFTER_ROLLBACK = frozenset({"promql", "alerts", "grafana"})
 ROWS = (
-    RowSpec(id="on-the-branch", suite="pre", title="the clone is on the trunk", from_tree=True),
-    RowSpec(id="clean-tree", suite="pre", title="the work tree is clean", from_tree=True),
-    RowSpec(id="up-to-date", suite="pre", title="HEAD is the remote trunk's head", from_tree=True),
+    RowSpec(id="on-the-branch", suite="pre", title="the clone is on the trunk", evidence="this clone", from_tree=True),
+    RowSpec(id="clean-tree", suite="pre", title="the work tree is clean", evidence="this clone", from_tree=True),
+    RowSpec(id="up-to-date", suite="pre", title="HEAD is the remote trunk's head", evidence="this clone and the remote", from_tree=True),
     RowSpec(id="candidate", suite="pre", title="the candidate is what its dev tag says, on the remote", protected=True),
     RowSpec(id="trunk", suite="pre", title="the candidate is on the trunk and ahead of production", protected=True),
-    RowSpec(id="policy-unchanged", suite="pre", title="settings and checks are the trunk's", protected=True),
+    RowSpec(id="policy-unchanged", suite="pre", title="settings and checks are the trunk's", evidence="this clone and the remote", protected=True),
     RowSpec(id="version-new", suite="pre", title="the version is new and greater"),
     RowSpec(id="stable-tag", suite="pre", title="production's tag exists and is not shadowed", protected=True),
     RowSpec(id="no-other-promotion", suite="pre", title="nobody else is promoting", protected=True),
-    RowSpec(id="workflow", suite="pre", title="the workflow takes what identifies and fences our run"),
-    RowSpec(id="way-back", suite="pre", title="no rule forbids to move the tag back"),
-    RowSpec(id="dev-converged", suite="pre", title="dev runs the candidate"),
-    RowSpec(id="tasks-closed", suite="pre", title="the tasks that the commits name are closed"),
-    RowSpec(id="tests-passed", suite="pre", title="the functional tests of this very commit passed"),
-    RowSpec(id="documentation", suite="pre", title="what changed is documented"),
-    RowSpec(id="breaking-changes", suite="pre", title="nothing breaks without a migration plan"),
-    RowSpec(id="version-bump", suite="pre", title="the version is a step that fits the changes"),
-    RowSpec(id="manifests", suite="pre", title="every application of the candidate renders and follows the right ref"),
-    RowSpec(id="production-baseline", suite="pre", title="production is fit to be promoted from"),
-    RowSpec(id="auto-sync", suite="pre", title="production's applications will follow the tag"),
-    RowSpec(id="sync-windows", suite="pre", title="no sync window denies the promotion or its rollback"),
+    RowSpec(id="workflow", suite="pre", title="the workflow takes what identifies and fences our run", evidence="the workflow's file on the trunk"),
+    RowSpec(
+        id="way-back",
+        suite="pre",
+        title="no rule forbids to move the tag back",
+        evidence="the forge's rules for the tag, the remote, the rendered manifests",
+    ),
+    RowSpec(id="dev-converged", suite="pre", title="dev runs the candidate", evidence="dev's cluster"),
+    RowSpec(
+        id="tasks-closed", suite="pre", title="the tasks that the commits name are closed", evidence="commit messages and the tracker (tasks.source)"
+    ),
+    RowSpec(
+        id="tests-passed",
+        suite="pre",
+        title="the functional tests of this very commit passed",
+        evidence="the forge's checks of the commit, a command, a JUnit file",
+    ),
+    RowSpec(id="documentation", suite="pre", title="what changed is documented", evidence="the candidate's files against production's"),
+    RowSpec(
+        id="breaking-changes",
+        suite="pre",
+        title="nothing breaks without a migration plan",
+        evidence="commit messages, rendered manifests, the migration plan",
+    ),
+    RowSpec(id="version-bump", suite="pre", title="the version is a step that fits the changes", evidence="commit messages and the remote's tags"),
+    RowSpec(
+        id="manifests",
+        suite="pre",
+        title="every application of the candidate renders and follows the right ref",
+        evidence="the candidate's files, rendered",
+    ),
+    RowSpec(id="production-baseline", suite="pre", title="production is fit to be promoted from", evidence="production's cluster"),
+    RowSpec(id="auto-sync", suite="pre", title="production's applications will follow the tag", evidence="production's cluster"),
+    RowSpec(id="sync-windows", suite="pre", title="no sync window denies the promotion or its rollback", evidence="production's AppProjects"),
     RowSpec(
         id="monitoring-ready",
         suite="pre",
         title="what is to prove production afterwards answers now",
+        evidence="Prometheus, Alertmanager, Grafana",
         sources=MONITORING,
     ),
-    RowSpec(id="applications-synced", suite="post", title="every application is at the commit and synced"),
-    RowSpec(id="applications-healthy", suite="post", title="every application is as healthy as before, or better"),
-    RowSpec(id="pods-running", suite="post", title="no pod is newly failing"),
-    RowSpec(id="events", suite="post", title="no warning keeps repeating"),
-    RowSpec(id="promql", suite="post", title="production's numbers are as declared", sources=("prometheus",), each="rules"),
-    RowSpec(id="alerts", suite="post", title="no alert fires that did not before", sources=("alertmanager",)),
-    RowSpec(id="grafana", suite="post", title="the dashboards people look at are there", sources=("grafana",)),
+    RowSpec(id="dev-tag-created", suite="during", title="the dev tag is at the commit that was checked", protected=True),
+    RowSpec(id="workflow-dispatched", suite="during", title="the workflow took our dispatch", evidence="the forge", protected=True),
+    RowSpec(id="workflow-succeeded", suite="during", title="our run of it succeeded", evidence="the forge", protected=True),
+    RowSpec(id="prod-tags-created", suite="during", title="prod tag and stable tag are one object at the candidate", protected=True),
+    RowSpec(id="applications-synced", suite="post", title="every application is at the commit and synced", evidence="production's cluster"),
+    RowSpec(
+        id="applications-healthy",
+        suite="post",
+        title="every application is as healthy as before, or better",
+        evidence="production's cluster, against the baseline",
+    ),
+    RowSpec(id="pods-running", suite="post", title="no pod is newly failing", evidence="production's pods, against the baseline"),
+    RowSpec(id="events", suite="post", title="no warning keeps repeating", evidence="production's Warning events"),
+    RowSpec(
+        id="promql",
+        suite="post",
+        title="production's numbers are as declared",
+        evidence="Prometheus, on samples newer than the move",
+        sources=("prometheus",),
+        each="rules",
+    ),
+    RowSpec(
+        id="alerts",
+        suite="post",
+        title="no alert fires that did not before",
+        evidence="Alertmanager, against the baseline",
+        sources=("alertmanager",),
+    ),
+    RowSpec(id="grafana", suite="post", title="the dashboards people look at are there", evidence="Grafana", sources=("grafana",)),
     RowSpec(id="stable-still-ours", suite="post", title="production's tag is what this promotion left", protected=True),
+    RowSpec(id="prod-working-updated", suite="after", title="the tag of the last proven version is this one", protected=True),
 )
 NO_URL = "smoke-url[not configured]"
 

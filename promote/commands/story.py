@@ -6,6 +6,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 
 from promote.checklist.policy import Policy
+from promote.clients.git_remote import GitRemote
 from promote.errors import PromoteError
 from promote.model import AppState, End, Tag, Verdict, short
 from promote.report.document import run_document
@@ -25,13 +26,17 @@ def document(run: Run, end: End, result: Result, *, code: int | None = None) -> 
         steps=run.steps,
         rows=run.rows,
         applications=run.applications,
-        junit=[s.junit for s in run.suites if s.junit],
+        junit=_junit(run),
         record=run.record,
         warnings=run.warnings,
         request_id=run.request_id,
         code=code,
         waivers=_waivers(run),
     )
+
+
+def _junit(run: Run) -> list[str]:
+    return [path for path in (*(s.junit for s in run.suites), run.driver_junit) if path]
 
 
 def _waivers(run: Run) -> list[dict[str, object]]:
@@ -56,11 +61,16 @@ def describe_stable(kit: Tools, stable: Tag | None, candidate: str) -> str:
     name = kit.settings.tags.stable
     if stable is None:
         return f"{name} does not exist"
-    (commit,) = kit.git.log(stable.commit, limit=1)
-    age = kit.clock.now() - datetime.fromtimestamp(commit.when, UTC)
     behind = kit.git.count(f"{stable.commit}..{candidate}")
-    old = f"{age.days} days old" if age.days else f"{age.seconds // 3600} h old"
+    old = age(kit.git, stable.commit, now=kit.clock.now())
     return f"{name} is {version_carried(kit, stable) or 'untagged'} ({short(stable.commit)}, {old}, {behind} commits behind)"
+
+
+def age(git: GitRemote, commit: str, *, now: datetime | None = None) -> str:
+    """`3 days old`, `5 h old`: of the commit, not of the tag."""
+    (found,) = git.log(commit, limit=1)
+    past = (now or datetime.now(UTC)) - datetime.fromtimestamp(found.when, UTC)
+    return f"{past.days} days old" if past.days else f"{past.seconds // 3600} h old"
 
 
 def version_carried(kit: Tools, tag: Tag) -> str:
@@ -83,7 +93,7 @@ def ending(run: Run, end: End, result: Result) -> list[str]:
     if result.hint and end is not End.VERIFIED:
         lines.append(f"do: {result.hint}")
     lines += [f"warning: {warning}" for warning in run.warnings]
-    if junit := [s.junit for s in run.suites if s.junit]:
+    if junit := _junit(run):
         lines.append("junit: " + " ".join(junit))
     lines.append(f"journal: {run.journal.path}")
     return lines

@@ -23,14 +23,19 @@ if TYPE_CHECKING:
 
 def open_repository(folder: Path) -> tuple[Settings, GitRemote]:
     """Find promotion.toml at or above `folder` and the git remote it speaks of. Raises UsageError."""
+    settings = settings_of(folder)
+    return settings, check_clone(connect.remote(settings))
+
+
+def settings_of(folder: Path) -> Settings:
+    """Find and read promotion.toml at or above `folder`. Raises UsageError."""
     if not folder.is_dir():
         raise UsageError(f"{folder} is not a folder", hint="name the clone of your GitOps repository")
     if folder.resolve().name != ".git" and (folder / "HEAD").is_file() and (folder / "objects").is_dir():
         raise UsageError(
             f"{folder.resolve()} is a bare repository", hint=f"promote works in a clone with a work tree: git clone {folder.resolve()} FOLDER"
         )
-    settings = read_settings(find_settings_file(folder.resolve()))
-    return settings, check_clone(connect.remote(settings))
+    return read_settings(find_settings_file(folder.resolve()))
 
 
 def who() -> str:

@@ -56,7 +56,9 @@ def find(tree: Tree, repository: str, build: Build | None) -> Found:
     tree.load(listed)
     files = [p for p in listed if _MARK in tree.text(p)]
     apps: list[Declared] = []
-    unknown, wrong, sets = [], [], []
+    unknown: list[str] = []
+    wrong = [bad for folder in sorted({posixpath.dirname(p) for p in files}) if (bad := _broken(tree, folder))]
+    sets: list[str] = []
     for folder, paths, composed in _groups(tree, files):
         if composed:
             result = render(tree, folder, inputs_of(tree, folder), build)
@@ -75,6 +77,17 @@ def find(tree: Tree, repository: str, build: Build | None) -> Found:
         apps += [declared(o, folder, repository) for o in ours if o.get("kind") == "Application" and isinstance(o.get("metadata"), dict)]
         sets += [str((o.get("metadata") or {}).get("name")) for o in ours if o.get("kind") == "ApplicationSet"]
     return Found(applications=tuple(apps), unknown=tuple(unknown), wrong=tuple(wrong), sets=tuple(sets))
+
+
+def _broken(tree: Tree, folder: str) -> str:
+    """What is wrong with the kustomization that should compose a folder's Applications."""
+    try:
+        file = tree.kustomization(folder)
+        if file:
+            tree.documents(file)
+    except NotYaml as bad:
+        return str(bad)
+    return ""
 
 
 def _groups(tree: Tree, files: Sequence[str]) -> Iterator[tuple[str, list[str], bool]]:
@@ -97,11 +110,19 @@ def _below(tree: Tree, folder: str) -> Iterator[str]:
     file = tree.kustomization(folder)
     if file is None:
         return
-    for document in tree.documents(file):
+    for document in _documents(tree, file):
         for word in [w for key in ("resources", "bases", "components") for w in (document.get(key) or [] if isinstance(document, dict) else [])]:
             where = posixpath.normpath(posixpath.join(folder, str(word)))
             if tree.kustomization(where):
                 yield where
+
+
+def _documents(tree: Tree, file: str) -> list[Any]:
+    """None for one that does not parse: whoever renders it says so."""
+    try:
+        return tree.documents(file)
+    except NotYaml:
+        return []
 
 
 def _reached(tree: Tree, folder: str, seen: set[str]) -> Iterator[str]:
@@ -112,7 +133,7 @@ def _reached(tree: Tree, folder: str, seen: set[str]) -> Iterator[str]:
     seen.add(folder)
     for below in _below(tree, folder):
         yield from _reached(tree, below, seen)
-    for document in tree.documents(file):
+    for document in _documents(tree, file):
         for word in (document.get("resources") or []) if isinstance(document, dict) else []:
             where = posixpath.normpath(posixpath.join(folder, str(word)))
             if where in tree.files:

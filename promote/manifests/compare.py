@@ -127,8 +127,8 @@ def _breaking(
         app, was = prod[name], before[name]
         if all((p.folder, p.deep) not in results for p in app.parts) and app.parts == was.parts:
             continue
-        now = [results.get((p.folder, p.deep)) or _one(tree, p, build) for p in app.parts if p.folder is not None]
-        old = [_one(production, p, build) for p in was.parts if p.folder is not None]
+        now = [results.get((p.folder, p.deep)) or render_one(tree, p, build) for p in app.parts if p.folder is not None]
+        old = [render_one(production, p, build) for p in was.parts if p.folder is not None]
         if any(r.wrong or r.unknown for r in (*now, *old)):
             continue
         after = keyed((o for r in now for o in r.objects), app.namespace)
@@ -137,7 +137,8 @@ def _breaking(
     return found
 
 
-def _one(tree: Tree, part: Part, build: Build | None) -> Rendered:
+def render_one(tree: Tree, part: Part, build: Build | None) -> Rendered:
+    """One source of this repository. It must have a folder."""
     assert part.folder is not None
     inputs = _inputs(tree, part.folder)
     return inputs if isinstance(inputs, Rendered) else render(tree, part.folder, inputs, build, deep=part.deep)

@@ -93,6 +93,12 @@ IMMICH = {"apps/immich/base/deployment.yaml": seed.deployment("immich", image="1
 PROD_ONLY = b"resources:\n- deployment.yaml\n- service.yaml\n"
 
 
+def plan(version: str, breaks: str) -> dict[str, bytes]:
+    """The migration plan that a version needs which takes something away."""
+    text = f"# {version}\n\n## What breaks\n\n{breaks}\n\n## Steps\n\n1. Tell its users.\n\n## Rollback\n\nThe tag goes back.\n"
+    return {f"migrations/{version}.md": text.encode()}
+
+
 def in_production_only(name: str, behaviour: str) -> dict[str, bytes]:
     """A Deployment that does well on dev and, in production, what `behaviour` says."""
     folder = f"apps/{name}/overlays/prod"

@@ -9,7 +9,7 @@ import yaml
 
 from promote.sandbox import seed
 from promote.sandbox.sandbox import Sandbox
-from promote.sandbox.scenarios.basics import GITEA_DOWN, GRAFANA, in_production_only
+from promote.sandbox.scenarios.basics import GITEA_DOWN, GRAFANA, in_production_only, plan
 from promote.sandbox.scenarios.scenario import Play, Scenario, both
 
 MESSAGE = "feat(grafana): raise the memory limit"
@@ -102,7 +102,7 @@ SCENARIOS: Mapping[str, Scenario] = {
         "v1.9.0",
         "stuck",
         "feat(gitea): another database",
-        {**GITEA_DOWN, "apps/gitea/overlays/prod/kustomization.yaml": WITHOUT},
+        {**GITEA_DOWN, "apps/gitea/overlays/prod/kustomization.yaml": WITHOUT, **plan("v1.9.0", "the old volume goes")},
         settings={'converge_timeout = "60s"': 'converge_timeout = "8s"'},
         before=(Play(argv=("status",), code=1, happens=_hook_in_production, words="gitea's hook and its volume have been there since yesterday"),),
         after=(Play(argv=("resume",), code=3, happens=_volume_back, words="$ kubectl -n gitea apply -f claim.yaml"),),
@@ -112,7 +112,7 @@ SCENARIOS: Mapping[str, Scenario] = {
         "v1.8.0",
         "verified",
         "feat: homepage is retired",
-        {"argocd/prod/homepage.yaml": None},
+        {"argocd/prod/homepage.yaml": None, **plan("v1.8.0", "homepage is gone")},
         after=(Play(argv=("rollback",), code=0, words="it was missed at once"),),
     ),
     "root-adds-child": Scenario(
@@ -142,7 +142,7 @@ SCENARIOS: Mapping[str, Scenario] = {
         "v1.8.0",
         "rolled_back",
         "feat: homepage is retired",
-        {"argocd/prod/homepage.yaml": None},
+        {"argocd/prod/homepage.yaml": None, **plan("v1.8.0", "homepage is gone")},
         _root_keeps,
         settings=PATIENT_6S,
     ),

@@ -16,8 +16,14 @@ ONE_WAY = b"""# v2.0.0
 
 rollback: unsafe the schema migration has no way back
 
+## What breaks
+The old version cannot read the new schema.
+
 ## Steps
 1. Stop the writers.
+
+## Rollback
+There is none: fix forward.
 """
 
 

@@ -1,0 +1,54 @@
+"""`promote next`: the smallest version that fits what would be shipped. The version alone on stdout, the reason on stderr."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from datetime import UTC, datetime
+
+from promote import bump
+from promote.checklist.history import changes_of, production_version
+from promote.checklist.promotion import Promotion, State
+from promote.commands.wiring import open_repository
+from promote.errors import NotFound, UsageError
+from promote.report.screen import answer
+
+
+def main(args: argparse.Namespace) -> int:
+    settings, _ = open_repository(args.folder)
+    promotion = Promotion(State(settings=settings, version=None, context=None))
+    version, why = calendar(promotion) if settings.version.scheme == "calver" else semantic(promotion, _forced(args))
+    answer(version, document={"version": version, "why": why, "commit": promotion.commit} if args.json else None)
+    if not args.json:
+        print(why, file=sys.stderr)
+    return 0
+
+
+def _forced(args: argparse.Namespace) -> bump.Level | None:
+    return next((level for level in (bump.Level.MAJOR, bump.Level.MINOR, bump.Level.PATCH) if getattr(args, level.word())), None)
+
+
+def calendar(promotion: Promotion) -> tuple[str, str]:
+    """This month's next number."""
+    promoted = list(promotion.promoted_versions())
+    return bump.following_date(promoted, datetime.now(UTC).date()), f"newest: {max(promoted, default='none')}"
+
+
+def semantic(promotion: Promotion, forced: bump.Level | None) -> tuple[str, str]:
+    """Raises UsageError where nobody can tell, NotFound when production's version is not known."""
+    old = production_version(promotion)
+    if old is None:
+        raise NotFound(
+            "git remote", "what production runs carries no version, so there is none to step from", hint="choose the first one yourself: v1.0.0"
+        )
+    changes = changes_of(promotion)
+    wanted = bump.demand(changes, unclassified=promotion.settings.version.unclassified)
+    if forced is not None:
+        return bump.following(old, forced), f"{old}, and {forced.word()} as asked"
+    if wanted is None:
+        raise UsageError(
+            f"none of {len(changes)} commits has a Conventional Commits type, so nobody can tell",
+            hint="say it: promote next --major, --minor or --patch; or version.unclassified in promotion.toml",
+        )
+    level = bump.asked(wanted.level, old)
+    return bump.following(old, level), f"{old}, and {level.word()}: {wanted.why}"

@@ -1,0 +1,164 @@
+"""`promote plan VERSION`: what a promotion would ship, change and do. Moves nothing; --write makes a migration plan to fill in."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from promote import migration
+from promote.changes import Change, breaking
+from promote.checklist.candidate import builder, expected_of, trees
+from promote.checklist.history import bump_suggestion, changes_of, production_version, report
+from promote.checklist.policy import Policy
+from promote.checklist.promotion import Promotion, State
+from promote.checklist.registry import required_rows
+from promote.commands.story import age
+from promote.commands.wiring import open_repository
+from promote.connect import secrets
+from promote.errors import PromoteError, UsageError
+from promote.manifests.change import AppChange, app_changes
+from promote.manifests.compare import compare
+from promote.model import Choices, short
+from promote.report.screen import answer
+from promote.report.words import counted
+from promote.settings import Settings
+from promote.versions import parse_version
+
+MARKS = {"added": "+", "changed": "~", "removed": "-", "re-pointed": "~"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Plan:
+    """What would happen. `tasks`: id → words; `breaking`: what needs a migration plan; `fitting`: the smallest version that fits."""
+
+    version: str
+    commit: str
+    subject: str
+    production: str
+    fitting: str
+    commits: tuple[dict[str, str], ...]
+    tasks: dict[str, str]
+    applications: tuple[AppChange, ...]
+    breaking: tuple[str, ...]
+    migration: str
+    steps: tuple[str, ...]
+    back_to: str
+    waived: tuple[str, ...]
+
+
+def main(args: argparse.Namespace) -> int:
+    settings, _ = open_repository(args.folder)
+    version = parse_version(args.wanted, settings.version.scheme)
+    promotion = Promotion(State(settings=settings, version=version, context=None), choices=Choices(first=args.first))
+    plan = make(promotion, version.text)
+    lines = [f"written: {write(settings, plan)}"] if args.write else text(plan, diff=args.diff)
+    answer(*lines, document=asdict(plan) if args.json else None, secrets=secrets())
+    return 0
+
+
+def make(promotion: Promotion, version: str) -> Plan:
+    """Raises what git raises; what a tracker cannot tell is said in the plan."""
+    settings, git = promotion.settings, promotion.remote
+    changes = changes_of(promotion)
+    candidate, production = trees(promotion)
+    with builder(promotion) as build:
+        expected = expected_of(promotion)
+        apps = app_changes(candidate, production, expected, build)
+        broken = (*(f"{c.words()}: {c.breaking}" for c in breaking(changes)), *compare(candidate, production, expected, build).breaking)
+    path = f"{settings.promotion.migrations}/{version}.md"
+    there = git.file(promotion.commit, path)
+    stable, old = promotion.target.stable, production_version(promotion)
+    return Plan(
+        version=version,
+        commit=promotion.commit,
+        subject=git.describe(promotion.commit),
+        production=f"{old or 'no version'} at {git.describe(stable.commit)}, {age(git, stable.commit)}" if stable else "nothing",
+        fitting=bump_suggestion(promotion, changes) if stable else version,
+        commits=tuple({"commit": short(c.oid), "subject": c.subject, "author": c.author} for c in changes),
+        tasks=_tasks(promotion, changes),
+        applications=tuple(apps),
+        breaking=broken if stable else (),
+        migration="" if not broken or not stable else f"{path} {'is there' if there is not None else 'is not there yet'}",
+        steps=_steps(settings, version),
+        back_to=f"{old or short(stable.commit)} ({short(stable.commit)}, {age(git, stable.commit)})" if stable else "",
+        waived=tuple(f"{row}: {w.words()}" for row, w in Policy.of(settings).waived.items()),
+    )
+
+
+def _tasks(promotion: Promotion, changes: list[Change]) -> dict[str, str]:
+    if promotion.settings.tasks.source in ("", "none"):
+        return {}
+    try:
+        return {i: task.words() for i, (task, _) in report(promotion, changes).named.items()}
+    except PromoteError as error:
+        return {"?": f"could not be read: {error.what}"}
+
+
+def _steps(settings: Settings, version: str) -> tuple[str, ...]:
+    names = {part: getattr(settings.tags, part).format(version=version) for part in ("dev", "prod", "stable", "working")}
+    rows = len(required_rows("pre", settings, from_tree=True))
+    move = f"the workflow {settings.workflow.file}" if settings.promotion.via == "workflow" else "one push from here"
+    soak = f", a soak of {settings.post.soak:.0f} s" if settings.post.soak else ""
+    return (
+        f"take the lock, remember production as it is, run the pre suite ({counted(rows, 'row')}); nothing moves unless all of it passes",
+        f"{names['dev']} on the candidate, by a push of its own if it is not there",
+        f"{names['prod']} and {names['stable']} to the candidate, both in one leased push, by {move}",
+        f"every application proven at it (within {settings.argocd.converge_timeout:.0f} s), then the post and smoke suites{soak}, a last look",
+        f"{names['working']} to the same object, the ledger written, the lock released",
+        f"whatever is not well after the move: {names['stable']} back by itself, and proven back",
+    )
+
+
+def write(settings: Settings, plan: Plan) -> Path:
+    """A migration plan with what was found. Raises UsageError when there is one already."""
+    path = settings.root / settings.promotion.migrations / f"{plan.version}.md"
+    if path.exists():
+        raise UsageError(f"{path} exists", hint="fill it in; nothing was written")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(migration.skeleton(plan.version, settings.migration.sections, plan.breaking))
+    return path
+
+
+def text(plan: Plan, *, diff: bool) -> Iterator[str]:
+    """The plan for a person."""
+    yield f"plan {plan.version} · {plan.subject}"
+    yield f"production    {plan.production}"
+    fits = bump_note(plan)
+    yield f"commits       {len(plan.commits)}" + (f" · {fits}" if fits else "")
+    for commit in plan.commits[:20]:
+        yield f"  {commit['commit']} {commit['subject']}  ({commit['author']})"
+    if len(plan.commits) > 20:
+        yield f"  and {len(plan.commits) - 20} more: git log {plan.commits[-1]['commit']}..{plan.commits[0]['commit']}"
+    if plan.tasks:
+        yield f"tasks         {len(plan.tasks)}"
+        yield from (f"  {words}" for words in plan.tasks.values())
+    yield f"applications  {counted(len(plan.applications), 'application')} of production would change"
+    for app in plan.applications:
+        yield from _application(app, diff=diff)
+    if plan.breaking:
+        yield f"breaking      {plan.migration}"
+        yield from (f"  {line}" for line in plan.breaking)
+    if plan.waived:
+        yield "waived        " + "; ".join(plan.waived)
+    yield "what would happen"
+    yield from (f"  {number}. {step}" for number, step in enumerate(plan.steps, 1))
+    yield f"back to       {plan.back_to or 'nothing: a first promotion, its failure leaves the tag for a person'}"
+    yield f"nothing was done; to do it: promote run {plan.version}"
+
+
+def bump_note(plan: Plan) -> str:
+    """A remark when the version is not the smallest that fits."""
+    return "" if plan.fitting == plan.version or not plan.commits else f"the smallest version that fits is {plan.fitting}"
+
+
+def _application(app: AppChange, *, diff: bool) -> Iterator[str]:
+    objects = [*(f"+ {o}" for o in app.added), *(f"~ {o}" for o in app.changed), *(f"- {o}" for o in app.removed)]
+    yield f"  {MARKS[app.what]} {app.name} ({app.what})" + (f": {app.note}" if app.note else "")
+    if diff:
+        yield from (f"      {line}" for line in app.diff.splitlines())
+        return
+    yield from (f"      {line}" for line in objects[:8])
+    if len(objects) > 8:
+        yield f"      and {len(objects) - 8} more (--diff shows all of it)"

@@ -1,0 +1,304 @@
+"""Rows of the pre suite in a whole run of it: each alone in failing when its matter is wrong, unknown when what it asks cannot tell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+import yaml
+
+from promote.sandbox.http_world import Fault
+from promote.sandbox.seed import application, deployment
+from tests.checking import Desk, desk, verdicts
+
+DOWN = Fault(kind="status", status=503, path="/check-runs")
+PLAN = "# {0}\n\n## What breaks\n\nthe volume\n\n## Steps\n\n1. copy it\n\n## Rollback\n\ncopy it back\n"
+PVC = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "data"}, "spec": {"accessModes": ["ReadWriteOnce"]}}
+RESOURCES = ["../../base", "service.yaml"]
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    with desk(tmp_path_factory.mktemp("rows")) as it:
+        yield it
+
+
+@contextmanager
+def changed(world: Desk, message: str, files: dict[str, bytes | None]) -> Iterator[str]:
+    """A commit that is taken back by another one. What it said stays in the history: breaking words are for a world of their own."""
+    before = {path: world.show(path) for path in files}
+    world.commit(message, files)
+    yield world.git("rev-parse", "HEAD")
+    world.commit("chore: back", before)
+
+
+@contextmanager
+def settings(world: Desk, *pairs: tuple[str, str], more: str = "") -> Iterator[None]:
+    before = world.show("promotion.toml")
+    world.settings(*pairs, more=more)
+    yield
+    world.commit("chore: settings back", {"promotion.toml": before})
+
+
+# -- tests-passed -------------------------------------------------------------------------------------------------------------------------
+
+
+def head(world: Desk) -> str:
+    return world.git("rev-parse", "HEAD")
+
+
+def test_everything_passes_as_the_world_stands(world: Desk) -> None:
+    assert verdicts(world.check()) == {}
+
+
+def test_a_failed_check_of_this_commit_fails(world: Desk) -> None:
+    world.commit("fix: a")
+    world.sandbox.github.records.add_check(head(world), "ci / functional", "failure")
+    rows = world.check()
+    assert verdicts(rows) == {"tests-passed": "failed"}
+    assert "ci / functional: failure http" in rows["tests-passed"]["detail"]
+
+
+def test_a_failed_status_of_this_commit_fails_until_a_newer_one_says_otherwise(world: Desk) -> None:
+    world.commit("fix: b")
+    world.sandbox.github.records.add_status(head(world), "legacy-ci", "failure")
+    assert verdicts(world.check()) == {"tests-passed": "failed"}
+    world.sandbox.github.records.add_status(head(world), "legacy-ci", "success")
+    assert verdicts(world.check()) == {}
+
+
+def test_another_commits_checks_say_nothing_about_this_one(world: Desk) -> None:
+    world.sandbox.github.records.add_check(head(world), "ci / functional", "failure")
+    world.commit("fix: c")
+    assert verdicts(world.check()) == {}
+
+
+@pytest.mark.parametrize(("state", "said"), [("cancelled", "neither passed nor failed"), ("stale", "neither passed nor failed")])
+def test_a_check_that_ended_without_a_word_is_unknown(world: Desk, state: str, said: str) -> None:
+    world.commit("fix: d")
+    world.sandbox.github.records.add_check(head(world), "ci / functional", state)
+    rows = world.check()
+    assert verdicts(rows) == {"tests-passed": "errored"} and said in rows["tests-passed"]["detail"]
+
+
+def test_a_required_check_that_is_missing_or_pending_is_waited_for_and_then_unknown(world: Desk) -> None:
+    with settings(world, ('timeout = "20s"', 'timeout = "1s"\nrequired = ["ci / build", "e2e"]')):
+        rows = world.check()
+        assert verdicts(rows) == {"tests-passed": "errored"} and "e2e: required of" in rows["tests-passed"]["detail"]
+        world.sandbox.github.records.add_check(head(world), "e2e", status="in_progress")
+        rows = world.check()
+        assert verdicts(rows) == {"tests-passed": "errored"} and "e2e: pending" in rows["tests-passed"]["detail"]
+        world.sandbox.github.records.add_check(head(world), "e2e")
+        world.sandbox.github.records.add_check(head(world), "lint", "failure")
+        assert verdicts(world.check()) == {}, "what is not required does not count"
+        world.sandbox.github.records.add_check(head(world), "e2e", "skipped")
+        assert verdicts(world.check()) == {"tests-passed": "errored"}, "a required check that was skipped has not passed"
+
+
+def test_the_checklists_own_job_is_no_test_of_the_candidate(world: Desk) -> None:
+    world.commit("fix: e")
+    world.sandbox.github.records.add_check(head(world), "promote-check", status="in_progress")
+    assert verdicts(world.check()) == {}
+
+
+def test_a_forge_that_does_not_answer_is_unknown(world: Desk) -> None:
+    world.sandbox.github.fault(DOWN)
+    try:
+        rows = world.check()
+    finally:
+        world.sandbox.github.clear_faults()
+    assert verdicts(rows) == {"tests-passed": "errored"} and "503" in rows["tests-passed"]["detail"]
+
+
+def test_no_check_at_all_is_unknown(world: Desk) -> None:
+    automatic, world.sandbox.github.records.automatic = world.sandbox.github.records.automatic, ()
+    world.commit("fix: f")
+    try:
+        rows = world.check()
+    finally:
+        world.sandbox.github.records.automatic = automatic
+    assert verdicts(rows) == {"tests-passed": "errored"} and "nobody tested it" in rows["tests-passed"]["detail"]
+
+
+def test_without_a_source_it_is_unknown_and_off_with_a_reason(world: Desk) -> None:
+    with settings(world, ("github = true ", "github = false")):
+        rows = world.check()
+        assert verdicts(rows) == {"tests-passed": "errored"} and "not configured" in rows["tests-passed"]["detail"]
+    with settings(world, ("github = true ", "github = false"), more='\n[[checklist.off]]\nid = "tests-passed"\nreason = "no tests yet"\n'):
+        assert "tests-passed" not in world.check()
+
+
+@pytest.mark.parametrize(
+    ("command", "verdict", "said"),
+    [
+        ("true", "", ""),
+        ("sh -c 'echo one; echo two; exit 3'", "failed", "ended with 3"),
+        ("sleep 60", "errored", "did not end within 1 s"),
+        ("no-such-program-here", "errored", "cannot be started"),
+    ],
+)
+def test_a_command_of_the_team(world: Desk, command: str, verdict: str, said: str) -> None:
+    with settings(world, ("github = true ", f'command = "{command}"'), ('timeout = "20s"', 'timeout = "1s"')):
+        rows = world.check()
+        assert verdicts(rows) == ({"tests-passed": verdict} if verdict else {})
+        assert said in rows["tests-passed"]["detail"]
+
+
+def test_a_command_is_not_run_on_another_tree_than_the_candidates(world: Desk) -> None:
+    with settings(world, ("github = true ", 'command = "true"')):
+        (world.clone / "README.md").write_text("changed\n")
+        rows = world.check()
+        world.git("checkout", "-q", "README.md")
+    assert verdicts(rows) == {"tests-passed": "errored", "clean-tree": "failed"}
+    assert "would test a changed tree" in rows["tests-passed"]["detail"]
+
+
+JUNIT = '<testsuite><properties><property name="commit" value="{0}"/></properties><testcase name="a"/>{1}</testsuite>'
+
+
+def test_a_junit_file_counts_for_the_commit_it_names(world: Desk) -> None:
+    file = world.sandbox.directory / "tests.xml"
+    with settings(world, ("github = true ", f'junit = "{file}"')):
+        assert "there is no tests.xml" in world.check()["tests-passed"]["detail"]
+        file.write_text(JUNIT.format(head(world), ""))
+        assert verdicts(world.check()) == {}
+        file.write_text(JUNIT.format(head(world), '<testcase name="b"><failure/></testcase>'))
+        rows = world.check()
+        assert verdicts(rows) == {"tests-passed": "failed"} and "1 of 2 tests did not pass: b" in rows["tests-passed"]["detail"]
+        for text in (JUNIT.format("f" * 40, ""), '<testsuite><testcase name="a"/></testsuite>', "<html/>"):
+            file.write_text(text)
+            assert verdicts(world.check()) == {"tests-passed": "errored"}, text
+
+
+# -- documentation ------------------------------------------------------------------------------------------------------------------------
+
+RULE = '\n[[documentation.rules]]\npaths = "apps/{app}/base/**"\ndocument = "docs/apps/{app}.md"\n'
+
+
+def test_a_change_without_its_document_fails(world: Desk) -> None:
+    with settings(world, more=RULE), changed(world, "fix(homepage): x", {"apps/homepage/base/deployment.yaml": deployment("homepage", image="9")}):
+        rows = world.check()
+        assert verdicts(rows) == {"documentation": "failed"}
+        assert "apps/homepage/base/deployment.yaml changed, and there is no docs/apps/homepage.md" in rows["documentation"]["detail"]
+        written = {f"docs/apps/{name}.md": b"# x\n" for name in ("homepage", "gitea", "traefik")}
+        world.commit("docs: x", written)
+        assert verdicts(world.check()) == {}
+
+
+def test_a_link_that_leads_nowhere_fails(world: Desk) -> None:
+    with changed(world, "docs: links", {"docs/new.md": b"# new\n\nSee [promotion](promotion.md) and [gone](gone.md).\n"}):
+        rows = world.check()
+        assert verdicts(rows) == {"documentation": "failed"} and "docs/new.md: the link gone.md leads nowhere" in rows["documentation"]["detail"]
+
+
+def test_a_changelog_without_the_version_fails(world: Desk) -> None:
+    with settings(world, ('changelog = "" ', 'changelog = "CHANGELOG.md" ')):
+        rows = world.check()
+        assert verdicts(rows) == {"documentation": "failed"} and "CHANGELOG.md has no entry for v1.8.0" in rows["documentation"]["detail"]
+        with changed(world, "docs: changelog", {"CHANGELOG.md": b"# Changelog\n\n## v1.8.0\n- gitea 1.22\n"}):
+            assert verdicts(world.check()) == {}
+
+
+def test_without_rules_documentation_is_unknown(world: Desk) -> None:
+    with settings(world, ('[[documentation.rules]]\npaths = ".github/workflows/**"\ndocument = "docs/promotion.md"\n', "")):
+        rows = world.check()
+        assert verdicts(rows) == {"documentation": "errored"} and "[[documentation.rules]]" in rows["documentation"]["detail"]
+
+
+# -- manifests ----------------------------------------------------------------------------------------------------------------------------
+
+
+def test_manifests_that_do_not_build_fail_with_their_place(world: Desk) -> None:
+    with changed(world, "fix(vault): y", {"apps/vault/overlays/prod/kustomization.yaml": b"resources: [../../base, gone.yaml]\n"}):
+        rows = world.check()
+    assert rows["manifests"]["verdict"] == "failed"
+    assert "apps/vault/overlays/prod: kustomize: does not build" in rows["manifests"]["detail"] and "gone.yaml" in rows["manifests"]["detail"]
+    assert verdicts(rows) == {"manifests": "failed"}, "dev renders its own overlay, which is well"
+
+
+def test_a_production_application_that_follows_the_trunk_by_accident_is_found(world: Desk) -> None:
+    path = "argocd/prod/homepage.yaml"
+    wrong = (world.show(path) or b"").replace(b"targetRevision: prod-stable", b"targetRevision: main")
+    with changed(world, "fix(homepage): z", {path: wrong}):
+        rows = world.check()
+    assert verdicts(rows) == {"manifests": "failed"}
+    assert "homepage (argocd/prod) follows main, production follows prod-stable" in rows["manifests"]["detail"]
+
+
+def test_what_cannot_be_rendered_here_is_unknown_unless_accepted(world: Desk) -> None:
+    far = b"resources: [../../base, 'https://manifests.example/x.yaml']\n"
+    with changed(world, "chore(immich): far", {"apps/immich/overlays/prod/kustomization.yaml": far}):
+        rows = world.check()
+        assert rows["manifests"]["verdict"] == "errored" and "fetches https://manifests.example/x.yaml" in rows["manifests"]["detail"]
+        assert set(verdicts(rows)) == {"manifests"}
+        with settings(world, more='\n[manifests]\nunrendered = "accepted"\n'):
+            rows = world.check()
+            assert rows["manifests"]["verdict"] == "passed"
+            assert rows["manifests"]["evidence"]["could not be rendered here"]
+
+
+# -- breaking-changes and version-bump ----------------------------------------------------------------------------------------------------
+
+
+def overlay(*more: str) -> bytes:
+    return yaml.safe_dump({"resources": [*RESOURCES, *more]}).encode()
+
+
+def test_a_removed_volume_needs_a_plan(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """In production today, gone in the candidate."""
+    with desk(tmp_path_factory.mktemp("volume")) as world:
+        folder = "apps/homepage/overlays/prod"
+        world.commit("fix: a volume", {f"{folder}/pvc.yaml": yaml.safe_dump(PVC).encode(), f"{folder}/kustomization.yaml": overlay("pvc.yaml")})
+        world.git("tag", "-f", "-a", "-m", "stable", "prod-v1.8.0", "HEAD")
+        world.git("push", "-q", "-f", "origin", "prod-v1.8.0", "prod-v1.8.0:refs/tags/prod-stable")
+        world.version = "v1.8.1"
+        world.commit("fix: no volume", {f"{folder}/pvc.yaml": None, f"{folder}/kustomization.yaml": overlay()})
+        rows = world.check("--deselect", "checks/pre/test_clusters.py")
+        assert verdicts(rows) == {"breaking-changes": "failed"}
+        detail = rows["breaking-changes"]["detail"]
+        assert "homepage: PersistentVolumeClaim homepage/data is removed: its volume may be deleted with it" in detail
+        assert "there is no migrations/v1.8.1.md" in detail and "promote plan v1.8.1" in detail
+        world.commit("docs: half a plan", {"migrations/v1.8.1.md": PLAN.format("v1.8.1").replace("copy it back", "TODO").encode()})
+        assert "says nothing under Rollback" in world.check("--deselect", "checks/pre/test_clusters.py")["breaking-changes"]["detail"]
+        world.commit("docs: a plan", {"migrations/v1.8.1.md": PLAN.format("v1.8.1").encode()})
+        assert verdicts(world.check("--deselect", "checks/pre/test_clusters.py")) == {}
+
+
+def test_a_breaking_commit_asks_for_a_major_version_and_a_plan(tmp_path_factory: pytest.TempPathFactory) -> None:
+    with desk(tmp_path_factory.mktemp("breaking")) as world:
+        world.commit("feat(gitea)!: the database moves")
+        rows = world.check()
+        assert verdicts(rows) == {"version-bump": "failed", "breaking-changes": "failed"}
+        assert "v1.7.4 → v1.8.0 is a step of minor, the changes ask for major" in rows["version-bump"]["detail"]
+        assert "promote run v2.0.0" in rows["version-bump"]["detail"]
+        assert verdicts(world.check(version="v2.0.0")) == {"breaking-changes": "failed"}
+        world.commit("docs: a plan", {"migrations/v2.0.0.md": PLAN.format("v2.0.0").encode()})
+        assert verdicts(world.check(version="v2.0.0")) == {}
+        assert verdicts(world.check(version="v1.9.0")) == {"version-bump": "failed", "breaking-changes": "failed"}
+
+
+def test_a_version_that_is_too_small_fails_and_the_fitting_one_is_named(world: Desk) -> None:
+    rows = world.check(version="v1.7.5")
+    assert verdicts(rows) == {"version-bump": "failed"}
+    assert (
+        "is a step of patch, the changes ask for minor" in rows["version-bump"]["detail"] and "promote run v1.8.0" in rows["version-bump"]["detail"]
+    )
+    assert verdicts(world.check(version="v3.0.0")) == {}, "a greater step than needed is a person's to choose"
+
+
+def test_production_without_a_version_is_unknown(tmp_path_factory: pytest.TempPathFactory) -> None:
+    with desk(tmp_path_factory.mktemp("unnamed")) as world:
+        world.git("push", "-q", "origin", ":refs/tags/prod-v1.7.4")
+        rows = world.check()
+        assert verdicts(rows) == {"version-bump": "errored"} and "its version is not known" in rows["version-bump"]["detail"]
+
+
+def test_a_new_application_is_no_break(world: Desk) -> None:
+    url = world.git("remote", "get-url", "origin")
+    files: dict[str, bytes | None] = {
+        "argocd/prod/extra.yaml": application("extra", "prod", url),
+        "apps/extra/overlays/prod/x.yaml": deployment("extra"),
+    }
+    with changed(world, "feat: extra", files):
+        assert verdicts(world.check()) == {}

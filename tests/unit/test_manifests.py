@@ -1,0 +1,191 @@
+"""Trees against each other: what renders, who follows what, what is removed or cannot be changed. Files in memory; kustomize is tried elsewhere."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import pytest
+import yaml
+
+from promote.manifests.compare import Comparison, Expected, compare
+from promote.manifests.differences import immutable, keyed, removed
+from promote.manifests.inputs import inputs_of
+from promote.manifests.tree import Blobs, NotYaml, Tree, objects, parse
+
+URL = "https://github.com/acme/gitops.git"
+EXPECTED = Expected(repository=URL, stable="prod-stable", branch="main")
+
+
+def tree(files: dict[str, str]) -> Tree:
+    ids = {path: hashlib.sha1(text.encode()).hexdigest() for path, text in files.items()}
+    contents = {ids[path]: text.encode() for path, text in files.items()}
+    return Tree(commit="c" * 40, files=ids, blobs=Blobs(read=lambda oids: {o: contents[o] for o in oids}))
+
+
+def application(name: str, path: str, revision: str, **more: Any) -> str:
+    source = {"repoURL": URL, "path": path, "targetRevision": revision} | more
+    body = {"source": source, "destination": {"namespace": name}}
+    return yaml.safe_dump({"apiVersion": "argoproj.io/v1alpha1", "kind": "Application", "metadata": {"name": name}, "spec": body})
+
+
+def manifest(kind: str, name: str, api: str = "v1", **spec: Any) -> str:
+    return yaml.safe_dump({"apiVersion": api, "kind": kind, "metadata": {"name": name}, "spec": spec})
+
+
+def repository(**changes: str | None) -> dict[str, str]:
+    files = {
+        "argocd/prod/a.yaml": application("a", "apps/a/prod", "prod-stable"),
+        "argocd/prod/b.yaml": application("b", "apps/b", "prod-stable"),
+        "argocd/prod/c.yaml": application("c", "apps/b", "prod-stable"),
+        "argocd/dev/a.yaml": application("a", "apps/a/dev", "main"),
+        "argocd/dev/b.yaml": application("b", "apps/b", "HEAD"),
+        "argocd/dev/c.yaml": application("c", "apps/b", "main"),
+        "apps/a/base/kustomization.yaml": "resources: [pvc.yaml]\n",
+        "apps/a/base/pvc.yaml": manifest("PersistentVolumeClaim", "data", storageClassName="fast"),
+        "apps/a/prod/kustomization.yaml": "resources: [../base]\n",
+        "apps/a/dev/kustomization.yaml": "resources: [../base]\n",
+        "apps/b/deployment.yaml": manifest("Deployment", "b", "apps/v1", selector={"matchLabels": {"a": "b"}}),
+        "README.md": "# x\n",
+    }
+    for path, text in changes.items():
+        if text is None:
+            del files[path]
+        else:
+            files[path] = text
+    return files
+
+
+def against(changes: dict[str, str | None], **kwargs: Any) -> Comparison:
+    return compare(tree(repository(**changes)), tree(repository()), EXPECTED, kwargs.get("build"))
+
+
+def test_nothing_changed_nothing_is_rendered() -> None:
+    seen = against({"README.md": "# y\n"})
+    assert (seen.applications, seen.prod, seen.dev, seen.rendered, seen.unchanged) == (6, 3, 3, (), 3)
+    assert not (seen.wrong or seen.unknown or seen.strays or seen.breaking or seen.unsorted)
+
+
+def test_only_what_reaches_the_change_is_rendered() -> None:
+    seen = against({"apps/a/base/pvc.yaml": manifest("PersistentVolumeClaim", "data", storageClassName="fast", x=1)})
+    assert seen.rendered == ("apps/a/dev", "apps/a/prod") and seen.unchanged == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"apps/b/deployment.yaml": "apiVersion: v1\nkind: X\nmetadata: {name: a\n"}, "apps/b/deployment.yaml: line 4"),
+        ({"apps/b/deployment.yaml": "apiVersion: v1\nkind: X\n"}, "apps/b/deployment.yaml: an object without metadata.name"),
+        ({"apps/a/base/pvc.yaml": None}, "apps/a/base/kustomization.yaml: pvc.yaml is not there"),
+        ({"apps/a/prod/kustomization.yaml": "resources: [../base\n"}, "apps/a/prod/kustomization.yaml: line 2"),
+        ({"argocd/prod/b.yaml": application("b", "apps/nope", "prod-stable")}, "apps/nope: there is no such folder"),
+    ],
+)
+def test_what_does_not_build_is_named_with_its_place(changes: dict[str, str | None], said: str) -> None:
+    assert any(line.startswith(said) for line in against(changes).wrong), against(changes).wrong
+
+
+def test_a_file_that_only_looks_like_yaml_is_passed_over_as_argo_cd_does() -> None:
+    assert not against({"apps/b/values.yaml": "{{ if .x }}\n"}).wrong
+
+
+@pytest.mark.parametrize("revision", ["main", "HEAD", "v1", "refs/heads/main"])
+def test_a_production_application_that_follows_something_else_is_found(revision: str) -> None:
+    seen = against({"argocd/prod/b.yaml": application("b", "apps/b", revision)})
+    assert seen.strays == (f"b (argocd/prod) follows {revision}, production follows prod-stable",)
+
+
+def test_a_dev_application_that_follows_production_is_found() -> None:
+    assert against({"argocd/dev/b.yaml": application("b", "apps/b", "prod-stable")}).strays == (
+        "b (argocd/dev) follows prod-stable, dev follows main",
+    )
+
+
+def test_the_long_form_of_the_tag_is_the_tag() -> None:
+    assert against({"argocd/prod/b.yaml": application("b", "apps/b", "refs/tags/prod-stable")}).strays == ()
+
+
+def test_a_folder_of_both_is_said_to_be_of_neither_unless_the_settings_tell() -> None:
+    files = {"all/a.yaml": application("a", "apps/b", "prod-stable"), "all/b.yaml": application("b", "apps/b", "main"), "apps/b/x.yaml": ""}
+    assert compare(tree(files), None, EXPECTED, None).unsorted == ("all",)
+    told = Expected(repository=URL, stable="prod-stable", branch="main", prod=["all"])
+    assert compare(tree(files), None, told, None).strays == ("b (all) follows main, production follows prod-stable",)
+
+
+def test_applications_that_kustomize_composes_are_read_from_what_it_builds() -> None:
+    """The base says main; only the overlay's patch makes it production's."""
+    files = {
+        "argocd/base/kustomization.yaml": "resources: [a.yaml]\n",
+        "argocd/base/a.yaml": application("a", "apps/a", "main"),
+        "argocd/prod/kustomization.yaml": "resources: [../base]\npatches: [{path: p.yaml}]\n",
+        "argocd/prod/p.yaml": "x: 1\n",
+        "apps/a/x.yaml": "",
+    }
+    built = application("a", "apps/a", "prod-stable")
+    assert compare(tree(files), None, EXPECTED, lambda _commit, folder: built if folder == "argocd/prod" else "").prod == 1
+    assert compare(tree(files), None, EXPECTED, None).unknown == ("argocd/prod: its kustomization needs `kustomize` (or kubectl) on PATH",)
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        ({"apps/a/prod/kustomization.yaml": "resources: ['https://x.example/y.yaml']\n"}, "fetches https://x.example/y.yaml"),
+        ({"apps/a/prod/kustomization.yaml": "helmCharts: [{name: x}]\n"}, "inflates Helm charts"),
+        ({"apps/a/prod/kustomization.yaml": None, "apps/a/prod/Chart.yaml": "name: x\n"}, "a Helm chart"),
+        ({"apps/b/x.jsonnet": "{}"}, "holds Jsonnet"),
+        ({"argocd/prod/b.yaml": application("b", "apps/b", "prod-stable", plugin={"name": "x"})}, ""),
+    ],
+)
+def test_what_cannot_be_rendered_here_is_unknown_and_says_why(files: dict[str, str | None], said: str) -> None:
+    seen = against(files)
+    assert not seen.wrong
+    if said:
+        assert len(seen.unknown) == 1 and said in seen.unknown[0]
+
+
+def test_removed_applications_and_volumes_and_changed_immutable_fields_break() -> None:
+    assert against({"argocd/prod/b.yaml": None}).breaking == ("application b is removed: Argo CD deletes what it deployed",)
+    assert against({"argocd/dev/b.yaml": None}).breaking == (), "dev may lose what it likes"
+    gone = against({"apps/a/base/kustomization.yaml": "resources: []\n"})
+    assert gone.breaking == ("a: PersistentVolumeClaim a/data is removed: its volume may be deleted with it",)
+    slow = against({"apps/a/base/pvc.yaml": manifest("PersistentVolumeClaim", "data", storageClassName="slow")})
+    assert slow.breaking == ("a: PersistentVolumeClaim a/data: spec.storageClassName changes, which the API server refuses",)
+
+
+def test_a_first_promotion_breaks_nothing_and_renders_everything() -> None:
+    seen = compare(tree(repository()), None, EXPECTED, None)
+    assert seen.breaking == () and seen.rendered == ("apps/a/dev", "apps/a/prod", "apps/b") and seen.unchanged == 0
+
+
+def objs(*documents: dict[str, Any]) -> Any:
+    return keyed(documents, "ns")
+
+
+def test_differences_of_objects() -> None:
+    secret = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}, "immutable": True, "data": {"a": "1"}}
+    service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "s"}, "spec": {"clusterIP": "10.0.0.1"}}
+    free = {**service, "spec": {}}
+    assert immutable(objs(secret), objs({**secret, "data": {"a": "2"}})) == ["ConfigMap ns/c: data changes, which the API server refuses"]
+    assert immutable(objs(service), objs(free)) == [], "what a manifest leaves out is not changed"
+    crd = {"apiVersion": "x", "kind": "CustomResourceDefinition", "metadata": {"name": "foos.x"}}
+    assert removed(objs(crd), {}) == ["CustomResourceDefinition foos.x is removed: every object of that kind goes with it"]
+    assert removed(objs(service), {}) == [], "a service holds nothing"
+
+
+def test_lists_are_their_items() -> None:
+    text = b"apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: A, metadata: {name: a}}\n- {apiVersion: v1, kind: B, metadata: {generateName: b-}}\n"
+    assert [o["kind"] for o in objects("x", parse("x", text))] == ["A", "B"]
+    with pytest.raises(NotYaml, match="holds a str"):
+        list(objects("x", parse("x", b"just words\n")))
+
+
+def test_everything_a_kustomization_names_is_an_input() -> None:
+    files = {
+        "o/kustomization.yaml": "resources: [../b]\npatches: [{path: ../shared/p.yaml}]\nconfigMapGenerator: [{name: c, files: [k=../shared/c.txt]}]\n",
+        "b/kustomization.yaml": "resources: [x.yaml]\n",
+        "b/x.yaml": "",
+        "shared/p.yaml": "",
+        "shared/c.txt": "",
+        "shared/other.txt": "",
+    }
+    assert inputs_of(tree(files), "o").files == ("b/kustomization.yaml", "b/x.yaml", "o/kustomization.yaml", "shared/c.txt", "shared/p.yaml")

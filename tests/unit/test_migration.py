@@ -1,0 +1,45 @@
+"""Migration plans, and JUnit files as evidence."""
+
+from __future__ import annotations
+
+import pytest
+
+from promote.junit_file import read_junit
+from promote.migration import empty_sections, skeleton, unsafe
+
+SECTIONS = ["What breaks", "Steps", "Rollback"]
+
+
+def test_a_skeleton_is_not_filled_in() -> None:
+    assert empty_sections(skeleton("v2.0.0", SECTIONS, ["the volume goes"]), SECTIONS) == SECTIONS
+    assert unsafe(skeleton("v2.0.0", SECTIONS, [])) is None
+
+
+def test_sections_with_words_are_filled_and_the_rest_is_named() -> None:
+    text = "# v2\n\n## What breaks\n\nthe volume\n\n## steps ##\n\n1. copy it\n\n## Rollback\n\n- TBD\n<!-- later -->\n"
+    assert empty_sections(text, SECTIONS) == ["Rollback"]
+    assert empty_sections(text + "\n## Rollback\n\ncopy it back\n", SECTIONS) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [("rollback: unsafe\n", ""), ("x\nRollback:  unsafe (one-way schema)\n", "(one-way schema)"), ("rollback: safe", None), ("", None)],
+)
+def test_a_plan_may_forbid_to_go_back(text: str, why: str | None) -> None:
+    assert unsafe(text) == why
+
+
+JUNIT = """<?xml version="1.0"?><testsuites><testsuite name="s"><properties><property name="commit" value="abc"/></properties>
+<testcase classname="a" name="ok"/><testcase classname="a" name="bad"><failure message="x"/></testcase>
+<testcase name="broke"><error/></testcase><testcase name="left out"><skipped/></testcase></testsuite></testsuites>"""
+
+
+def test_a_junit_file_says_what_ran_and_about_which_commit() -> None:
+    run = read_junit(JUNIT)
+    assert (run.commit, run.ran, run.skipped, run.bad) == ("abc", 3, 1, ("a.bad", "broke"))
+
+
+@pytest.mark.parametrize("text", ["", "<html/>", "<testsuite>", '<!DOCTYPE x [<!ENTITY a "b">]><testsuite name="&a;"/>'])
+def test_what_is_no_junit_is_refused(text: str) -> None:
+    with pytest.raises(ValueError):
+        read_junit(text)
