@@ -59,7 +59,7 @@ class Application:
     """One Application as listed. `in_progress` = its top-level `operation` is set, the only sign that a sync is running or will be retried.
 
     `spec` is a digest: it changes when anything that was asked of the application changed. `managed_by` is the application that created it,
-    `owner` its ApplicationSet.
+    `owner` its ApplicationSet. `healthy_since`: when its health last changed to what it is.
     """
 
     namespace: str
@@ -70,6 +70,7 @@ class Application:
     sync: str
     health: str
     health_message: str
+    healthy_since: datetime | None
     reconciled: datetime | None
     in_progress: bool
     operation: Operation | None
@@ -143,6 +144,7 @@ def parse_application(data: Mapping[str, Any]) -> Application:
         sync=sync.get("status") or "Unknown",
         health=health.get("status") or "Unknown",
         health_message=health.get("message") or "",
+        healthy_since=parse_time(health.get("lastTransitionTime")),
         reconciled=parse_time(status.get("reconciledAt")),
         in_progress=data.get("operation") is not None,
         operation=_operation(status.get("operationState")),

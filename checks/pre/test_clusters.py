@@ -7,8 +7,8 @@ from promote.checklist import production as prod_cluster
 
 
 @pytest.mark.row("dev-converged")
-def test_dev_converged(promotion, evidence):
-    """Promotion means moving production to a commit validated in dev: dev's Argo CD shows it, synced and healthy."""
+def test_dev_converged(promotion, http, evidence):
+    """Promotion means moving production to a commit validated in dev: dev shows it, synced and healthy, for long enough, and answers."""
     reasons, looked_at = dev_cluster.waiting_on_dev(promotion)
     evidence("applications", looked_at)
     if not looked_at:
@@ -16,6 +16,12 @@ def test_dev_converged(promotion, evidence):
             f"no dev application follows {promotion.settings.repository.branch} of {promotion.remote.url}; do: check [dev] in promotion.toml"
         )
     assert not reasons, dev_cluster.describe(reasons, promotion)
+    fresh = dev_cluster.too_fresh(promotion, evidence)
+    assert not fresh, fresh
+    silent = dev_cluster.not_answering(promotion, http, evidence)
+    assert not silent, "dev does not answer as declared\n" + "\n".join(silent) + "\ndo   look at dev: what it does not answer was not validated"
+    if dev_cluster.renders_nothing_new(promotion):
+        evidence("changes", "nothing that an application renders: there was nothing to validate in dev")
 
 
 @pytest.mark.row("production-baseline")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from promote.checklist import workflow_file
+from promote.checklist import candidate, workflow_file
 
 
 @pytest.mark.row("stable-tag")
@@ -40,10 +40,12 @@ def test_workflow(promotion, evidence):
 
 @pytest.mark.row("way-back")
 def test_way_back(promotion, evidence):
-    """No rule forbids this account to move the tag back: that is found out before it is moved forward. Where nobody can be asked, it says so."""
+    """The old tag can be put back: no rule forbids it to this account, its object can be had, and what the way forward removes is named."""
     rules = promotion.tag_rules()
     name = promotion.settings.tags.stable
     evidence("rules", list(rules.denies) if rules.known else f"unknown: {rules.why}")
+    evidence("not brought back as it was", candidate.lost_on_the_way(promotion))
+    evidence("old object", promotion.stable.object if promotion.target.stable else "none: a first promotion")
     assert not rules.denies, (
         f"rules on {name} would refuse the rollback: {', '.join(rules.denies)}\n"
         "do   let this account bypass them (Settings → Rules), or promote with one that may"

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 
 from promote import documents, migration
 from promote.changes import Change, breaking
 from promote.checklist.history import bump_suggestion, stable_commit
 from promote.checklist.promotion import Promotion
-from promote.errors import NotFound, ServiceError, UsageError
+from promote.errors import NotFound, PromoteError, ServiceError, UsageError
 from promote.manifests.compare import Comparison, Expected, compare
 from promote.manifests.tree import Blobs, Tree
 
@@ -41,8 +42,9 @@ def builder(promotion: Promotion) -> Iterator[Callable[[str, str], str] | None]:
         yield kustomize.build
 
 
+@cache
 def comparison(promotion: Promotion) -> Comparison:
-    """The candidate's manifests against production's."""
+    """The candidate's manifests against production's; looked at once."""
     candidate, production = trees(promotion)
     with builder(promotion) as build:
         return compare(candidate, production, expected_of(promotion), build)
@@ -55,6 +57,15 @@ def expected_of(promotion: Promotion) -> Expected:
         repository=promotion.remote.url, stable=settings.tags.stable, branch=settings.repository.branch,
         prod=settings.manifests.prod, dev=settings.manifests.dev,
     )  # fmt: skip
+
+
+def lost_on_the_way(promotion: Promotion) -> list[str]:
+    """What a rollback would not bring back as it was, because the way forward removes it; what cannot be told is said."""
+    try:
+        seen = comparison(promotion)
+    except PromoteError as error:
+        return [f"unknown: {error.what}"]
+    return [line for line in seen.breaking if " is removed: " in line]
 
 
 def manifest_problems(promotion: Promotion, seen: Comparison, evidence: Evidence) -> list[str]:

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 from promote.applications import Application, follows
 from promote.checklist.promotion import Promotion
+from promote.checklist.smoke import ask
 from promote.convergence import Goal, Limits, arrived, healthy
 from promote.deadline import Clock, Deadline
+from promote.errors import NotFound
 from promote.model import short
+from promote.report.words import local_time, spoken
+
+if TYPE_CHECKING:
+    from promote.clients.web import Web
+
+Evidence = Callable[[str, object], None]
 
 
 def dev_goal(promotion: Promotion, commit: str) -> Goal:
@@ -49,6 +59,57 @@ def waiting_on_dev(promotion: Promotion, *, clock: Clock | None = None) -> tuple
         deadline.sleep(settings.argocd.look_every)
 
 
+def too_fresh(promotion: Promotion, evidence: Evidence) -> str:
+    """Whether dev has shown the candidate for less than `dev.soak`: since its last sync ended and its health last changed, whichever is later.
+
+    `status.health.lastTransitionTime` is there since Argo CD 3.0; where it is not, the end of the last sync has to do. Raises NotFound when an
+    application says neither.
+    """
+    soak = promotion.settings.dev.soak
+    if not soak:
+        return ""
+    goal = dev_goal(promotion, promotion.commit)
+    since = {a.name: _since(a) for a in promotion.dev.applications() if goal.tracks(a)}
+    if silent := sorted(name for name, when in since.items() if when is None):
+        raise NotFound("dev cluster", f"{', '.join(silent[:4])}: no sync ever ended there, so nobody knows since when it is so", hint="sync it once")
+    name, youngest = max(((n, w) for n, w in since.items() if w), key=lambda pair: pair[1])
+    ready = youngest + timedelta(seconds=soak)
+    evidence("well since", youngest.isoformat())
+    now = datetime.now(UTC)
+    if ready <= now:
+        return ""
+    return (
+        f"dev has been well at it for {spoken((now - youngest).total_seconds())}, dev.soak asks for {spoken(soak)}; the last to get there: {name}\n"
+        f"do   start again at {local_time(ready)}, or later"
+    )
+
+
+def _since(app: Application) -> datetime | None:
+    synced = app.operation.finished if app.operation else None
+    return max((when for when in (synced, app.healthy_since) if when), default=None)
+
+
+def not_answering(promotion: Promotion, http: Web, evidence: Evidence) -> list[str]:
+    """The [[dev.urls]] that do not answer as declared."""
+    said = {u.name: ask(http, u, _named(evidence, u.name)) for u in promotion.settings.dev.urls}
+    return [f"{name}: {why}" for name, why in said.items() if why]
+
+
+def _named(evidence: Evidence, name: str) -> Evidence:
+    return lambda what, value: evidence(f"{name} {what}", value)
+
+
+def renders_nothing_new(promotion: Promotion) -> bool:
+    """Whether what would be shipped touches no file that a dev application could render: there was nothing to validate, which is worth saying."""
+    stable = promotion.target.stable
+    if stable is None:
+        return False
+    goal = dev_goal(promotion, promotion.commit)
+    roots = _roots([a for a in promotion.dev.applications() if goal.tracks(a)])
+    records = promotion.settings.promotion.records
+    return all(harmless(path, roots, records) for path in promotion.remote.changed_paths(stable.commit, promotion.commit))
+
+
 def _why_not(promotion: Promotion, app: Application, apps: Sequence[Application], before: Application | None) -> str:
     goal = dev_goal(promotion, promotion.commit)
     shown = {s.revision for s in app.sources if follows(s, goal.repository, goal.names)}
@@ -78,9 +139,12 @@ def _look(promotion: Promotion, revision: str, apps: Sequence[Application]) -> b
         remote.fetch(promotion.names.branch)
     if not remote.has(revision) or not remote.is_ancestor(promotion.commit, revision):
         return False
-    roots = {s.path.strip("/").partition("/")[0] for a in apps for s in a.sources if s.path}
     records = promotion.settings.promotion.records
-    return all(harmless(path, roots, records) for path in remote.changed_paths(promotion.commit, revision))
+    return all(harmless(path, _roots(apps), records) for path in remote.changed_paths(promotion.commit, revision))
+
+
+def _roots(apps: Sequence[Application]) -> set[str]:
+    return {s.path.strip("/").partition("/")[0] for a in apps for s in a.sources if s.path}
 
 
 MANIFESTS = (".yaml", ".yml", ".json", ".jsonnet", ".libsonnet", ".tpl", ".toml", ".env", ".properties")

@@ -122,19 +122,23 @@ def _breaking(
     tree: Tree, production: Tree, prod: dict[str, Declared], before: dict[str, Declared], results: dict[Key, Rendered], build: Build | None
 ) -> list[str]:
     """Objects of production's applications whose rendering changed, before against after. What did not render on either side tells nothing here."""
-    found: list[str] = []
-    for name in sorted(set(prod) & set(before)):
-        app, was = prod[name], before[name]
-        if all((p.folder, p.deep) not in results for p in app.parts) and app.parts == was.parts:
-            continue
-        now = [results.get((p.folder, p.deep)) or render_one(tree, p, build) for p in app.parts if p.folder is not None]
-        old = [render_one(production, p, build) for p in was.parts if p.folder is not None]
-        if any(r.wrong or r.unknown for r in (*now, *old)):
-            continue
-        after = keyed((o for r in now for o in r.objects), app.namespace)
-        earlier = keyed((o for r in old for o in r.objects), was.namespace)
-        found += [f"{name}: {what}" for what in (*removed(earlier, after), *immutable(earlier, after))]
-    return found
+    pairs = [(prod[name], before[name]) for name in sorted(set(prod) & set(before))]
+    touched = [(app, was) for app, was in pairs if app.parts != was.parts or any((p.folder, p.deep) in results for p in app.parts)]
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        compared = pool.map(lambda pair: _app_breaks(tree, production, pair[0], pair[1], results, build), touched)
+    return [line for lines in compared for line in lines]
+
+
+def _app_breaks(tree: Tree, production: Tree, app: Declared, was: Declared, results: dict[Key, Rendered], build: Build | None) -> list[str]:
+    now = [results.get((p.folder, p.deep)) or render_one(tree, p, build) for p in app.parts if p.folder is not None]
+    if any(r.wrong or r.unknown for r in now):
+        return []
+    old = [render_one(production, p, build) for p in was.parts if p.folder is not None]
+    if any(r.wrong or r.unknown for r in old):
+        return []
+    after = keyed((o for r in now for o in r.objects), app.namespace)
+    earlier = keyed((o for r in old for o in r.objects), was.namespace)
+    return [f"{app.name}: {what}" for what in (*removed(earlier, after), *immutable(earlier, after))]
 
 
 def render_one(tree: Tree, part: Part, build: Build | None) -> Rendered:

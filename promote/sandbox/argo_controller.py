@@ -147,7 +147,7 @@ class Controller:
             (target["metadata"].get("annotations") or {}).pop(REFRESH, None)
             state = target.setdefault("status", {})
             state["sync"] = sync_status(app, status, shown)
-            state["health"] = health
+            state["health"] = since(state.get("health"), health)
             state["resources"] = resources
             state["reconciledAt"] = stamp()
             state["sourceType"] = "Directory"
@@ -225,8 +225,15 @@ class Controller:
             if key(app) in self._due or not (app.get("status") or {}).get("health"):
                 continue
             health = app_health(self.store, owned(self.store, app["metadata"]["name"]), app["status"].get("resources") or [])
-            if health != app["status"]["health"]:
-                self.store.update("Application", *key(app), lambda o, h=health: o["status"].update(health=h))  # type: ignore[misc]
+            if health["status"] != app["status"]["health"]["status"]:
+                shown = since(app["status"]["health"], health)
+                self.store.update("Application", *key(app), lambda o, h=shown: o["status"].update(health=h))  # type: ignore[misc]
+
+
+def since(before: Object | None, now: Object) -> Object:
+    """With the time of its last change (3.0 and newer)."""
+    same = before is not None and before["status"] == now["status"] and "lastTransitionTime" in before
+    return {**now, "lastTransitionTime": before["lastTransitionTime"] if same and before else stamp()}
 
 
 def listed(revisions: list[str]) -> str:

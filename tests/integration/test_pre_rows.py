@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import pytest
 import yaml
 
+from promote.deadline import Deadline
 from promote.sandbox.http_world import Fault
 from promote.sandbox.seed import application, deployment
 from tests.checking import Desk, desk, verdicts
@@ -257,6 +258,7 @@ def test_a_removed_volume_needs_a_plan(tmp_path_factory: pytest.TempPathFactory)
         rows = world.check("--deselect", "checks/pre/test_clusters.py")
         assert verdicts(rows) == {"breaking-changes": "failed"}
         detail = rows["breaking-changes"]["detail"]
+        assert any("homepage/data is removed" in line for line in rows["way-back"]["evidence"]["not brought back as it was"])
         assert "homepage: PersistentVolumeClaim homepage/data is removed: its volume may be deleted with it" in detail
         assert "there is no migrations/v1.8.1.md" in detail and "promote plan v1.8.1" in detail
         world.commit("docs: half a plan", {"migrations/v1.8.1.md": PLAN.format("v1.8.1").replace("copy it back", "TODO").encode()})
@@ -287,11 +289,52 @@ def test_a_version_that_is_too_small_fails_and_the_fitting_one_is_named(world: D
     assert verdicts(world.check(version="v3.0.0")) == {}, "a greater step than needed is a person's to choose"
 
 
-def test_production_without_a_version_is_unknown(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_the_version_to_step_from_is_the_greatest_that_production_contains(tmp_path_factory: pytest.TempPathFactory) -> None:
     with desk(tmp_path_factory.mktemp("unnamed")) as world:
         world.git("push", "-q", "origin", ":refs/tags/prod-v1.7.4")
+        assert world.check()["version-bump"]["evidence"]["production"] == "v1.7.3"
+        world.git("push", "-q", "origin", *(f":refs/tags/prod-v1.7.{n}" for n in range(4)), "HEAD:refs/tags/prod-v1.7.9")
         rows = world.check()
-        assert verdicts(rows) == {"version-bump": "errored"} and "its version is not known" in rows["version-bump"]["detail"]
+        assert verdicts(rows) == {"version-bump": "errored"} and "contains no commit with a tag prod-vX" in rows["version-bump"]["detail"]
+        world.git("push", "-q", "origin", ":refs/tags/prod-v1.7.9")
+        assert verdicts(world.check()) == {}, "no version was ever promoted: any may be the first"
+
+
+# -- dev, and the way back ----------------------------------------------------------------------------------------------------------------
+
+
+def test_dev_has_to_have_been_well_for_the_soak(world: Desk) -> None:
+    with settings(world, ('context = "dev"\n', 'context = "dev"\nsoak = "1h"\n')):
+        rows = world.check()
+        assert verdicts(rows) == {"dev-converged": "failed"}
+        assert (
+            "dev.soak asks for 1 h; the last to get there: " in rows["dev-converged"]["detail"]
+            and "start again at " in rows["dev-converged"]["detail"]
+        )
+    with settings(world, ('context = "dev"\n', 'context = "dev"\nsoak = "1s"\n')):
+        world.check()  # whatever it says, dev has been at it for a while afterwards
+        deadline = Deadline(20)
+        while (rows := world.check())["dev-converged"]["verdict"] != "passed" and not deadline.expired:
+            deadline.sleep(0.5)
+        assert verdicts(rows) == {} and rows["dev-converged"]["evidence"]["well since"]
+
+
+@pytest.mark.parametrize(("status", "verdict"), [(200, ""), (418, "failed")])
+def test_dev_has_to_answer_as_declared(world: Desk, status: int, verdict: str) -> None:
+    url = next(line for line in (world.show("promotion.toml") or b"").decode().splitlines() if line.startswith("url = ") and "/grafana/" in line)
+    with settings(world, more=f'\n[[dev.urls]]\nname = "grafana"\n{url}\nstatus = {status}\n'):
+        rows = world.check()
+    assert verdicts(rows) == ({"dev-converged": verdict} if verdict else {})
+    assert verdict == "" or "dev does not answer as declared" in rows["dev-converged"]["detail"]
+
+
+def test_a_rule_against_the_rollback_fails_and_what_would_be_lost_is_named(world: Desk) -> None:
+    world.sandbox.protect("refs/tags/prod-stable")
+    try:
+        rows = world.check()
+    finally:
+        world.sandbox.protect()
+    assert verdicts(rows) == {"way-back": "failed"} and "would refuse the rollback" in rows["way-back"]["detail"]
 
 
 def test_a_new_application_is_no_break(world: Desk) -> None:

@@ -1,0 +1,129 @@
+"""`promote checklist`, `next`, `plan`: what a person sees before anything is decided; and the driver's own rows after it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+import yaml
+
+from promote.sandbox.seed import deployment
+from tests.checking import Desk, desk
+
+SECRET = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "stringData": {"password": "hunter2-old"}}
+
+
+def promote(world: Desk, *argv: str) -> tuple[int, str, str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "promote", *argv], cwd=world.clone, env=world.sandbox.env, capture_output=True, text=True, check=False
+    )
+    assert "Traceback" not in done.stderr
+    return done.returncode, done.stdout, done.stderr
+
+
+def document(world: Desk, *argv: str) -> Any:
+    code, out, err = promote(world, *argv, "--json")
+    assert code == 0, err
+    return json.loads(out)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    with desk(tmp_path_factory.mktemp("ahead")) as it:
+        yield it
+
+
+def test_the_checklist_names_every_row_and_asks_nobody(world: Desk) -> None:
+    world.sandbox.github.requests.clear()
+    rows = {row["id"]: row for row in document(world, "checklist")}
+    assert not world.sandbox.github.requests
+    assert {"tasks-closed", "tests-passed", "promql[scraped]", "smoke-url[vault]", "dev-tag-created", "prod-working-updated"} <= set(rows)
+    assert rows["candidate"]["counts"] == "protected" and rows["tasks-closed"]["counts"] == "required"
+    assert all(row["title"] and row["evidence"] for row in rows.values())
+    code, out, _ = promote(world, "checklist")
+    assert code == 0 and f"{len(rows)} rows: " in out
+
+
+def test_the_checklist_shows_what_does_not_count_and_why(world: Desk) -> None:
+    before = world.show("promotion.toml") or b""
+    more = b'\n[checklist]\nadvisory = ["events"]\n\n[[checklist.off]]\nid = "tests-passed"\nreason = "none yet"\n'
+    more += b'\n[[waivers]]\nid = "documentation"\nreason = "later"\nauthor = "Ada"\nuntil = 2099-01-01\n'
+    (world.clone / "promotion.toml").write_bytes(before + more)
+    try:
+        rows = {row["id"]: (row["counts"], row["why"]) for row in document(world, "checklist")}
+    finally:
+        (world.clone / "promotion.toml").write_bytes(before)
+    assert rows["events"] == ("advisory", "") and rows["tests-passed"] == ("off", "none yet")
+    assert rows["documentation"] == ("waived", "waived by Ada until 2099-01-01: later")
+
+
+def test_next_is_the_version_alone_on_stdout(world: Desk) -> None:
+    assert promote(world, "next") == (0, "v1.8.0\n", "v1.7.4, and minor: 1 feat, 2 other\n")
+    assert promote(world, "next", "--major")[1] == "v2.0.0\n"
+    assert promote(world, "next", "--patch")[1] == "v1.7.5\n"
+    assert promote(world, "next", "--major", "--patch")[0] == 2
+
+
+def test_a_plan_says_what_would_ship_change_and_where_back_leads(world: Desk) -> None:
+    plan = document(world, "plan", "v1.8.0")
+    assert [c["subject"] for c in plan["commits"]] == ["fix(traefik): access log", "feat(gitea): 1.22", "docs: runbook for velero"]
+    assert {a["name"]: a["changed"] for a in plan["applications"]} == {"gitea": ["Deployment gitea/gitea"], "traefik": ["Deployment traefik/traefik"]}
+    assert plan["fitting"] == "v1.8.0" and plan["breaking"] == [] and plan["back_to"].startswith("v1.7.4 (")
+    code, out, _ = promote(world, "plan", "v1.9.0", "--diff")
+    assert code == 0 and "the smallest version that fits is v1.8.0" in out
+    assert "-      - image: registry.example/gitea:1.0.0" in out and "+      - image: registry.example/gitea:1.22.0" in out
+    assert "nothing was done" in out
+
+
+def test_a_plan_for_nonsense_is_refused(world: Desk) -> None:
+    code, _, err = promote(world, "plan", "soon")
+    assert code == 2 and "is not a semver version" in err
+
+
+def test_a_plan_shows_that_a_secret_changes_and_never_what_is_in_it(tmp_path: Path) -> None:
+    with desk(tmp_path) as world:
+        folder = "apps/homepage/overlays/prod"
+        lists = yaml.safe_dump({"resources": ["../../base", "service.yaml", "secret.yaml"]}).encode()
+        world.commit("fix: a secret", {f"{folder}/secret.yaml": yaml.safe_dump(SECRET).encode(), f"{folder}/kustomization.yaml": lists})
+        code, out, err = promote(world, "plan", "v1.8.0", "--diff")
+        assert code == 0 and "Secret homepage/s" in out and "(hidden)" in out and "hunter2" not in out + err
+
+
+def test_a_plan_writes_a_migration_plan_once(tmp_path: Path) -> None:
+    with desk(tmp_path) as world:
+        world.commit("feat(gitea)!: the database moves")
+        assert document(world, "plan", "v2.0.0")["migration"] == "migrations/v2.0.0.md is not there yet"
+        code, out, _ = promote(world, "plan", "v2.0.0", "--write")
+        written = (world.clone / "migrations/v2.0.0.md").read_text()
+        assert code == 0 and "migrations/v2.0.0.md" in out
+        assert "the database moves" in written and "## Rollback" in written
+        code, _, err = promote(world, "plan", "v2.0.0", "--write")
+        assert code == 2 and "exists" in err and (world.clone / "migrations/v2.0.0.md").read_text() == written
+
+
+def rows_of(path: Path) -> dict[str, str]:
+    found = {}
+    for case in ElementTree.parse(path).iter("testcase"):
+        bad = [e.tag for e in case if e.tag != "properties"]
+        found[case.get("name") or ""] = bad[0] if bad else "passed"
+    return found
+
+
+def test_the_drivers_own_rows_are_in_report_and_junit(tmp_path: Path) -> None:
+    with desk(tmp_path) as world:
+        world.commit("feat(grafana): more", {"apps/grafana/base/deployment.yaml": deployment("grafana", memory="256Mi")})
+        said = document(world, "run", "v1.8.0")
+        rows = {row["id"]: row for row in said["checks"]}
+        assert rows["dev-tag-created"]["evidence"]["commit"] == said["commit"] == rows["prod-tags-created"]["evidence"]["commit"]
+        assert rows["workflow-dispatched"]["verdict"] == "off"
+        (file,) = [path for path in said["junit"] if path.endswith("during.xml")]
+        assert rows_of(Path(file)) == {
+            "dev-tag-created": "passed", "workflow-dispatched": "skipped", "workflow-succeeded": "skipped", "prod-tags-created": "passed",
+            "prod-working-updated": "passed",
+        }  # fmt: skip
