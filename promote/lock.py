@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 
 from promote.clients.git_push import Pushed, PushResult, RefUpdate
 from promote.clients.git_remote import GitRemote
-from promote.errors import Denied, PromoteError, Rejected, Superseded, Unreachable
+from promote.errors import Denied, PromoteError, Rejected, ServiceError, Superseded, Unreachable
 
 LOCK = "refs/promote/lock"
 UNDO = "refs/promote/undo"
@@ -72,7 +72,7 @@ def read_lock(git: GitRemote) -> Lock | None:
         fields = json.loads(git.read_tag(ref.object).message)
         fields.pop("nonce", None)
         return Lock(**fields, oid=ref.object)
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, ServiceError) as error:  # ServiceError: not even a tag object
         raise PromoteError(
             f"{LOCK} on the remote ({ref.object[:7]}) is not a lock this version can read", hint="upgrade promote, or look at it with `git show`"
         ) from error

@@ -23,7 +23,10 @@ _CALENDAR = re.compile(r"v?20[0-9]{2}\.[0-9]{1,2}\b.*")
 
 @dataclass(kw_only=True, slots=True)
 class Finding:
-    """The values to write. `found` says where each came from, `guessed` what a person should look at; the rest has the tool's defaults."""
+    """The values to write. `tables`, `rules` (what documents what) and `off` (rows, each with why) are the checklist's own.
+
+    `found` says where each came from, `guessed` what a person should look at; the rest has the tool's defaults.
+    """
 
     remote: str = "origin"
     branch: str = "main"
@@ -37,6 +40,9 @@ class Finding:
     clusters: dict[str, tuple[str, str]] = field(default_factory=dict)
     hosts: Sequence[str] = ()
     first: bool = False
+    tables: dict[str, dict[str, object]] = field(default_factory=dict)
+    rules: list[tuple[str, str]] = field(default_factory=list)
+    off: dict[str, str] = field(default_factory=dict)
     found: list[str] = field(default_factory=list)
     guessed: list[str] = field(default_factory=list)
 

@@ -17,12 +17,20 @@ def settings_text(it: Finding) -> str:
     parts = [HEAD, *_comments("guessed, please look", it.guessed)]
     parts += _table("repository", _changed({"remote": it.remote, "branch": it.branch}, {"remote": "origin", "branch": "main"}))
     parts += _table("tags", _changed(it.tags, {name: getattr(Tags(), name) for name in ("dev", "prod", "stable", "working")}))
-    parts += _table("version", _changed({"scheme": it.scheme}, {"scheme": "semver"}))
+    parts += _table("version", _changed({"scheme": it.scheme}, {"scheme": "semver"}) | it.tables.get("version", {}))
     parts += _table("promotion", {} if it.github else {"via": "git"})
     workflow: dict[str, object] = _changed({"file": it.workflow or Workflow().file}, {"file": Workflow().file})
     parts += _table("workflow", {**workflow, **({"legacy": True} if it.legacy and it.github else {})})
     parts += _table("prod", _cluster(it, "prod") | _changed({"root": it.root or ProdCluster().root}, {"root": ProdCluster().root}) | _namespaces(it))
     parts += _table("dev", _cluster(it, "dev") | _namespaces(it))
+    for name in ("tasks", "functional"):
+        parts += _table(name, it.tables.get(name, {}))
+    for paths, document in it.rules:
+        parts += _table("[documentation.rules]", {"paths": paths, "document": document})
+    if it.off:
+        parts += ["# Rows that nobody here can answer yet. They are listed as off in every run; take one out as soon as there is evidence."]
+    for row, why in it.off.items():
+        parts += _table("[checklist.off]", {"id": row, "reason": why})
     parts += _smoke(it)
     return "\n".join(parts).rstrip() + "\n"
 

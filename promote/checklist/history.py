@@ -146,8 +146,8 @@ def bump_problem(promotion: Promotion, changes: list[Change], evidence: Evidence
     evidence("asks for", level.word())
     evidence("smallest fitting version", fitting)
     evidence("commits without a type", [c.words() for c in wanted.untyped[:20]])
-    if version is None or not changes or bump.step(old, version) >= level:
-        return ""
+    if version is None or not changes or version <= old or bump.step(old, version) >= level:
+        return ""  # one that is not greater at all is the row version-new's matter
     commits = "\n".join(f"  {c.words()}" for c in wanted.by[:SHOWN]) + (f"\n  and {len(wanted.by) - SHOWN} more" if len(wanted.by) > SHOWN else "")
     return (
         f"{old} → {version} is a step of {bump.step(old, version).word()}, the changes ask for {level.word()} ({wanted.why})\n{commits}\n"

@@ -23,6 +23,12 @@ def history(remote: GitRemote, old: str | None, new: str) -> list[LoggedCommit]:
     return [_commit(record) for record in text.split("\0") if record.strip()]
 
 
+def recent(remote: GitRemote, count: int) -> list[LoggedCommit]:
+    """The newest commits of HEAD, at most `count`; none when it has none."""
+    done = remote.git("log", "-z", f"-{count}", f"--format={FORMAT}", "HEAD", "--")
+    return [_commit(record) for record in done.raw.decode(errors="replace").split("\0") if record.strip()] if done.code == 0 else []
+
+
 def _commit(record: str) -> LoggedCommit:
     oid, parents, author, when, message = record.lstrip("\n").split("\x1f", 4)
     return LoggedCommit(oid=oid, parents=tuple(parents.split()), author=author, when=int(when), message=message.strip())

@@ -8,6 +8,7 @@ import os
 import tempfile
 from pathlib import Path
 
+from promote.adopt.evidence import decide
 from promote.adopt.files import Change, plan, write
 from promote.adopt.finding import Finding, look
 from promote.adopt.settings_text import settings_text
@@ -22,6 +23,7 @@ from promote.settings_reader import read_settings
 def main(args: argparse.Namespace) -> int:
     git = _repository(args.folder, args.remote)
     finding = look(git, _own_kubeconfig())
+    decide(git, finding)
     text = settings_text(finding)
     _reads_back(text)
     if args.print:

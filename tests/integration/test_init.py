@@ -202,3 +202,39 @@ def test_outside_a_repository_it_says_so(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-m", "promote", "init"], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "not in a git repository" in done.stderr
+
+
+def test_where_the_checklists_evidence_comes_from(tmp_path: Path) -> None:
+    files = {
+        ".beads/issues.jsonl": '{"id": "acme-1", "status": "closed"}\n',
+        ".github/workflows/ci.yaml": "on: push\njobs: {}\n",
+        "apps/gitea/base/x.yaml": "a: 1\n",
+        "docs/apps/gitea.md": "# gitea\n",
+        "argocd/gitea.yaml": application("gitea", "apps/gitea"),
+    }
+    repository = Repository(tmp_path, files)
+    repository.on_github()
+    code, said = repository.init()
+    assert code == 0, said
+    settings = repository.settings()
+    assert (settings.tasks.source, settings.functional.github, settings.checklist.off) == ("beads", True, [])
+    assert [(r.paths, r.document) for r in settings.documentation.rules] == [("apps/{app}/**", "docs/apps/{app}.md")]
+    assert settings.version.unclassified == "patch", "all of it, says the only commit"
+
+
+def test_issues_in_commit_messages_are_the_tracker(tmp_path: Path) -> None:
+    repository = Repository(tmp_path, {"README.md": "x"})
+    repository.on_github()
+    git(repository.folder, "commit", "-q", "--allow-empty", "-m", "fix: a (#12)")
+    assert repository.init()[0] == 0
+    assert repository.settings().tasks.source == "github"
+
+
+def test_what_nobody_can_answer_is_off_in_plain_sight(tmp_path: Path) -> None:
+    repository = Repository(tmp_path, {"README.md": "x"})
+    code, said = repository.init()
+    assert code == 0, said
+    settings = repository.settings()
+    assert settings.tasks.source == "none" and {o.id for o in settings.checklist.off} == {"tests-passed", "documentation", "manifests"}
+    assert all(o.reason for o in settings.checklist.off)
+    assert "tests-passed is off" in said and "documentation is off" in said

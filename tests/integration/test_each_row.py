@@ -1,0 +1,179 @@
+"""Every row of the pre suite that looks at refs, the clone or a cluster: alone in failing when its matter is wrong, unknown when its source is down.
+
+The rows about commits, files and tests have theirs in test_pre_rows.py and test_pre_tasks.py.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import yaml
+
+from promote.clients.git_remote import GitRemote
+from promote.lock import acquire, new_lock
+from promote.sandbox import seed
+from promote.sandbox.http_world import Fault
+from tests.checking import Desk, desk, verdicts
+
+DOWN = Fault(kind="status", status=503)
+
+
+@dataclass(frozen=True)
+class Case:
+    """`begin` makes it wrong, `lift` mends it; `rows`: exactly these do not pass."""
+
+    id: str
+    begin: Callable[[Desk], object]
+    lift: Callable[[Desk], object]
+    rows: dict[str, str]
+    version: str = "v1.8.0"
+
+
+def window(world: Desk, windows: list[dict[str, Any]]) -> None:
+    project: dict[str, Any] = world.sandbox.prod.get("AppProject", "argocd", "default") or {}
+    project["spec"]["syncWindows"] = windows
+    world.sandbox.prod.apply(project)
+
+
+def dev_sick(world: Desk) -> None:
+    """In dev only: the trunk's vault never gets ready, production's stays as it is."""
+    world.commit(
+        "fix(vault): sick",
+        {"apps/vault/overlays/dev/deployment.yaml": seed.deployment("vault", behaviour="never-ready"), **overlay("deployment.yaml")},
+    )
+
+
+def dev_well(world: Desk) -> None:
+    world.commit("fix(vault): well", {"apps/vault/overlays/dev/deployment.yaml": None, **overlay("../../base")})
+    world.sandbox.refresh()
+    world.sandbox.wait_settled()
+
+
+def overlay(first: str) -> dict[str, bytes]:
+    return {"apps/vault/overlays/dev/kustomization.yaml": yaml.safe_dump({"resources": [first, "service.yaml"]}).encode()}
+
+
+def somebody_promotes(world: Desk) -> None:
+    commit = world.git("rev-parse", "HEAD")
+    acquire(GitRemote(world.clone, "origin"), new_lock(request_id="r", version="v9.9.9", candidate=commit, stable_before=commit, state="prechecking"))
+
+
+def tagged_and_softened(world: Desk) -> None:
+    world.sandbox.writer.tag("dev-v1.8.0", world.git("rev-parse", "HEAD"), "by hand")
+    (world.clone / "checks/pre/test_tree.py").write_text("# nothing to see\n")
+
+
+CASES = (
+    Case(
+        id="a-feature-branch",
+        begin=lambda w: w.git("switch", "-q", "-c", "feature"),
+        lift=lambda w: w.git("switch", "-q", "main"),
+        rows={"on-the-branch": "failed"},
+    ),
+    Case(
+        id="an-untracked-file",
+        begin=lambda w: (w.clone / "left-over.txt").write_text("x"),
+        lift=lambda w: (w.clone / "left-over.txt").unlink(),
+        rows={"clean-tree": "failed"},
+    ),
+    Case(
+        id="behind-the-trunk",
+        begin=lambda w: w.sandbox.commit({"docs/other.md": b"# other\n"}, "docs: other"),
+        lift=lambda w: w.git("pull", "-q", "--ff-only"),
+        rows={"up-to-date": "failed"},
+    ),
+    Case(
+        id="a-version-of-before",
+        begin=lambda w: None,
+        lift=lambda w: None,
+        rows={"version-new": "failed"},
+        version="v1.7.2",
+    ),
+    Case(
+        id="a-branch-of-the-tags-name",
+        begin=lambda w: w.git("push", "-q", "origin", "prod-stable^{commit}:refs/heads/prod-stable"),
+        lift=lambda w: w.git("push", "-q", "origin", ":refs/heads/prod-stable"),
+        rows={"stable-tag": "failed"},
+    ),
+    Case(
+        id="somebody-elses-lock",
+        begin=somebody_promotes,
+        lift=lambda w: w.git("push", "-q", "origin", ":refs/promote/lock"),
+        rows={"no-other-promotion": "failed"},
+    ),
+    Case(
+        id="a-lock-that-nobody-can-read",
+        begin=lambda w: w.git("push", "-q", "origin", "HEAD:refs/promote/lock"),
+        lift=lambda w: w.git("push", "-q", "origin", ":refs/promote/lock"),
+        rows={"no-other-promotion": "errored"},
+    ),
+    Case(
+        id="a-sync-window",
+        begin=lambda w: window(w, [{"kind": "deny", "schedule": "* * * * *", "duration": "1h", "applications": ["grafana"]}]),
+        lift=lambda w: window(w, []),
+        rows={"sync-windows": "failed"},
+    ),
+    Case(id="dev-is-sick", begin=dev_sick, lift=dev_well, rows={"dev-converged": "failed"}),
+    Case(
+        id="dev-does-not-answer",
+        begin=lambda w: w.sandbox.dev.api.fault(DOWN),
+        lift=lambda w: w.sandbox.dev.api.clear_faults(),
+        rows={"dev-converged": "errored"},
+    ),
+    Case(
+        id="production-does-not-answer",
+        begin=lambda w: w.sandbox.prod.api.fault(DOWN),
+        lift=lambda w: w.sandbox.prod.api.clear_faults(),
+        rows={"production-baseline": "errored", "auto-sync": "errored", "sync-windows": "errored"},
+    ),
+    Case(
+        id="prometheus-does-not-answer",
+        begin=lambda w: w.sandbox.prometheus.fault(DOWN),
+        lift=lambda w: w.sandbox.prometheus.clear_faults(),
+        rows={"monitoring-ready": "errored"},
+    ),
+    Case(
+        id="softened-checks-of-a-tagged-version",
+        begin=tagged_and_softened,
+        lift=lambda w: (w.git("checkout", "-q", "."), w.git("push", "-q", "origin", ":refs/tags/dev-v1.8.0")),
+        rows={"policy-unchanged": "failed"},
+    ),
+)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    with desk(tmp_path_factory.mktemp("each")) as it:
+        it.git("fetch", "-q", "--tags", "origin")
+        yield it
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case.id for case in CASES])
+def test_exactly_these_rows_do_not_pass(world: Desk, case: Case) -> None:
+    case.begin(world)
+    try:
+        rows = world.check(version=case.version)
+    finally:
+        case.lift(world)
+    assert verdicts(rows) == case.rows, {i: rows[i]["detail"][:200] for i in verdicts(rows)}
+    assert all(re.search(r"\n\s*do\b|; do: ", rows[row]["detail"]) for row in case.rows), {row: rows[row]["detail"] for row in case.rows}
+
+
+def test_afterwards_everything_passes_again(world: Desk) -> None:
+    assert verdicts(world.check()) == {}
+
+
+def test_auto_sync_off_in_production_fails(tmp_path_factory: pytest.TempPathFactory) -> None:
+    with desk(tmp_path_factory.mktemp("auto")) as world:
+        manifest = yaml.safe_load(seed.application("homepage", "prod", world.sandbox.git.repository_url))
+        del manifest["spec"]["syncPolicy"]["automated"]
+        commit = world.commit("feat(homepage): by hand", {"argocd/prod/homepage.yaml": yaml.safe_dump(manifest).encode()})
+        world.sandbox.writer.tag("prod-v1.8.0", commit)
+        world.sandbox.writer.tag("prod-stable", commit, "yesterday")
+        world.sandbox.refresh()
+        world.sandbox.wait_settled()
+        assert verdicts(world.check(version="v1.8.1")) == {"auto-sync": "failed"}
