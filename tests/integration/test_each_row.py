@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from promote.clients.git_remote import GitRemote
-from promote.lock import acquire, new_lock
+from promote.lock import new_lock, write_lock
 from promote.sandbox import seed
 from promote.sandbox.http_world import Fault
 from tests.checking import Desk, desk, verdicts
@@ -59,7 +59,8 @@ def overlay(first: str) -> dict[str, bytes]:
 
 def somebody_promotes(world: Desk) -> None:
     commit = world.git("rev-parse", "HEAD")
-    acquire(GitRemote(world.clone, "origin"), new_lock(request_id="r", version="v9.9.9", candidate=commit, stable_before=commit, state="prechecking"))
+    lock = new_lock(request_id="r", version="v9.9.9", candidate=commit, stable_before=commit, state="prechecking")
+    world.git("push", "-q", "origin", f"{write_lock(GitRemote(world.clone, 'origin'), lock).oid}:refs/promote/lock")
 
 
 def tagged_and_softened(world: Desk) -> None:
