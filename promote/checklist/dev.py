@@ -34,7 +34,7 @@ def waiting_on_dev(promotion: Promotion, *, clock: Clock | None = None) -> tuple
     Ends early when an application that has the candidate stays Degraded for `argocd.degraded_grace`: waiting longer would not make it a yes.
     Raises what the clients raise; an unreachable dev cluster is not a failed candidate.
     """
-    settings, dev = promotion.settings, promotion.dev
+    settings, dev, _ = promotion.settings, promotion.dev, promotion.production_read  # begun now: two clusters are read side by side
     trunk = promotion.target.branch
     if not promotion.remote.is_ancestor(promotion.commit, trunk.commit):
         # Dev follows the trunk: waiting would not make it show a commit that is not on it.

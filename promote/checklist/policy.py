@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime
 
 from promote import waivers
 from promote.checklist.registry import ROWS, TOLD_AFTER_ROLLBACK, protected_rows
+from promote.errors import UsageError
 from promote.model import Verdict
 from promote.settings import Settings
 from promote.waivers import Waiver
@@ -50,11 +51,17 @@ class Policy:
 
 
 def validate(settings: Settings, typed: Sequence[Waiver] = ()) -> None:
-    """Raises UsageError when a waiver, `checklist.off` or `checklist.advisory` names a row that is not there or that protects the tag.
+    """Raises UsageError for a waiver that has ended, and when a waiver, `checklist.off` or `checklist.advisory` names a row that is not there or that
+    protects the tag.
 
     Asked before a promotion and by a suite, never before a rollback: a wrong line in a file must not keep production from going back.
     """
     known, protected = known_rows(settings), protected_rows()
+    for old in waivers.declared(settings, datetime.now(UTC).date())[1]:
+        raise UsageError(
+            f"promotion.toml: waivers: that of {old.author} for {old.id} ended on {old.until} ({old.reason})",
+            hint="take the entry out: the row is judged again; or have it renewed and reviewed",
+        )
     waivers.refuse_impossible([w.id for w in typed], known, protected, what="--waive")
     for what, ids in (
         ("waivers", [w.id for w in settings.waivers]),

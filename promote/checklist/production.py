@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 
-from promote.applications import parse_application
-from promote.baseline import Baseline, problems, take_baseline
+from promote.applications import Application, parse_application
+from promote.baseline import Baseline, problems
 from promote.checklist.promotion import Promotion
 from promote.clients.workloads import Event, Pod, grouped, log_tail, newly_failing, parse_pod, repeats, same_trouble, stem, warnings
 from promote.converge import THERE, ConvergenceResult
@@ -21,7 +21,7 @@ LOGS = 3  # pods whose last lines are asked for: each is a request
 
 def baseline_problems(promotion: Promotion, evidence: Callable[[str, object], None]) -> list[str]:
     """Why production is no ground to promote from. An unreadable or Unknown application raises: nobody can tell."""
-    baseline = take_baseline(promotion.production)
+    baseline = promotion.production_read.result()
     apps = baseline.applications(promotion.goal)
     evidence("applications", len(apps))
     evidence("unhealthy", sorted(a.name for a in apps.values() if a.health != "Healthy"))
@@ -29,14 +29,17 @@ def baseline_problems(promotion: Promotion, evidence: Callable[[str, object], No
 
 
 def without_auto_sync(promotion: Promotion) -> list[str]:
-    apps = promotion.production.applications()
-    return sorted(a.name for a in apps if promotion.goal.tracks(a) and not a.auto_sync)
+    return sorted(a.name for a in _following(promotion) if not a.auto_sync)
+
+
+def _following(promotion: Promotion) -> list[Application]:
+    return [a for a in promotion.production_read.result().applications(promotion.goal).values() if promotion.goal.tracks(a)]
 
 
 def denied_by_windows(promotion: Promotion) -> list[str]:
     """Applications that a window denies at some moment until everything, the rollback included, would be through. Raises BadWindow."""
     settings = promotion.settings
-    apps = [a for a in promotion.production.applications() if promotion.goal.tracks(a)]
+    apps = _following(promotion)
     windows = promotion.production.sync_windows((a.namespace, a.project) for a in apps)
     now = Clock().now()
     moving = settings.workflow.timeout + settings.workflow.approval_timeout if settings.promotion.via == "workflow" else 0.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -12,7 +13,7 @@ import pytest
 
 from promote import connect
 from promote.applications import Application
-from promote.baseline import Baseline
+from promote.baseline import Baseline, take_baseline
 from promote.checklist.context import SuiteContext
 from promote.checklist.policy import Policy, validate
 from promote.clients.argocd import ArgoCD
@@ -211,6 +212,11 @@ class Promotion:
     @cached_property
     def production(self) -> ArgoCD:
         return connect.production(self.settings)
+
+    @cached_property
+    def production_read(self) -> Future[Baseline]:
+        """Production as it is, read once for all rows before the move; in a thread, so that it goes on while a row waits for dev."""
+        return ThreadPoolExecutor(1).submit(take_baseline, self.production)
 
     @cached_property
     def prometheus(self) -> Prometheus:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 
 from promote.checklist.context import SuiteContext
-from promote.commands.wiring import open_repository
+from promote.checklist.policy import validate
+from promote.commands.wiring import open_repository, who
 from promote.connect import secrets
 from promote.deadline import Deadline
 from promote.model import End, Step, SuiteResult, Verdict
@@ -14,6 +15,7 @@ from promote.report.screen import reporter
 from promote.suite import run_suite
 from promote.target import Target, resolve_target
 from promote.versions import parse_version
+from promote.waivers import Waiver, given
 
 ENDS = {Verdict.PASSED: End.VERIFIED, Verdict.FAILED: End.REFUSED, Verdict.ERRORED: End.UNCHECKED}
 SHOWN = {"pre": "before", "post": "after", "smoke": "smoke"}
@@ -27,6 +29,8 @@ MEANT = {
 def main(args: argparse.Namespace) -> int:
     settings, git = open_repository(args.folder)
     version = parse_version(args.wanted, settings.version.scheme) if args.wanted else None
+    waivers = given(args.waive, who())
+    validate(settings, waivers)
     with reporter(json=args.json, secrets=secrets()) as report:
         target = resolve_target(git, settings, version)
         what = f"{target.version or 'untagged candidate'} at {git.describe(target.commit)}"
@@ -35,7 +39,7 @@ def main(args: argparse.Namespace) -> int:
         result = run_suite(
             args.suite,
             settings.root / getattr(settings.suites, args.suite),
-            context=_context(target),
+            context=_context(target, waivers),
             settings=settings,
             reports=settings.root / settings.suites.reports / "check" / args.suite,
             deadline=Deadline(settings.suites.timeout),
@@ -49,7 +53,7 @@ def main(args: argparse.Namespace) -> int:
     return end.exit_code
 
 
-def _context(target: Target) -> SuiteContext:
+def _context(target: Target, waivers: tuple[Waiver, ...]) -> SuiteContext:
     """As by hand: no lock, no baseline, nothing moved."""
     stable = {"object": target.stable.object, "commit": target.stable.commit} if target.stable else None
     return SuiteContext(
@@ -64,6 +68,7 @@ def _context(target: Target) -> SuiteContext:
         state="alone",
         baseline_file=None,
         trunk=target.branch.commit,
+        waivers=waivers,
     )
 
 

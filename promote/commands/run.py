@@ -7,7 +7,7 @@ import secrets as random
 from datetime import UTC, datetime
 
 from promote.already import end_of, is_there, prove_it_stands
-from promote.checklist.policy import validate
+from promote.checklist.policy import Policy, validate
 from promote.closing import close
 from promote.commands.choosing import bring_forward, choices_of, choose
 from promote.commands.story import describe_stable, document, ending
@@ -31,8 +31,9 @@ def main(args: argparse.Namespace) -> int:
     pulled, trunk = bring_forward(settings, git)
     if pulled:  # with what came, the rules may have changed
         settings, git = open_repository(args.folder)
-    waivers = given(args.waive, who())
-    validate(settings, waivers)
+    typed = given(args.waive, who())
+    validate(settings, typed)
+    waivers = tuple(Policy.of(settings, typed).waived.values())  # as of now: midnight must not end one in the middle
     with reporter(json=args.json, secrets=secrets()) as report:
         kit = tools(settings, git, report)
         if settings.promotion.via == "workflow":

@@ -87,3 +87,9 @@ def test_a_declared_waiver_names_reason_author_and_last_day(entry: dict[str, obj
     with pytest.raises(UsageError):
         settings(waivers=[entry])
     assert settings(waivers=[{**ENTRY, "until": "2026-12-01"}]).waivers[0].until == DAY
+
+
+def test_a_waiver_that_has_ended_is_an_error_that_names_it() -> None:
+    with pytest.raises(UsageError) as error:
+        validate(settings(waivers=[{**ENTRY, "until": date(2020, 1, 31)}]))
+    assert "ended on 2020-01-31" in error.value.what and ENTRY["author"] in error.value.what
