@@ -102,7 +102,7 @@ def _stable(git: GitRemote, it: Finding, apps: Sequence[Application], refs: Mapp
         it.tags["stable"] = max(tags, key=lambda name: tags[name])
         it.found.append(f"tags.stable {it.tags['stable']}: {tags[it.tags['stable']]} sources of Applications in this repository follow it")
     elif "refs/tags/prod-stable" in refs:
-        it.found.append("tags.stable prod-stable: it is on the remote, though no Application in this repository names it")
+        it.found.append("tags.stable prod-stable: it is on the remote, though no Application as it is written here names it")
     else:
         it.guessed.append("tags.stable prod-stable: no Application in this repository follows a tag; production's targetRevision has to be this one")
     stable = it.tags.get("stable", "prod-stable")

@@ -80,11 +80,12 @@ def manifest_problems(promotion: Promotion, seen: Comparison, evidence: Evidence
     problems = [f"  {line}" for line in (*seen.wrong, *seen.strays)]
     if problems:
         return problems
-    if not seen.applications and not seen.sets:
+    if not seen.prod and not seen.sets and not seen.unknown:
+        name = promotion.settings.tags.stable
         raise NotFound(
             "repository",
-            f"no Application of {promotion.remote.url} is declared in it",
-            hint='elsewhere on purpose? put the row off: [[checklist.off]] id = "manifests"',
+            f"none of {seen.applications} Applications declared in it follows {name} of {promotion.remote.url}: what would be deployed?",
+            hint='name their folder (manifests.prod); declared elsewhere? put the row off with a reason: [[checklist.off]] id = "manifests"',
         )
     if seen.unknown and promotion.settings.manifests.unrendered == "unknown":
         raise ServiceError(

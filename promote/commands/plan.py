@@ -41,6 +41,7 @@ class Plan:
     commits: tuple[dict[str, str], ...]
     tasks: dict[str, str]
     applications: tuple[AppChange, ...]
+    production_applications: int
     breaking: tuple[str, ...]
     migration: str
     steps: tuple[str, ...]
@@ -66,7 +67,8 @@ def make(promotion: Promotion, version: str) -> Plan:
     with builder(promotion) as build:
         expected = expected_of(promotion)
         apps = app_changes(candidate, production, expected, build)
-        broken = (*(f"{c.words()}: {c.breaking}" for c in breaking(changes)), *compare(candidate, production, expected, build).breaking)
+        seen = compare(candidate, production, expected, build)
+        broken = (*(f"{c.words()}: {c.breaking}" for c in breaking(changes)), *seen.breaking)
     path = f"{settings.promotion.migrations}/{version}.md"
     there = git.file(promotion.commit, path)
     stable, old = promotion.target.stable, production_version(promotion)
@@ -79,6 +81,7 @@ def make(promotion: Promotion, version: str) -> Plan:
         commits=tuple({"commit": short(c.oid), "subject": c.subject, "author": c.author} for c in changes),
         tasks=_tasks(promotion, changes),
         applications=tuple(apps),
+        production_applications=seen.prod,
         breaking=broken if stable else (),
         migration="" if not broken or not stable else f"{path} {'is there' if there is not None else 'is not there yet'}",
         steps=_steps(settings, version),
@@ -134,7 +137,9 @@ def text(plan: Plan, *, diff: bool) -> Iterator[str]:
     if plan.tasks:
         yield f"tasks         {len(plan.tasks)}"
         yield from (f"  {words}" for words in plan.tasks.values())
-    yield f"applications  {counted(len(plan.applications), 'application')} of production would change"
+    yield f"applications  {len(plan.applications)} of {plan.production_applications} of production's would change"
+    if not plan.production_applications:
+        yield "  none of the Applications in this repository is production's (manifests.prod in promotion.toml): what would change cannot be told"
     for app in plan.applications:
         yield from _application(app, diff=diff)
     if plan.breaking:
