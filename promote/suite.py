@@ -113,10 +113,19 @@ def _run(argv: list[str], log: Path, cwd: Path, recorder: Path, deadline: Deadli
                 teller.look(recorder)
             return True
         finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(child.pid, signal.SIGKILL)
+            _end_session(child.pid)
             child.wait()
             teller.look(recorder)
+
+
+def _end_session(leader: int) -> None:
+    """Kill the child's group, and where /proc tells them the groups that its rows made in the same session (a team's tests, kustomize)."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(leader, signal.SIGKILL)
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            if int(status.read_text().rpartition(")")[2].split()[3]) == leader:
+                os.kill(int(status.parent.name), signal.SIGKILL)
 
 
 def _rows(suite: str, events: list[dict[str, object]]) -> tuple[Row, ...]:

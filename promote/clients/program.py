@@ -1,4 +1,7 @@
-"""Running another program (bd, kustomize, a team's tests): its own process group, a deadline, no stdin, no forge token. Judges nothing."""
+"""Running another program (bd, kustomize, a team's tests): a deadline, no stdin, no forge token. Judges nothing.
+
+It has a process group of its own, so that all of it dies at once, in our session, so that what ends a suite finds it.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,7 @@ def run_program(argv: Sequence[str], *, cwd: Path, seconds: float, together: boo
     err = subprocess.STDOUT if together else subprocess.PIPE
     try:
         child = subprocess.Popen(
-            list(argv), cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=err, start_new_session=True
+            list(argv), cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=err, process_group=0
         )  # fmt: skip
     except OSError as error:
         raise NotFound(argv[0], f"cannot be started: {error.strerror}", hint="is it installed, executable and spelled right?") from error

@@ -15,6 +15,7 @@ from promote.settings_reader import read_settings
 from promote.suite import run_suite
 from promote.waivers import Waiver
 from tests.integration.test_suites import SETTINGS, context
+from tests.processes import left, mark
 
 FAILS = 'import pytest\n@pytest.mark.row("smoke-url[a]")\ndef test_a(evidence):\n    evidence("seen", 503)\n    assert False, "answers 503"\n'
 HANGS = 'import pytest, time\n@pytest.mark.row("smoke-url[a]")\n@pytest.mark.timeout(1, method="signal")\ndef test_a():\n    time.sleep(60)\n'
@@ -82,3 +83,22 @@ def test_by_hand_a_declared_waiver_counts_and_is_told(tmp_path: Path) -> None:
 
 def _context(folder: Path) -> str:
     return str(replace(context(), version=None).write(folder / "context.json"))
+
+
+def test_what_a_row_started_ends_with_its_suite(tmp_path: Path) -> None:
+    """A team's own tests run in a group of their own; the suite's deadline must not leave them behind."""
+    seen = mark()
+    text = (
+        "from pathlib import Path\nfrom promote.clients.program import run_program\n"
+        '@pytest.mark.row("smoke-url[a]")\ndef test_a():\n'
+        f"    run_program(['env', 'PROMOTE_TEST_MARK={seen['PROMOTE_TEST_MARK']}', 'sh', '-c', 'sleep 600 & sleep 601'], cwd=Path('.'), seconds=500)\n"
+    )
+    (tmp_path / "promotion.toml").write_text(SETTINGS)
+    (tmp_path / "checks" / "smoke").mkdir(parents=True)
+    (tmp_path / "checks" / "smoke" / "test_a.py").write_text("import pytest\n" + text)
+    result = run_suite(
+        "smoke", tmp_path / "checks" / "smoke", context=context(), settings=read_settings(tmp_path / "promotion.toml"), reports=tmp_path / "reports",
+        deadline=Deadline(3),
+    )  # fmt: skip
+    assert result.verdict is Verdict.ERRORED and "ended by its deadline" in result.reason
+    assert left(seen) == []
