@@ -260,7 +260,7 @@ FORGE = (
         id="expired-token",
         situation="an expired token (401)",
         argv=SHIP,
-        code=1,
+        code=5,
         words=("401",),
         begin=lambda b: _forge(b, "status", status=401, body=b'{"message": "Bad credentials"}'),
         lift=_gone,
