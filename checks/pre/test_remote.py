@@ -50,3 +50,5 @@ def test_way_back(promotion, evidence):
         f"rules on {name} would refuse the rollback: {', '.join(rules.denies)}\n"
         "do   let this account bypass them (Settings → Rules), or promote with one that may"
     )
+    if not rules.known:
+        promotion.advise(f"whether a rule forbids to move {name} back is not known: {rules.why}")

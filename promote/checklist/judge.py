@@ -37,6 +37,10 @@ class Witness:
         return run
 
 
+class Advice(Exception):
+    """A row that cannot tell, and says so without standing in the way. Only rows registered with `advises` may."""
+
+
 @dataclass(slots=True)
 class Judged:
     """What is known of a row while it runs."""
@@ -78,6 +82,8 @@ def phase_verdict(report: pytest.TestReport, call: pytest.CallInfo[None]) -> tup
         return Verdict.ERRORED, f"skipped: {getattr(error, 'msg', '') or 'no reason'}: a row that did not run has not passed"
     if report.passed and error is None:  # a report can be changed by anybody
         return Verdict.PASSED, ""
+    if isinstance(error, Advice):
+        return Verdict.ADVICE, str(error)
     if isinstance(error, PromoteError):
         return Verdict.ERRORED, f"{error.what}\ndo   {error.hint}"
     text = _own_words(error)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
 from promote import waivers
-from promote.checklist.registry import ROWS, TOLD_AFTER_ROLLBACK, protected_rows
+from promote.checklist.registry import ROWS, TOLD_AFTER_ROLLBACK, advising_rows, protected_rows
 from promote.errors import UsageError
 from promote.model import Verdict
 from promote.settings import Settings
@@ -36,7 +36,9 @@ class Policy:
         return cls(waived=waived, expired=expired, advisory=advisory, told=TOLD_AFTER_ROLLBACK if back else frozenset())
 
     def stands(self, row: str, verdict: Verdict, detail: str) -> tuple[Verdict, str]:
-        """What a row's verdict comes to. Only what blocks can be waived: a pass stays a pass."""
+        """What a row's verdict comes to. Only what blocks can be waived: a pass stays a pass. Advice of a row that may give none is no answer."""
+        if verdict is Verdict.ADVICE and row not in advising_rows():
+            verdict = Verdict.ERRORED
         if not verdict.blocks:
             return verdict, detail
         if waiver := self.waived.get(row):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -15,6 +16,7 @@ from promote import connect
 from promote.applications import Application
 from promote.baseline import Baseline, take_baseline
 from promote.checklist.context import SuiteContext
+from promote.checklist.judge import Advice
 from promote.checklist.policy import Policy, validate
 from promote.clients.argocd import ArgoCD
 from promote.clients.git_remote import GitRemote
@@ -208,6 +210,10 @@ class Promotion:
             return connect.forge(settings, self.remote).tag_rules(settings.tags.stable)
         except PromoteError as error:
             return TagRules(known=False, why=error.what)
+
+    def advise(self, text: str) -> NoReturn:
+        """End a row that cannot tell and must not block. Raises Advice."""
+        raise Advice(text)
 
     @cached_property
     def production(self) -> ArgoCD:

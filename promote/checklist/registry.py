@@ -23,6 +23,7 @@ class RowSpec:
     from_tree: bool = False
     sources: tuple[str, ...] = ()
     each: str = ""
+    advises: bool = False
 
     def ids(self, settings: Settings) -> tuple[str, ...]:
         """The row's ids in this repository. Where rules are needed and none is there, one row that can only say so."""
@@ -66,6 +67,7 @@ ROWS = (
         suite="pre",
         title="no rule forbids to move the tag back",
         evidence="the forge's rules for the tag, the remote, the rendered manifests",
+        advises=True,
     ),
     RowSpec(id="dev-converged", suite="pre", title="dev runs the candidate", evidence="dev's cluster"),
     RowSpec(
@@ -152,6 +154,11 @@ def off_rows(suite: str, settings: Settings) -> dict[str, str]:
 def protected_rows() -> frozenset[str]:
     """Rows that guard the tag itself: never off, advisory or waived."""
     return frozenset(r.id for r in ROWS if r.protected)
+
+
+def advising_rows() -> frozenset[str]:
+    """Rows that may end as advice of their own accord: where nobody can be asked, they say so and do not block."""
+    return frozenset(r.id for r in ROWS if r.advises)
 
 
 def tree_rows() -> frozenset[str]:

@@ -22,6 +22,10 @@ from tests.checking import Desk, desk, verdicts
 DOWN = Fault(kind="status", status=503)
 
 
+WORKFLOW = ".github/workflows/promote-prod.yaml"
+OLDER = b"on:\n  workflow_dispatch:\n    inputs:\n      version: {required: true}\njobs: {}\n"
+
+
 @dataclass(frozen=True)
 class Case:
     """`begin` makes it wrong, `lift` mends it; `rows`: exactly these do not pass."""
@@ -118,6 +122,18 @@ CASES = (
         lift=lambda w: window(w, []),
         rows={"sync-windows": "failed"},
     ),
+    Case(
+        id="too-much-is-sick-already",
+        begin=lambda w: w.settings(("[argocd]", "[baseline]\nmax_unhealthy = 0.0\n\n[argocd]")),
+        lift=lambda w: w.settings(("[baseline]\nmax_unhealthy = 0.0\n\n[argocd]", "[argocd]")),
+        rows={"production-baseline": "failed"},
+    ),
+    Case(
+        id="nobody-to-ask-about-rules",
+        begin=lambda w: w.sandbox.github.fault(Fault(kind="status", status=500, path="/rulesets")),
+        lift=lambda w: w.sandbox.github.clear_faults(),
+        rows={"way-back": "advice"},
+    ),
     Case(id="dev-is-sick", begin=dev_sick, lift=dev_well, rows={"dev-converged": "failed"}),
     Case(
         id="dev-does-not-answer",
@@ -161,11 +177,30 @@ def test_exactly_these_rows_do_not_pass(world: Desk, case: Case) -> None:
     finally:
         case.lift(world)
     assert verdicts(rows) == case.rows, {i: rows[i]["detail"][:200] for i in verdicts(rows)}
-    assert all(re.search(r"\n\s*do\b|; do: ", rows[row]["detail"]) for row in case.rows), {row: rows[row]["detail"] for row in case.rows}
+    assert all(re.search(r"\n\s*do\b|; do: ", rows[row]["detail"]) for row, verdict in case.rows.items() if verdict != "advice"), {
+        row: rows[row]["detail"] for row in case.rows
+    }
 
 
 def test_afterwards_everything_passes_again(world: Desk) -> None:
     assert verdicts(world.check()) == {}
+
+
+def test_an_older_workflow_fails(world: Desk) -> None:
+    settings, workflow = world.show("promotion.toml") or b"", world.show(WORKFLOW)
+    page = world.show("docs/promotion.md")
+    world.commit(
+        "chore: by workflow",
+        {
+            "promotion.toml": settings.replace(b'via = "git"', b'via = "workflow"'),
+            WORKFLOW: OLDER,
+            "docs/promotion.md": (page or b"") + b"\nAs of old.\n",
+        },
+    )
+    try:
+        assert verdicts(world.check()) == {"workflow": "failed"}
+    finally:
+        world.commit("chore: by git", {"promotion.toml": settings, WORKFLOW: workflow, "docs/promotion.md": page})
 
 
 def test_auto_sync_off_in_production_fails(tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -178,3 +213,17 @@ def test_auto_sync_off_in_production_fails(tmp_path_factory: pytest.TempPathFact
         world.sandbox.refresh()
         world.sandbox.wait_settled()
         assert verdicts(world.check(version="v1.8.1")) == {"auto-sync": "failed"}
+
+
+def test_what_production_has_and_the_candidate_lacks_is_a_downgrade(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Somebody put a hotfix into production past the trunk."""
+    with desk(tmp_path_factory.mktemp("trunk")) as world:
+        world.git("switch", "-q", "-c", "hotfix", "HEAD~1")
+        world.git("commit", "-q", "--allow-empty", "-m", "fix: past the trunk")
+        world.git("push", "-q", "origin", "hotfix")
+        world.sandbox.writer.tag("prod-stable", world.git("rev-parse", "HEAD"), "at night")
+        world.git("switch", "-q", "main")
+        world.sandbox.refresh()
+        world.sandbox.wait_settled()
+        rows = world.check()
+        assert verdicts(rows) == {"trunk": "failed"} and "this would be a downgrade" in rows["trunk"]["detail"]
