@@ -24,8 +24,13 @@ def trees(promotion: Promotion) -> tuple[Tree, Tree | None]:
 
     remote, old = promotion.remote, stable_commit(promotion)
     store = Blobs(read=lambda oids: blobs(remote, oids))
-    candidate = Tree(commit=promotion.commit, files=tree(remote, promotion.commit), blobs=store)
-    return candidate, Tree(commit=old, files=tree(remote, old), blobs=store) if old else None
+    candidate, production = (_tree(commit, *tree(remote, commit), store) if commit else None for commit in (promotion.commit, old))
+    assert candidate is not None
+    return candidate, production
+
+
+def _tree(commit: str, files: dict[str, str], links: dict[str, str], store: Blobs) -> Tree:
+    return Tree(commit=commit, files=files, links=links, blobs=store)
 
 
 @contextmanager

@@ -97,7 +97,8 @@ def _command(promotion: Promotion, evidence: Evidence) -> list[str]:
     """The team's own command, in this clone, which has to be the candidate: it would test something else otherwise."""
     settings, remote = promotion.settings, promotion.remote
     argv = shlex.split(settings.functional.command)
-    head, changed = remote.head(), remote.changed_in_tree(promotion.commit)
+    records = f"{settings.promotion.records}/"
+    head, changed = remote.head(), [p for p in remote.changed_in_tree(promotion.commit) if not p.startswith(records)]
     evidence("command", settings.functional.command)
     if changed:
         raise UsageError(
@@ -114,7 +115,7 @@ def _command(promotion: Promotion, evidence: Evidence) -> list[str]:
 def _junit(promotion: Promotion, evidence: Evidence) -> list[str]:
     """A file that says by its name or by a property which commit it is about."""
     settings, commit = promotion.settings, promotion.commit
-    path = settings.root / settings.functional.junit.format(commit=commit)
+    path = settings.root / settings.functional.junit.replace("{commit}", commit)
     try:
         run = read_junit(path.read_text())
     except FileNotFoundError:

@@ -9,7 +9,7 @@ from promote.clients.git_remote import GitRemote, mask
 from promote.errors import NotFound, ServiceError
 
 FORMAT = "%H%x1f%P%x1f%an%x1f%ct%x1f%B"
-FILE, PROGRAM, LINK = "100644", "100755", "120000"
+FILE, PROGRAM = "100644", "100755"
 
 
 def history(remote: GitRemote, old: str | None, new: str) -> list[LoggedCommit]:
@@ -34,15 +34,17 @@ def _commit(record: str) -> LoggedCommit:
     return LoggedCommit(oid=oid, parents=tuple(parents.split()), author=author, when=int(when), message=message.strip())
 
 
-def tree(remote: GitRemote, commit: str) -> dict[str, str]:
-    """Every regular file of a commit: path → object id. Links and submodules are left out."""
-    found = {}
+def tree(remote: GitRemote, commit: str) -> tuple[dict[str, str], dict[str, str]]:
+    """What a commit holds, path → object id: (regular files, symbolic links and submodules)."""
+    found: dict[str, str] = {}
+    links: dict[str, str] = {}
     for entry in _bytes(remote, "ls-tree", "-r", "-z", "--full-tree", commit).split(b"\0"):
         head, _, path = entry.partition(b"\t")
         mode, _, rest = head.partition(b" ")
-        if mode.decode() in (FILE, PROGRAM):
-            found[path.decode(errors="surrogateescape")] = rest.rpartition(b" ")[2].decode()
-    return found
+        if entry:
+            kind = found if mode.decode() in (FILE, PROGRAM) else links
+            kind[path.decode(errors="surrogateescape")] = rest.rpartition(b" ")[2].decode()
+    return found, links
 
 
 def blobs(remote: GitRemote, oids: Iterable[str]) -> Mapping[str, bytes]:

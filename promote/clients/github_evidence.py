@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from promote.clients.github_runs import GitHubRuns
-from promote.errors import NotFound, PromoteError, Rejected
+from promote.errors import Denied, NotFound, PromoteError, Rejected
 from promote.tasks import Task
 
 if TYPE_CHECKING:
@@ -71,12 +71,16 @@ class GitHubEvidence(GitHubRuns):
         return found
 
     def checks(self, commit: str, *, not_of: str = "") -> tuple[CheckState, ...]:
-        """Check runs and statuses of a commit, the newest of each name; without those of the workflow file `not_of`."""
+        """Check runs and statuses of a commit; without those of the workflow file `not_of`.
+
+        Of a status the newest of its name counts. Of check runs with one name in several suites (two workflows may have a job `build`) the worst.
+        """
         ours = self._runs_of(not_of, commit) if not_of else set()
         with self._errors(f"read the checks of {commit[:7]}"):
             at = self._repository.get_commit(commit)
-            runs = sorted((r for r in at.get_check_runs() if _run_of(r) not in ours), key=lambda r: r.id)
-            newest = {r.name: _check(r) for r in runs}
+            newest: dict[str, CheckState] = {}
+            for check in (_check(r) for r in at.get_check_runs() if _run_of(r) not in ours):  # the latest of each suite, says GitHub
+                newest[check.name] = max(check, newest.get(check.name, check), key=_badness)
             said: dict[str, CheckState] = {}
             for status in at.get_statuses():  # newest first
                 said.setdefault(status.context, CheckState(name=status.context, state=status.state, url=status.target_url or ""))
@@ -99,7 +103,7 @@ class GitHubEvidence(GitHubRuns):
                 entries = [c for r in wanted for c in (r.get("parameters") or {}).get("required_status_checks") or ()]
                 return tuple(dict.fromkeys(str(c["context"]) for c in entries))
         except PromoteError as error:
-            if isinstance(error, NotFound):
+            if isinstance(error, NotFound | Denied):  # not every plan shows them; then every check counts, which asks for more, not for less
                 return ()
             raise
 
@@ -110,6 +114,10 @@ def _task(issue: Issue) -> Task | None:
     if "/pull/" in (issue.html_url or ""):  # the field pull_request is absent from a listed issue, and asking for it would fetch every one again
         return None
     return Task(id=f"#{issue.number}", title=issue.title or "", status=issue.state, url=issue.html_url or "")
+
+
+def _badness(check: CheckState) -> int:
+    return {"success": 0, "skipped": 1, "neutral": 1, "pending": 3}.get(check.state, 4 if check.state in ("failure", "timed_out") else 2)
 
 
 def _run_of(check: Any) -> int:

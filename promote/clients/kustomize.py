@@ -6,6 +6,7 @@ Works in a scratch copy of a commit, never in the clone.
 from __future__ import annotations
 
 import io
+import posixpath
 import shutil
 import tarfile
 import tempfile
@@ -53,9 +54,17 @@ class Kustomize:
         with self._lock:
             if not root.is_dir():
                 with tarfile.open(fileobj=io.BytesIO(self._archive(commit))) as archive:
-                    for member in (m for m in archive if m.isfile()):  # links are left out: they could lead anywhere
-                        path, content = root / member.name, archive.extractfile(member)
-                        assert content is not None
-                        path.parent.mkdir(parents=True, exist_ok=True)
-                        path.write_bytes(content.read())
+                    for member in archive:
+                        _write(archive, member, root)
         return root
+
+
+def _write(archive: tarfile.TarFile, member: tarfile.TarInfo, root: Path) -> None:
+    """A file, or a link that stays within the tree; another one is left out, and what needs it does not build."""
+    path = root / member.name
+    if content := archive.extractfile(member) if member.isfile() else None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.read())
+    elif member.issym() and not posixpath.normpath(posixpath.join(posixpath.dirname(member.name), member.linkname)).startswith(("..", "/")):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.symlink_to(member.linkname)

@@ -51,7 +51,8 @@ def inputs_of(tree: Tree, folder: str) -> Inputs:
                         seen[where] = None
                 far += [word for word in _references(document) if any(mark in word for mark in _FAR)]
     names = tuple(sorted(seen))
-    digest = hashlib.sha256("\n".join(f"{p} {tree.files[p]}" for p in names).encode()).hexdigest()
+    own = tree.commit if any(tree.linked(here) for here in done) else ""  # what a link leads to may have changed: never taken for the same
+    digest = hashlib.sha256("\n".join([own, *(f"{p} {tree.files[p]}" for p in names)]).encode()).hexdigest()
     return Inputs(digest=digest, files=names, far=tuple(dict.fromkeys(far)), charts=charts)
 
 

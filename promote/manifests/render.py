@@ -31,6 +31,8 @@ class Rendered:
 def render(tree: Tree, folder: str, inputs: Inputs, build: Build | None, *, deep: bool = False) -> Rendered:
     """`build(commit, folder)` is kustomize, where there is one. `deep`: a plain folder with `directory.recurse`."""
     if folder not in tree.folders:
+        if link := tree.linked(folder):
+            return Rendered(unknown=f"{folder}: lies in {link}, a link or a submodule")
         return Rendered(wrong=f"{folder}: there is no such folder")
     try:
         if file := tree.kustomization(folder):

@@ -35,11 +35,12 @@ class Blobs:
 
 @dataclass
 class Tree:
-    """`files`: path → object id."""
+    """`files`: path → object id of the regular ones. `links`: symbolic links and submodules, which lead elsewhere."""
 
     commit: str
     files: Mapping[str, str]
     blobs: Blobs
+    links: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def paths(self) -> list[str]:
@@ -74,6 +75,10 @@ class Tree:
         if oid not in self.blobs.documents:
             self.blobs.documents[oid] = parse(path, self.text(path))
         return self.blobs.documents[oid]
+
+    def linked(self, folder: str) -> str:
+        """The link or submodule that a path lies at, in or above, "" when none does."""
+        return next((link for link in self.links if f"{folder}/".startswith(f"{link}/") or f"{link}/".startswith(f"{folder}/")), "")
 
     def kustomization(self, folder: str) -> str | None:
         """The path of a folder's kustomization file."""

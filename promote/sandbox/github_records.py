@@ -30,10 +30,14 @@ class Records:
     def add_issue(self, number: int, title: str, state: str = "open", *, pull_request: bool = False) -> None:
         self.issues[number] = {"number": number, "title": title, "state": state, "pull": pull_request}
 
-    def add_check(self, commit: str, name: str, conclusion: str | None = "success", *, status: str = "completed", details: str = "") -> None:
-        """A check run, newer than all before it."""
+    def add_check(
+        self, commit: str, name: str, conclusion: str | None = "success", *, status: str = "completed", details: str = "", suite: int = 1
+    ) -> None:
+        """A check run, newer than all before it; each workflow's run has a suite of its own."""
         runs = self.checks.setdefault(commit, [])
-        runs.append({"name": name, "status": status, "conclusion": conclusion if status == "completed" else None, "details_url": details})
+        runs.append(
+            {"name": name, "status": status, "conclusion": conclusion if status == "completed" else None, "details_url": details, "suite": suite}
+        )
 
     def add_status(self, commit: str, context: str, state: str) -> None:
         """A commit status of the older kind, newer than all before it."""
@@ -73,7 +77,7 @@ class Records:
         every = [{"name": n, "status": "completed", "conclusion": "success", "details_url": ""} for n in self.automatic if n not in told] + mine
         runs = [_check(number, c, commit, view) for number, c in enumerate(every, 1)]
         if query.get("filter", "latest") == "latest":
-            runs = list({r["name"]: r for r in runs}.values())
+            runs = list({(r["name"], r["check_suite"]["id"]): r for r in runs}.values())
         return [r for r in runs if query.get("check_name", r["name"]) == r["name"]]
 
     def _statuses(self, commit: str, view: View) -> list[Object]:
@@ -109,7 +113,7 @@ def _check(number: int, check: Object, commit: str, view: View) -> Object:
     return {
         "id": number, "name": check["name"], "head_sha": commit, "status": check["status"], "conclusion": check["conclusion"], "url": url,
         "html_url": f"{view.api}/{view.slug}/runs/{number}", "details_url": check["details_url"] or f"{view.api}/{view.slug}/runs/{number}",
-        "external_id": "", "started_at": STAMP.format(number // 60, number % 60), "check_suite": {"id": 1},
+        "external_id": "", "started_at": STAMP.format(number // 60, number % 60), "check_suite": {"id": check.get("suite", 1)},
         "completed_at": STAMP.format(number // 60, number % 60) if check["status"] == "completed" else None, "pull_requests": [],
         "output": {"title": None, "summary": None, "text": None, "annotations_count": 0, "annotations_url": f"{url}/annotations"},
         "app": {"id": 15368, "slug": "github-actions", "name": "GitHub Actions", "owner": view.user("github")},

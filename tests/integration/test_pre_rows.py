@@ -69,6 +69,15 @@ def test_a_failed_status_of_this_commit_fails_until_a_newer_one_says_otherwise(w
     assert verdicts(world.check()) == {}
 
 
+def test_one_name_in_two_workflows_counts_as_the_worse(world: Desk) -> None:
+    world.commit("fix: two builds")
+    world.sandbox.github.records.add_check(head(world), "ci / build", "failure", suite=2)
+    world.sandbox.github.records.add_check(head(world), "ci / build", "success", suite=3)
+    assert verdicts(world.check()) == {"tests-passed": "failed"}
+    world.sandbox.github.records.add_check(head(world), "ci / build", "success", suite=2)
+    assert verdicts(world.check()) == {}, "run again"
+
+
 def test_another_commits_checks_say_nothing_about_this_one(world: Desk) -> None:
     world.sandbox.github.records.add_check(head(world), "ci / functional", "failure")
     world.commit("fix: c")

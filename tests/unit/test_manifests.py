@@ -189,3 +189,19 @@ def test_everything_a_kustomization_names_is_an_input() -> None:
         "shared/other.txt": "",
     }
     assert inputs_of(tree(files), "o").files == ("b/kustomization.yaml", "b/x.yaml", "o/kustomization.yaml", "shared/c.txt", "shared/p.yaml")
+
+
+def test_what_lies_behind_a_link_or_in_a_submodule_is_unknown() -> None:
+    files = tree(
+        repository(
+            **{"argocd/prod/b.yaml": application("b", "apps/b", "prod-stable"), "argocd/prod/s.yaml": application("s", "vendor/s", "prod-stable")}
+        )
+    )
+    files.links = {"vendor": "f" * 40}
+    assert compare(files, None, EXPECTED, None).unknown == ("vendor/s: lies in vendor, a link or a submodule",)
+
+
+def test_a_folder_with_a_link_is_never_taken_for_unchanged() -> None:
+    now, before = tree(repository()), tree(repository())
+    now.commit, now.links, before.links = "d" * 40, {"apps/b/values.yaml": "e" * 40}, {"apps/b/values.yaml": "e" * 40}
+    assert compare(now, before, EXPECTED, None).rendered == ("apps/b",)
