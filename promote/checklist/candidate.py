@@ -8,11 +8,12 @@ from functools import cache
 
 from promote import documents, migration
 from promote.changes import Change, breaking
-from promote.checklist.history import bump_suggestion, stable_commit
+from promote.checklist.history import bump_suggestion, stable_commit, worth_planning
 from promote.checklist.promotion import Promotion
 from promote.errors import NotFound, PromoteError, ServiceError, UsageError
 from promote.manifests.compare import Comparison, Expected, compare
 from promote.manifests.tree import Blobs, Tree
+from promote.report.words import counted
 
 Evidence = Callable[[str, object], None]
 SHOWN = 10
@@ -121,9 +122,9 @@ def breaking_problems(promotion: Promotion, changes: list[Change], seen: Compari
     lines = "\n".join(f"  {line}" for line in found[:SHOWN]) + (f"\n  and {len(found) - SHOWN} more" if len(found) > SHOWN else "")
     lacks = f"there is no {path}" if text is None else f"{path} says nothing under {', '.join(empty)}"
     return (
-        f"{len(found)} things break, and {lacks}\n{lines}\n"
+        f"{counted(len(found), 'thing')} would break, and {lacks}\n{lines}\n"
         "why  whoever is woken by it needs to know what to do, and whether the old version can come back\n"
-        f"do   promote plan {version} --write, fill in {', '.join(empty)}, and merge it; or take the change back"
+        f"do   promote plan {worth_planning(promotion, changes)} --write, fill in {', '.join(empty)}, and merge it; or take the change back"
     )
 
 

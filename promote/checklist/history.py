@@ -13,7 +13,7 @@ from promote.deadline import Deadline
 from promote.errors import NotFound, UsageError
 from promote.model import short
 from promote.tasks import Task, TaskReport
-from promote.versions import Version
+from promote.versions import Version, parse_version
 
 Evidence = Callable[[str, object], None]
 SHOWN = 8
@@ -161,6 +161,17 @@ def bump_suggestion(promotion: Promotion, changes: list[Change]) -> str:
         return bump.following_date(list(promotion.promoted_versions()), datetime.now(UTC).date())
     wanted, old = bump.demand(changes, unclassified=promotion.settings.version.unclassified), production_version(promotion)
     return bump.following(old, bump.asked(wanted.level, old)) if wanted and old else "vX.Y.Z"
+
+
+def worth_planning(promotion: Promotion, changes: list[Change]) -> str:
+    """The version that a plan should be for: the one that is asked for, or the fitting one where that is too small to pass anyway."""
+    fitting, wanted = bump_suggestion(promotion, changes), promotion.version
+    if wanted is None:
+        return fitting
+    try:
+        return max(wanted, parse_version(fitting, promotion.settings.version.scheme)).text
+    except UsageError:  # nobody can tell which one fits
+        return wanted.text
 
 
 def _next_date(promotion: Promotion) -> str:

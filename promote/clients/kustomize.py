@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import posixpath
+import re
 import shutil
 import tarfile
 import tempfile
@@ -46,7 +47,8 @@ class Kustomize:
         done = run_program([*self._program, str(root / folder)], cwd=root, seconds=self._timeout_s)
         if done.code:
             said = " ".join(done.err.replace(f"{root}/", "").split())
-            raise ServiceError("kustomize", f"does not build: {said[-400:]}", hint=f"kubectl kustomize {folder}")
+            words = re.search(r"(?:\berr=\"|\b[Ee]rror: )(.+)", said)
+            raise ServiceError("kustomize", f"does not build: {(words[1] if words else said)[:300]}", hint=f"kubectl kustomize {folder}")
         return done.out
 
     def _copy(self, commit: str) -> Path:

@@ -78,6 +78,6 @@ def _words(suite: str, what: str, result: SuiteResult) -> list[str]:
     subject = f"{what} " if suite == "pre" else ""
     names = ", ".join(row.id for row in result.failed[:6])
     return [
-        f"{subject}{said}" + (f": {names or result.reason}" if result.failed or result.verdict is not Verdict.PASSED else ""),
+        f"{subject}{said}" + (f": {names or result.reason}." if result.failed or result.verdict is not Verdict.PASSED else "."),
         f"log: {result.log}",
     ]
