@@ -127,3 +127,24 @@ def test_the_drivers_own_rows_are_in_report_and_junit(tmp_path: Path) -> None:
             "dev-tag-created": "passed", "workflow-dispatched": "skipped", "workflow-succeeded": "skipped", "prod-tags-created": "passed",
             "prod-working-updated": "passed",
         }  # fmt: skip
+
+
+def test_a_waived_row_lets_the_promotion_through_and_stays_on_record(tmp_path: Path) -> None:
+    with desk(tmp_path) as world:
+        world.sandbox.github.records.add_issue(12, "Raise the limit")
+        world.commit("feat(grafana): more (#12)", {"apps/grafana/base/deployment.yaml": deployment("grafana", memory="256Mi")})
+        code, out, _ = promote(world, "run", "v1.8.0", "--json")
+        assert code == 1 and json.loads(out)["outcome"] == "refused", "an open task"
+        code, out, _ = promote(world, "run", "v1.8.0", "--waive", "candidate=I know", "--json")
+        assert code == 2, "what guards the tag is never waived"
+        said = document(world, "run", "v1.8.0", "--waive", "tasks-closed=Ada closes it tomorrow", "--waive", "documentation=none needed")
+        assert said["outcome"] == "verified"
+        assert {w["id"]: (w["reason"], w["used"]) for w in said["waivers"]} == {
+            "tasks-closed": ("Ada closes it tomorrow", True),
+            "documentation": ("none needed", False),
+        }
+        row = next(r for r in said["checks"] if r["id"] == "tasks-closed")
+        assert row["verdict"] == "waived" and "#12 (open)" in row["detail"]
+        (entry,) = world.sandbox.writer.git("ls-tree", "--name-only", "refs/promote/ledger").splitlines()
+        kept = json.loads(world.sandbox.writer.git("show", f"refs/promote/ledger:{entry}"))
+        assert kept["waivers"] == said["waivers"]

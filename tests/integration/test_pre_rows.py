@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 
 import pytest
 import yaml
@@ -344,6 +345,15 @@ def test_a_rule_against_the_rollback_fails_and_what_would_be_lost_is_named(world
     finally:
         world.sandbox.protect()
     assert verdicts(rows) == {"way-back": "failed"} and "would refuse the rollback" in rows["way-back"]["detail"]
+
+
+def test_a_calendar_version_is_not_ahead_of_the_calendar(world: Desk) -> None:
+    today = datetime.now(UTC).date()
+    with settings(world, ("[version]\n", '[version]\nscheme = "calver"\n')):
+        assert verdicts(world.check(version=f"v{today.year}.{today.month:02}.1")) == {}
+        rows = world.check(version=f"v{today.year + 1}.12.1")
+        assert verdicts(rows) == {"version-bump": "failed"}
+        assert "lies in the future" in rows["version-bump"]["detail"] and f"promote run v{today.year}." in rows["version-bump"]["detail"]
 
 
 def test_a_new_application_is_no_break(world: Desk) -> None:
