@@ -49,8 +49,7 @@ def test_a_failed_sync_waits_for_its_retry_as_running_with_an_end(world: World, 
     name, _good = place.deployed({"map.yaml": config_map()})
     bad = place.repo.commit({"app/bad.yaml": refused_service()})
     place.repo.tag("stable", bad)
-    world.api.refresh(name)
-    app = world.api.wait(name, waits_for_retry)
+    app = world.api.wait(name, waits_for_retry, refresh=True)
     state = app["status"]["operationState"]
     assert state["syncResult"]["revision"] == bad
     assert "one or more objects failed to apply" in state["message"] and "Retrying attempt #1 at" in state["message"]
@@ -64,8 +63,7 @@ def test_a_stuck_retry_reads_synced_and_healthy_when_the_tag_is_back(world: Worl
     name, good = place.deployed({"map.yaml": config_map()})
     bad = place.repo.commit({"app/bad.yaml": refused_service()})
     place.repo.tag("stable", bad)
-    world.api.refresh(name)
-    world.api.wait(name, waits_for_retry)
+    world.api.wait(name, waits_for_retry, refresh=True)
     place.repo.tag("stable", good)
     fooled = world.api.wait(name, lambda a: a["status"]["sync"] == {**a["status"]["sync"], "status": "Synced", "revision": good}, refresh=True)
     assert fooled["status"]["health"]["status"] == "Healthy"
@@ -78,8 +76,7 @@ def test_terminating_a_retry_ends_it_as_failed_and_nothing_follows(world: World,
     name, good = place.deployed({"map.yaml": config_map()})
     bad = place.repo.commit({"app/bad.yaml": refused_service()})
     place.repo.tag("stable", bad)
-    world.api.refresh(name)
-    world.api.wait(name, waits_for_retry)
+    world.api.wait(name, waits_for_retry, refresh=True)
     place.repo.tag("stable", good)
     world.api.wait(name, lambda a: a["status"]["sync"]["revision"] == good, refresh=True)
     terminate(world, name)
@@ -110,8 +107,7 @@ def test_a_failed_revision_is_not_tried_again_and_the_old_one_reads_synced(world
     world.api.wait(name, synced(commit))
     bad = place.repo.commit({"app/bad.yaml": refused_service()})
     place.repo.tag("stable", bad)
-    world.api.refresh(name)
-    world.api.wait(name, lambda a: a["status"]["operationState"]["phase"] == "Failed" and a.get("operation") is None)
+    world.api.wait(name, lambda a: a["status"]["operationState"]["phase"] == "Failed" and a.get("operation") is None, refresh=True)
     failed = world.api.wait(name, lambda a: "SyncError" in conditions(a), refresh=True)
     state = failed["status"]["operationState"]
     assert conditions(failed)["SyncError"].startswith(f"Failed last sync attempt to [{bad}]: one or more objects failed to apply")
@@ -128,8 +124,7 @@ def test_a_newer_good_revision_syncs_after_a_failed_one(world: World, place: Pla
     name = place.app("app", "stable", syncPolicy=GIVE_UP)
     world.api.wait(name, synced(commit))
     place.repo.tag("stable", place.repo.commit({"app/bad.yaml": refused_service(), "app/map.yaml": config_map(key="two")}))
-    world.api.refresh(name)
-    world.api.wait(name, lambda a: a["status"]["operationState"]["phase"] == "Failed" and a.get("operation") is None)
+    world.api.wait(name, lambda a: a["status"]["operationState"]["phase"] == "Failed" and a.get("operation") is None, refresh=True)
     mended = place.repo.commit({"app/bad.yaml": None, "app/map.yaml": config_map(key="three")})
     place.repo.tag("stable", mended)
     app = world.api.wait(name, synced(mended), refresh=True)
@@ -141,8 +136,7 @@ def test_a_failed_sync_has_applied_what_was_fine_of_it(world: World, place: Plac
     name, _ = place.deployed({"map.yaml": config_map(), "gone.yaml": config_map("gone"), "web.yaml": deployment()})
     half = {"app/bad.yaml": refused_service(), "app/map.yaml": config_map(key="two"), "app/web.yaml": deployment(image="web:2")}
     place.repo.tag("stable", place.repo.commit({**half, "app/gone.yaml": None}))
-    world.api.refresh(name)
-    app = world.api.wait(name, waits_for_retry)
+    app = world.api.wait(name, waits_for_retry, refresh=True)
     assert world.api.get(f"/api/v1/namespaces/{place.namespace}/configmaps/settings")["data"] == {"key": "two"}
     live = world.api.get(f"/apis/apps/v1/namespaces/{place.namespace}/deployments/web")
     assert live["spec"]["template"]["spec"]["containers"][0]["image"] == "web:2"
@@ -157,8 +151,7 @@ def test_a_retry_holds_back_a_newer_revision_until_it_is_ended(world: World, pla
     name, _ = place.deployed({"map.yaml": config_map()})
     bad = place.repo.commit({"app/bad.yaml": refused_service()})
     place.repo.tag("stable", bad)
-    world.api.refresh(name)
-    world.api.wait(name, waits_for_retry)
+    world.api.wait(name, waits_for_retry, refresh=True)
     newer = place.repo.commit({"app/bad.yaml": None, "app/map.yaml": config_map(key="three")})
     place.repo.tag("stable", newer)
     held = world.api.wait(name, lambda a: a["status"]["sync"]["revision"] == newer, refresh=True)
@@ -173,8 +166,9 @@ def test_a_hook_that_never_completes_keeps_the_operation_running(world: World, p
     name, _ = place.deployed({"map.yaml": config_map()})
     stuck = place.repo.commit({"app/hook.yaml": waiting_hook(), "app/map.yaml": config_map(key="two")})
     place.repo.tag("stable", stuck)
-    world.api.refresh(name)
-    app = world.api.wait(name, lambda a: "waiting for completion of hook" in ((a["status"].get("operationState") or {}).get("message") or ""))
+    app = world.api.wait(
+        name, lambda a: "waiting for completion of hook" in ((a["status"].get("operationState") or {}).get("message") or ""), refresh=True
+    )
     state = app["status"]["operationState"]
     assert (state["phase"], state.get("finishedAt")) == ("Running", None)
     assert state["message"] in (WAITS, f"{WAITS} and 1 more hooks"), "the namespace that is being made counts too, for a moment"
@@ -199,8 +193,7 @@ def test_an_operation_asked_for_while_one_runs_is_lost(world: World, place: Plac
     name, _ = place.deployed({"map.yaml": config_map()})
     stuck = place.repo.commit({"app/hook.yaml": waiting_hook(), "app/map.yaml": config_map(key="two")})
     place.repo.tag("stable", stuck)
-    world.api.refresh(name)
-    world.api.wait(name, lambda a: "waiting for completion" in ((a["status"].get("operationState") or {}).get("message") or ""))
+    world.api.wait(name, lambda a: "waiting for completion" in ((a["status"].get("operationState") or {}).get("message") or ""), refresh=True)
     asked = {"operation": {"initiatedBy": {"username": "somebody"}, "sync": {"syncStrategy": {"hook": {}}}}}
     world.api.patch(f"{ARGO}/applications/{name}", asked)
     terminate(world, name)
