@@ -28,6 +28,13 @@ e2e *options:
     python3 -m pytest --real -n 3 tests/contract tests/realstack/test_processes.py "$@"
     python3 -m pytest --real tests/realstack/test_end_to_end.py "$@"
 
+# proofs by many seeded runs (docs/reliability.md); --full for all of them
+robustness *options:
+    python3 -m tests.robustness.races "$@"
+    python3 -m tests.robustness.continuity "$@"
+    python3 -m tests.robustness.foreign "$@"
+    python3 -m tests.robustness.guards
+
 # style, types, architecture, workflows
 lint:
     ruff check .
@@ -40,3 +47,4 @@ lint:
 bench:
     python3 benchmarks/help_speed.py
     python3 benchmarks/driver_share.py
+    python3 -m benchmarks.pre_suite

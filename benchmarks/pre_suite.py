@@ -1,6 +1,6 @@
 """The pre suite's own CPU on a repository of 100 applications with 1,000 commits to look through; goal at most 5 s, kustomize and git not counted.
 
-python benchmarks/pre_suite.py [APPS] [COMMITS]
+python -m benchmarks.pre_suite [APPS] [COMMITS]
 """
 
 from __future__ import annotations

@@ -82,6 +82,8 @@ def read_push(done: Done, updates: Sequence[RefUpdate]) -> PushResult:
     summaries = " ".join(summary for flag, summary in flags.values() if flag == "!")
     if any(mark in text for mark in _RULE_MARKS):
         return PushResult(outcome=Pushed.RULE, text=text)
+    if "(atomic transaction failed)" in summaries and "cannot lock ref" in done.err:  # somebody was faster by less than a lease can see
+        return PushResult(outcome=Pushed.STALE, text=text)
     if "(stale info)" in summaries or "failed to update ref" in summaries or "cannot lock ref" in summaries or "already exists" in summaries:
         return PushResult(outcome=Pushed.STALE, text=text)
     if done.code != 0 and any(mark in done.err for mark in ("Authentication failed", "could not read Username", "error: 403", "Permission")):

@@ -135,6 +135,12 @@ def test_a_conftest_cannot_make_a_no_a_pass(tmp_path: Path, name: str) -> None:
     assert result.verdict is not Verdict.PASSED, result
 
 
+def test_a_session_that_pytest_calls_failed_is_no_pass_though_every_row_passed(tmp_path: Path) -> None:
+    given_up = "def pytest_runtest_teardown(item):\n    item.session.shouldfail = 'enough'\n"
+    result = judge(tmp_path, {"test_a.py": GOOD, "conftest.py": given_up})
+    assert result.verdict is Verdict.ERRORED and "every row passed, but pytest ended with" in result.reason
+
+
 def test_a_plugin_named_in_the_environment_or_the_conftest_cannot_either(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "swallow.py").write_text(CONFTESTS["swallows the failure"])
     monkeypatch.setenv("PYTEST_PLUGINS", "swallow")

@@ -193,8 +193,11 @@ class TestRunsOfTheRepositorysOwnFile:
 
     def test_that_fail_say_which_step_and_why(self, start: Callable[..., Forge], act: str | None) -> None:
         forge = start(act)
-        run = forge.dispatch(version="v9.9.9")
-        assert forge.over(run) == "failure"
+        for _ in range(4 if act else 1):  # under load act loses what a step writes right before its end (seen): it is run again then
+            run = forge.dispatch(version="v9.9.9")
+            assert forge.over(run) == "failure"
+            if "does not exist" in forge.log(run):
+                break
         (job,) = forge.repository().get_workflow_run(run.id).jobs()
         assert [(s.name, s.conclusion) for s in job.steps][-1] == ("Move the tags", "failure")
         assert "##[error]Tag dev-v9.9.9 does not exist" in forge.log(run)

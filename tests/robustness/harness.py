@@ -1,0 +1,175 @@
+"""What the proofs share: a bare repository over real HTTP, clones of it, things done at once, and figures on one line."""
+
+from __future__ import annotations
+
+import argparse
+import random
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from promote.clients.git_remote import GitRemote
+from promote.lock import LOCK, Lock, new_lock
+from promote.publish import Request
+from promote.sandbox.git_server import GitServer
+from promote.sandbox.http_world import Request as HttpRequest
+from promote.sandbox.http_world import Response
+from promote.settings import Settings
+from promote.versions import parse_version
+from tests.repos import git
+
+TOKEN = "proof-token"
+STABLE = "refs/tags/prod-stable"
+
+
+class Meddled(GitServer):
+    """A git server with somebody at it: `meddle` is called once, at the first request that `moment` names, before it is answered."""
+
+    moment, meddle = "", staticmethod(lambda: None)
+
+    def handle(self, request: HttpRequest) -> Response:
+        where = "pushed" if request.path.endswith("/git-receive-pack") else request.query.get("service", "")
+        if self.moment and where == self.moment:
+            self.moment = ""
+            self.meddle()
+        return super().handle(request)
+
+
+@dataclass
+class Remote:
+    """A remote whose trunk has `versions` commits with dev tags v1.1.0, v1.2.0 …; production is at v1.0.0. `clones` are as many ends of it."""
+
+    server: Meddled
+    clones: list[GitRemote]
+    commits: dict[str, str]
+    start: str
+
+    def holds(self, ref: str) -> str:
+        """What the bare repository's ref holds now, read from its files and by nobody's client; "" when absent."""
+        return git(self.server.path, "rev-parse", "--verify", "--quiet", ref, ok=False)
+
+    def put(self, ref: str, oid: str) -> None:
+        """Somebody with all rights writes a ref past everybody."""
+        git(self.server.path, "update-ref", *(["-d", ref] if not oid else [ref, oid]))
+
+    def swap(self, ref: str, new: str, old: str) -> bool:
+        """The same, but only over the value that was meant to be replaced; whether it was."""
+        argv = ["git", "update-ref", *(["-d", ref, old] if not new else [ref, new, old])]
+        return subprocess.run(argv, cwd=self.server.path, capture_output=True, check=False).returncode == 0
+
+    def fresh(self) -> None:
+        """Production at the start again, no lock, no prod tags but the first."""
+        for ref in git(self.server.path, "for-each-ref", "--format=%(refname)", "refs/promote", "refs/tags/prod-v*").split():
+            if ref != "refs/tags/prod-v1.0.0":
+                self.put(ref, "")
+        self.put(STABLE, self.start)
+
+
+@contextmanager
+def remote(folder: Path, *, clones: int, versions: int) -> Iterator[Remote]:
+    server = Meddled(folder / "remote.git", "acme/gitops", tokens=(TOKEN,))
+    server.create()
+    server.start()
+    try:
+        first, url = folder / "clone-0", server.repository_url.replace("//", f"//x:{TOKEN}@", 1)
+        git(folder, "clone", "-q", url, str(first))
+        git(first, "switch", "-qc", "main")
+        commits = {}
+        for number in range(versions + 1):
+            git(first, "commit", "-q", "--allow-empty", "-m", f"feat: {number}")
+            git(first, "tag", "-am", "dev", f"dev-v1.{number}.0")
+            commits[f"v1.{number}.0"] = git(first, "rev-parse", "HEAD")
+        git(first, "tag", "-am", "prod", "prod-v1.0.0", commits["v1.0.0"])
+        git(first, "push", "-q", "origin", "main", "--tags")
+        git(first, "push", "-q", "origin", f"prod-v1.0.0:{STABLE}")
+        for number in range(1, clones):
+            git(folder, "clone", "-q", url, str(folder / f"clone-{number}"))
+        ends = [GitRemote(folder / f"clone-{number}", "origin") for number in range(clones)]
+        yield Remote(server, ends, commits, git(server.path, "rev-parse", STABLE))
+    finally:
+        server.stop()
+
+
+def settings(end: GitRemote) -> Settings:
+    return Settings(root=end.root)
+
+
+def lock_of(who: int, version: str, commit: str, stable: str) -> Lock:
+    return new_lock(request_id=f"request-{who}", version=version, candidate=commit, stable_before=stable, state="prechecked")
+
+
+def request_of(lock: Lock) -> Request:
+    return Request(
+        version=parse_version(lock.version), request_id=lock.request_id, promoted_by=lock.request_id, expected_commit=lock.candidate, lock_id=lock.oid
+    )
+
+
+def at_once(acts: Sequence[Callable[[], object]]) -> list[object]:
+    """Everything in threads, let go together. What one raises is its answer."""
+    gate, answers = threading.Barrier(len(acts)), [None] * len(acts)
+
+    def one(number: int) -> None:
+        gate.wait()
+        try:
+            answers[number] = acts[number]()  # type: ignore[call-overload]
+        except Exception as error:
+            answers[number] = error  # type: ignore[call-overload]
+
+    threads = [threading.Thread(target=one, args=(number,)) for number in range(len(acts))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return list(answers)
+
+
+@dataclass
+class Figures:
+    """Counts of what happened, and every breach with the seed that shows it again."""
+
+    name: str
+    counts: Counter[str] = field(default_factory=Counter)
+    breaches: list[str] = field(default_factory=list)
+    started: float = field(default_factory=time.monotonic)
+
+    def breach(self, seed: int, what: str) -> None:
+        self.breaches.append(f"seed {seed}: {what}")
+
+    def line(self) -> str:
+        counts = ", ".join(f"{n} {word}" for word, n in sorted(self.counts.items()))
+        return f"{self.name}: {counts}; {len(self.breaches)} breaches; {time.monotonic() - self.started:.0f} s"
+
+
+def main(doc: str | None, run: Callable[[int, int, Figures], None], *, name: str, count: int, full: int) -> int:
+    """The command line of every proof: --seed N replays one, --count N or --full says how many."""
+    parser = argparse.ArgumentParser(description=doc)
+    parser.add_argument("--seed", type=int, default=1, help="the first seed")
+    parser.add_argument("--count", type=int, default=count, help=f"how many seeds (default {count})")
+    parser.add_argument("--full", action="store_true", help=f"{full} seeds")
+    args = parser.parse_args()
+    figures = Figures(name)
+    run(args.seed, full if args.full else args.count, figures)
+    print(figures.line())
+    for breach in figures.breaches[:20]:
+        print(f"  {breach}")
+    return 1 if figures.breaches else 0
+
+
+@contextmanager
+def scratch() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="promote-proof-") as folder:
+        yield Path(folder)
+
+
+def dice(seed: int) -> random.Random:
+    return random.Random(seed)
+
+
+__all__ = ["LOCK", "STABLE", "Figures", "Remote", "at_once", "dice", "lock_of", "main", "remote", "request_of", "scratch", "settings", "sys"]

@@ -1,0 +1,31 @@
+"""Each proof in its short form: a few seeds of every kind, in a minute altogether."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.robustness import continuity, foreign, races
+from tests.robustness.harness import Figures
+
+PROOFS: dict[str, tuple[Callable[[int, int, Figures], None], int]] = {
+    "R1 races": (races.run, 12),
+    "R4 continuity": (continuity.run, 4),
+    "R5 foreign moves": (foreign.run, 12),
+}
+
+
+@pytest.mark.parametrize("name", PROOFS)
+def test_it_holds(name: str) -> None:
+    proof, count = PROOFS[name]
+    figures = Figures(name)
+    proof(1, count, figures)
+    assert figures.breaches == [], figures.line()
+    assert sum(figures.counts.values()) >= count, figures.line()
+
+
+def test_eight_at_once() -> None:
+    figures = Figures("R1 races")
+    races.run(1, 2, figures, ways=8)
+    assert figures.breaches == [], figures.line()
