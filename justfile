@@ -28,6 +28,10 @@ e2e *options:
     python3 -m pytest --real -n 3 tests/contract tests/realstack/test_processes.py "$@"
     python3 -m pytest --real tests/realstack/test_end_to_end.py "$@"
 
+# who is fooled by a race: Argo CD's own wait, a script, promote (twenty minutes; writes docs/waits.md)
+compare-waits *options:
+    python3 -m tests.realstack.waits --fleet 100 --poll --write docs/waits.md "$@"
+
 # style, types, architecture, workflows
 lint:
     ruff check .
