@@ -92,7 +92,8 @@ was not there in the end.
   first: the command does not. The two others ask for one, from which it profits here.
 - The script asks for one refresh and looks twice a second until every application with the label is Synced and Healthy and every git source that
   follows the tag shows the commit.
-- promote is what `promote run` does between the move and its suites, with the defaults of [settings.md](settings.md): converge, then the last look.
+- promote is what `promote run` does between the move and its suites, with the defaults of [settings.md](settings.md): converge, then the last
+  look, each look after asking the remote whether the tag is still where it was put and no branch has its name.
   In a rollback it may end the operation that is in its way: such a race is run twice, once for it and once for the two others.
 
 Seed {seed}, {len(rows)} races in {seconds:.0f} s on {os.cpu_count()} cores.{fleet}"""

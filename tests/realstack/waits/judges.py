@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from promote.applications import Application, parse_application
 from promote.clients.argocd import ArgoCD
@@ -16,6 +17,7 @@ from promote.clients.kube import Kube
 from promote.converge import converge, last_look
 from promote.convergence import Goal
 from promote.deadline import Deadline
+from promote.errors import Superseded
 from promote.model import Verdict
 from promote.sandbox.real.cluster import RealCluster
 from promote.sandbox.real.processes import Processes, free_ports
@@ -110,7 +112,24 @@ def _looks_there(app: Object, accepted: tuple[str, ...]) -> bool:
     return sync.get("status") == "Synced" and (status.get("health") or {}).get("status") == "Healthy" and all(r in accepted for r in tracked)
 
 
-def promote(kube: Kube, scene: Scene, race: Race, before: Mapping[str, Application], t_before: datetime, seconds: float) -> Said:
+def guard(scene: Scene) -> Callable[[], None]:
+    """What `promote run` asks before every look: the tag holds what the move left there, and no branch has its name."""
+    ours = scene.repo.writer.holds(f"refs/tags/{TAG}")
+
+    def still_ours() -> None:
+        told = subprocess.run(["git", "ls-remote", scene.repo.url], capture_output=True, text=True, check=True, timeout=30).stdout
+        refs = {name: oid for oid, name in (line.split("\t") for line in told.splitlines())}
+        if f"refs/heads/{TAG}" in refs:
+            raise Superseded(f"there is a branch {TAG}", hint="")
+        if refs.get(f"refs/tags/{TAG}") != ours:
+            raise Superseded(f"{TAG} was moved", hint="")
+
+    return still_ours
+
+
+def promote(
+    kube: Kube, scene: Scene, race: Race, before: Mapping[str, Application], t_before: datetime, ours: Callable[[], None], seconds: float
+) -> Said:
     """What `promote run` does between the move and the suites, with the settings' defaults: converge, then the last look."""
     started = time.monotonic()
     argo = replace(ArgoSettings(), converge_timeout=seconds)
@@ -118,10 +137,13 @@ def promote(kube: Kube, scene: Scene, race: Race, before: Mapping[str, Applicati
     goal = Goal(commit=race.target, accepted=frozenset(race.accepted or (race.target,)), names=frozenset({TAG, f"refs/tags/{TAG}"}),
                 repository=scene.repo.url, root=race.root)  # fmt: skip
     argocd = ArgoCD(kube, settings.prod.namespaces, scene.selector)
-    result = converge(argocd, goal, baseline=before, t_before=t_before, settings=settings, deadline=Deadline(seconds), rollback=race.rollback)
-    if result.verdict is Verdict.PASSED:
-        deadline = Deadline(LAST_LOOK_S)
-        result = last_look(argocd, goal, baseline=before, t_before=t_before, settings=settings, deadline=deadline, rollback=race.rollback)
+    how: dict[str, Any] = {"baseline": before, "t_before": t_before, "settings": settings, "rollback": race.rollback, "guard": ours}
+    try:
+        result = converge(argocd, goal, deadline=Deadline(seconds), **how)
+        if result.verdict is Verdict.PASSED:
+            result = last_look(argocd, goal, deadline=Deadline(LAST_LOOK_S), **how)
+    except Superseded as error:
+        return Said(there=False, seconds=time.monotonic() - started, words=f"superseded: {error.what}")
     there = result.verdict is Verdict.PASSED
     return Said(there=there, seconds=time.monotonic() - started, words=result.reason)
 

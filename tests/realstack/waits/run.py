@@ -15,7 +15,7 @@ from promote.sandbox.real.charts import Charts
 from tests.contract.api import Api
 from tests.contract.place import Place
 from tests.contract.worlds import RealWorld, repository
-from tests.realstack.waits.judges import Said, Server, baseline, naive, promote
+from tests.realstack.waits.judges import Said, Server, baseline, guard, naive, promote
 from tests.realstack.waits.scene import Race, Scene
 from tests.realstack.waits.table import Found, Row
 
@@ -65,20 +65,25 @@ def _judged(situation: Situation, scene: Scene, stage: Stage, delay: float, row:
     race = situation(scene)
     before, t_before = (race.before, race.t_before) if race.before is not None and race.t_before else (baseline(stage.kube, scene), datetime.now(UTC))
     race.move()
+    ours = guard(scene)
     time.sleep(delay)
     judges: dict[str, Callable[[], Said]] = {
         "argocd": lambda: stage.server.wait(scene.selector, LIMIT_S),
         "naive": lambda: naive(scene, race, LIMIT_S),
-        "promote": lambda: promote(stage.kube, scene, race, before, t_before, LIMIT_S),
+        "promote": lambda: promote(stage.kube, scene, race, before, t_before, ours, LIMIT_S),
     }
     asked = [name for name in judges if not race.rollback or (name == "promote") == acting]
     with Watch(scene.api, race) as watch, ThreadPoolExecutor(len(asked)) as pool:
         heard = {name: pool.submit(_heard, judges[name]) for name in asked}
         spoke = {name: future.result() for name, future in heard.items()}
         scene.settle()
-        time.sleep(REST_S)
+        rest = time.monotonic()
+        while time.monotonic() < rest + REST_S:
+            if race.stir:
+                race.stir()
+            time.sleep(1)
     for name, (said, at) in spoke.items():
-        row.said[name] = watch.found(said, at)
+        row.said[name] = watch.found(said, at, rest)
     return race.rollback
 
 
@@ -108,8 +113,9 @@ class Watch:
         while not self._over.wait(PAUSE_S):
             self.looks.append((time.monotonic(), [want.words for want in self._race.wants if not want.holds(self._api)]))
 
-    def found(self, said: Said, at: float) -> Found:
-        """`held` is the first look that began after the judge spoke: later than the judge's own, which is in its favour."""
+    def found(self, said: Said, at: float, rest: float) -> Found:
+        """`rest`: since when nothing happens any more; what lacks at any look from then on lacks in the end. `held` is the first look that began after the judge spoke: later than the judge's own, which is in its favour."""
         after = [lacking for began, lacking in self.looks if began > at + PAUSE_S] or [self.looks[-1][1]]
         left = next((lacking for lacking in after if lacking), [])
-        return Found(said=said, held=not after[0], left=", ".join(left), lacking=", ".join(self.looks[-1][1]))
+        lacking = dict.fromkeys(words for began, look in self.looks if began > rest for words in look)
+        return Found(said=said, held=not after[0], left=", ".join(left), lacking=", ".join(lacking))

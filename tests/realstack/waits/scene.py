@@ -40,6 +40,7 @@ class Want:
 class Race:
     """`move` is what is raced. `target` is the commit production must be at; `accepted` every id that may stand for it.
 
+    `stir` is done once a second while the end is watched: it must stay so when Argo CD looks again.
     `before` and `t_before`: production before the promotion, where the race is the rollback of one.
     """
 
@@ -49,6 +50,7 @@ class Race:
     accepted: tuple[str, ...] = ()
     root: str = ""
     rollback: bool = False
+    stir: Callable[[], object] | None = None
     before: Mapping[str, Application] | None = None
     t_before: datetime | None = None
 

@@ -226,20 +226,21 @@ def denied(s: Scene) -> Race:
 
 
 def absent_for_a_moment(s: Scene) -> Race:
-    """the tag is deleted and pushed again three seconds later, and Argo CD looks in between"""
+    """the tag was deleted and pushed again, and Argo CD looked in between"""
     s.deployed({"app/map.yaml": config_map()})
     new = s.commit(TWO)
 
     def move() -> None:
         s.repo.ref(f"refs/tags/{TAG}", "")
         s.refresh("app")
-        s.later(3, lambda: s.move(new))
+        s.api.wait(s.place.name("app"), lambda a: "ComparisonError" in conditions(a))
+        s.move(new)
 
     return Race(target=new, move=move, wants=[s.data(key="two")])
 
 
 def shadowed(s: Scene) -> Race:
-    """a branch has the tag's name, and wins"""
+    """a branch has the tag's name: Argo CD follows either, anew at every look"""
     old = s.deployed({"app/map.yaml": config_map()})
     new = s.commit(TWO)
 
@@ -247,7 +248,7 @@ def shadowed(s: Scene) -> Race:
         s.repo.ref(f"refs/heads/{TAG}", old)
         s.move(new)
 
-    return Race(target=new, move=move, wants=[s.data(key="two")])
+    return Race(target=new, move=move, wants=[s.data(key="two")], stir=lambda: s.refresh("app"))
 
 
 def moved_on(s: Scene) -> Race:
@@ -259,7 +260,7 @@ def moved_on(s: Scene) -> Race:
         s.move(new)
         s.later(1, lambda: s.move(theirs))
 
-    return Race(target=new, move=move, wants=[s.data(key="two")])
+    return Race(target=new, move=move, wants=[s.data(key="two")], stir=lambda: s.refresh("app"))
 
 
 def drifted(s: Scene) -> Race:
