@@ -35,6 +35,10 @@ robustness *options:
     python3 -m tests.robustness.foreign "$@"
     python3 -m tests.robustness.guards
 
+# who is fooled by a race: Argo CD's own wait, a script, promote (twenty minutes; writes docs/waits.md)
+compare-waits *options:
+    python3 -m tests.realstack.waits --fleet 100 --poll --write docs/waits.md "$@"
+
 # style, types, architecture, workflows
 lint:
     ruff check .

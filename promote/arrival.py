@@ -127,7 +127,7 @@ def missing(
     was stopped reads Failed, and none follows when nothing differs). `denied`: the sync window that holds it back now.
     """
     if app.deleting:
-        return Reason(Kind.DELETING, "is being deleted")
+        return Reason(Kind.DELETING, "is being deleted" + (" and waits for its sync to end" if app.in_progress else ""))
     if app.in_progress:
         return _in_progress(app, goal)
     if not fresh(app, fresh_after):

@@ -118,7 +118,8 @@ class Waiter:
         if not judged.unknown_at_once and not self.hands_off:  # the repo-server is in trouble: nothing but looking helps, and a sync could prune
             self._look_at_windows([app for app, reason in late if reason.kind is Kind.UNSYNCED])
             for app, reason in late:
-                notes += self._unstick(app) if reason.kind is Kind.STUCK else self._start(app, reason)
+                stuck = reason.kind is Kind.STUCK or (app.deleting and app.in_progress)
+                notes += self._unstick(app) if stuck else self._start(app, reason)
         self._refresh([app for app, reason in late if reason.kind in REFRESHABLE or not judged.fresh(app)])
         return tuple(notes)
 
@@ -131,11 +132,19 @@ class Waiter:
             self.argocd.refresh(sorted(due, key=lambda a: a.name != self.convergence.goal.root))
 
     def _unstick(self, app: Application) -> list[str]:
-        """A rollback does not land while a sync of the bad commit is retried, though everything reads Synced and Healthy."""
+        """A rollback does not land while a sync of the bad commit is retried, though everything reads Synced and Healthy.
+
+        Nor does what it added go: an application that is deleted waits until its operation is over, for ever when a hook hangs (seen).
+        """
         if not (self.convergence.rollback and self.settings.argocd.terminate_stuck):
             return []
         stopped = self.argocd.terminate(app)
-        return [f"{app.name}: a sync of {short(other_commit(app, self.convergence.goal))} was still running; stopped it"] if stopped else []
+        what = (
+            f"a sync of {short(other_commit(app, self.convergence.goal))} was still running"
+            if not app.deleting
+            else "its sync kept it from being deleted"
+        )
+        return [f"{app.name}: {what}; stopped it"] if stopped else []
 
     def _start(self, app: Application, reason: Reason) -> list[str]:
         """Start the syncs that are ours: all with `sync = "request"`, else one where auto-sync has given up.

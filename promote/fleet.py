@@ -90,6 +90,9 @@ def leftovers(present: Mapping[str, Application], before: Mapping[str, Applicati
 
 def _leftover(app: Application, parent: Application | None, text: str, *, final: bool) -> Reason:
     """With the command a person needs when nobody will remove it: its app-of-apps does not prune."""
+    if app.deleting:
+        waits = "it is being deleted" + (" and waits for its sync to end" if app.in_progress else "")
+        return Reason(Kind.DELETING, f"{text}: {waits}")
     if parent is None or (parent.auto_sync and parent.prune):
         return Reason(Kind.DELETING, text)
     command = f"kubectl -n {app.namespace} delete application {app.name}"

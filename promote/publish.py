@@ -71,7 +71,7 @@ def publish(git: GitRemote, settings: Settings, request: Request) -> Published:
     dev = _dev_tag(git, settings, refs, names, request)
     if names.shadow in refs:
         raise Superseded(
-            f"a branch named {settings.tags.stable} exists on the remote and hides the tag from Argo CD",
+            f"a branch named {settings.tags.stable} exists on the remote, so Argo CD would follow either of the two",
             hint=f"delete or rename it: git push {git.remote} :{names.shadow}",
         )
     git.fetch(names.dev)

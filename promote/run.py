@@ -162,7 +162,7 @@ class Run:
         here, lock = refs.get(self.names.stable), refs.get(LOCK)
         if self.names.shadow in refs:
             raise Superseded(
-                f"somebody pushed a branch named {settings.tags.stable}: Argo CD follows it instead of the tag",
+                f"somebody pushed a branch named {settings.tags.stable}: Argo CD now follows either of the two, anew at every look",
                 hint=f"delete it: git push {settings.repository.remote} :{self.names.shadow}",
             )
         if stable and (here is None or here.object != stable.object):

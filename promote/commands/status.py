@@ -101,7 +101,7 @@ def words(document: dict[str, object]) -> list[str]:
         lines.append("distance not known: this clone is shallow (git fetch --unshallow)")
     lines.append(f"checked  {document['prechecked']}")
     if document["shadowed"]:
-        lines.append("SHADOWED a branch has the name of the stable tag: Argo CD follows the branch")
+        lines.append("SHADOWED a branch has the name of the stable tag: Argo CD follows either of the two")
     lines.append(f"lock     {document['lock'] or 'free'}")
     apps = document["applications"]
     assert isinstance(apps, list)

@@ -9,6 +9,7 @@ import random
 import threading
 import time
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from promote.sandbox import argo_windows
@@ -21,12 +22,22 @@ from promote.sandbox.workloads import Workloads
 REFRESH = "argocd.argoproj.io/refresh"
 BUSY_S, IDLE_S = 0.04, 1.0
 HEALTH_EVERY_S = 0.15
+GATE_S = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """`reached`: the reconcile has read git and waits for `opened`."""
+
+    reached: threading.Event = field(default_factory=threading.Event)
+    opened: threading.Event = field(default_factory=threading.Event)
 
 
 class Controller:
     """`freeze()` stops it, `drop_next_refresh(name)` loses one refresh request as a running reconcile can.
 
     `overlook_next_refresh(name)` leaves one standing, unseen until the object changes again: a request that met the end of a reconcile (seen).
+    `hold(name)` stops its next reconcile between reading git and writing the status, until the gate that it returns is opened.
     """
 
     def __init__(self, store: Store, revisions: Revisions, workloads: Workloads, timing: Timing) -> None:
@@ -35,6 +46,7 @@ class Controller:
         self.frozen = threading.Event()
         self._dropped: set[str] = set()
         self._overlooked: dict[str, str] = {}  # name → resourceVersion with the request, "" until there is one
+        self._gates: dict[str, Gate] = {}
         self._polls: dict[tuple[str, str], float] = {}
         self._due: dict[tuple[str, str], float] = {}
         self._specs: dict[tuple[str, str], str] = {}
@@ -54,6 +66,10 @@ class Controller:
 
     def overlook_next_refresh(self, name: str) -> None:
         self._overlooked[name] = ""
+
+    def hold(self, name: str) -> Gate:
+        self._gates[name] = Gate()
+        return self._gates[name]
 
     def _overlooks(self, app: Object) -> bool:
         name, version = app["metadata"]["name"], app["metadata"]["resourceVersion"]
@@ -98,7 +114,8 @@ class Controller:
     def _serve(self, app: Object, now: float) -> bool:
         where, name = key(app), app["metadata"]["name"]
         if "deletionTimestamp" in app["metadata"]:
-            self.sync.remove(app)
+            if where not in self.sync.running or self.sync.step(app, now):
+                self.sync.remove(app)
             return True
         if where in self.sync.running:
             if self.sync.step(app, now):
@@ -137,6 +154,9 @@ class Controller:
         except RenderError as error:
             self._write_error(app, str(error))
             return
+        if gate := self._gates.pop(app["metadata"]["name"], None):
+            gate.reached.set()
+            gate.opened.wait(GATE_S)
         live = owned(self.store, app["metadata"]["name"])
         resources = compare(self.store, wanted, live)
         status = "OutOfSync" if any(r.get("status") == "OutOfSync" for r in resources) else "Synced"

@@ -169,8 +169,11 @@ class Sync:
             self.workloads.applied(written, now)
 
     def remove(self, obj: Object) -> None:
-        """Delete an object; an Application with the cascading finalizer takes what it owns along."""
+        """Delete an object; an Application with the cascading finalizer takes what it owns along, once its operation is over (seen)."""
         kind, meta = obj["kind"], obj["metadata"]
+        if kind == "Application" and key(obj) in self.running and FINALIZER in (meta.get("finalizers") or []):
+            self.store.update(kind, *key(obj), lambda o: o["metadata"].setdefault("deletionTimestamp", stamp()))
+            return
         self.store.delete(*ident(obj))
         self.workloads.removed(kind, meta.get("namespace", ""), meta["name"])
         if kind == "Application":

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import posixpath
+import random
 import subprocess
 import tarfile
 import threading
@@ -80,10 +81,10 @@ class Repository:
 
 
 def resolve(refs: Mapping[str, str], target: str) -> str:
-    """A targetRevision to a commit. A branch wins over a tag of the same name (seen on 3.2.11). Raises RenderError."""
-    for name in ("HEAD",) if target == "HEAD" else (target, f"refs/heads/{target}", f"refs/tags/{target}"):
-        if refs.get(name):
-            return refs[name]
+    """A targetRevision to a commit. Of a branch and a tag of the same name either is taken, anew every time (seen on 3.2.11). Raises RenderError."""
+    found = [refs[name] for name in (("HEAD",) if target == "HEAD" else (target, f"refs/heads/{target}", f"refs/tags/{target}")) if refs.get(name)]
+    if found:
+        return random.choice(found)
     if len(target) == 40 and all(c in "0123456789abcdef" for c in target):
         return target
     raise RenderError(f"unable to resolve '{target}' to a commit SHA")

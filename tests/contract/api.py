@@ -92,14 +92,14 @@ class Api:
         return until(look, lambda: f"{name}: {short(seen)}")
 
 
-def until(look: Callable[[], Any], what: str | Callable[[], str], seconds: float = WAIT_S) -> Any:
+def until(look: Callable[[], Any], what: str | Callable[[], str], seconds: float = WAIT_S, pause: float = 0.1) -> Any:
     """The first true answer of `look`. Fails with `what` when it does not come."""
     end = time.monotonic() + seconds
     while True:
         if found := look():
             return found
         assert time.monotonic() < end, f"not within {seconds:.0f} s: {what if isinstance(what, str) else what()}"
-        time.sleep(0.1)
+        time.sleep(pause)
 
 
 def short(app: Object) -> Object:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 
 from promote.sandbox.real.charts import Charts
 from tests.contract.api import ARGO, Object, conditions, synced, until
-from tests.contract.place import Place, config_map, dump
+from tests.contract.place import Place, config_map, dump, waiting_hook
 from tests.contract.worlds import CHART, World
 
 
@@ -105,6 +106,31 @@ def test_a_deleted_application_takes_what_it_deployed_along(world: World, place:
     status, said = world.api.call("GET", f"{ARGO}/applications/{name}")
     assert (status, said["reason"], said["message"]) == (404, "NotFound", f'applications.argoproj.io "{name}" not found')
     assert world.api.call("GET", f"/api/v1/namespaces/{place.namespace}/configmaps/settings")[0] == 404
+
+
+def test_deleted_while_it_syncs_it_stays_until_the_operation_is_over(world: World, place: Place) -> None:
+    name, _ = place.deployed({"map.yaml": config_map()})
+    place.repo.tag("stable", place.repo.commit({"app/hook.yaml": waiting_hook(), "app/map.yaml": config_map(key="two")}))
+    world.api.refresh(name)
+    world.api.wait(name, lambda a: "waiting for completion" in ((a["status"].get("operationState") or {}).get("message") or ""))
+    world.api.delete(f"{ARGO}/applications/{name}")
+    time.sleep(2.5)
+    app = world.api.application(name)
+    assert app["metadata"]["deletionTimestamp"] and app["operation"] is not None
+    assert (app["status"]["operationState"]["phase"], conditions(app)) == ("Running", {})
+    assert world.api.get(f"/api/v1/namespaces/{place.namespace}/configmaps/settings")["data"] == {"key": "one"}
+    until(lambda: ended(world, name), "the application to go once its operation is ended")
+    assert world.api.call("GET", f"/api/v1/namespaces/{place.namespace}/configmaps/settings")[0] == 404
+
+
+def ended(world: World, name: str) -> bool:
+    """Whether it is gone; while it is there, its operation is ended."""
+    status, app = world.api.call("GET", f"{ARGO}/applications/{name}")
+    if status == 200 and app.get("operation") is not None:
+        body = {"metadata": {"resourceVersion": app["metadata"]["resourceVersion"]}, "status": {"operationState": {"phase": "Terminating"}}}
+        said, answer = world.api.call("PATCH", f"{ARGO}/applications/{name}", body, content="application/merge-patch+json")
+        assert said in (200, 404, 409), answer
+    return status == 404
 
 
 def test_without_the_finalizer_what_it_deployed_stays(world: World, place: Place) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.contract.api import synced, until
+from tests.contract.api import ARGO, REFRESH, synced, until
 from tests.contract.place import Place, config_map, deployment
 from tests.contract.worlds import World
 
@@ -46,6 +46,44 @@ def test_a_rollout_that_never_gets_ready_is_progressing_then_degraded(world: Wor
     assert [(c["status"], c["reason"]) for c in late] == [("False", "ProgressDeadlineExceeded")]
     place.repo.tag("stable", old)
     world.api.wait(name, synced(old), refresh=True)
+
+
+def test_just_after_a_sync_the_health_is_the_old_one_and_the_look_is_older(world: World, place: Place) -> None:
+    """Whoever believes phase and health alone is fooled for a moment; the sync status and `reconciledAt` are of before the sync as well."""
+    name, old = place.deployed({"web.yaml": deployment()})
+    lagging: list[dict[str, Any]] = []
+    for n in range(20):
+        bad = place.repo.commit({"app/web.yaml": deployment(image=f"web:bad-{n}", behaviour="never-ready")})
+        place.repo.tag("stable", bad)
+        ended = synced_but_unwell(world, name, bad, lagging)
+        assert ended["health"]["status"] == "Progressing"
+        place.repo.tag("stable", old)
+        world.api.wait(name, synced(old), refresh=True)
+        if lagging:
+            break
+    assert lagging, "seen nearly every time; 20 times is enough"
+    for status in lagging:
+        assert status["sync"]["status"] == "OutOfSync"
+        assert status["reconciledAt"] <= status["operationState"]["finishedAt"]
+
+
+def synced_but_unwell(world: World, name: str, commit: str, lagging: list[dict[str, Any]]) -> dict[str, Any]:
+    """Looks without a pause until it is Synced at the commit; looks that show the sync as over and the old health are kept."""
+    world.api.patch(f"{ARGO}/applications/{name}", {"metadata": {"annotations": {REFRESH: "normal"}}})
+
+    def look() -> dict[str, Any] | None:
+        while True:
+            status = world.api.application(name)["status"]
+            state = status.get("operationState") or {}
+            over = state.get("phase") == "Succeeded" and (state.get("syncResult") or {}).get("revision") == commit
+            if over and status["health"]["status"] == "Healthy":
+                lagging.append(status)
+            elif over and status["sync"]["status"] == "Synced":
+                return status
+            elif not over:
+                return None
+
+    return until(look, f"{name} to be synced at {commit}", pause=0)
 
 
 def test_the_old_pod_serves_while_the_new_one_does_not_get_ready(world: World, place: Place) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import http.client
 import json
+import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -15,6 +16,7 @@ from promote.sandbox.argo_sync import Timing
 from promote.sandbox.cluster import Cluster
 from promote.sandbox.git_server import GitServer
 from promote.sandbox.git_writer import GitWriter
+from promote.sandbox.http_world import Request, Response
 from promote.sandbox.real.charts import Charts
 from tests.contract.api import Api
 
@@ -37,6 +39,9 @@ class World(Protocol):
     def expire_pages(self) -> None:
         """Make the continue tokens handed out so far too old."""
 
+    def mid_reconcile(self, repo: Repository, name: str) -> AbstractContextManager[Callable[[], None]]:
+        """The application's next reconcile stops when it has read the refs, until the end of the block; what is given waits for that."""
+
 
 @dataclass
 class SandboxWorld:
@@ -52,6 +57,14 @@ class SandboxWorld:
 
     def expire_pages(self) -> None:
         self.cluster.api.expire_continues()
+
+    @contextmanager
+    def mid_reconcile(self, repo: Repository, name: str) -> Iterator[Callable[[], None]]:
+        gate = self.cluster.controller.hold(name)
+        try:
+            yield lambda: _reached(gate.reached)
+        finally:
+            gate.opened.set()
 
 
 @dataclass
@@ -75,6 +88,15 @@ class RealWorld:
         newest = int(self.api.get("/api/v1/namespaces", limit="1")["metadata"]["resourceVersion"])
         self._etcd("/v3/kv/compaction", {"revision": newest, "physical": True})
 
+    @contextmanager
+    def mid_reconcile(self, repo: Repository, name: str) -> Iterator[Callable[[], None]]:
+        """The repo-server has listed the refs when it fetches: a commit that it has not seen before must be what it fetches."""
+        held = repo.git.hold_fetches()
+        try:
+            yield lambda: _reached(held)
+        finally:
+            repo.git.let_go()
+
     def _etcd(self, path: str, body: dict[str, object]) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", self.etcd, timeout=30)
         connection.request("POST", path, json.dumps(body))
@@ -82,6 +104,32 @@ class RealWorld:
         said = answer.read()
         connection.close()
         assert answer.status == 200, said
+
+
+def _reached(event: threading.Event) -> None:
+    assert event.wait(30), "no reconcile came that far"
+
+
+class HeldGit(GitServer):
+    """A git server that can keep fetches waiting."""
+
+    _reached: threading.Event | None = None
+    _open = threading.Event()
+
+    def hold_fetches(self) -> threading.Event:
+        """From now on fetches wait; the event is set when the first does."""
+        self._open, self._reached = threading.Event(), threading.Event()
+        return self._reached
+
+    def let_go(self) -> None:
+        self._reached = None
+        self._open.set()
+
+    def handle(self, request: Request) -> Response:
+        if self._reached and request.method == "POST" and b"want " in request.body:
+            self._reached.set()
+            self._open.wait(30)
+        return super().handle(request)
 
 
 @contextmanager
@@ -111,7 +159,7 @@ def real_world(stack: dict[str, object]) -> Iterator[RealWorld]:
 class Repository:
     """One repository of its own for each test: the cache of refs is one for a repository, so nobody else's refresh shows here."""
 
-    git: GitServer
+    git: HeldGit
     writer: GitWriter
     files: dict[str, bytes] = field(default_factory=dict)
 
@@ -147,7 +195,7 @@ class Repository:
 
 @contextmanager
 def repository(folder: Path, world: World) -> Iterator[Repository]:
-    git = GitServer(folder / "remote.git", "acme/gitops")
+    git = HeldGit(folder / "remote.git", "acme/gitops")
     git.create()
     git.start()
     try:

@@ -22,6 +22,13 @@ from promote.sandbox.http_world import Fault
 from tests.production import QUICK, SETTINGS, Production, app_manifest, deployment, production, with_argocd
 from tests.repos import git
 
+HOOK = {
+    "apiVersion": "batch/v1",
+    "kind": "Job",
+    "metadata": {"name": "migrate", "annotations": {"argocd.argoproj.io/hook": "PreSync", "sandbox.promote/behaviour": "hook-waits"}},
+    "spec": {"template": {"spec": {"containers": [{"name": "main", "image": "migrate:1"}]}}},
+}
+
 
 @pytest.fixture
 def prod(tmp_path: Path) -> Iterator[Production]:
@@ -105,6 +112,24 @@ def test_added_applications_must_come_and_on_the_way_back_go(prod: Production):
     assert set(reasons(forward)) == {"argocd", "cart", "web"}
     back = settle(prod, prod.move(old), baseline=before, t_before=now(), rollback=True)
     assert back.verdict is Verdict.PASSED, back.reason
+    assert set(reasons(back)) == {"argocd", "db", "web"}
+
+
+def test_a_rollback_ends_the_sync_that_keeps_an_added_application_from_going(prod: Production):
+    before, old = take_baseline(prod.argocd), git(prod.clone, "rev-parse", "HEAD")
+    cart = app_manifest("cart", "apps/cart")
+    cart["metadata"]["finalizers"] = ["resources-finalizer.argocd.argoproj.io"]
+    files = {"root/cart.yaml": cart, "apps/cart/job.yaml": HOOK, "apps/cart/d.yaml": deployment("cart", "1")}
+    bad = settle(prod, prod.move(prod.commit(files)), seconds=3, baseline=before, t_before=now())
+    assert "waiting for completion of hook" in reasons(bad)["cart"]
+    goal, notes = prod.move(old), list[str]()
+    kept = settle(prod, goal, seconds=3, baseline=before, t_before=now(), rollback=True, settings=with_argocd(terminate_stuck=False))
+    assert (
+        reasons(kept)["cart"] == "was added by the version that is rolled back and is still there: it is being deleted and waits for its sync to end"
+    )
+    back = settle(prod, goal, baseline=before, t_before=now(), rollback=True, on_progress=lambda p: notes.extend(p.notes))
+    assert back.verdict is Verdict.PASSED, back.reason
+    assert set(notes) == {"cart: its sync kept it from being deleted; stopped it"}
     assert set(reasons(back)) == {"argocd", "db", "web"}
 
 

@@ -12,6 +12,7 @@ import yaml
 
 BEHAVIOUR = '.metadata.annotations["sandbox.promote/behaviour"]'
 STUCK = ("never-ready", "crash-loop", "image-pull", "hook-waits")
+LATER_MS = 3000  # "crash-later": how long it serves
 _ALIVE = {"key": ".metadata.deletionTimestamp", "operator": "DoesNotExist"}
 _IP = '{{ PodIPWith .spec.nodeName (or .spec.hostNetwork false) (or .metadata.uid "") (or .metadata.name "") (or .metadata.namespace "") | Quote }}'
 _READY = """
@@ -91,6 +92,7 @@ def configuration(log: Path) -> str:
     running = {"key": ".status.phase", "operator": "In", "values": ["Running"]}
     job = {"key": ".metadata.ownerReferences.[].kind", "operator": "In", "values": ["Job"]}
     crashing = {"key": ".status.containerStatuses.[0].state.waiting.reason", "operator": "In", "values": ["CrashLoopBackOff"]}
+    serving = {"key": ".status.containerStatuses.[0].state.running.startedAt", "operator": "Exists"}
     again = "{{ add (index $.status.containerStatuses 0).restartCount 1 }}"
     back_off = _event("BackOff", "Back-off restarting failed container")
     stages = [
@@ -103,6 +105,8 @@ def configuration(log: Path) -> str:
         _stage("pod-crash", [_ALIVE, fresh, _behaves("crash-loop")], {"statusTemplate": _waiting("CrashLoopBackOff", "Running", "1"), **back_off}),
         _stage("pod-crash-again", [_ALIVE, _behaves("crash-loop"), crashing],
                {"statusTemplate": _waiting("CrashLoopBackOff", "Running", again), **back_off}, 2000),
+        _stage("pod-crash-later", [_ALIVE, _behaves("crash-later"), serving],
+               {"statusTemplate": _waiting("CrashLoopBackOff", "Running", "1"), **back_off}, LATER_MS),
         _stage("pod-delete", [{"key": ".metadata.deletionTimestamp", "operator": "Exists"}], {"finalizers": {"empty": True}, "delete": True}),
     ]  # fmt: skip
     logs = {

@@ -153,7 +153,7 @@ SCENARIOS: Mapping[str, Scenario] = {
         "somebody deletes production's tag while it is being proven", "v1.8.2", "superseded", "fix(immich): thumbnails", IMMICH, _soon_after(_deleted)
     ),
     "superseded-shadowed": Scenario(
-        "somebody pushes a branch named like production's tag: Argo CD follows the branch",
+        "somebody pushes a branch named like production's tag: Argo CD follows either",
         "v1.8.2",
         "superseded",
         "fix(immich): thumbnails",

@@ -1,0 +1,189 @@
+"""The workflow that is shipped, run as GitHub would: by act over a real remote, and step by step where act is absent. Who may harm whom, and who not."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from promote.commands.world import TEMPLATES
+from promote.sandbox.git_server import GitServer
+from promote.sandbox.git_writer import GitWriter
+from promote.sandbox.http_world import Request, Response
+from promote.sandbox.seed import Commit
+from promote.sandbox.workflow_run import Execution, Runner
+
+SLUG, TOKEN, LOOK_ONLY = "acme/gitops", "ghs_sandbox_token", "ghs_look_only"
+BIN = Path(sys.executable).parent
+ACT = shutil.which("act", path=str(BIN)) or shutil.which("act")
+FORMS = [pytest.param(None, id="plain"), pytest.param(ACT, id="act", marks=pytest.mark.skipif(not ACT, reason="not run: needs act"))]
+FILE = "promote-prod.yaml"
+
+
+class Remote(GitServer):
+    """A remote on which a colleague pushes to main just before a push to main arrives, once."""
+
+    colleague: GitWriter | None = None
+
+    def handle(self, request: Request) -> Response:
+        if self.colleague and request.method == "POST" and request.path.endswith("git-receive-pack") and b" refs/heads/main" in request.body:
+            writer, self.colleague = self.colleague, None
+            writer.commit({"theirs.txt": b"x\n"}, "feat: meanwhile")
+        return super().handle(request)
+
+
+@dataclass
+class Place:
+    """A remote with two versions waiting, and machines that run its workflow."""
+
+    folder: Path
+    git: Remote
+    writer: GitWriter
+    act: str | None
+
+    def begin(self, version: str, *, token: str = TOKEN, number: int = 1, **inputs: str) -> Execution:
+        home = self.folder / f"home-{number}"
+        home.mkdir(exist_ok=True)
+        (home / "gitconfig").touch()
+        env = {"PATH": f"{BIN}:/usr/local/bin:/usr/bin:/bin", "HOME": str(home), "GIT_CONFIG_GLOBAL": str(home / "gitconfig"),
+               "GIT_CONFIG_NOSYSTEM": "1", "GIT_TERMINAL_PROMPT": "0"}  # fmt: skip
+        runner = Runner(self.folder / "runs", self.git.repository_url, SLUG, env, token=token, act=self.act)
+        given = {"version": version, "request_id": "", "expected_commit": "", "lock": "", **inputs}
+        return runner.start(FILE, given, number, "http://127.0.0.1:9")
+
+    def run(self, version: str, **how: str) -> tuple[int, str]:
+        return self.begin(version, **how).wait()  # type: ignore[arg-type]
+
+    def refs(self) -> dict[str, str]:
+        return dict(line.split(" ") for line in self.writer.git("for-each-ref", "--format=%(refname) %(objectname)").splitlines())
+
+    def at(self, ref: str) -> str:
+        return self.writer.holds(f"{ref}^{{commit}}")
+
+
+@pytest.fixture(params=FORMS)
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
+    git = Remote(tmp_path / "remote.git", SLUG, tokens=(TOKEN,), read_only=(LOOK_ONLY,), private=True)
+    git.create()
+    git.start()
+    writer = GitWriter(git.path)
+    files = {f".github/workflows/{FILE}": (TEMPLATES / FILE).read_bytes(), "promotion.toml": f'[github]\nrepository = "{SLUG}"\n'.encode()}
+    ada = "Ada <ada@acme.example>"
+    writer.load([
+        Commit("feat: first", ada, "2026-01-01T00:00:00Z", files, ("dev-v1.0.0", "prod-v1.0.0", "prod-stable")),
+        Commit("feat: second", ada, "2026-01-02T00:00:00Z", {"two.txt": b"2\n"}, ("dev-v1.1.0",)),
+        Commit("feat: third", ada, "2026-01-03T00:00:00Z", {"three.txt": b"3\n"}, ("dev-v1.2.0",)),
+    ])  # fmt: skip
+    yield Place(tmp_path, git, writer, request.param)
+    git.stop()
+    assert git.errors == []
+
+
+def test_a_version_is_moved_in_one_object_and_recorded(place: Place) -> None:
+    code, log = place.run("v1.1.0")
+    assert code == 0, log
+    refs = place.refs()
+    assert refs["refs/tags/prod-stable"] == refs["refs/tags/prod-v1.1.0"]
+    assert place.at("refs/tags/prod-stable") == place.at("refs/tags/dev-v1.1.0")
+    record = json.loads(place.writer.git("show", "main:.promotions/prod-v1.1.0.json"))
+    assert record["version"] == "v1.1.0"
+    assert "refs/promote/lock" not in refs and TOKEN not in log
+
+
+def test_a_version_without_a_dev_tag_lists_those_there_are(place: Place) -> None:
+    before = place.refs()
+    code, log = place.run("v1.9.0")
+    assert code != 0
+    assert "dev-v1.9.0" in log and "v1.1.0" in log and "v1.2.0" in log, log
+    assert place.refs() == before
+
+
+@pytest.mark.parametrize(
+    "version",
+    [
+        "v1.1.0; touch PWNED",
+        'v1.1.0"; touch PWNED; "',
+        "$(touch PWNED)",
+        "`touch PWNED`",
+        "v1.1.0\ntouch PWNED",
+        "v1.1.0 --recreate-prod",
+        "--recreate-prod",
+        "--folder=/tmp",
+        "../../heads/main",
+        "v1.1.0:refs/heads/main",
+        "v1.1.0^{commit}",
+        "${{ github.token }}",
+        "$GITHUB_TOKEN",
+        "v1.1.0'||touch PWNED||'",
+        "v1.1.0\n::add-mask::x",
+        "v1.1.0\N{ZERO WIDTH SPACE}",
+    ],
+)
+def test_what_is_typed_as_a_version_is_never_more_than_text(place: Place, version: str) -> None:
+    folder, pwned = place.folder, "PWNED"
+    version = version.replace(pwned, str(folder / pwned))
+    before = place.refs()
+    code, log = place.run(version)
+    assert code != 0, log
+    assert place.refs() == before
+    assert not list(folder.rglob(pwned)) and TOKEN not in log
+
+
+@pytest.mark.parametrize("field", ["request_id", "expected_commit", "lock"])
+def test_nor_are_the_other_fields(place: Place, field: str) -> None:
+    before = place.refs()
+    for text in (f'"; touch {place.folder}/PWNED; "', f"$(touch {place.folder}/PWNED)", "x\nPrechecked: 0000", "--folder=/tmp"):
+        code, log = place.run("v1.1.0", **{field: text})
+        assert code != 0, log
+        assert "Move the tags" in log and place.refs() == before
+    assert not (place.folder / "PWNED").exists()
+
+
+def test_two_runs_at_once_leave_one_whole_state(place: Place) -> None:
+    """Also where no concurrency group keeps them apart: the lock and the leases do."""
+    both = [place.begin(version, number=n) for n, version in enumerate(("v1.1.0", "v1.2.0"), 1)]
+    ended = {version: execution.wait() for version, execution in zip(("v1.1.0", "v1.2.0"), both, strict=True)}
+    refs = place.refs()
+    moved = [version for version, (code, _) in ended.items() if code == 0]
+    assert moved, ended
+    for version, (code, log) in ended.items():
+        assert (f"refs/tags/prod-{version}" in refs) == (code == 0), log
+        assert code == 0 or "  do: " in log, "the one that was refused says what to do"
+    assert refs["refs/tags/prod-stable"] in [refs[f"refs/tags/prod-{version}"] for version in moved]
+    assert "refs/promote/lock" not in refs
+    records = place.writer.git("ls-tree", "--name-only", "main", ".promotions/").split()
+    assert sorted(records) == sorted(f".promotions/prod-{version}.json" for version in moved), "no record was lost to the other"
+
+
+def test_the_same_version_twice_at_once_is_moved_once(place: Place) -> None:
+    both = [place.begin("v1.1.0", number=n) for n in (1, 2)]
+    ended = sorted((e.wait() for e in both), key=lambda told: told[0])
+    assert [code == 0 for code, _ in ended] == [True, False], ended
+    assert "  do: " in ended[1][1]
+    assert place.at("refs/tags/prod-stable") == place.at("refs/tags/dev-v1.1.0")
+    assert place.refs()["refs/tags/prod-stable"] == place.refs()["refs/tags/prod-v1.1.0"]
+    assert "refs/promote/lock" not in place.refs()
+
+
+def test_a_branch_that_moves_under_the_record_loses_neither(place: Place) -> None:
+    place.git.colleague = place.writer
+    code, log = place.run("v1.1.0")
+    assert (code, place.git.colleague) == (0, None), log
+    subjects = place.writer.git("log", "--format=%s", "main").splitlines()
+    assert "feat: meanwhile" in subjects
+    assert json.loads(place.writer.git("show", "main:.promotions/prod-v1.1.0.json"))["version"] == "v1.1.0"
+    assert place.writer.git("show", "main:theirs.txt") == "x"
+
+
+def test_a_token_that_may_only_read_moves_nothing_and_says_what_is_missing(place: Place) -> None:
+    before = place.refs()
+    code, log = place.run("v1.1.0", token=LOOK_ONLY)
+    assert code != 0
+    assert place.refs() == before
+    assert "  do: " in log and "403" in log and LOOK_ONLY not in log, log
+    assert "Traceback" not in log
