@@ -31,6 +31,7 @@ e2e *options:
 # proofs by many seeded runs (docs/reliability.md); --full for all of them
 robustness *options:
     python3 -m tests.robustness.races "$@"
+    python3 -m tests.robustness.dispatch "$@"
     python3 -m tests.robustness.continuity "$@"
     python3 -m tests.robustness.foreign "$@"
     python3 -m tests.robustness.guards

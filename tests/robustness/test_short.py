@@ -6,11 +6,12 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.robustness import continuity, foreign, races
+from tests.robustness import continuity, dispatch, foreign, races
 from tests.robustness.harness import Figures
 
 PROOFS: dict[str, tuple[Callable[[int, int, Figures], None], int]] = {
     "R1 races": (races.run, 12),
+    "R2 dispatch": (dispatch.run, 10),
     "R4 continuity": (continuity.run, 4),
     "R5 foreign moves": (foreign.run, 12),
 }
