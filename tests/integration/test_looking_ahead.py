@@ -148,3 +148,37 @@ def test_a_waived_row_lets_the_promotion_through_and_stays_on_record(tmp_path: P
         (entry,) = world.sandbox.writer.git("ls-tree", "--name-only", "refs/promote/ledger").splitlines()
         kept = json.loads(world.sandbox.writer.git("show", f"refs/promote/ledger:{entry}"))
         assert kept["waivers"] == said["waivers"]
+
+
+@pytest.mark.parametrize(
+    ("toml", "argv", "said"),
+    [
+        ('[[waivers]]\nid = "events"\nreason = "x"\nauthor = "a"\nuntil = "soon"\n', ("checklist",), "waivers[0].until: 'soon' is not a day"),
+        ('[checklist]\nadvisory = ["candidate"]\n', ("checklist",), "candidate protects the tag itself"),
+        ('[[checklist.off]]\nid = "events"\n', ("checklist",), "checklist.off: every entry needs an id and a reason"),
+        ('[[waivers]]\nid = "evnts"\nreason = "x"\nauthor = "a"\nuntil = 2099-01-01\n', ("run", "v1.8.0"), "did you mean events?"),
+        ("", ("run", "v1.8.0", "--waive", "events="), "gives no reason"),
+        ("", ("check", "pre", "--waive", "nope=x"), "there is no row 'nope'"),
+        ("", ("plan", "v1; rm -rf"), "is not a semver version"),
+        ("", ("plan", "--force"), "VERSION"),
+    ],
+)
+def test_what_is_wrong_is_said_before_anything_happens(world: Desk, toml: str, argv: tuple[str, ...], said: str) -> None:
+    before = world.show("promotion.toml") or b""
+    if toml:
+        (world.clone / "promotion.toml").write_text(toml)
+    try:
+        code, out, err = promote(world, *argv)
+    finally:
+        (world.clone / "promotion.toml").write_bytes(before)
+    assert (code, out) == (2, "") and said in err, err
+
+
+def test_a_shallow_clone_cannot_tell_what_would_be_shipped(world: Desk, tmp_path: Path) -> None:
+    shallow = tmp_path / "shallow"
+    world.git("clone", "-q", "--depth", "1", world.git("remote", "get-url", "origin"), str(shallow))
+    for argv in (["next"], ["plan", "v1.8.0"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "promote", *argv], cwd=shallow, env=world.sandbox.env, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 5 and "git fetch --unshallow" in done.stderr and "Traceback" not in done.stderr
