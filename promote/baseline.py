@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,19 @@ class Baseline:
         data = {"taken": self.taken.isoformat(), "applications": self.manifests, "pods": self.pod_manifests, "smoke_passed": self.smoke_passed}
         return json.dumps({**data, "alerts": self.alert_manifests})
 
+    def slim(self, goal: Goal) -> Baseline:
+        """What a promotion that is picked up on another machine needs of it, fit to be read by all who can read the repository: the applications of
+        this goal with nothing of their parameters, the pods in trouble, the alerts' labels."""
+        keys = self.applications(goal)
+        return replace(
+            self,
+            manifests=tuple(_public(m) for m in self.manifests if f"{m['metadata'].get('namespace', '')}/{m['metadata']['name']}" in keys),
+            pod_manifests=tuple(p for p in self.pod_manifests if parse_pod(p).trouble),
+            alert_manifests=None
+            if self.alert_manifests is None
+            else tuple({**a, "annotations": {}, "generatorURL": ""} for a in self.alert_manifests),
+        )
+
     @classmethod
     def from_json(cls, text: str) -> Baseline:
         """Raises ValueError, KeyError, TypeError when it is not one of ours."""
@@ -87,6 +101,37 @@ def _slim(manifest: dict[str, Any]) -> dict[str, Any]:
     meta = {k: v for k, v in manifest["metadata"].items() if k != "managedFields"}
     status = {k: v for k, v in (manifest.get("status") or {}).items() if k != "history"}
     return {**manifest, "metadata": meta, "status": status}
+
+
+_SOURCE = ("repoURL", "targetRevision", "path", "chart", "ref")
+_USER = re.compile(r"(?<=://)[^/@\s]+@")
+
+
+def _public_source(source: dict[str, Any]) -> dict[str, Any]:
+    return {k: _USER.sub("", str(v)) for k, v in source.items() if k in _SOURCE}
+
+
+def _public(manifest: dict[str, Any]) -> dict[str, Any]:
+    """An application without its parameters and messages, which may hold what only the cluster should know."""
+    spec, status = manifest.get("spec") or {}, manifest.get("status") or {}
+    meta = {k: v for k, v in manifest["metadata"].items() if k in ("name", "namespace", "uid", "labels", "ownerReferences")}
+    meta["annotations"] = {k: v for k, v in (manifest["metadata"].get("annotations") or {}).items() if k == "argocd.argoproj.io/tracking-id"}
+    kept: dict[str, Any] = {k: spec[k] for k in ("destination", "project") if k in spec}
+    if spec.get("source"):
+        kept["source"] = _public_source(spec["source"])
+    if spec.get("sources"):
+        kept["sources"] = [_public_source(source) for source in spec["sources"]]
+    told = {k: status[k] for k in ("reconciledAt",) if k in status}
+    told["sync"] = {k: v for k, v in (status.get("sync") or {}).items() if k in ("status", "revision", "revisions")}
+    told["health"] = {k: v for k, v in (status.get("health") or {}).items() if k in ("status", "lastTransitionTime")}
+    told["conditions"] = [{"type": c.get("type", "")} for c in status.get("conditions") or []]
+    told["resources"] = [r for r in status.get("resources") or [] if r.get("kind") in ("PersistentVolumeClaim", "Application", "ApplicationSet")]
+    operation = status.get("operationState") or {}
+    if operation:
+        result = operation.get("syncResult") or {}
+        told["operationState"] = {k: operation[k] for k in ("phase", "startedAt", "finishedAt") if k in operation}
+        told["operationState"]["syncResult"] = {k: result[k] for k in ("revision", "revisions") if k in result}
+    return {"metadata": meta, "spec": kept, "status": told}
 
 
 def _slim_pod(manifest: dict[str, Any]) -> dict[str, Any]:

@@ -60,9 +60,12 @@ def parser() -> argparse.ArgumentParser:
     where.add_argument("--to", metavar="VERSION", help="to this promoted version (default: to what the last move replaced)")
     where.add_argument("--to-working", action="store_true", help="to prod-working, the last proven promotion")
 
-    verb("resume", "finish a promotion that was cut short, or roll it back, or let it go: whatever the refs and the cluster say now")
+    resume = verb("resume", "finish a promotion that was cut short, or roll it back, or let it go: whatever the refs and the cluster say now")
+    resume.add_argument("--if-orphaned", metavar="AGE", help="only when its owner has been silent for AGE (15m): for a scheduled job")
     abort = verb("abort", "give up a promotion that was cut short: the tag back where it was, proven, and the lock released")
     abort.add_argument("--keep", action="store_true", help="leave the tag where it is and only give up the lock")
+    abort.add_argument("--break-lock", action="store_true", help="delete the lock whoever has it, after a question that shows its owner; no more")
+    abort.add_argument("--yes", action="store_true", help="with --break-lock: do not ask")
 
     check = verb("check", "run one suite by itself: pre (can this be shipped?), post, smoke")
     check.add_argument("suite", nargs="?", choices=("pre", "post", "smoke"), default="pre", metavar="SUITE")

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Protocol
 
 from promote.applications import Application
 from promote.arrival import REFRESHABLE, Kind, Reason, other_commit
@@ -49,6 +50,16 @@ class ConvergenceResult:
     proven_at: datetime | None = None
 
 
+class Effect(Protocol):
+    """How anything outside is changed: (what, its details, the act) → what the act said. A promotion's is its journal's."""
+
+    def __call__(self, name: str, detail: Mapping[str, object], act: Callable[[], bool], *, putting_back: bool = False) -> bool: ...
+
+
+def _unremembered(name: str, detail: Mapping[str, object], act: Callable[[], bool], *, putting_back: bool = False) -> bool:  # noqa: ARG001
+    return act()
+
+
 @dataclass(kw_only=True, slots=True)
 class Waiter:
     """The loop's parts. `guard` raises Superseded when the tag is not ours any more; it is asked before every look, so before every write."""
@@ -59,6 +70,7 @@ class Waiter:
     deadline: Deadline
     on_progress: Callable[[Progress], None]
     guard: Callable[[], None]
+    effect: Effect
     asked: dict[str, float] = field(default_factory=dict)
     requested: dict[str, float] = field(default_factory=dict)
     windows: Mapping[str, list[dict[str, object]]] | None = None
@@ -129,7 +141,12 @@ class Waiter:
         due = [a for a in late if a.key not in self.asked or now - self.asked[a.key] >= pause]
         if due:
             self.asked.update({a.key: now for a in due})
-            self.argocd.refresh(sorted(due, key=lambda a: a.name != self.convergence.goal.root))
+            first = sorted(due, key=lambda a: a.name != self.convergence.goal.root)
+            self._do("ask for a refresh", [a.key for a in first], lambda: self.argocd.refresh(first), only_looks=True)
+
+    def _do(self, name: str, keys: list[str], act: Callable[[], bool], *, only_looks: bool = False) -> bool:
+        """A wave is one effect. A full disk must neither keep a rollback from being done nor be the reason for one: a look is asked for anyway."""
+        return self.effect(name, {"applications": keys}, act, putting_back=only_looks or self.convergence.rollback)
 
     def _unstick(self, app: Application) -> list[str]:
         """A rollback does not land while a sync of the bad commit is retried, though everything reads Synced and Healthy.
@@ -138,7 +155,7 @@ class Waiter:
         """
         if not (self.convergence.rollback and self.settings.argocd.terminate_stuck):
             return []
-        stopped = self.argocd.terminate(app)
+        stopped = self._do("end a sync", [app.key], lambda: self.argocd.terminate(app))
         what = (
             f"a sync of {short(other_commit(app, self.convergence.goal))} was still running"
             if not app.deleting
@@ -158,7 +175,8 @@ class Waiter:
         if not mine or waits or app.sync != "OutOfSync" or not self.convergence.fresh(app):
             return []
         self.requested[key] = self.deadline.elapsed
-        return [f"{app.name}: sync started"] if self.argocd.request_sync(app, who="promote", prune=app.prune) else []
+        started = self._do("start a sync", [app.key], lambda: self.argocd.request_sync(app, who="promote", prune=app.prune))
+        return [f"{app.name}: sync started"] if started else []
 
     def _look_at_windows(self, unsynced: Collection[Application]) -> None:
         """A sync refused by a window shows nothing but OutOfSync: find the window and name it."""
@@ -195,6 +213,7 @@ def converge(
     deadline: Deadline,
     on_progress: Callable[[Progress], None] = lambda _: None,
     guard: Callable[[], None] = lambda: None,
+    effect: Effect = _unremembered,
     rollback: bool = False,
     whole: bool = True,
     looks: int | None = None,
@@ -205,6 +224,7 @@ def converge(
 
     With `rollback`, the set of before must be back (unless not `whole`: nobody knew it), stuck operations are ended, and what was wrong before at
     this commit is excused.
+    `effect`: what changes anything in the cluster goes through it.
     `hands_off`: nothing is ended or started. `forgive_other`: a failed last sync of another commit, when it is over, is no evidence about this one.
     Raises what `guard` raises, and Denied, NotFound, Rejected of the cluster at once; Unreachable only counts at the deadline.
     """
@@ -219,7 +239,14 @@ def converge(
         namespaces=() if settings.prod.selector else settings.prod.namespaces,
     )
     return Waiter(
-        argocd=argocd, settings=settings, convergence=convergence, deadline=deadline, on_progress=on_progress, guard=guard, hands_off=hands_off
+        argocd=argocd,
+        settings=settings,
+        convergence=convergence,
+        deadline=deadline,
+        on_progress=on_progress,
+        guard=guard,
+        effect=effect,
+        hands_off=hands_off,
     ).wait()
 
 
@@ -232,9 +259,11 @@ def last_look(
     settings: Settings,
     deadline: Deadline,
     guard: Callable[[], None] = lambda: None,
+    effect: Effect = _unremembered,
     rollback: bool = False,
 ) -> ConvergenceResult:
     """Everything once more from new evidence: each application is refreshed and judged the same way, but found so once is enough."""
     return converge(
-        argocd, goal, baseline=baseline, t_before=t_before, settings=settings, deadline=deadline, guard=guard, rollback=rollback, looks=1
+        argocd, goal, baseline=baseline, t_before=t_before, settings=settings, deadline=deadline, guard=guard, effect=effect,
+        rollback=rollback, looks=1,
     )  # fmt: skip

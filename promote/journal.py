@@ -74,7 +74,8 @@ class Journal:
     def effect(self, name: str, detail: Mapping[str, object], act: Callable[[], T], *, putting_back: bool = False) -> T:
         """Write the intent, act, write the result. An exception is written too and passes on.
 
-        `putting_back`: production or the lock is brought back to where it was. That is done even when it cannot be remembered.
+        `putting_back`: production or the lock is brought back to where it was, or nothing but a look is asked for. That is done even when it cannot
+        be remembered.
         """
         self.write("intent", name, **detail, **({"putting_back": True} if putting_back else {}))
         try:

@@ -10,7 +10,8 @@ import getpass
 import json
 import secrets
 import socket
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 
 from promote.clients.git_push import Pushed, PushResult, RefUpdate
@@ -23,7 +24,11 @@ UNDO = "refs/promote/undo"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Lock:
-    """What the lock says. `oid` is the object that says it; `stable_before` the stable tag's object when the move was authorised ("" = absent)."""
+    """What the lock says. `oid` is the object that says it; `stable_before` the stable tag's object when the move was authorised ("" = absent).
+
+    `at` is when `state` was entered: made before the push that enters it, so never later than what that push moved.
+    `plan` is all that another machine needs to pick the promotion up (`promote.run.Run.plan`); empty for a move made by hand.
+    """
 
     request_id: str
     state: str
@@ -36,23 +41,38 @@ class Lock:
     prechecked: str = "no"
     replaces: str = ""  # the prod tag's object that this promotion may replace ("" = the prod tag must not exist)
     run: str = ""
+    at: str = ""
+    plan: Mapping[str, object] = field(default_factory=dict)
     oid: str = ""
 
     def sentence(self) -> str:
         return f"{self.owner} on {self.host} is promoting {self.version or self.candidate[:7]} since {self.since} (state {self.state})"
 
 
-def new_lock(*, request_id: str, version: str, candidate: str, stable_before: str, state: str, replaces: str = "") -> Lock:
+def new_lock(
+    *,
+    request_id: str,
+    version: str,
+    candidate: str,
+    stable_before: str,
+    state: str,
+    replaces: str = "",
+    plan: Mapping[str, object] | None = None,
+) -> Lock:
     """A lock of this process, not yet written anywhere."""
     try:
         owner = getpass.getuser()
     except (KeyError, OSError):  # a container without a passwd entry
         owner = "unknown"
-    since = datetime.now(UTC).isoformat(timespec="seconds")
+    now = _now()
     return Lock(
         request_id=request_id, state=state, version=version, candidate=candidate, stable_before=stable_before,
-        replaces=replaces, owner=owner, host=socket.gethostname(), since=since,
+        replaces=replaces, owner=owner, host=socket.gethostname(), since=now, at=now, plan=plan or {},
     )  # fmt: skip
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def write_lock(git: GitRemote, lock: Lock) -> Lock:
@@ -74,8 +94,26 @@ def read_lock(git: GitRemote) -> Lock | None:
         return Lock(**fields, oid=ref.object)
     except (ValueError, TypeError, KeyError, ServiceError) as error:  # ServiceError: not even a tag object
         raise PromoteError(
-            f"{LOCK} on the remote ({ref.object[:7]}) is not a lock this version can read", hint="upgrade promote, or look at it with `git show`"
+            f"{LOCK} on the remote ({ref.object[:7]}) is not a lock this version can read",
+            hint="upgrade promote, or look at it with `git show`; when nobody needs it: `promote abort --break-lock`",
         ) from error
+
+
+def lock_words(git: GitRemote) -> tuple[Lock | None, str]:
+    """The lock and a sentence about it, also when it cannot be read: then who pushed it last is all there is to say."""
+    try:
+        lock = read_lock(git)
+    except PromoteError as error:
+        return None, error.what
+    return lock, lock.sentence() if lock else "nobody holds the lock"
+
+
+def remove_lock(git: GitRemote, oid: str) -> str:
+    """Delete the lock if it is still this object. Returns "" or why not."""
+    done, result, seen = git.push_and_look(RefUpdate(ref=LOCK, new="", expected=oid))
+    if done:
+        return ""
+    return "somebody replaced it meanwhile" if LOCK in seen and seen[LOCK].object != oid else result.text
 
 
 def acquire(git: GitRemote, lock: Lock) -> Lock:
@@ -89,14 +127,16 @@ def acquire(git: GitRemote, lock: Lock) -> Lock:
         raise Rejected(
             "lock",
             other.sentence(),
-            hint=f"wait for it to end; if it was cut short: `promote resume` or `promote abort` in the clone on {other.host} where it was started",
+            hint="wait for it to end; if it was cut short: `promote resume` or `promote abort`",
         )
     raise refused(git, result, "take the lock")
 
 
 def advance(git: GitRemote, lock: Lock, *others: RefUpdate, **changes: str) -> Lock:
     """Replace the lock by its next state, together with other refs in one push. Raises Superseded when the lock is not ours any more."""
-    following = write_lock(git, replace(lock, **changes))
+    if changes.get("state", lock.state) != lock.state:
+        changes["at"] = _now()
+    following = write_lock(git, replace(lock, **changes))  # type: ignore[arg-type]  # `plan` is never among the changes
     done, result, seen = git.push_and_look(*others, RefUpdate(ref=LOCK, new=following.oid, expected=lock.oid))
     if done:
         return following

@@ -10,9 +10,11 @@ from promote import migration
 from promote.baseline import take_baseline
 from promote.clients.git_push import RefUpdate
 from promote.connect import alerts_reader
+from promote.convergence import Goal
 from promote.deadline import Deadline
 from promote.driver_rows import candidate_tagged
 from promote.errors import Rejected
+from promote.handover import baseline_update
 from promote.lock import UNDO, acquire, advance, new_lock
 from promote.model import SuiteResult, Verdict, short
 from promote.publish import undo_update
@@ -55,6 +57,7 @@ def _take_lock(run: Run) -> None:
         stable_before=target.stable.object if target.stable else "",
         state="prechecking",
         replaces=target.prod_tag.object if target.prod_tag and (run.choices.again or run.choices.recreate_prod) else "",
+        plan=run.plan(),
     )
     with held():
         run.lock = run.journal.effect("take the lock", {"stable_before": lock.stable_before}, lambda: acquire(run.tools.git, lock))
@@ -86,6 +89,9 @@ def _candidate(run: Run, result: SuiteResult) -> None:
         updates = [RefUpdate(ref=run.names.dev, new=tag, expected=target.dev_tag.object if target.dev_tag else "")]
     if run.settings.workflow.legacy and run.settings.promotion.via == "workflow":  # an older workflow knows nothing of the undo ref
         updates += undo_update(git.ref(UNDO), lock.stable_before)
+    if run.baseline and target.stable:
+        goal = Goal.for_tag((target.stable.object, target.stable.commit), run.settings, git.url)
+        updates.append(baseline_update(git, run.request_id, run.baseline, goal, run.smoke_before or frozenset()))
     with held():
         run.lock = run.journal.effect(
             "authorise the move",

@@ -1,10 +1,11 @@
-"""Picking up a promotion that was cut short: from its journal here, the lock and the refs on the remote, never from memory alone.
+"""Picking up a promotion that was cut short: from its journal here or from the lock alone, and always by the refs on the remote.
 
 Taking over replaces the lock under its lease, so the former owner, should it still live, can write nothing any more.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -14,6 +15,8 @@ from promote.baseline import Baseline, take_baseline
 from promote.deadline import Deadline
 from promote.errors import Superseded, UsageError
 from promote.flow import State, attempt, following, walk
+from promote.handover import read_baseline
+from promote.heartbeat import MISSED, sign_of, silent
 from promote.journal import Journal, is_open_elsewhere, read_journal
 from promote.legacy import compare
 from promote.lock import Lock, advance, read_lock
@@ -27,36 +30,77 @@ from promote.signals import held
 from promote.steps import keep_baseline
 from promote.target import Target
 from promote.versions import parse_version
+from promote.waivers import Waiver
 from promote.workflow import cancel_run, stop_run
 
 Lines = list[dict[str, Any]]
 STOP_S = 60.0
 
 
-def pick_up(kit: Tools) -> Run | None:
-    """The promotion that holds the lock, as its journal here tells it, with the lock taken over; None when nobody holds it.
+def pick_up(kit: Tools, *, orphaned_s: float | None = None) -> Run | None:
+    """The promotion that holds the lock, with the lock taken over; None when nobody holds it.
 
-    Raises UsageError when its journal is on another machine or it still runs, Superseded when somebody else took it over first.
+    It is rebuilt from its journal in this clone or, anywhere else, from the lock alone. With `orphaned_s` also None while its owner was heard of in
+    the last so many seconds, or is heard of while we watch.
+    Raises UsageError when its owner still lives or the lock says too little, Superseded when somebody else took it over first.
     """
     lock = read_lock(kit.git)
     if lock is None:
         return None
     journal = Journal.open(kit.git.git_dir, lock.request_id)
     lines: Lines = read_journal(journal.path) if journal.path.exists() else []
-    plan = _last(lines, "plan")
+    plan = {k: v for k, v in (_last(lines, "plan") or lock.plan).items() if k not in ("schema", "at", "event", "name")}
     if not plan:
         raise UsageError(
-            f"{lock.sentence()}, and the journal of that promotion ({lock.request_id}) is not in this clone",
-            hint=f"resume it in the clone on {lock.host} where it was started",
+            f"{lock.sentence()}: this lock does not say what it was about (a move by hand with `promote publish`)",
+            hint="when that is over or dead: `promote abort --break-lock`",
         )
-    if is_open_elsewhere(journal.path):
+    if lines and is_open_elsewhere(journal.path):
+        if orphaned_s is not None:
+            _not_orphaned(kit, f"{lock.sentence()}: it is still running here")
+            return None
         raise UsageError(f"{lock.sentence()}: it is still running (process {plan.get('pid')})", hint="wait for it, or stop it with ^C or SIGTERM")
+    if orphaned_s is not None:
+        if not _is_orphaned(kit, lock, orphaned_s):
+            return None
+    elif not lines:
+        _refuse_a_living_owner(kit, lock)
     run = _rebuild(kit, lock, journal, plan, lines)
     journal.hold()
-    journal.write("note", "taken up", lock=lock.oid, state=lock.state)
+    journal.write("note", "taken up", lock=lock.oid, state=lock.state, here=bool(lines))
+    journal.write("note", "plan", **{**plan, "pid": os.getpid()})
     with held():
         run.lock = journal.effect("take the lock over", {"lock": lock.oid}, lambda: advance(kit.git, lock, state=lock.state))
     return run
+
+
+def _refuse_a_living_owner(kit: Tools, lock: Lock) -> None:
+    """Its process cannot be asked from another machine: only its silence tells. Taking over a living one would be safe, and still be rude."""
+    every = kit.settings.lock.heartbeat
+    age = sign_of(kit.git, lock).age(kit.clock.now()).total_seconds()
+    if age < MISSED * every:
+        raise UsageError(
+            f"{lock.sentence()}: it gave its last sign of life {age:.0f} s ago",
+            hint=f"stop it there, or try again in {MISSED * every - age:.0f} s if that machine is gone (or now: `promote abort --break-lock`)",
+        )
+
+
+def _is_orphaned(kit: Tools, lock: Lock, after_s: float) -> bool:
+    """Silent for so long by its own clock, and by ours while we watch for longer than a beat takes."""
+    age = sign_of(kit.git, lock).age(kit.clock.now()).total_seconds()
+    if age < after_s:
+        _not_orphaned(kit, f"{lock.sentence()}: it gave a sign of life {age:.0f} s ago")
+        return False
+    watch = min(2 * kit.settings.lock.heartbeat, after_s)
+    kit.report.note(f"{lock.sentence()}: not heard of for {age:.0f} s; watching for {watch:.0f} s whether it lives")
+    if silent(kit.git, lock, seconds=watch, clock=kit.clock, every_s=max(1.0, watch / 10)):
+        return True
+    _not_orphaned(kit, f"{lock.sentence()}: it lives")
+    return False
+
+
+def _not_orphaned(kit: Tools, text: str) -> None:
+    kit.report.note(f"{text}: not an orphan")
 
 
 def _last(lines: Lines, name: str) -> Mapping[str, Any]:
@@ -81,20 +125,29 @@ def _rebuild(kit: Tools, lock: Lock, journal: Journal, plan: Mapping[str, Any], 
         request_id=lock.request_id,
         journal=journal,
         choices=Choices(**plan["choices"]),
+        waivers=tuple(Waiver(**waiver) for waiver in plan.get("waivers") or ()),
         lock=lock,
         undo_moves=plan["undo_moves"],
         asked_rollback=plan["asked_rollback"],
         workflow_run=_last(lines, "run").get("id"),
         cause=next((str(line["reason"]) for line in reversed(lines) if line.get("name") == "said" and line.get("next") == State.ROLLING_BACK), ""),
     )
-    if at := _last(lines, "t_before").get("at"):
+    before = "" if lock.state == "rolling_back" else _last(lines, "t_before").get("at")
+    if at := before or (lock.at if lock.state in ("promoted", "rolling_back") else ""):
         run.t_before = datetime.fromisoformat(at)
-    known = _last(lines, "baseline")
+    _baseline(run, _last(lines, "baseline"))
+    return run
+
+
+def _baseline(run: Run, known: Mapping[str, Any]) -> None:
+    """Production as it was: from the file of this clone, else as it was handed over on the remote. Without either nothing is excused."""
     if known and Path(known["file"]).is_file():
         run.baseline_file = Path(known["file"])
         run.baseline = Baseline.read(run.baseline_file)
         run.smoke_before = frozenset(known["smoke_passed"]) if known.get("smoke_passed") is not None else None
-    return run
+    elif handed := read_baseline(run.tools.git, run.request_id):
+        keep_baseline(run, handed, smoke=None)
+        run.smoke_before = frozenset(handed.smoke_passed)
 
 
 def where(run: Run) -> State | None:

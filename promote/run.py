@@ -128,26 +128,29 @@ class Run:
     def reports(self) -> Path:
         return self.tools.reports / self.version.text
 
-    def remember(self) -> None:
-        """Write what this promotion is about, so that `promote resume` and `promote abort` can pick it up in another process."""
+    def plan(self) -> dict[str, object]:
+        """What this promotion is about: all that `promote resume` and `promote abort` need in another process, here or on another machine."""
         target = self.target
+        return {
+            "version": self.version.text,
+            "commit": target.commit,
+            "from_tree": target.from_tree,
+            "dev_tag": _fields(target.dev_tag),
+            "stable": _fields(target.stable),
+            "fallback": _fields(target.fallback),
+            "prod_tag": _fields(target.prod_tag),
+            "branch": _fields(target.branch),
+            "choices": asdict(self.choices),
+            "waivers": [asdict(waiver) for waiver in self.waivers],
+            "undo_moves": self.undo_moves,
+            "asked_rollback": self.asked_rollback,
+            "pid": os.getpid(),
+        }
+
+    def remember(self) -> None:
+        """Write the plan down before anything is done."""
         self.journal.hold()
-        self.journal.write(
-            "note",
-            "plan",
-            version=self.version.text,
-            commit=target.commit,
-            from_tree=target.from_tree,
-            dev_tag=_fields(target.dev_tag),
-            stable=_fields(target.stable),
-            fallback=_fields(target.fallback),
-            prod_tag=_fields(target.prod_tag),
-            branch=_fields(target.branch),
-            choices=asdict(self.choices),
-            undo_moves=self.undo_moves,
-            asked_rollback=self.asked_rollback,
-            pid=os.getpid(),
-        )
+        self.journal.write("note", "plan", **self.plan())
 
     def step(self, name: str, verdict: Verdict, seconds: float, detail: str = "") -> None:
         """Remember a finished step and show it."""

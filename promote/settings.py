@@ -51,6 +51,19 @@ class Promotion:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class LockSettings:
+    keep: Annotated[str, Choice(("remote", "local"))] = key(
+        "remote",
+        'where refs/promote/* live: on the remote, for everybody; or "local": in this clone alone, where the account may push tags and nothing else '
+        '(promotion.via = "git" only: nothing then keeps two people apart but the lease on the stable tag)',
+    )
+    heartbeat: Seconds = key(
+        Seconds(60),
+        "how often a running promotion shows that it lives (refs/promote/heartbeat); silent for three of them, another machine may take it over",
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Workflow:
     file: str = key("promote-prod.yaml", "the workflow that calls `promote publish`")
     timeout: Seconds = key(Seconds(600), "how long a run may take, from dispatch to completion; waiting for an approval is not counted")
@@ -201,6 +214,7 @@ class Settings:
     tags: Tags = Tags()
     version: VersionScheme = VersionScheme()
     promotion: Promotion = Promotion()
+    lock: LockSettings = LockSettings()
     workflow: Workflow = Workflow()
     github: GitHub = GitHub()
     prod: ProdCluster = ProdCluster()

@@ -41,6 +41,14 @@ def parse_duration(value: object) -> Seconds:
     return Seconds(hours * 3600 + minutes * 60 + seconds)
 
 
+def duration(text: str, where: str) -> Seconds:
+    """The same for what was typed. Raises UsageError."""
+    try:
+        return parse_duration(text)
+    except ValueError:
+        raise UsageError(f"{where} {text!r} is no duration", hint='write it as "90s", "15m" or "1h30m"') from None
+
+
 def _wrong(value: object, kind: object) -> _Bad:
     return _Bad(f"{value!r} is not {_NAMES.get(kind, str(kind))}")  # type: ignore[call-overload]
 
@@ -118,6 +126,7 @@ def _pauses(settings: Settings) -> list[tuple[bool, str]]:
     held = {
         "repository.timeout": settings.repository.timeout,
         "workflow.timeout": settings.workflow.timeout,
+        "lock.heartbeat": settings.lock.heartbeat,
         "argocd.look_every": settings.argocd.look_every,
         "argocd.converge_timeout": settings.argocd.converge_timeout,
         "suites.row_timeout": settings.suites.row_timeout,
@@ -137,6 +146,10 @@ def _rules(settings: Settings) -> list[tuple[bool, str]]:
         ("{version}" not in tags.dev, f"tags.dev: {tags.dev!r} has no {{version}}"),
         ("{version}" not in tags.prod, f"tags.prod: {tags.prod!r} has no {{version}}"),
         (len(set(names)) < len(names), f"tags: two of them have the same name ({', '.join(names)})"),
+        (
+            settings.lock.keep == "local" and settings.promotion.via == "workflow",
+            'lock.keep: "local" needs promotion.via = "git": the workflow runs elsewhere and could not see the lock that authorises it',
+        ),
         (not 0 <= settings.baseline.max_unhealthy <= 1, f"baseline.max_unhealthy: {settings.baseline.max_unhealthy} is not between 0 and 1"),
         (settings.argocd.looks < 1, f"argocd.looks: {settings.argocd.looks} is less than 1"),
         (any(not u.name or not u.url for u in urls), "smoke.urls: every entry needs a name and a url"),

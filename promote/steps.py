@@ -105,6 +105,7 @@ def settle_cluster(run: Run, goal: Goal, *, rollback: bool) -> ConvergenceResult
         deadline=deadline,
         on_progress=report.applications,
         guard=run.still_ours,
+        effect=run.journal.effect,
         rollback=rollback,
         whole=run.whole,
     )

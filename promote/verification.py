@@ -56,6 +56,7 @@ def _look(run: Run) -> Result | None:
         settings=run.settings,
         deadline=Deadline(max(LAST_LOOK_S, run.settings.argocd.degraded_grace), run.tools.clock),
         guard=run.still_ours,
+        effect=run.journal.effect,
     )
     run.applications = look.applications or run.applications
     return None if look.verdict is Verdict.PASSED else Result(said=Said(look.verdict.value), reason=look.reason)

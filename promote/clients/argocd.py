@@ -27,7 +27,7 @@ class ArgoCD:
     def applications(self) -> tuple[Application, ...]:
         return tuple(map(parse_application, self.manifests()))
 
-    def refresh(self, apps: Iterable[Application]) -> None:
+    def refresh(self, apps: Iterable[Application]) -> bool:
         """Ask for a fresh look (`normal`: a hard one would drop caches and can kill a controller). Its removal by Argo CD is the receipt.
 
         A request that still stands is taken back and made again: one that met the end of a running reconcile is not seen, however often it is
@@ -39,6 +39,7 @@ class ArgoCD:
             failed = [error for error in pool.map(self._refresh_one, apps) if error]
         if failed:
             raise failed[0]
+        return True
 
     def _refresh_one(self, app: Application) -> Unreachable | None:
         try:

@@ -62,6 +62,10 @@ class GitRemote:
         self.root, self.remote = root, remote
         self._token, self._timeout_s = token, timeout_s
 
+    def hurried(self, timeout_s: float) -> GitRemote:
+        """The same clone and remote for somebody who waits no longer than this for one command, in seconds."""
+        return GitRemote(self.root, self.remote, token=self._token, timeout_s=min(timeout_s, self._timeout_s))
+
     def git(self, *args: str, stdin: bytes | None = None, env: dict[str, str] | None = None) -> Done:
         """Any git command in this clone; the caller reads the exit code."""
         return run_git(self.root, *args, stdin=stdin, env=env, timeout_s=self._timeout_s, token=self._token)

@@ -2,6 +2,68 @@
 
 from __future__ import annotations
 
-from promote.commands.resume import main
+import argparse
 
-__all__ = ["main"]
+from promote.clients.git_remote import GitRemote
+from promote.commands import resume
+from promote.commands.choosing import terminal_question
+from promote.commands.wiring import open_repository
+from promote.connect import secrets
+from promote.errors import Rejected, UsageError
+from promote.heartbeat import sign_of
+from promote.lock import LOCK, lock_words, remove_lock
+from promote.model import short
+from promote.publish import ref_names
+from promote.report.screen import answer
+from promote.settings import Settings
+
+
+def main(args: argparse.Namespace) -> int:
+    return break_lock(args) if args.break_lock else resume.main(args)
+
+
+def break_lock(args: argparse.Namespace) -> int:
+    """Delete the lock and nothing else, whoever has it: after its owner was shown and a person said yes. Returns the exit code.
+
+    A living owner is fenced off by it: its next push fails, and it ends superseded.
+    """
+    settings, git = open_repository(args.folder)
+    ref = git.ref(LOCK)
+    if ref is None:
+        answer("nothing to do: nobody holds the lock", document={"outcome": "nothing", "exit": 0} if args.json else None, secrets=secrets())
+        return 0
+    shown = _what_it_is(git, settings)
+    if not args.yes:
+        _ask(shown)
+    result = remove_lock(git, ref.object)
+    if result:
+        raise Rejected("lock", f"{LOCK} was not deleted: {result}", hint="look with `promote status`, then decide anew")
+    lines = [*shown, f"the lock {short(ref.object)} is gone; no tag was touched and nothing was proven", "next: promote status"]
+    answer(*lines, document={"outcome": "lock_broken", "exit": 0, "lock": ref.object, "was": shown} if args.json else None, secrets=secrets())
+    return 0
+
+
+def _what_it_is(git: GitRemote, settings: Settings) -> list[str]:
+    """Whose it is, how long it has been silent, and where production's tag is compared to when it was taken."""
+    lock, words = lock_words(git)
+    if lock is None:
+        return [words]
+    stable = git.ref(ref_names(settings, lock.version).stable)
+    now = short(stable.commit) if stable else "absent"
+    same = (stable.object if stable else "") == lock.stable_before
+    sign = sign_of(git, lock)
+    return [
+        words,
+        f"its last sign of life: {sign.at:%Y-%m-%d %H:%M:%S} UTC",
+        f"{settings.tags.stable} is {now}: " + ("as when the lock was taken" if same else "NOT what it was when the lock was taken"),
+    ]
+
+
+def _ask(shown: list[str]) -> None:
+    """Raises UsageError when nobody can be asked, or the answer is not yes."""
+    said = terminal_question("\n".join([*shown, "Break this lock? Type yes: "]))
+    if said != "yes":
+        raise UsageError(
+            f"the lock was left alone: {'; '.join(shown)}",
+            hint="`promote resume` or `promote abort` once its owner is gone; when you are sure, and nobody can be asked here: --yes",
+        )

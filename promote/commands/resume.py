@@ -9,9 +9,11 @@ from promote.closing import close
 from promote.commands.story import describe_stable, document, ending
 from promote.commands.wiring import open_repository, tools
 from promote.connect import secrets
+from promote.heartbeat import BEAT_S, beating
 from promote.model import End
 from promote.report.screen import reporter
 from promote.resume import abort, pick_up, resume
+from promote.settings_reader import duration
 from promote.signals import held
 
 
@@ -19,14 +21,17 @@ def main(args: argparse.Namespace) -> int:
     """Both verbs: `resume`, and `abort`, which goes back instead of on."""
     settings, git = open_repository(args.folder)
     aborting = args.command == "abort"
+    orphaned_s = duration(args.if_orphaned, "--if-orphaned") if not aborting and args.if_orphaned else None
     with reporter(json=args.json, secrets=secrets()) as report:
         kit = tools(settings, git, report)
-        run = pick_up(kit)
+        run = pick_up(kit, orphaned_s=orphaned_s)
         if run is None:
-            print(json.dumps({"outcome": "nothing", "exit": 0}) if args.json else "nothing to do: no promotion holds the lock")
+            nobody = "no promotion holds the lock" if orphaned_s is None else "no promotion was left by its owner"
+            print(json.dumps({"outcome": "nothing", "exit": 0}) if args.json else f"nothing to do: {nobody}")
             return 0
         report.headline(f"{args.command} {run.version} · {run.request_id} · {describe_stable(kit, git.ref(run.names.stable), run.target.commit)}")
-        end, result = abort(run, keep=args.keep) if aborting else resume(run)
+        with beating(git.hurried(BEAT_S), lambda: run.lock, every_s=settings.lock.heartbeat):
+            end, result = abort(run, keep=args.keep) if aborting else resume(run)
         # What was asked for and done is a success: an abort that went back or had nothing to take back, and an asked-for rollback.
         done = (end is End.ROLLED_BACK and (aborting or run.asked_rollback)) or (aborting and end is End.INTERRUPTED)
         code = 0 if done else end.exit_code

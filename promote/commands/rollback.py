@@ -13,6 +13,7 @@ from promote.commands.wiring import open_repository, tools
 from promote.connect import secrets
 from promote.errors import NotFound, UsageError
 from promote.flow import attempt
+from promote.heartbeat import BEAT_S, beating
 from promote.journal import Journal
 from promote.lock import UNDO, acquire, new_lock
 from promote.model import End, Tag, short
@@ -31,7 +32,8 @@ def main(args: argparse.Namespace) -> int:
     with reporter(json=args.json, secrets=secrets()) as report:
         kit = tools(settings, git, report)
         run = _prepare(kit, args)
-        end, result = _go(run)
+        with beating(git.hurried(BEAT_S), lambda: run.lock, every_s=settings.lock.heartbeat):
+            end, result = _go(run)
         code = 0 if end is End.ROLLED_BACK else end.exit_code
         with held(drop=True):
             close(run, end, document(run, end, result, code=code))
@@ -84,7 +86,12 @@ def _go(run: Run) -> tuple[End, Result]:
     git, stable = run.tools.git, run.stable
     assert stable is not None
     lock = new_lock(
-        request_id=run.request_id, version=run.version.text, candidate=run.target.commit, stable_before=stable.object, state="rolling_back"
+        request_id=run.request_id,
+        version=run.version.text,
+        candidate=run.target.commit,
+        stable_before=stable.object,
+        state="rolling_back",
+        plan=run.plan(),
     )
     run.remember()
     with held():

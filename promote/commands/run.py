@@ -14,6 +14,7 @@ from promote.commands.story import describe_stable, document, ending
 from promote.commands.wiring import open_repository, tools, who
 from promote.connect import secrets, slug
 from promote.flow import attempt, walk
+from promote.heartbeat import BEAT_S, beating
 from promote.journal import Journal
 from promote.model import End
 from promote.report.screen import reporter
@@ -47,7 +48,8 @@ def main(args: argparse.Namespace) -> int:
         run = Run(
             tools=kit, target=target, version=version, request_id=request_id, choices=choices, waivers=waivers, trunk_seen=trunk, journal=journal
         )
-        end, result = _promote(run)
+        with beating(git.hurried(BEAT_S), lambda: run.lock, every_s=settings.lock.heartbeat):
+            end, result = _promote(run)
         with held(drop=True):
             close(run, end, document(run, end, result))
             report.end(end, ending(run, end, result))

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -125,7 +126,7 @@ def test_it_is_not_taken_from_a_living_process_nor_from_another_clone(cut: Cut, 
     assert f"still running (process {child.pid})" in said["error"]
     code, said, progress = cut.promote("resume", clone=cut.sandbox.clone(tmp_path / "elsewhere"))
     assert (code, said["outcome"]) == (2, "usage"), progress
-    assert "is not in this clone" in said["error"]
+    assert "it gave its last sign of life" in said["error"] and "promote abort --break-lock" in said["hint"]
     out, progress = child.communicate(timeout=90)
     assert (child.returncode, json.loads(out)["outcome"]) == (0, "verified"), progress
 
@@ -146,10 +147,102 @@ def test_stopped_twice_the_journal_is_left_and_resumed(cut: Cut) -> None:
     assert (cut.holds(STABLE), cut.holds(LOCK)) == (cut.old, "")
 
 
+@pytest.fixture
+def elsewhere(cut: Cut, tmp_path: Path) -> Path:
+    """Another machine's clone, for which a promotion is silent after 3 seconds."""
+    clone = cut.sandbox.clone(tmp_path / "elsewhere")
+    short_beats(clone)
+    return clone
+
+
+def short_beats(clone: Path) -> None:
+    path = clone / "promotion.toml"
+    path.write_text(path.read_text() + '\n[lock]\nheartbeat = "1s"\n')
+
+
+def test_another_machine_finishes_it_from_the_lock_alone(cut: Cut, elsewhere: Path) -> None:
+    """velero was Degraded before the move: what was so is known there too, or it would not be proven."""
+    cut.kill_when(lambda: cut.holds(STABLE) != cut.old)
+    until_silent(cut)
+    code, said, progress = cut.promote("resume", clone=elsewhere)
+    assert (code, said["outcome"]) == (0, "verified"), progress
+    assert cut.holds(STABLE) == cut.holds("refs/tags/prod-working") == cut.holds(PROD)
+    assert cut.holds(LOCK) == ""
+    assert cut.promote("resume")[:2] == (0, {"outcome": "nothing", "exit": 0}), "and where it began there is nothing left to do"
+
+
+def test_another_machine_brings_production_back_from_the_lock_alone(cut: Cut, elsewhere: Path) -> None:
+    cut.kill_when(lambda: cut.holds(STABLE) != cut.old)
+    until_silent(cut)
+    code, said, progress = cut.promote("abort", clone=elsewhere)
+    assert (code, said["outcome"]) == (0, "rolled_back"), progress
+    assert (cut.holds(STABLE), cut.holds(LOCK)) == (cut.old, "")
+
+
+def test_another_machine_lets_go_what_was_cut_short_before_the_move(cut: Cut, elsewhere: Path) -> None:
+    cut.kill_when(lambda: cut.holds(LOCK) != "")
+    until_silent(cut)
+    code, said, progress = cut.promote("resume", clone=elsewhere)
+    assert (code, said["outcome"]) == (5, "unchecked"), progress
+    assert (cut.holds(STABLE), cut.holds(LOCK), cut.holds(PROD)) == (cut.old, "", "")
+
+
+def until_silent(cut: Cut) -> None:
+    """Four beats of the other machine's settings."""
+    stamp = json.loads(cut.sandbox.writer.git("cat-file", "tag", LOCK).partition("\n\n")[2])["at"]
+    last = datetime.fromisoformat(stamp)
+    until(lambda: (datetime.now(UTC) - last).total_seconds() > 4)
+
+
+def test_an_orphan_is_taken_up_and_a_living_promotion_is_not(cut: Cut, elsewhere: Path) -> None:
+    assert cut.promote("resume", "--if-orphaned", "2s", clone=elsewhere)[:2] == (0, {"outcome": "nothing", "exit": 0}), "nobody promotes"
+    short_beats(cut.clone)
+    for settings in (cut.clone / "promotion.toml", elsewhere / "promotion.toml"):  # the same for both, and as the trunk says it
+        cut.sandbox.commit({"promotion.toml": settings.read_bytes()}, "chore: hurry")
+    subprocess.run(["git", "checkout", "-q", "--", "promotion.toml"], cwd=cut.clone, check=True)
+    cut.sandbox.prod.api.fault(Fault(kind="hang", path="/applications", seconds=20))  # a promotion that takes its time
+    child = cut.start()
+    until(lambda: cut.holds("refs/promote/heartbeat") != "")
+    code, said, progress = cut.promote("resume", "--if-orphaned", "3s", clone=elsewhere)
+    assert (code, said) == (0, {"outcome": "nothing", "exit": 0}), progress
+    assert "not an orphan" in progress
+    child.kill()
+    child.communicate()
+    subprocess.run(["pkill", "-9", "-s", str(child.pid)], check=False)
+    cut.sandbox.prod.api.clear_faults()
+    until_silent(cut)
+    code, said, progress = cut.promote("resume", "--if-orphaned", "3s", clone=elsewhere)
+    assert (code, said["outcome"]) == (5, "unchecked"), progress
+    assert "watching for 2 s whether it lives" in progress
+    assert (cut.holds(STABLE), cut.holds(LOCK)) == (cut.old, "")
+
+
+def test_a_lock_is_broken_only_when_a_person_says_so(cut: Cut) -> None:
+    cut.kill_when(lambda: cut.holds(STABLE) != cut.old)
+    moved, lock = cut.holds(STABLE), cut.holds(LOCK)
+    code, said, _ = cut.promote("abort", "--break-lock")
+    assert (code, said["outcome"]) == (2, "usage")
+    assert "is promoting v1.8.0 since" in said["error"] and "NOT what it was when the lock was taken" in said["error"] and "--yes" in said["hint"]
+    assert cut.holds(LOCK) == lock
+    code, said, _ = cut.promote("abort", "--break-lock", "--yes")
+    assert (code, said["outcome"], said["lock"]) == (0, "lock_broken", lock)
+    assert (cut.holds(LOCK), cut.holds(STABLE)) == ("", moved), "no tag is touched"
+    assert cut.promote("abort", "--break-lock", "--yes")[:2] == (0, {"outcome": "nothing", "exit": 0})
+
+
+def test_a_lock_that_nobody_can_read_can_be_broken(cut: Cut) -> None:
+    cut.sandbox.writer.git("update-ref", LOCK, "refs/heads/main")
+    code, said, progress = cut.promote("resume")
+    assert (code, "is not a lock this version can read" in said["error"], "--break-lock" in said["hint"]) == (5, True, True), progress
+    assert cut.promote("abort", "--break-lock", "--yes")[0] == 0
+    assert cut.holds(LOCK) == ""
+
+
 def test_a_lost_baseline_excuses_nothing(cut: Cut) -> None:
     """velero was Degraded before: with the baseline gone nobody knows that any more, so the promotion is not called proven."""
     cut.kill_when(lambda: cut.holds(STABLE) != cut.old)
     (cut.clone / "reports" / "v1.8.0" / "baseline.json").unlink()
+    cut.sandbox.writer.git("update-ref", "-d", "refs/promote/baseline")
     code, said, progress = cut.promote("resume")
     assert (code, said["outcome"]) == (4, "stuck"), progress
     assert "velero" in said["reason"]

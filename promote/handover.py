@@ -1,0 +1,39 @@
+"""What was true of production before the move, kept on the remote (`refs/promote/baseline`) so that any machine can finish the promotion.
+
+It goes up in the push that authorises the move; the next promotion replaces it.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+from promote.baseline import Baseline
+from promote.clients.git_push import RefUpdate
+from promote.clients.git_remote import GitRemote
+from promote.convergence import Goal
+
+BASELINE = "refs/promote/baseline"
+FILE = "baseline.json"
+
+
+def baseline_update(git: GitRemote, request_id: str, baseline: Baseline, goal: Goal, smoke_passed: frozenset[str]) -> RefUpdate:
+    """The update of the ref that hands this baseline over, to be pushed with others. Raises what git raises."""
+    slim = replace(baseline.slim(goal), smoke_passed=tuple(sorted(smoke_passed)))
+    text = json.dumps({"request_id": request_id, "baseline": json.loads(slim.to_json())}, indent=1)
+    before = git.ref(BASELINE)
+    new = git.commit_file(None, FILE, text, f"Production before {request_id}")
+    return RefUpdate(ref=BASELINE, new=new, expected=before.object if before else "")
+
+
+def read_baseline(git: GitRemote, request_id: str) -> Baseline | None:
+    """The baseline of this very promotion; None when the remote has none of it that can be read."""
+    ref = git.ref(BASELINE)
+    if ref is None:
+        return None
+    git.fetch(BASELINE)
+    try:
+        data = json.loads(git.file(ref.commit, FILE) or "{}")
+        return Baseline.from_json(json.dumps(data["baseline"])) if data.get("request_id") == request_id else None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
