@@ -51,7 +51,8 @@ def remote(settings: Settings) -> GitRemote:
     """The remote whose tags production follows. Nothing is asked of git yet: a smoke suite by hand needs no repository."""
     forget_local_variables(os.environ)
     where = settings.repository
-    return GitRemote(settings.root, where.remote, token=token() or None, timeout_s=where.timeout)
+    keeps = "refs/promote/" if settings.lock.keep == "local" else ""
+    return GitRemote(settings.root, where.remote, token=token() or None, timeout_s=where.timeout, keeps=keeps)
 
 
 def slug(settings: Settings, git: GitRemote) -> str:

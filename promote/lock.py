@@ -129,7 +129,7 @@ def acquire(git: GitRemote, lock: Lock) -> Lock:
             other.sentence(),
             hint="wait for it to end; if it was cut short: `promote resume` or `promote abort`",
         )
-    raise refused(git, result, "take the lock")
+    raise refused(git, result, f"take the lock ({LOCK})")
 
 
 def advance(git: GitRemote, lock: Lock, *others: RefUpdate, **changes: str) -> Lock:
@@ -147,7 +147,7 @@ def advance(git: GitRemote, lock: Lock, *others: RefUpdate, **changes: str) -> L
             f"{LOCK} is not ours any more: " + (other.sentence() if other else "it was deleted"),
             hint="look with `promote status` before anything else",
         )
-    raise refused(git, result, "write " + ", ".join(u.ref for u in others) if others else "renew the lock")
+    raise refused(git, result, "write " + ", ".join(u.ref for u in others) if others else f"renew the lock ({LOCK})")
 
 
 def release(git: GitRemote, lock: Lock, *others: RefUpdate) -> PushResult:
@@ -160,7 +160,10 @@ def refused(git: GitRemote, result: PushResult, what: str) -> PromoteError:
     """The exception for a push that did not do what it should."""
     where = f"git remote {git.remote}"
     if result.outcome is Pushed.RULE:
-        return Rejected(where, f"a rule forbids to {what}: {result.text}", hint="allow this ref for your account in the repository's rules")
+        hint = "allow this ref for your account in the repository's rules"
+        if LOCK in what:
+            hint += f'; where refs like {LOCK} can never be allowed: lock.keep = "local" in promotion.toml (read what it costs in docs/settings.md)'
+        return Rejected(where, f"a rule forbids to {what}: {result.text}", hint=hint)
     if result.outcome is Pushed.DENIED:
         return Denied(where, f"not allowed to {what}: {result.text}", hint="use credentials that may push to this repository")
     if result.outcome is Pushed.STALE:

@@ -167,11 +167,15 @@ def where(run: Run) -> State | None:
         git.fetch(now.ref)
     if lock.state == "rolling_back":
         return _going_back(run, now)
+    if now and lock.state == "promoted" and now.object == lock.stable_before:  # it had moved: somebody used the undo that was printed
+        run.cause = run.cause or f"{run.settings.tags.stable} was put back by hand"
+        run.moved, run.stable, run.bad_since = Moved.YES, now, run.t_before
+        return State.ROLLING_BACK
     if (now.object if now else "") == lock.stable_before:
         run.moved = Moved.NO
         return None
     made_by = trailers_of(git.read_tag(now.object).message).get("Request-Id") if now and now.object != now.commit else ""
-    if now is None or lock.state != "promoted" or made_by != run.request_id:
+    if now is None or made_by != run.request_id:
         raise Superseded(
             f"{run.settings.tags.stable} is {f'at {short(now.commit)}' if now else 'gone'}, which this promotion did not do",
             hint="nothing was overwritten; see who: `promote status`",

@@ -16,7 +16,7 @@ from promote.clients.git_process import Done
 from promote.model import short
 
 _CHANGED_FLAGS = " +*-"
-_RULE_MARKS = ("GH013", "GH006", "repository rule violations", "protected", "hook declined", "not allowed", "prohibited")
+_RULE_MARKS = ("GH013", "GH006", "repository rule violations", "protected", "hook declined", "not allowed", "prohibited", "deny updating")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

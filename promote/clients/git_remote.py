@@ -13,6 +13,7 @@ from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
 
+from promote.clients.git_kept import KeptRefs
 from promote.clients.git_process import Done, run_git
 from promote.clients.git_push import Pushed, PushResult, RefUpdate, push_arguments, read_push
 from promote.errors import Denied, NotFound, ServiceError, Unreachable, UsageError
@@ -56,15 +57,19 @@ def excerpt(stderr: str, most: int = 256) -> str:
 
 
 class GitRemote:
-    """One clone and its remote. Raises the classes of promote.errors; git's own words are in the message."""
+    """One clone and its remote. Raises the classes of promote.errors; git's own words are in the message.
 
-    def __init__(self, root: Path, remote: str, *, token: str | None = None, timeout_s: float = 60.0) -> None:
+    Refs that begin with `keeps` are read and written in this clone instead: for an account that may push tags and nothing else.
+    """
+
+    def __init__(self, root: Path, remote: str, *, token: str | None = None, timeout_s: float = 60.0, keeps: str = "") -> None:
         self.root, self.remote = root, remote
         self._token, self._timeout_s = token, timeout_s
+        self._kept = KeptRefs(self._read, self.git, keeps)
 
     def hurried(self, timeout_s: float) -> GitRemote:
         """The same clone and remote for somebody who waits no longer than this for one command, in seconds."""
-        return GitRemote(self.root, self.remote, token=self._token, timeout_s=min(timeout_s, self._timeout_s))
+        return GitRemote(self.root, self.remote, token=self._token, timeout_s=min(timeout_s, self._timeout_s), keeps=self._kept.prefix)
 
     def git(self, *args: str, stdin: bytes | None = None, env: dict[str, str] | None = None) -> Done:
         """Any git command in this clone; the caller reads the exit code."""
@@ -148,6 +153,9 @@ class GitRemote:
         "Absent" is only believed of a remote that shows any ref at all: git reads a proxy's page as an answer without refs (seen).
         Raises Unreachable for that.
         """
+        here, names = self._kept.split(names)
+        if here and not names:
+            return self._kept.refs(here)
         held = self._listed("HEAD", *names, *(f"{n}^{{}}" for n in names))
         if not held and not self._listed():
             raise Unreachable(
@@ -159,7 +167,7 @@ class GitRemote:
             name: Tag(ref=name, object=oid, commit=held.get(f"{name}^{{}}", oid))
             for name, oid in held.items()
             if not name.endswith("^{}") and any(fnmatchcase(name, pattern) for pattern in names)
-        }
+        } | (self._kept.refs(here) if here else {})
 
     def _listed(self, *patterns: str) -> dict[str, str]:
         lines = self._read("ls-remote", "--quiet", self.remote, *patterns).splitlines()
@@ -170,6 +178,9 @@ class GitRemote:
 
     def fetch(self, *refs: str) -> None:
         """Bring the objects behind these remote refs here. A ref that is gone meanwhile raises NotFound."""
+        _, refs = self._kept.split(refs)
+        if not refs:
+            return
         specs = [f"+{ref}:refs/promote-remote/{ref.removeprefix('refs/')}" for ref in refs]
         done = self.git(
             "fetch", "--no-tags", "--no-write-fetch-head", "--quiet", "--no-auto-maintenance", "--no-recurse-submodules", self.remote, *specs
@@ -183,8 +194,14 @@ class GitRemote:
 
     def push(self, *updates: RefUpdate) -> PushResult:
         """Change all refs together or none. UNKNOWN is not a failure: read the refs to learn what happened."""
-        result = read_push(self.git(*push_arguments(self.remote, updates)), updates)
-        return PushResult(outcome=result.outcome, text=mask(result.text))
+        here, there = self._kept.divide(updates)
+        if here and (stale := self._kept.stale(here)):
+            return PushResult(outcome=Pushed.STALE, text=stale)
+        if there:
+            result = read_push(self.git(*push_arguments(self.remote, there)), there)
+            if result.outcome is not Pushed.DONE:
+                return PushResult(outcome=result.outcome, text=mask(result.text))
+        return self._kept.write(here) if here else PushResult(outcome=Pushed.DONE)
 
     def push_and_look(self, *updates: RefUpdate) -> tuple[bool, PushResult, dict[str, Tag]]:
         """Push, and settle an unclear answer by reading the refs: (is every ref as wanted now, git's answer, the refs as read)."""

@@ -114,7 +114,7 @@ def test_several_sources_show_a_revision_each_in_their_order(world: World, place
     newest = place.repo.commit({"two/map.yaml": config_map("two", key="later")})
     sources = [place.source("main", "two"), place.source("stable", "one")]
     name = place.app("many", "", sources=sources)
-    app = world.api.wait(name, lambda a: synced(tagged)(a) and synced(newest)(a))
+    app = world.api.wait(name, lambda a: synced(tagged)(a) and synced(newest)(a), refresh=True)
     sync, state = app["status"]["sync"], app["status"]["operationState"]
     assert sync["revisions"] == [newest, tagged]
     assert sync.get("revision", "") == ""

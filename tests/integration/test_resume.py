@@ -188,9 +188,9 @@ def test_another_machine_lets_go_what_was_cut_short_before_the_move(cut: Cut, el
 
 
 def until_silent(cut: Cut) -> None:
-    """Four beats of the other machine's settings."""
-    stamp = json.loads(cut.sandbox.writer.git("cat-file", "tag", LOCK).partition("\n\n")[2])["at"]
-    last = datetime.fromisoformat(stamp)
+    """Four beats of the other machine's settings after the last sign of life."""
+    signs = [ref for ref in (LOCK, "refs/promote/heartbeat") if cut.holds(ref)]
+    last = max(datetime.fromisoformat(json.loads(cut.sandbox.writer.git("cat-file", "tag", ref).partition("\n\n")[2])["at"]) for ref in signs)
     until(lambda: (datetime.now(UTC) - last).total_seconds() > 4)
 
 
@@ -272,3 +272,46 @@ def test_a_rollback_killed_before_its_push(cut: Cut, verb: str, moved: bool) -> 
     assert (code, said["exit"]) == (0, 0), progress
     assert cut.holds(STABLE) == (cut.old if moved else shipped)
     assert cut.holds(LOCK) == ""
+
+
+@pytest.fixture
+def no_custom_refs(cut: Cut) -> Cut:
+    """A remote that takes branches and tags and nothing else."""
+    cut.sandbox.writer.git("config", "receive.hideRefs", "refs/promote")
+    return cut
+
+
+def test_where_the_lock_may_not_be_made_the_ref_and_the_way_round_are_named(no_custom_refs: Cut) -> None:
+    code, said, progress = no_custom_refs.promote("run", "v1.8.0")
+    assert (code, said["outcome"]) == (5, "unchecked"), progress
+    assert "a rule forbids to take the lock" in said["reason"] and LOCK in said["reason"]
+    assert 'lock.keep = "local"' in progress
+    assert no_custom_refs.holds(STABLE) == no_custom_refs.old
+
+
+def test_with_a_lock_in_the_clone_it_ships_and_is_resumed_after_a_crash(no_custom_refs: Cut) -> None:
+    cut = no_custom_refs
+    text = (cut.clone / "promotion.toml").read_text() + '\n[lock]\nkeep = "local"\n'
+    cut.sandbox.commit({"promotion.toml": text.encode()}, "chore: keep the lock here")
+    cut.kill_when(lambda: cut.holds(STABLE) != cut.old)
+    assert cut.holds(LOCK) == "", "the remote has none"
+    code, said, progress = cut.promote("run", "v1.8.1")
+    assert code in (1, 5) and "is promoting v1.8.0" in progress, "it keeps apart what is done from this clone"
+    code, said, progress = cut.promote("abort")
+    assert (code, said["outcome"]) == (0, "rolled_back"), progress
+    assert cut.holds(STABLE) == cut.old
+    code, said, progress = cut.promote("run", "v1.8.0", "--again")
+    assert (code, said["outcome"]) == (0, "verified"), progress
+    assert cut.holds(STABLE) == cut.holds("refs/tags/prod-working") == cut.holds(PROD) != cut.old
+    assert cut.promote("rollback")[0] == 0
+    assert cut.holds(STABLE) == cut.old
+
+
+def test_put_back_by_hand_after_a_crash_it_is_proven_back(cut: Cut) -> None:
+    cut.kill_when(lambda: cut.holds(STABLE) != cut.old)
+    cut.sandbox.writer.git("update-ref", STABLE, cut.old)
+    cut.sandbox.refresh()
+    code, said, progress = cut.promote("resume")
+    assert (code, said["outcome"]) == (3, "rolled_back"), progress
+    assert "was put back by hand" in progress
+    assert (cut.holds(STABLE), cut.holds(LOCK)) == (cut.old, "")
