@@ -60,13 +60,7 @@ def parser() -> argparse.ArgumentParser:
     where.add_argument("--to", metavar="VERSION", help="to this promoted version (default: to what the last move replaced)")
     where.add_argument("--to-working", action="store_true", help="to prod-working, the last proven promotion")
 
-    resume = verb("resume", "finish a promotion that was cut short, or roll it back, or let it go: whatever the refs and the cluster say now")
-    resume.add_argument("--if-orphaned", metavar="AGE", help="only when its owner has been silent for AGE (15m): for a scheduled job")
-    abort = verb("abort", "give up a promotion that was cut short: the tag back where it was, proven, and the lock released")
-    abort.add_argument("--keep", action="store_true", help="leave the tag where it is and only give up the lock")
-    abort.add_argument("--break-lock", action="store_true", help="delete the lock whoever has it, after a question that shows its owner; no more")
-    abort.add_argument("--yes", action="store_true", help="with --break-lock: do not ask")
-
+    _recovery(verb)
     check = verb("check", "run one suite by itself: pre (can this be shipped?), post, smoke")
     check.add_argument("suite", nargs="?", choices=("pre", "post", "smoke"), default="pre", metavar="SUITE")
     check.add_argument("wanted", nargs="?", default="", metavar="VERSION")
@@ -92,11 +86,22 @@ def parser() -> argparse.ArgumentParser:
     init = verb("init", "bring promote into this repository: settings from what it finds, checks, workflow, just recipes; overwrites nothing")
     init.add_argument("--print", action="store_true", help="only print the promotion.toml it would write")
     init.add_argument("--upgrade", action="store_true", help="bring check files that nobody changed to this version, show a diff for the others")
+    init.add_argument("--orphans", action="store_true", help="also the scheduled workflow and a CronJob that look after what was left by its owner")
     init.add_argument("--remote", default="", metavar="NAME", help="the git remote that Argo CD reads (default origin, or the only one)")
 
     _lookers(verb)
     _worlds(verb)
     return top
+
+
+def _recovery(verb: Callable[[str, str], argparse.ArgumentParser]) -> None:
+    """What is done about a promotion that was cut short."""
+    resume = verb("resume", "finish a promotion that was cut short, or roll it back, or let it go: whatever the refs and the cluster say now")
+    resume.add_argument("--if-orphaned", metavar="AGE", help="only when its owner has been silent for AGE (15m): for a scheduled job")
+    abort = verb("abort", "give up a promotion that was cut short: the tag back where it was, proven, and the lock released")
+    abort.add_argument("--keep", action="store_true", help="leave the tag where it is and only give up the lock")
+    abort.add_argument("--break-lock", action="store_true", help="delete the lock whoever has it, after a question that shows its owner; no more")
+    abort.add_argument("--yes", action="store_true", help="with --break-lock: do not ask")
 
 
 def _lookers(verb: Callable[[str, str], argparse.ArgumentParser]) -> None:

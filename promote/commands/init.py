@@ -29,7 +29,12 @@ def main(args: argparse.Namespace) -> int:
     if args.print:
         print(text, end="")
         return 0
-    changes = plan(git.top, _wanted(git.top, finding, text), (TEMPLATES / "promote.just").read_bytes(), upgrade=args.upgrade)
+    changes = plan(
+        git.top,
+        _wanted(git.top, finding, text) | (_orphans(finding) if args.orphans else {}),
+        (TEMPLATES / "promote.just").read_bytes(),
+        upgrade=args.upgrade,
+    )
     try:
         write(git.top, changes)
     except OSError as error:
@@ -75,6 +80,13 @@ def _wanted(top: Path, finding: Finding, text: str) -> dict[str, bytes]:
         check = (TEMPLATES / "promote-check.yaml").read_bytes()
         wanted[".github/workflows/promote-check.yaml"] = check.replace(b"branches: [main]", f"branches: [{finding.branch}]".encode())
     return wanted
+
+
+def _orphans(finding: Finding) -> dict[str, bytes]:
+    """Where GitHub is not the forge the CronJob is all there is to run it."""
+    cronjob = {"promote-orphans.cronjob.yaml": (TEMPLATES / "promote-orphans.cronjob.yaml").read_bytes()}
+    workflow = {".github/workflows/promote-orphans.yaml": (TEMPLATES / "promote-orphans.yaml").read_bytes()}
+    return cronjob | (workflow if finding.github else {})
 
 
 def _reads_back(text: str) -> None:

@@ -238,3 +238,19 @@ def test_what_nobody_can_answer_is_off_in_plain_sight(tmp_path: Path) -> None:
     assert settings.tasks.source == "none" and {o.id for o in settings.checklist.off} == {"tests-passed", "documentation", "manifests"}
     assert all(o.reason for o in settings.checklist.off)
     assert "tests-passed is off" in said and "documentation is off" in said
+
+
+def test_what_looks_after_promotions_left_by_their_owner_is_written_when_asked_for(tmp_path: Path) -> None:
+    repository = Repository(tmp_path, {"apps/a.yaml": application("a", "apps")}, tags=("prod-stable",))
+    repository.on_github()
+    assert repository.init()[0] == 0
+    assert not list(repository.folder.rglob("promote-orphans*"))
+    code, out = repository.init("--orphans")
+    assert code == 0, out
+    written = sorted(p.relative_to(repository.folder).as_posix() for p in repository.folder.rglob("promote-orphans*"))
+    assert written == [".github/workflows/promote-orphans.yaml", "promote-orphans.cronjob.yaml"], out
+    job = yaml.safe_load((repository.folder / "promote-orphans.cronjob.yaml").read_text())
+    (container,) = job["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
+    assert "promote resume --if-orphaned 15m" in container["args"][0]
+    assert subprocess.run(["sh", "-n", "-c", container["args"][0]], check=False).returncode == 0
+    assert repository.init("--orphans")[1].splitlines()[-1] == "nothing to do: everything is there"
