@@ -14,6 +14,7 @@ from promote.run import Moved, Run
 
 def close(run: Run, end: End, entry: dict[str, object]) -> None:
     """Write what lasts and let go of the lock (kept when STUCK: the next one must see that a person is needed)."""
+    entry = {name: run.tools.redact.value(value) for name, value in entry.items()}
     try:
         if run.moved is not Moved.NO:
             _warn(run, run.journal.effect("write the ledger", {}, lambda: write_ledger(run.tools.git, run.request_id, entry), putting_back=True))

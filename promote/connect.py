@@ -10,11 +10,13 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from promote.clients.git_process import forget_local_variables
 from promote.clients.git_remote import GitRemote
 from promote.errors import UsageError
 from promote.expect import filled, variables
+from promote.report.redact import Redactor, learn
 from promote.settings import DevCluster, ProdCluster, Settings
 
 if TYPE_CHECKING:
@@ -24,17 +26,53 @@ if TYPE_CHECKING:
     from promote.clients.monitoring import Alertmanager, Grafana, Prometheus
 
 TOKEN_VARIABLES = ("GITHUB_TOKEN", "GH_TOKEN")
+TOKEN_FILE = "GITHUB_TOKEN_FILE"
 _SLUG = re.compile(r"[/:]([^/:]+/[^/]+?)(?:\.git)?/?$")
 
 
 def token() -> str:
-    """The forge token of the environment, or ""."""
-    return next((os.environ[name] for name in TOKEN_VARIABLES if os.environ.get(name)), "")
+    """The forge token of the environment, or "": what git may use beside its own credential helpers."""
+    given = next((os.environ[name] for name in TOKEN_VARIABLES if os.environ.get(name)), "")
+    if not given and os.environ.get(TOKEN_FILE):
+        from promote.clients.credentials import from_file
+
+        given = _keep(from_file(os.environ[TOKEN_FILE]))
+    return given
+
+
+def forge_token(settings: Settings) -> str:
+    """The token for the forge's API: of the environment, a file, the GitHub CLI, git's credential helpers, in this order.
+
+    What was found goes into this process's environment, so that it is looked for once, the suites have it too, and it is never on an argv.
+    Raises UsageError when there is none anywhere.
+    """
+    if found := token():
+        return found
+    from promote.clients.credentials import from_gh, from_git
+
+    host = (urlsplit(settings.github.api_url).hostname or "").removeprefix("api.")
+    if found := from_gh(host, os.environ) or from_git(host, os.environ):
+        return _keep(found)
+    raise UsageError(
+        f"no GitHub token in the environment, and neither gh nor git's credential helpers have one for {host}",
+        hint=f'export GITHUB_TOKEN="$(gh auth token)", or {TOKEN_FILE}=PATH, or gh auth login; promotion.via = "git" pushes the tags without the API',
+    )
+
+
+def _keep(found: str) -> str:
+    os.environ[TOKEN_VARIABLES[0]] = found
+    learn(found)
+    return found
 
 
 def secrets() -> tuple[str, ...]:
     """What must never be shown or written."""
     return tuple(value for name in TOKEN_VARIABLES if (value := os.environ.get(name)))
+
+
+def redactor(settings: Settings) -> Redactor:
+    """Masks every secret that this process was given: for whatever is written down."""
+    return Redactor((*secrets(), *header_secrets(settings)))
 
 
 def on_actions() -> bool:
@@ -69,12 +107,7 @@ def forge(settings: Settings, git: GitRemote) -> GitHubRuns:
     """The forge's workflow runs. Raises UsageError without a token."""
     from promote.clients.github_runs import GitHubRuns
 
-    if not token():
-        raise UsageError(
-            "no GitHub token in the environment",
-            hint='export GITHUB_TOKEN="$(gh auth token)", or set promotion.via = "git" to push the tags directly',
-        )
-    return GitHubRuns(settings.github.api_url, slug(settings, git), token())
+    return GitHubRuns(settings.github.api_url, slug(settings, git), forge_token(settings))
 
 
 def prometheus(settings: Settings) -> Prometheus:
@@ -123,9 +156,7 @@ def evidence(settings: Settings, git: GitRemote) -> GitHubEvidence:
     """What GitHub knows of commits and issues. Raises UsageError without a token."""
     from promote.clients.github_evidence import GitHubEvidence
 
-    if not token():
-        raise UsageError("no GitHub token in the environment", hint='export GITHUB_TOKEN="$(gh auth token)"')
-    return GitHubEvidence(settings.github.api_url, slug(settings, git), token())
+    return GitHubEvidence(settings.github.api_url, slug(settings, git), forge_token(settings))
 
 
 def production(settings: Settings) -> ArgoCD:

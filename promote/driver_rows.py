@@ -20,7 +20,8 @@ def judge(run: Run, row: str, verdict: Verdict, detail: str = "", /, **evidence:
     """Remember one row; the last word about it counts."""
     suite = next(spec.suite for spec in ROWS if spec.id == row)
     run.rows[:] = [r for r in run.rows if r.id != row]
-    run.rows.append(Row(id=row, suite=suite, verdict=verdict, detail=detail, evidence=evidence))
+    masked, seen = run.tools.redact, {name: run.tools.redact.value(value) for name, value in evidence.items()}
+    run.rows.append(Row(id=row, suite=suite, verdict=verdict, detail=masked.text(detail), evidence=seen))
 
 
 def candidate_tagged(run: Run) -> None:

@@ -1,7 +1,7 @@
 """The local half of a promotion's memory: intent → effect → result, each a JSON line that is on disk before the next thing happens.
 
 One file a promotion under the common git directory (`promote/journal/<request id>.jsonl`), so it never dirties the work tree.
-`effect()` is the only way anything outside this process is changed. The file is readable by its owner only and holds no secret.
+`effect()` is the only way anything outside this process is changed. The file is readable by its owner only, and secrets are masked in every line.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from promote.errors import PromoteError
+from promote.report.redact import Redactor
 
 T = TypeVar("T")
 SCHEMA = 1
@@ -26,13 +27,14 @@ class Journal:
     Any other line that cannot be written is `trouble`, which the end of the promotion tells: what was done must still be finished.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, redact: Redactor | None = None) -> None:
         self.path = path
+        self._redact = redact or Redactor()
         self._held: int | None = None
         self.trouble = ""
 
     @classmethod
-    def open(cls, git_dir: Path, request_id: str) -> Journal:
+    def open(cls, git_dir: Path, request_id: str, redact: Redactor | None = None) -> Journal:
         folder = git_dir / "promote" / "journal"
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -40,7 +42,7 @@ class Journal:
             raise PromoteError(
                 f"{folder}: the journal folder cannot be made: {error.strerror}", hint="make it writable; nothing was changed"
             ) from error
-        return cls(folder / f"{request_id}.jsonl")
+        return cls(folder / f"{request_id}.jsonl", redact)
 
     def hold(self) -> None:
         """Show that a process works on this promotion, for as long as it lives: a lock on the file, which the system drops with the process."""
@@ -54,7 +56,8 @@ class Journal:
 
     def write(self, event: str, name: str, **fields: object) -> None:
         """One durable line. Keys: schema, at (UTC), event (intent, result, error, state, note), name, and what the event is about."""
-        line = json.dumps({"schema": SCHEMA, "at": datetime.now(UTC).isoformat(), "event": event, "name": name, **fields}, default=str)
+        said = json.loads(json.dumps(fields, default=str))  # as text first: what a value says of itself is masked like the rest
+        line = json.dumps({"schema": SCHEMA, "at": datetime.now(UTC).isoformat(), "event": event, "name": name, **_pairs(self._redact, said)})
         try:
             self._append(line.encode() + b"\n")
         except OSError as error:
@@ -85,6 +88,11 @@ class Journal:
             raise
         self.write("result", name, result=result)
         return result
+
+
+def _pairs(redact: Redactor, fields: Mapping[str, object]) -> Mapping[str, object]:
+    masked = redact.value(fields)
+    return masked if isinstance(masked, dict) else {}
 
 
 def is_open_elsewhere(path: Path) -> bool:

@@ -47,7 +47,7 @@ def pick_up(kit: Tools, *, orphaned_s: float | None = None) -> Run | None:
     lock = read_lock(kit.git)
     if lock is None:
         return None
-    journal = Journal.open(kit.git.git_dir, lock.request_id)
+    journal = Journal.open(kit.git.git_dir, lock.request_id, kit.redact)
     lines: Lines = read_journal(journal.path) if journal.path.exists() else []
     plan = {k: v for k, v in (_last(lines, "plan") or lock.plan).items() if k not in ("schema", "at", "event", "name")}
     if not plan:

@@ -17,6 +17,7 @@ from promote.journal import Journal
 from promote.lock import LOCK, Lock
 from promote.model import AppVerdict, Choices, Row, Step, SuiteResult, Tag, Verdict, short
 from promote.publish import TagNames, ref_names
+from promote.report.redact import Redactor
 from promote.settings import Settings
 from promote.target import Target
 from promote.versions import Version
@@ -67,6 +68,7 @@ class Tools:
     forge: Callable[[], GitHubRuns]
     who: str
     clock: Clock = field(default_factory=Clock)
+    redact: Redactor = field(default_factory=Redactor)  # for whatever is written down
 
     @property
     def reports(self) -> Path:

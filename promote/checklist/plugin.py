@@ -122,6 +122,7 @@ class Checklist:
                 detail += f"\ndo   {fix}"
             self.rows.append((row, verdict, detail))
             self.recorder.write("row", id=row, verdict=verdict.value, detail=detail, seconds=round(judged.seconds, 3), evidence=seen)
+        _mask(report, redactor(self.config))
         return report
 
     def pytest_sessionstart(self) -> None:
@@ -199,6 +200,16 @@ def _excuse(report: pytest.TestReport, item: pytest.Item, stands: tuple[Verdict,
 def _fix(item: pytest.Item) -> str:
     marker = item.get_closest_marker("row")
     return str(marker.kwargs.get("fix", "")) if marker else ""
+
+
+def _mask(report: pytest.TestReport, redact: Redactor) -> None:
+    """What goes into JUnit and on the screen: the failure, what was captured, the properties. A text without a secret keeps its form and colours."""
+    if report.longrepr is not None:
+        shown = report.longreprtext if not isinstance(report.longrepr, tuple) else report.longrepr[2]
+        if (clean := redact.text(shown)) != shown:
+            report.longrepr = (*report.longrepr[:2], clean) if isinstance(report.longrepr, tuple) else clean
+    report.sections = [(name, redact.text(text)) for name, text in report.sections]
+    report.user_properties = [(name, redact.value(value)) for name, value in report.user_properties]
 
 
 def _dress(report: pytest.TestReport, call: pytest.CallInfo[None], item: pytest.Item) -> None:

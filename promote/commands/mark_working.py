@@ -59,7 +59,7 @@ def _prepare(kit: Tools, *, force: bool) -> tuple[Run, Tag | None]:
     version = parse_version(version_carried(kit, stable) or "v0.0.0", "semver" if not version_carried(kit, stable) else settings.version.scheme)
     request_id = f"mark-{datetime.now(UTC):%Y%m%d-%H%M%S}-{random.token_hex(3)}"
     target = Target(version=version, commit=stable.commit, from_tree=False, dev_tag=None, stable=stable, branch=branch)
-    return Run(tools=kit, target=target, version=version, request_id=request_id, journal=Journal.open(git.git_dir, request_id)), working
+    return Run(tools=kit, target=target, version=version, request_id=request_id, journal=Journal.open(git.git_dir, request_id, kit.redact)), working
 
 
 def _mark(run: Run, working: Tag | None) -> str:

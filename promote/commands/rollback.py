@@ -73,7 +73,7 @@ def _prepare(kit: Tools, args: argparse.Namespace) -> Run:
         target=Target(version=version, commit=target.commit, from_tree=False, dev_tag=None, stable=target, branch=branch),
         version=version,
         request_id=request_id,
-        journal=Journal.open(git.git_dir, request_id),
+        journal=Journal.open(git.git_dir, request_id, kit.redact),
         stable=stable,
         moved=Moved.YES,
         cause="asked for",

@@ -44,7 +44,7 @@ def main(args: argparse.Namespace) -> int:
         if pulled:
             report.note(f"pulled {pulled} {'commit' if pulled == 1 else 'commits'}: HEAD is {git.describe(git.head())}")
         request_id = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{random.token_hex(3)}"
-        journal = Journal.open(git.git_dir, request_id)
+        journal = Journal.open(git.git_dir, request_id, kit.redact)
         run = Run(
             tools=kit, target=target, version=version, request_id=request_id, choices=choices, waivers=waivers, trunk_seen=trunk, journal=journal
         )

@@ -59,4 +59,5 @@ def tools(settings: Settings, git: GitRemote, report: Reporter) -> Tools:
         who=who(),
         production=cache(lambda: connect.production(settings)),
         forge=cache(lambda: connect.forge(settings, git)),
+        redact=connect.redactor(settings),
     )

@@ -18,6 +18,21 @@ _HEADER = re.compile(r"(?i)\b((?:proxy-)?authorization[\"']?\s*[:=]\s*[\"']?(?:(
 _BEARER = re.compile(r"\b((?:Bearer|Basic) )[A-Za-z0-9._~+/=-]{16,}")
 
 
+_LEARNED: set[str] = set()  # of this process: a credential helper's answer is a secret for every sink, also for those made before it came
+
+
+def learn(*secrets: str) -> None:
+    """Secrets that every Redactor of this process masks from now on. Short ones are not taken."""
+    for secret in secrets:
+        if len(secret) >= SHORTEST:
+            _LEARNED.update(_forms(secret))
+
+
+def _forms(secret: str) -> set[str]:
+    """A secret as it is, percent-encoded, and as the two kinds of Basic authorization carry it."""
+    return {secret, quote(secret, safe=""), _base64(secret), _base64(f"x-access-token:{secret}")}
+
+
 class Redactor:
     """Masks the secrets it was told of, in plain, percent-encoded and base64 form, and what has the form or the place of a credential."""
 
@@ -29,11 +44,13 @@ class Redactor:
         """Learn of more secrets: a client often knows its own only once it is connected. Short ones are not taken."""
         for secret in secrets:
             if len(secret) >= SHORTEST:
-                self._known += {secret, quote(secret, safe=""), _base64(secret), _base64(f"x-access-token:{secret}")} - set(self._known)
+                self._known += _forms(secret) - set(self._known)
         self._known.sort(key=len, reverse=True)  # the longest first: one may hold another
 
     def text(self, text: str) -> str:
         """The text without secrets."""
+        for secret in sorted(_LEARNED - set(self._known), key=len, reverse=True) if _LEARNED else ():
+            text = text.replace(secret, MASK)
         for secret in self._known:
             text = text.replace(secret, MASK)
         text = _HTTP_USER.sub(MASK, _URL_PASSWORD.sub(MASK, text))

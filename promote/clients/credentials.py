@@ -1,0 +1,60 @@
+"""Where the forge's token comes from when the environment has none: a file, `gh`, git's credential helpers. Nobody is asked; nothing is on an argv.
+
+Facts it stands on: `gh auth token --hostname H` prints the token of a stored login; `git credential fill` reads `key=value` lines and answers with
+`password=…`, and with GIT_TERMINAL_PROMPT=0 and no askpass program it fails instead of asking (gitcredentials(7)).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+from promote.clients.git_process import kill_group
+from promote.errors import UsageError
+
+PROGRAM_S = 10.0  # a keychain may take a moment; a question to a person gets no answer
+
+
+def from_file(path: str) -> str:
+    """The first line of a file. Raises UsageError when it cannot be read or is empty."""
+    try:
+        text = Path(path).expanduser().read_text(errors="replace").strip()
+    except OSError as error:
+        raise UsageError(f"GITHUB_TOKEN_FILE: {path}: cannot be read: {error.strerror}", hint="name a readable file that holds the token") from error
+    if not text:
+        raise UsageError(f"GITHUB_TOKEN_FILE: {path} is empty", hint="name a file that holds the token")
+    return text.splitlines()[0].strip()
+
+
+def from_gh(host: str, environ: Mapping[str, str]) -> str:
+    """What the GitHub CLI is logged in with, or "" (no such program, no login, no answer in time)."""
+    return _said(["gh", "auth", "token", "--hostname", host], {**environ, "GH_PROMPT_DISABLED": "1"}).strip()
+
+
+def from_git(host: str, environ: Mapping[str, str]) -> str:
+    """What git's credential helpers answer for the forge's host, or ""."""
+    quiet = {"GIT_TERMINAL_PROMPT": "0", "GIT_ASKPASS": "true", "SSH_ASKPASS": "true", "GCM_INTERACTIVE": "never"}
+    answer = _said(["git", "credential", "fill"], {**environ, **quiet}, f"protocol=https\nhost={host}\n\n")
+    fields = dict(line.partition("=")[::2] for line in answer.splitlines())
+    return fields.get("password", "")
+
+
+def _said(argv: list[str], environ: Mapping[str, str], stdin: str = "") -> str:
+    """The program's stdout when it succeeds within its deadline, else ""; whatever it started dies with it."""
+    try:
+        child = subprocess.Popen(
+            argv, env=dict(environ), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, start_new_session=True
+        )
+    except OSError:
+        return ""
+    try:
+        out, _ = child.communicate(stdin, timeout=PROGRAM_S)
+    except subprocess.TimeoutExpired:
+        out = ""
+    finally:
+        with contextlib.suppress(OSError):
+            kill_group(child.pid)
+        child.wait()
+    return out if child.returncode == 0 else ""
