@@ -34,6 +34,7 @@ robustness *options:
     python3 -m tests.robustness.dispatch "$@"
     python3 -m tests.robustness.continuity "$@"
     python3 -m tests.robustness.foreign "$@"
+    python3 -m tests.robustness.secrets "$@"
     python3 -m tests.robustness.guards
 
 # who is fooled by a race: Argo CD's own wait, a script, promote (twenty minutes; writes docs/waits.md)

@@ -7,11 +7,13 @@ GitPython starts the process; the deadline is ours, because GitPython's own kill
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 from collections.abc import MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote
 
 from promote.errors import UsageError
 
@@ -31,6 +33,23 @@ _NEUTRAL_SETTINGS = (
 )  # fmt: skip
 _NEUTRAL = tuple(word for setting in _NEUTRAL_SETTINGS for word in ("-c", setting))
 _TOKEN_HELPER = '!f() { test "$1" = get && echo username=x-access-token && echo "password=$PROMOTE_GIT_TOKEN"; }; f'
+
+
+_URL_HELPER = '!f() { test "$1" = get && echo "username=$PROMOTE_URL_USER" && echo "password=$PROMOTE_URL_PASSWORD"; }; f'
+_WITH_PASSWORD = re.compile(r"(https?://)([^/@:\s]*):([^/@\s]*)@([^/\s]+)")
+
+
+def password_aside(url: str) -> dict[str, str]:
+    """Environment that makes git reach such a URL without its password in it: git would hand the whole URL to its helpers on their command lines,
+    where every user of the machine can read it. Empty for a URL without one."""
+    found = _WITH_PASSWORD.match(url)
+    if found is None:
+        return {}
+    scheme, user, password, host = found.groups()
+    clean, count = f"{scheme}{host}", _config_count(os.environ.get("GIT_CONFIG_COUNT", ""))
+    pairs = [(f"url.{clean}.insteadOf", found[0]), (f"credential.{clean}.helper", ""), (f"credential.{clean}.helper", _URL_HELPER)]
+    env = {f"GIT_CONFIG_{part}_{count + n}": text for n, pair in enumerate(pairs) for part, text in zip(("KEY", "VALUE"), pair, strict=True)}
+    return env | {"GIT_CONFIG_COUNT": str(count + len(pairs)), "PROMOTE_URL_USER": unquote(user), "PROMOTE_URL_PASSWORD": unquote(password)}
 
 
 def forget_local_variables(environ: MutableMapping[str, str]) -> None:
@@ -73,7 +92,7 @@ def _environment(token: str | None, extra: dict[str, str] | None) -> dict[str, s
     env |= {name: "0" for name, value in os.environ.items() if name.startswith("GIT_TRACE") and "/" not in value} | (extra or {})
     if token:
         # Last in the list of helpers: a person's own credentials are asked first. In the environment, never on an argv.
-        count = _config_count(os.environ.get("GIT_CONFIG_COUNT", ""))
+        count = _config_count(env.get("GIT_CONFIG_COUNT") or os.environ.get("GIT_CONFIG_COUNT", ""))
         env |= {f"GIT_CONFIG_KEY_{count}": "credential.helper", f"GIT_CONFIG_VALUE_{count}": _TOKEN_HELPER, "GIT_CONFIG_COUNT": str(count + 1)}
         env["PROMOTE_GIT_TOKEN"] = token
     return env

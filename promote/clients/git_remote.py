@@ -14,13 +14,12 @@ from functools import cached_property
 from pathlib import Path
 
 from promote.clients.git_kept import KeptRefs
-from promote.clients.git_process import Done, run_git
+from promote.clients.git_process import Done, password_aside, run_git
 from promote.clients.git_push import Pushed, PushResult, RefUpdate, push_arguments, read_push
 from promote.errors import Denied, NotFound, ServiceError, Unreachable, UsageError
 from promote.model import Tag, short
 
 _PASSWORD = re.compile(r"(?<=://)[^/@\s]+@")
-_OID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,7 +72,11 @@ class GitRemote:
 
     def git(self, *args: str, stdin: bytes | None = None, env: dict[str, str] | None = None) -> Done:
         """Any git command in this clone; the caller reads the exit code."""
-        return run_git(self.root, *args, stdin=stdin, env=env, timeout_s=self._timeout_s, token=self._token)
+        return run_git(self.root, *args, stdin=stdin, env={**self._aside, **(env or {})}, timeout_s=self._timeout_s, token=self._token)
+
+    @cached_property
+    def _aside(self) -> dict[str, str]:
+        return password_aside(run_git(self.root, "remote", "get-url", self.remote, timeout_s=self._timeout_s).out.strip())
 
     def _read(self, *args: str, stdin: bytes | None = None, env: dict[str, str] | None = None) -> str:
         done = self.git(*args, stdin=stdin, env=env)
@@ -294,7 +297,3 @@ class GitRemote:
         """`4f0a9b1 "subject"`."""
         found = self.log(commit, limit=1)
         return f'{short(commit)} "{found[0].subject}"' if found else short(commit)
-
-
-def is_oid(text: str) -> bool:
-    return _OID.fullmatch(text) is not None

@@ -7,7 +7,6 @@ import re
 import secrets
 import sys
 
-from promote.clients.git_remote import is_oid
 from promote.commands.wiring import open_repository, who
 from promote.errors import PromoteError, Rejected, Superseded, UsageError
 from promote.model import End, short
@@ -16,6 +15,8 @@ from promote.record import record_path, write_record
 from promote.report.screen import answer
 from promote.report.sink import Sink
 from promote.versions import parse_version
+
+_OID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
 
 def main(args: argparse.Namespace) -> int:
@@ -62,7 +63,7 @@ def _check(args: argparse.Namespace) -> None:
     if args.request_id and not re.fullmatch(r"[A-Za-z0-9._-]{1,80}", args.request_id):
         raise UsageError(f"--request-id {args.request_id[:80]!r} is not an id", hint="letters, digits, dot, dash and underscore; or leave it out")
     for option, oid in (("--expected-commit", args.expected_commit), ("--lock", args.lock)):
-        if oid and not is_oid(oid):
+        if oid and not _OID.fullmatch(oid):
             raise UsageError(f"{option} {oid[:80]!r} is not a full object id", hint="40 (or 64) hexadecimal digits: git rev-parse NAME")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.robustness import continuity, dispatch, foreign, races
+from tests.robustness import continuity, dispatch, foreign, races, secrets
 from tests.robustness.harness import Figures
 
 PROOFS: dict[str, tuple[Callable[[int, int, Figures], None], int]] = {
@@ -14,6 +14,7 @@ PROOFS: dict[str, tuple[Callable[[int, int, Figures], None], int]] = {
     "R2 dispatch": (dispatch.run, 10),
     "R4 continuity": (continuity.run, 4),
     "R5 foreign moves": (foreign.run, 12),
+    "R9 secrets": (secrets.run, 3),
 }
 
 
