@@ -174,4 +174,6 @@ def _argocd(name: str, settings: Settings, cluster: ProdCluster | DevCluster) ->
     from promote.clients.kube import connect
 
     kubeconfig = settings.root / cluster.kubeconfig if cluster.kubeconfig else None
-    return ArgoCD(connect(name, kubeconfig, cluster.context), cluster.namespaces, cluster.selector)
+    kube = connect(name, kubeconfig, cluster.context)
+    learn(*kube.secrets)
+    return ArgoCD(kube, cluster.namespaces, cluster.selector)

@@ -70,7 +70,7 @@ def run_suite(
     ]
     started = time.monotonic()
     killed = _run(argv, log, settings.root, recorder, deadline, _Teller(name, on_row), stop or threading.Event())
-    _mask(connect.redactor(settings), log, junit)
+    _mask(connect.redactor(settings), log, junit, recorder)
     events = read_events(recorder)
     rows = _rows(name, events)
     required, policy = required_rows(name, settings, from_tree=context.from_tree), Policy.of(settings, context.waivers, back=context.state == "back")
@@ -122,7 +122,8 @@ def _run(argv: list[str], log: Path, cwd: Path, recorder: Path, deadline: Deadli
 
 
 def _mask(redact: Redactor, *files: Path) -> None:
-    """The plugin masks what it reports; this takes what a check wrote past it (its own descriptor 2, a program it ran)."""
+    """The plugin masks what it reports; this takes what a check wrote past it (its own descriptor 2, a program it ran), and
+    the secrets that only the driver knows."""
     for file in files:
         with contextlib.suppress(OSError):
             text = file.read_text(encoding="utf-8", errors="surrogateescape")

@@ -37,6 +37,12 @@ class Kube:
     def __init__(self, name: str, api: Any, *, call_s: float = CALL_S, answer_s: float = ANSWER_S) -> None:
         self.name, self._api, self._call_s, self._answer_s = name, api, call_s, answer_s
 
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What it authenticates with, for those who mask: a server's answer may repeat it."""
+        given = self._api.configuration
+        return tuple(str(text).rpartition(" ")[2] for text in (*given.api_key.values(), given.password) if text)
+
     def items(self, path: str, **query: str) -> list[dict[str, Any]]:
         """Every item of a collection, page by page; starts again when the continue token expires in between."""
         for _ in range(3):

@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
 
+import yaml
+
 from promote.commands.world import repository_files
 from promote.sandbox.http_world import Fault
 from promote.sandbox.sandbox import TOKEN, Sandbox
@@ -23,6 +25,7 @@ from promote.sandbox.scenarios import SCENARIOS
 from tests.robustness.harness import Figures, dice, main, scratch
 
 SMOKE, PROMETHEUS, PASSWORD = "smoke-header-secret-4711", "prometheus-header-secret-42", "url-password-secret-0815"
+KUBE = {"prod": "kube-bearer-of-prod-1111", "dev": "kube-bearer-of-dev-2222"}
 BIN = Path(sys.executable).parent
 # A team's own smoke check that does everything a check should not do with a secret.
 LOUD = b"""
@@ -60,9 +63,9 @@ class Watch:
     def _look(self) -> None:
         while not self._stop.wait(0.01):
             self.looks += 1
-            for path in Path("/proc").glob("[0-9]*/cmdline"):
+            for pid in filter(str.isdigit, os.listdir("/proc")):
                 try:
-                    line = path.read_bytes()
+                    line = Path("/proc", pid, "cmdline").read_bytes()
                 except OSError:
                     continue
                 self.found |= {name for form, name in self.forms.items() if form.encode() in line}
@@ -96,10 +99,10 @@ class Case:
         return done.returncode, left
 
 
-def _secrets(world: Sandbox) -> dict[str, str]:
+def _secrets() -> dict[str, str]:
     """Every form of every secret → what it is."""
     named = {
-        "forge token": TOKEN, "kube token of prod": world.prod.token, "kube token of dev": world.dev.token, "smoke header": SMOKE,
+        "forge token": TOKEN, "kube token of prod": KUBE["prod"], "kube token of dev": KUBE["dev"], "smoke header": SMOKE,
         "prometheus header": PROMETHEUS, "URL password": PASSWORD,
     }  # fmt: skip
     forms: dict[str, str] = {}
@@ -109,9 +112,22 @@ def _secrets(world: Sandbox) -> dict[str, str]:
     return forms
 
 
+def _own_tokens(kubeconfig: Path) -> None:
+    """One for each cluster, that of dev from an exec plugin: the embedded API servers take any."""
+    document = yaml.safe_load(kubeconfig.read_text())
+    credential = {"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential", "status": {"token": KUBE["dev"]}}
+    plugin = kubeconfig.parent / "kube-plugin"
+    plugin.write_text(f"#!/bin/sh\ncat <<'END'\n{json.dumps(credential)}\nEND\n")
+    plugin.chmod(0o700)
+    asked = {"apiVersion": credential["apiVersion"], "command": str(plugin), "interactiveMode": "Never"}
+    for user in document["users"]:
+        user["user"] = {"token": KUBE["prod"]} if user["name"] == "prod" else {"exec": asked}
+    kubeconfig.write_text(yaml.safe_dump(document))
+
+
 def _echo(world: Sandbox, where: str) -> None:
     """An endpoint that says no, with every secret in its answer: as a proxy's debug page would."""
-    body = json.dumps({"message": f"denied: {TOKEN} {world.prod.token} Bearer {world.dev.token} {SMOKE} {PROMETHEUS}", "kind": "Status"}).encode()
+    body = json.dumps({"message": f"denied: {TOKEN} {KUBE['prod']} Bearer {KUBE['dev']} {SMOKE} {PROMETHEUS}", "kind": "Status"}).encode()
     place = {"kube": world.prod.api, "dev": world.dev.api, "github": world.github, "prometheus": world.prometheus, "smoke": world.services}[where]
     place.fault(Fault(kind="status", status=401 if where != "smoke" else 500, body=body, headers={"Content-Type": "application/json"}))
 
@@ -166,7 +182,8 @@ def one(seed: int, name: str, figures: Figures) -> None:
     with scratch() as folder, Sandbox(folder / "world", files=files, apps=6, act=False, commands=[BIN]) as world:
         env = {**world.env, "SMOKE_TOKEN": SMOKE, "PROMETHEUS_TOKEN": PROMETHEUS, "GITHUB_ACTIONS": "true"}
         env["GITHUB_STEP_SUMMARY"] = str(folder / "clone-summary.md")
-        case = Case(world, world.clone(folder / "clone"), env, _secrets(world))
+        case = Case(world, world.clone(folder / "clone"), env, _secrets())
+        _own_tokens(Path(env["KUBECONFIG"]))
         prepare(case)
         code, left = case.run("run", "v1.8.0", *(["--json"] if dice(seed).random() < 0.5 else []))
         figures.counts[name] += 1
