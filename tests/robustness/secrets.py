@@ -63,9 +63,9 @@ class Watch:
     def _look(self) -> None:
         while not self._stop.wait(0.01):
             self.looks += 1
-            for pid in filter(str.isdigit, os.listdir("/proc")):
+            for process in (p for p in Path("/proc").iterdir() if p.name.isdigit()):
                 try:
-                    line = Path("/proc", pid, "cmdline").read_bytes()
+                    line = (process / "cmdline").read_bytes()
                 except OSError:
                     continue
                 self.found |= {name for form, name in self.forms.items() if form.encode() in line}
