@@ -19,6 +19,7 @@ from promote.commands.world import repository_files
 from promote.sandbox.http_world import Fault
 from promote.sandbox.sandbox import Sandbox
 from promote.sandbox.scenarios import SCENARIOS
+from tests.model.journal import problems
 
 BIN = Path(sys.executable).parent
 STABLE, LOCK, PROD = "refs/tags/prod-stable", "refs/promote/lock", "refs/tags/prod-v1.8.0"
@@ -70,6 +71,7 @@ def cut(tmp_path: Path) -> Iterator[Cut]:
     with Sandbox(tmp_path / "world", files=repository_files("git"), act=False, commands=[BIN]) as sandbox:
         SCENARIOS["good"].prepare(sandbox)
         yield Cut(sandbox, sandbox.clone(tmp_path / "clone"), sandbox.writer.holds(STABLE))
+        assert problems([tmp_path / "clone"]) == [], "every journal is a path of the model (tests/model)"
 
 
 def test_killed_during_the_checks_it_is_let_go(cut: Cut) -> None:

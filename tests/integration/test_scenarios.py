@@ -20,6 +20,7 @@ from promote.commands.world import repository_files
 from promote.sandbox.http_world import Fault
 from promote.sandbox.sandbox import Sandbox
 from promote.sandbox.scenarios import SCENARIOS
+from tests.model.journal import problems
 
 BIN = Path(sys.executable).parent
 ACT = shutil.which("act", path=str(BIN)) or shutil.which("act")
@@ -73,6 +74,7 @@ def start(tmp_path: Path) -> Iterator[Any]:
     yield begin
     for sandbox in running:
         sandbox.stop()
+        assert problems([tmp_path / "clone with späces"]) == [], "every journal is a path of the model (tests/model)"
         assert sandbox.prod.controller.errors == sandbox.prod.api.errors == sandbox.git.errors == []
 
 

@@ -1,0 +1,1 @@
+"""The protocol as a state machine small enough to be searched completely."""

@@ -1,0 +1,73 @@
+"""The model is searched completely; each rule of the protocol left out breaks a promise, so the search can fail; and what a driver may do is the
+table that journals are held against."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.model.journal import EDGES, problem
+from tests.model.protocol import RULES, Model
+
+
+@pytest.mark.timeout(300)
+def test_every_promise_holds_in_every_state() -> None:
+    model = Model()
+    assert model.search() == ""
+    assert len(model.seen) > 300_000, "docs/reliability.md names the number"
+    assert {end for s in model.seen for _, end in s.said} == {"verified", "rolled back", "unchecked", "stuck", "superseded"}, "every end is reached"
+    assert any(dict(s.said) == {"A": "verified", "B": "verified"} for s in model.seen), "one promotion after another"
+    assert json.loads(EDGES.read_text()) == model.edges(), "write Model().edges() to edges.json"
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_without_a_rule_a_promise_is_broken(rule: str) -> None:
+    assert Model(without=frozenset({rule})).search() != ""
+
+
+def journal(*effects: str, end: str = "") -> list[dict[str, object]]:
+    lines: list[dict[str, object]] = []
+    for effect in effects:
+        name, _, how = effect.partition(" !")
+        lines += [{"event": "intent", "name": name}, {"event": "error" if how or effect.endswith("!") else "result", "name": name.rstrip(" !")}]
+    return [*lines, *([{"event": "state", "name": end}] if end else [])]
+
+
+GOOD = ("take the lock", "authorise the move", "move the stable tag")
+
+
+@pytest.mark.parametrize(
+    ("effects", "end"),
+    [
+        (GOOD, "verified"),
+        ((*GOOD, "move the stable tag back"), "rolled_back"),
+        (("take the lock",), "refused"),
+        (("take the lock", "authorise the move", "dispatch the workflow", "fence"), "unchecked"),
+        (("take the lock", "authorise the move", "dispatch the workflow"), "verified"),
+        (("take the lock", "authorise the move", "take the lock over"), "unchecked"),
+        ((*GOOD, "take the lock over", "move the stable tag back", "take the lock over"), "rolled_back"),
+        (GOOD, ""),
+    ],
+)
+def test_such_journals_are_paths(effects: tuple[str, ...], end: str) -> None:
+    assert problem(journal(*effects, end=end)) == ""
+
+
+@pytest.mark.parametrize(
+    ("effects", "end"),
+    [
+        (("take the lock", "move the stable tag"), "verified"),  # nobody authorised it
+        (("take the lock", "authorise the move"), "verified"),  # nobody moved it
+        (("take the lock", "move the stable tag", "authorise the move"), "verified"),
+        ((*GOOD, "move the stable tag"), "verified"),
+        ((*GOOD, "move the stable tag back"), "verified"),
+        (GOOD, "rolled_back"),
+        (GOOD, "unchecked"),
+        (("take the lock", "authorise the move"), "rolled_back"),
+        (("take the lock", "authorise the move", "fence", "move the stable tag"), "verified"),
+        (("take the lock", "move the stable tag back"), "rolled_back"),
+    ],
+)
+def test_such_journals_are_not(effects: tuple[str, ...], end: str) -> None:
+    assert problem(journal(*effects, end=end)) != ""
