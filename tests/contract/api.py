@@ -59,7 +59,7 @@ class Api:
 
     def refresh(self, name: str) -> Object:
         """Ask for a fresh look, as often as it takes to be looked at strictly later than now; the application then."""
-        before = self.application(name)["status"].get("reconciledAt", "")
+        before = self.application(name).get("status", {}).get("reconciledAt", "")  # a new one has no status yet
         asked = time.monotonic()
 
         def ask(value: str | None) -> None:
@@ -68,7 +68,7 @@ class Api:
         def looked() -> Object | None:
             nonlocal asked
             app = self.application(name)
-            if app["status"].get("reconciledAt", "") > before:
+            if app.get("status", {}).get("reconciledAt", "") > before:
                 return app
             if REFRESH not in (app["metadata"].get("annotations") or {}):
                 ask("normal")

@@ -15,7 +15,8 @@ EDGES = Path(__file__).parent / "edges.json"
 LABELS: Mapping[str, tuple[set[str], set[str]]] = {
     "take the lock": ({"take the lock"}, set()),
     "authorise the move": ({"authorise the move"}, {"lock lost", "pre suite fails"}),
-    "move the stable tag": ({"move the stable tag"}, {"move refused", "move, answer lost", "somebody was first"}),
+    # A person's ^C may come between the answer and our hearing it.
+    "move the stable tag": ({"move the stable tag", "move, answer lost"}, {"move refused", "move, answer lost", "somebody was first"}),
     "dispatch the workflow": ({"dispatch the workflow"}, {"dispatch the workflow", "move refused"}),
     "fence": ({"fence"}, {"fence refused", "the remote cannot be reached"}),
     "move the stable tag back": ({"move the stable tag back"}, {"move back refused", "move back, answer lost"}),

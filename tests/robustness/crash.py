@@ -107,8 +107,8 @@ class World:
             return "the lock is still there"
         if not stable:
             return "the stable tag is gone"
-        if outcome in ("verified", "nothing") and stable not in (before[STABLE], prod):
-            return f"{outcome}, but the stable tag is neither what it was nor {version}"
+        if outcome == "nothing" and stable not in (before[STABLE], prod, before["back"]):
+            return f"nothing, but the stable tag is neither what it was nor {version} nor what it was to go back to"
         if outcome == "verified" and not stable == prod == working:
             return "verified, but stable, prod and working tag are not one object"
         if outcome == "rolled_back" and stable != before["back"]:
