@@ -201,14 +201,19 @@ def _say(args: argparse.Namespace, name: str, error: PromoteError) -> int:
 
 
 def _unexpected() -> PromoteError:
-    """A bug: the traceback goes to a file only its owner can read, the screen gets one sentence."""
+    """A bug: the traceback goes to a file only its owner can read, the screen gets one sentence, both without secrets."""
     import tempfile
     import traceback
 
+    from promote.connect import unexpected_secrets
+    from promote.report.redact import Redactor
+
+    masked = Redactor(unexpected_secrets())
     with tempfile.NamedTemporaryFile("w", prefix="promote-", suffix=".log", delete=False) as log:
-        log.write(traceback.format_exc())
+        log.write(masked.text(traceback.format_exc()))
     kind, value, _ = sys.exc_info()
-    return PromoteError(f"unexpected {kind.__name__ if kind else 'error'}: {str(value)[:200]}", hint=f"this is a bug; the details are in {log.name}")
+    said = masked.text(str(value))[:200]  # in this order: half a secret would not be known
+    return PromoteError(f"unexpected {kind.__name__ if kind else 'error'}: {said}", hint=f"this is a bug; the details are in {log.name}")
 
 
 if __name__ == "__main__":

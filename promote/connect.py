@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 TOKEN_VARIABLES = ("GITHUB_TOKEN", "GH_TOKEN")
 TOKEN_FILE = "GITHUB_TOKEN_FILE"
+_SECRET_NAME = re.compile(r"(?i)(?:token|secret|password|passwd|api_?key|credentials?)$")
 _SLUG = re.compile(r"[/:]([^/:]+/[^/]+?)(?:\.git)?/?$")
 
 
@@ -68,6 +69,17 @@ def _keep(found: str) -> str:
 def secrets() -> tuple[str, ...]:
     """What must never be shown or written."""
     return tuple(value for name in TOKEN_VARIABLES if (value := os.environ.get(name)))
+
+
+def unexpected_secrets() -> tuple[str, ...]:
+    """What a bug may have in its words: beside `secrets`, every variable that is named like one. Settings may not be read yet, so nothing is sure."""
+    return (*secrets(), *(value for name, value in os.environ.items() if _SECRET_NAME.search(name)))
+
+
+def keep_secret(settings: Settings) -> Settings:
+    """From now on every redactor of this process, also one made without settings, masks what the settings take from the environment."""
+    learn(*header_secrets(settings))
+    return settings
 
 
 def redactor(settings: Settings) -> Redactor:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
 
+from promote.clients.again import asked
 from promote.errors import UsageError
 
 # What `git rev-parse --local-env-vars` lists, less the GIT_CONFIG_COUNT family, which carries credentials in CI: set by a surrounding
@@ -35,6 +36,11 @@ _NEUTRAL = tuple(word for setting in _NEUTRAL_SETTINGS for word in ("-c", settin
 _TOKEN_HELPER = '!f() { test "$1" = get && echo username=x-access-token && echo "password=$PROMOTE_GIT_TOKEN"; }; f'
 
 
+# Git's words for a connection that was lost on the way and for a gateway's trouble: the same read may go well a moment later.
+_PASSING = re.compile(
+    r"returned error: 50[234]|Empty reply from server|Recv failure|Connection reset|early EOF|hung up unexpectedly|unexpected disconnect|RPC failed"
+)
+_READS = frozenset({"ls-remote", "fetch"})
 _URL_HELPER = '!f() { test "$1" = get && echo "username=$PROMOTE_URL_USER" && echo "password=$PROMOTE_URL_PASSWORD"; }; f'
 _WITH_PASSWORD = re.compile(r"(https?://)([^/@:\s]*):([^/@\s]*)@([^/\s]+)")
 
@@ -141,3 +147,24 @@ def run_git(
         process.communicate()
         raise
     return Done(code=process.returncode, out=out.decode(errors="replace"), err=err.decode(errors="replace"), killed=killed, raw=out)
+
+
+def run_git_patiently(
+    folder: Path,
+    *args: str,
+    stdin: bytes | None = None,
+    timeout_s: float = 60.0,
+    token: str | None = None,
+    env: dict[str, str] | None = None,
+) -> Done:
+    """`run_git`, where a read of the remote that met a passing fault is repeated, all of it within `timeout_s`."""
+
+    def run(left_s: float) -> Done:
+        return run_git(folder, *args, stdin=stdin, timeout_s=left_s, token=token, env=env)
+
+    reads = bool(args) and args[0] in _READS
+    return asked(run, passing=lambda done: reads and _is_passing(done), within_s=timeout_s)
+
+
+def _is_passing(done: Done) -> bool:
+    return done.code != 0 and not done.killed and bool(_PASSING.search(done.err))

@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 
 from promote.clients.git_kept import KeptRefs
-from promote.clients.git_process import Done, password_aside, run_git
+from promote.clients.git_process import Done, password_aside, run_git, run_git_patiently
 from promote.clients.git_push import Pushed, PushResult, RefUpdate, push_arguments, read_push
 from promote.errors import Denied, NotFound, ServiceError, Unreachable, UsageError
 from promote.model import Tag, short
@@ -72,7 +72,7 @@ class GitRemote:
 
     def git(self, *args: str, stdin: bytes | None = None, env: dict[str, str] | None = None) -> Done:
         """Any git command in this clone; the caller reads the exit code."""
-        return run_git(self.root, *args, stdin=stdin, env={**self._aside, **(env or {})}, timeout_s=self._timeout_s, token=self._token)
+        return run_git_patiently(self.root, *args, stdin=stdin, env={**self._aside, **(env or {})}, timeout_s=self._timeout_s, token=self._token)
 
     @cached_property
     def _aside(self) -> dict[str, str]:

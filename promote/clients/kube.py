@@ -1,6 +1,7 @@
 """One Kubernetes API server: paged lists and merge-patches as plain JSON. The only module that imports `kubernetes`.
 
-Facts it stands on (client 36/37): no timeout by default and three hidden retries on reads, so both are set here; a failing exec plugin does not
+Facts it stands on (client 36/37): no timeout by default and three hidden retries on reads, so both are set here
+(a read is asked again by `again`, seen and bounded); a failing exec plugin does not
 raise (requests go out without a token), a hanging one never returns; `load_kube_config` without a configuration of its own would set a
 process-wide default. Answers stay raw JSON: building the client's models costs more than the request.
 """
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 from urllib.parse import parse_qsl, urlencode
 
+from promote.clients.again import GATEWAY, asked
 from promote.clients.exec_plugin import within
 from promote.clients.kube_errors import Conflict, Expired, error_of, plain
 from promote.errors import Denied, ServiceError, Unreachable, UsageError
@@ -98,7 +100,7 @@ class Kube:
         from urllib3.exceptions import HTTPError, SSLError
 
         try:
-            status, data = self._exchange(method, path, body)
+            status, data = self._patiently(path) if method == "GET" else self._exchange(method, path, body)
         except ApiException as error:  # the client raises it for TLS trouble; statuses are judged below
             raise self._unreachable(method, path, str(error.reason), "check the certificate authority in the kubeconfig") from error
         except HTTPError as error:
@@ -110,6 +112,23 @@ class Kube:
         if not 200 <= status < 300:
             raise error_of(self._where, method, path, status, data)
         return data
+
+    def _patiently(self, path: str) -> tuple[int, bytes]:
+        """A read, asked again when the connection was lost or a gateway was in trouble."""
+        from urllib3.exceptions import HTTPError, ProtocolError
+
+        def ask(_: float) -> tuple[int, bytes] | HTTPError:
+            try:
+                return self._exchange("GET", path, None)
+            except HTTPError as error:
+                if isinstance(getattr(error, "reason", error), ProtocolError):
+                    return error
+                raise
+
+        answer = asked(ask, passing=lambda got: isinstance(got, HTTPError) or got[0] in GATEWAY, within_s=self._call_s)
+        if isinstance(answer, HTTPError):
+            raise answer
+        return answer
 
     def _exchange(self, method: str, path: str, body: Mapping[str, Any] | None) -> tuple[int, bytes]:
         resource, _, query = path.partition("?")

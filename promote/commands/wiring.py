@@ -35,7 +35,7 @@ def settings_of(folder: Path) -> Settings:
         raise UsageError(
             f"{folder.resolve()} is a bare repository", hint=f"promote works in a clone with a work tree: git clone {folder.resolve()} FOLDER"
         )
-    return read_settings(find_settings_file(folder.resolve()))
+    return connect.keep_secret(read_settings(find_settings_file(folder.resolve())))
 
 
 def who() -> str:

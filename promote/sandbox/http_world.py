@@ -9,7 +9,7 @@ import socket
 import struct
 import threading
 import traceback
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Literal
@@ -104,6 +104,7 @@ class World:
         self.requests: list[tuple[str, str]] = []
         self.errors: list[str] = []
         self._faults: list[Fault] = []
+        self.weather: Callable[[Request], Fault | None] | None = None  # asked last, from the threads of all requests
         self._lock = threading.Lock()
         self._previous: dict[str, Response] = {}
         self.stopping = threading.Event()
@@ -131,7 +132,7 @@ class World:
                     if fault.times is not None:
                         fault.times -= 1
                     return fault
-        return None
+        return self.weather(request) if self.weather else None
 
     def answer(self, request: Request) -> Response:
         """`handle`, with a crash turned into a 500 that the sandbox remembers."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from promote.clients.again import PAUSES_S
 from promote.clients.kube import Kube, connect
 from promote.clients.kube_errors import Conflict, error_of
 from promote.errors import Denied, NotFound, PromoteError, Rejected, Unreachable, UsageError
@@ -69,11 +70,11 @@ def test_what_an_answer_means(world: Echo, kube: Kube, fault: Fault, error: type
     assert "secret" not in str(caught.value)
 
 
-def test_a_read_is_tried_once_only(world: Echo, kube: Kube):
+def test_a_read_in_lasting_trouble_is_asked_a_few_times_and_then_told(world: Echo, kube: Kube):
     world.fault(status(503, "x"))
     with pytest.raises(Unreachable):
         kube.items(APPLICATIONS)
-    assert len(world.requests) == 1
+    assert len(world.requests) == len(PAUSES_S) + 1
 
 
 def test_silence_ends(world: Echo, tmp_path: Path):

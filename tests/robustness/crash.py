@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -138,9 +138,13 @@ def _until_dead(child: subprocess.Popen[bytes]) -> tuple[bytes, bytes]:
 
 
 @contextmanager
-def world(via: str) -> Iterator[World]:
-    with scratch() as folder, Sandbox(folder / "world", files=repository_files(via), apps=6, act=False, commands=[BIN]) as sandbox:
-        yield World(sandbox, folder, sandbox.clone(folder / "clone"))
+def world(via: str, *, runner_env: Mapping[str, str] | None = None) -> Iterator[World]:
+    """`runner_env`: what the machine that runs the workflow has beside git and PATH."""
+    with scratch() as folder:
+        made = Sandbox(folder / "world", files=repository_files(via), apps=6, act=False, commands=[BIN])
+        made.runner_env |= runner_env or {}
+        with made as sandbox:
+            yield World(sandbox, folder, sandbox.clone(folder / "clone"))
 
 
 def points(way: str) -> list[Point]:

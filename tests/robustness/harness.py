@@ -137,6 +137,7 @@ class Figures:
     name: str
     counts: Counter[str] = field(default_factory=Counter)
     breaches: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)  # what is worth reading and no breach
     started: float = field(default_factory=time.monotonic)
 
     def breach(self, seed: int, what: str) -> None:

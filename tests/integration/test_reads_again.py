@@ -1,0 +1,115 @@
+"""Reads of git and of a cluster over real connections: a passing fault is passed over, one that stays is told, writes go out once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from promote.clients.again import PAUSES_S
+from promote.clients.git_remote import GitRemote
+from promote.clients.kube import Kube, connect
+from promote.errors import ServiceError, Unreachable
+from promote.sandbox.http_world import Fault, Request, Response, World, json_response
+from tests.robustness.harness import STABLE, Remote, remote
+
+PASSING = {"502": Fault(kind="status", status=502), "503": Fault(kind="status", status=503), "lost": Fault(kind="drop_before")}
+TRIES = len(PAUSES_S) + 1
+
+
+def _times(fault: Fault, times: int | None, **where: str) -> Fault:
+    return Fault(kind=fault.kind, status=fault.status, times=times, **where)
+
+
+class Api(World):
+    """Answers every request with an empty list."""
+
+    def handle(self, request: Request) -> Response:
+        return json_response({"items": []})
+
+
+@pytest.fixture
+def api() -> Iterator[Api]:
+    with Api("kube") as world:
+        assert isinstance(world, Api)
+        yield world
+
+
+def _kube(api: Api, folder: Path) -> Kube:
+    named: dict[str, Any] = {"clusters": {"cluster": {"server": api.url}}, "users": {"user": {"token": "t"}}}
+    named["contexts"] = {"context": {"cluster": "c", "user": "c"}}
+    document = {"apiVersion": "v1", "kind": "Config", "current-context": "c", **{k: [{"name": "c", **v}] for k, v in named.items()}}
+    (folder / "kubeconfig").write_text(yaml.safe_dump(document))
+    return connect("prod", folder / "kubeconfig", "")
+
+
+@pytest.mark.parametrize("kind", PASSING)
+def test_a_cluster_is_read_again(api: Api, tmp_path: Path, kind: str) -> None:
+    api.fault(_times(PASSING[kind], 2))
+    assert _kube(api, tmp_path).get("/api/v1/pods") == {"items": []}
+    assert [method for method, _ in api.requests] == ["GET"] * 3
+
+
+@pytest.mark.parametrize("kind", PASSING)
+def test_a_cluster_in_lasting_trouble_is_told(api: Api, tmp_path: Path, kind: str) -> None:
+    api.fault(_times(PASSING[kind], None))
+    with pytest.raises(Unreachable, match="cluster prod"):
+        _kube(api, tmp_path).get("/api/v1/pods")
+    assert len(api.requests) == TRIES
+
+
+@pytest.mark.parametrize("kind", PASSING)
+def test_a_write_goes_out_once(api: Api, tmp_path: Path, kind: str) -> None:
+    api.fault(_times(PASSING[kind], None))
+    with pytest.raises(ServiceError):
+        _kube(api, tmp_path).merge_patch("/api/v1/pods/a", {})
+    assert [method for method, _ in api.requests] == ["PATCH"]
+
+
+def test_a_refusal_is_not_asked_again(api: Api, tmp_path: Path) -> None:
+    api.fault(Fault(kind="status", status=403))
+    with pytest.raises(ServiceError):
+        _kube(api, tmp_path).get("/api/v1/pods")
+    assert len(api.requests) == 1
+
+
+@pytest.fixture
+def there(tmp_path: Path) -> Iterator[Remote]:
+    with remote(tmp_path, clones=1, versions=1) as made:
+        yield made
+
+
+def _asked(there: Remote, before: int) -> int:
+    return sum(method == "GET" for method, _ in there.server.requests[before:])
+
+
+@pytest.mark.parametrize("kind", PASSING)
+def test_the_remotes_refs_are_read_again(there: Remote, kind: str) -> None:
+    git, before = there.clones[0], len(there.server.requests)
+    there.server.fault(_times(PASSING[kind], 2, method="GET"))
+    assert _object(git) == there.start
+    assert _asked(there, before) == 3
+
+
+@pytest.mark.parametrize("kind", PASSING)
+def test_a_fetch_is_done_again(there: Remote, kind: str) -> None:
+    there.server.fault(_times(PASSING[kind], 1, method="GET"))
+    there.server.fault(_times(PASSING[kind], 1, method="POST", path="git-upload-pack"))
+    there.clones[0].fetch(STABLE)
+    assert there.clones[0].commit_of("refs/promote-remote/tags/prod-stable") == there.holds(f"{STABLE}^{{commit}}")
+
+
+def test_a_remote_in_lasting_trouble_is_told(there: Remote) -> None:
+    before = len(there.server.requests)
+    there.server.fault(_times(PASSING["502"], None))
+    with pytest.raises(Unreachable, match="502"):
+        there.clones[0].refs(STABLE)
+    assert _asked(there, before) == TRIES
+
+
+def _object(git: GitRemote) -> str:
+    tag = git.ref(STABLE)
+    return tag.object if tag else ""
