@@ -190,23 +190,14 @@ class GitHubRuns:
 
     @cached_property
     def _github(self) -> Github:
-        from github import Auth, Github, GithubRetry
+        from github import Auth, Github
 
-        # POST is never repeated once it may have been sent. A hung server costs at most two times `call_s`.
-        retry = GithubRetry(
-            total=5,
-            connect=2,
-            read=1,
-            other=1,
-            status=3,
-            backoff_factor=0.3,
-            allowed_methods={"GET", "HEAD"},
-            max_rate_limit_wait=60,
-            retry_after_max=60,
-        )
+        from promote.clients.github_retry import patient_retry
+
         own = urlsplit(self._api_url).hostname != PUBLIC_API
         pause = {"seconds_between_requests": None, "seconds_between_writes": None} if own else {}
-        return Github(auth=Auth.Token(self._token), base_url=self._api_url, timeout=self._call_s, retry=retry, lazy=True, per_page=100, **pause)  # type: ignore[arg-type]
+        auth, retry = Auth.Token(self._token), patient_retry()
+        return Github(auth=auth, base_url=self._api_url, timeout=self._call_s, retry=retry, lazy=True, per_page=100, **pause)  # type: ignore[arg-type]
 
     @cached_property
     def _repository(self) -> Repository:

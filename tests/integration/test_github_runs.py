@@ -108,6 +108,22 @@ def since() -> datetime:
     return datetime.now(UTC) - timedelta(seconds=1)
 
 
+class TestReads:
+    @pytest.mark.parametrize("fault", [Fault(kind="drop_before", times=3), Fault(kind="status", status=502, times=3)], ids=lambda f: f.kind)
+    def test_are_asked_again_after_a_passing_fault(self, forge: Forge, client: GitHubRuns, fault: Fault) -> None:
+        run, before = earlier(forge), len(forge.requests)
+        forge.fault(fault)
+        assert client.state(run.id).conclusion == "success"
+        assert len(forge.requests) - before == 4
+
+    def test_are_asked_only_once_more_after_silence(self, forge: Forge, client: GitHubRuns) -> None:
+        run, before = earlier(forge), len(forge.requests)
+        forge.fault(Fault(kind="hang", seconds=3))
+        with pytest.raises(Unreachable, match="did not answer in time"):
+            client.state(run.id)
+        assert len(forge.requests) - before == 2
+
+
 class TestDispatch:
     def test_names_the_run_and_follows_it_to_its_end(self, forge: Forge, client: GitHubRuns) -> None:
         run_id = dispatch(client)
