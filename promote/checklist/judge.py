@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from promote.asking import cut_off
 from promote.errors import PromoteError
 from promote.model import Verdict
 
@@ -88,7 +89,8 @@ def phase_verdict(report: pytest.TestReport, call: pytest.CallInfo[None]) -> tup
         return Verdict.ERRORED, f"{error.what}\ndo   {error.hint}"
     text = _own_words(error)
     if timed_out(error):
-        return Verdict.ERRORED, f"{text}: it could not be judged in time"
+        whom = cut_off()
+        return Verdict.ERRORED, f"{text}: it could not be judged in time{f'; it was waiting for {whom}' if whom else ''}"
     said_no = report.when == "call" and isinstance(error, AssertionError | pytest.fail.Exception)
     return (Verdict.FAILED, text) if said_no else (Verdict.ERRORED, f"{type(error).__name__}: {text}")
 

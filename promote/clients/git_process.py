@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
 
+from promote.asking import asking
 from promote.clients.again import asked
 from promote.errors import UsageError
 
@@ -163,7 +164,8 @@ def run_git_patiently(
         return run_git(folder, *args, stdin=stdin, timeout_s=left_s, token=token, env=env)
 
     reads = bool(args) and args[0] in _READS
-    return asked(run, passing=lambda done: reads and _is_passing(done), within_s=timeout_s)
+    with asking(f"git {args[0]}" if args else "git"):
+        return asked(run, passing=lambda done: reads and _is_passing(done), within_s=timeout_s)
 
 
 def _is_passing(done: Done) -> bool:

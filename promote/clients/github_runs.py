@@ -15,6 +15,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
+from promote.asking import asking
 from promote.clients.github_errors import may_have_happened, refused, silent
 from promote.clients.github_logs import fetch_signed, log_tail
 from promote.clients.github_rules import TagRules, denied
@@ -190,14 +191,10 @@ class GitHubRuns:
 
     @cached_property
     def _github(self) -> Github:
-        from github import Auth, Github
-
-        from promote.clients.github_retry import patient_retry
+        from promote.clients.github_session import connect
 
         own = urlsplit(self._api_url).hostname != PUBLIC_API
-        pause = {"seconds_between_requests": None, "seconds_between_writes": None} if own else {}
-        auth, retry = Auth.Token(self._token), patient_retry()
-        return Github(auth=auth, base_url=self._api_url, timeout=self._call_s, retry=retry, lazy=True, per_page=100, **pause)  # type: ignore[arg-type]
+        return connect(self._api_url, self._token, call_s=self._call_s, unhurried=not own)
 
     @cached_property
     def _repository(self) -> Repository:
@@ -214,7 +211,8 @@ class GitHubRuns:
         from github import GithubException
 
         try:
-            yield
+            with asking("GitHub"):
+                yield
         except requests.HTTPError as error:
             raise refused(error.response.status_code, None, error.response.headers, doing=doing, where=self._name) from error
         except requests.RequestException as error:

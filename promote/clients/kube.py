@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 from urllib.parse import parse_qsl, urlencode
 
+from promote.asking import asking
 from promote.clients.again import GATEWAY, asked
 from promote.clients.exec_plugin import within
 from promote.clients.kube_errors import Conflict, Expired, error_of, plain
@@ -28,7 +29,7 @@ __all__ = ["Conflict", "Expired", "Kube", "connect"]
 T = TypeVar("T")
 PAGE = 500
 CALL_S = 15.0  # silence that is too long
-ANSWER_S = 60.0  # a whole answer, however steadily it drips
+ANSWER_S = 45.0  # a whole answer, however steadily it drips; shorter than a row, which then can say so
 PLUGIN_S = 20.0  # an exec plugin may ask a cloud, but nobody is there to answer a question of its own
 IN_FLIGHT = 20
 
@@ -100,7 +101,8 @@ class Kube:
         from urllib3.exceptions import HTTPError, SSLError
 
         try:
-            status, data = self._patiently(path) if method == "GET" else self._exchange(method, path, body)
+            with asking(self._where):
+                status, data = self._patiently(path) if method == "GET" else self._exchange(method, path, body)
         except ApiException as error:  # the client raises it for TLS trouble; statuses are judged below
             raise self._unreachable(method, path, str(error.reason), "check the certificate authority in the kubeconfig") from error
         except HTTPError as error:

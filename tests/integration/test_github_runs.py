@@ -123,6 +123,12 @@ class TestReads:
             client.state(run.id)
         assert len(forge.requests) - before == 2
 
+    def test_of_an_answer_that_drips_end(self, forge: Forge, client: GitHubRuns) -> None:
+        run = earlier(forge)
+        forge.fault(Fault(kind="drip"))
+        with pytest.raises(Unreachable, match="did not answer in time"):
+            client.state(run.id)
+
 
 class TestDispatch:
     def test_names_the_run_and_follows_it_to_its_end(self, forge: Forge, client: GitHubRuns) -> None:

@@ -168,6 +168,7 @@ def test_a_move_whose_answer_is_lost_is_found_out_and_proven(start: Any) -> None
     assert world.at("refs/tags/prod-stable") == said["commit"]
 
 
+@pytest.mark.timeout(300)  # a minute of looking what became of the push, then the fence, each read asked for again
 def test_when_nobody_can_read_what_became_of_the_move_a_person_must_look(start: Any) -> None:
     world = start()
     version = SCENARIOS["good"].prepare(world.sandbox)

@@ -15,6 +15,7 @@ VENDORS = {
         "promote/clients/github_evidence.py",
         "promote/clients/github_rules.py",
         "promote/clients/github_logs.py",
+        "promote/clients/github_session.py",
     },
     "git": {"promote/clients/git_process.py"},
     "requests": {
@@ -23,6 +24,7 @@ VENDORS = {
         "promote/clients/github_runs.py",
         "promote/clients/github_errors.py",
         "promote/clients/github_logs.py",
+        "promote/clients/github_session.py",
     },
     "rich": {"promote/report/terminal.py"},
 }
