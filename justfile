@@ -35,6 +35,9 @@ robustness *options:
     python3 -m tests.robustness.continuity "$@"
     python3 -m tests.robustness.foreign "$@"
     python3 -m tests.robustness.secrets "$@"
+    python3 -m tests.robustness.deadlines "$@"
+    python3 -m tests.robustness.flaky "$@"
+    python3 -m tests.robustness.crash "$@"
     python3 -m tests.robustness.guards
 
 # who is fooled by a race: Argo CD's own wait, a script, promote (twenty minutes; writes docs/waits.md)

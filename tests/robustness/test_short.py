@@ -6,15 +6,18 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.robustness import continuity, dispatch, foreign, races, secrets
+from tests.robustness import continuity, crash, deadlines, dispatch, flaky, foreign, races, secrets
 from tests.robustness.harness import Figures
 
 PROOFS: dict[str, tuple[Callable[[int, int, Figures], None], int]] = {
     "R1 races": (races.run, 12),
     "R2 dispatch": (dispatch.run, 10),
+    "R3 crash": (lambda seed, count, figures: crash.run(seed, 1, figures, ways=("good",), most=count), 2),
     "R4 continuity": (continuity.run, 4),
     "R5 foreign moves": (foreign.run, 12),
+    "R8 deadlines": (deadlines.run, 4),
     "R9 secrets": (secrets.run, 3),
+    "R10 flaky": (flaky.run, 2),
 }
 
 
