@@ -74,7 +74,8 @@ def publish(git: GitRemote, settings: Settings, request: Request) -> Published:
             f"a branch named {settings.tags.stable} exists on the remote, so Argo CD would follow either of the two",
             hint=f"delete or rename it: git push {git.remote} :{names.shadow}",
         )
-    git.fetch(names.dev)
+    absent = [names.stable] if names.stable in refs and not git.has(refs[names.stable].object) else []
+    git.fetch(names.dev, *absent)  # the undo ref is pushed with what stable holds now
     by_hand = not request.lock_id
     given = None if by_hand else _given_lock(git, request)
     prod = refs.get(names.prod)
