@@ -158,7 +158,9 @@ def _judge(
     """(verdict, one sentence, rows made up for required ones that did not report)."""
     reported = {row.id for row in rows}
     suite = rows[0].suite if rows else ""
-    missing = tuple(_missing(name, suite, policy) for name in required if name not in reported and name not in excused)
+    begun = [str(e["id"]) for e in events if e["event"] == "begin" and e["id"] not in reported]
+    silent = [name for name in required if name not in reported and name not in excused and name not in begun]
+    missing = tuple(_missing(name, suite, policy, begun=name in begun) for name in (*begun, *silent))
     finish = [e for e in events if e["event"] == "finish"]
     verdicts = [row.verdict for row in (*rows, *missing)]
     if not finish:
@@ -174,6 +176,7 @@ def _judge(
     return Verdict.PASSED, f"{verdicts.count(Verdict.PASSED)} passed", missing
 
 
-def _missing(name: str, suite: str, policy: Policy) -> Row:
-    verdict, detail = policy.stands(name, Verdict.ERRORED, "did not report: deleted, deselected or never reached")
+def _missing(name: str, suite: str, policy: Policy, *, begun: bool) -> Row:
+    why = "the suite ended while it ran: its log has the reason" if begun else "did not report: deleted, deselected or never reached"
+    verdict, detail = policy.stands(name, Verdict.ERRORED, why)
     return Row(id=name, suite=suite, verdict=verdict, detail=detail)

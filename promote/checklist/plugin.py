@@ -102,6 +102,10 @@ class Checklist:
             config.hook.pytest_deselected(items=out)
         self.recorder.write("collected", ids=[self.ids[i.nodeid] for i in items])
 
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        if nodeid in self.ids:
+            self.recorder.write("begin", id=self.ids[nodeid])
+
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         report = yield

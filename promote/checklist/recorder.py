@@ -9,7 +9,7 @@ from typing import Any
 
 
 class Recorder:
-    """Appends events: collected (ids), row (one judged row), finish (pytest's own exit status, written only at a regular end)."""
+    """Appends events: collected (ids), begin (the row that runs now), row (one judged), finish (pytest's exit status, only at a regular end)."""
 
     def __init__(self, path: Path | None) -> None:
         self._path = path

@@ -41,7 +41,7 @@ class Post:
             context=replace(self.context, **changes),  # type: ignore[arg-type]
             settings=read_settings(self.clone / "promotion.toml"),
             reports=self.reports,
-            deadline=Deadline(60),
+            deadline=Deadline(120),
         )
 
     def without(self, path: Path, *names: str) -> str:
@@ -60,7 +60,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Sandbox, P
     files = repository_files("git")
     text = files["promotion.toml"].replace(b'wait = "10s"', b'wait = "2s"')
     head, _, tail = text.partition(b"[dev]\n")
-    files["promotion.toml"] = head + b'[dev]\nconverge_timeout = "5s"\n' + tail + b'\n[suites]\nrow_timeout = "11s"\n'
+    files["promotion.toml"] = head + b'[dev]\nconverge_timeout = "5s"\n' + tail + b'\n[suites]\nrow_timeout = "15s"\n'
     with Sandbox(folder / "world", files=files, act=False) as sandbox:
         yield sandbox, sandbox.clone(folder / "clone")
 
@@ -210,7 +210,8 @@ def test_a_row_whose_source_is_down_is_unknown(post: Post, source: str) -> None:
         result = post.run()
     finally:
         where(post).clear_faults()
-    assert (verdicts(result, Verdict.FAILED), verdicts(result, Verdict.ERRORED)) == (set(), rows), [(r.id, r.detail) for r in result.failed]
+    seen = (verdicts(result, Verdict.FAILED), verdicts(result, Verdict.ERRORED))
+    assert seen == (set(), rows), f"{result.reason}\n{[(r.id, r.detail) for r in result.failed]}\n{Path(result.log).read_text()[-4000:]}"
     assert result.verdict is Verdict.ERRORED
 
 

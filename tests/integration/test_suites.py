@@ -193,8 +193,24 @@ def test_the_suites_deadline_kills_the_whole_group(tmp_path: Path) -> None:
     result = judge(tmp_path, {"test_a.py": text}, seconds=4)
     assert result.verdict is Verdict.ERRORED
     assert "deadline" in result.reason
+    assert [(r.id, "ended while it ran" in r.detail) for r in result.failed] == [("smoke-url[a]", True)]
     state = subprocess.run(["ps", "-o", "stat=", "-p", marker.read_text()], capture_output=True, text=True, check=False).stdout.strip()
     assert state in ("", "Z"), "the grandchild died with its group"
+
+
+def test_the_row_in_which_the_suite_broke_off_is_told_from_those_it_never_reached(tmp_path: Path) -> None:
+    """A timeout's alarm may ring between two steps of a row: pytest then calls it an internal error of its own."""
+    alarm = (
+        "import pytest\n@pytest.hookimpl(wrapper=True, tryfirst=True)\ndef pytest_runtest_protocol(item):\n    yield\n    pytest.fail('rang late')\n"
+    )
+    early = "def pytest_runtest_logreport(report):\n    raise RuntimeError('in between')\n"
+    for conftest in (alarm, early):
+        mine = {"test_0.py": "def test_mine(): pass\n", "test_a.py": GOOD, "conftest.py": conftest}
+        result = judge(tmp_path, mine)
+        assert result.verdict is Verdict.ERRORED
+        told = {r.id.rpartition("::")[2]: r.detail.partition(":")[0] for r in result.failed}
+        assert told["smoke-url[a]"] == "did not report", told
+    assert told["test_mine"] == "the suite ended while it ran"
 
 
 def test_stopping_from_outside_ends_it(tmp_path: Path) -> None:
