@@ -212,4 +212,5 @@ def test_the_world_may_do_what_it_likes() -> None:
         finally:
             _HELD.pop()
     print(dict(SEEN))
-    assert set(SEEN) == {"moved", "moved, the answer lost", "refused", "went back", "fenced", "taken over"}, SEEN
+    few = {"moved", "refused", "fenced", "taken over"}  # what a short play always comes to
+    assert set(SEEN) >= (few | {"moved, the answer lost", "went back"} if ASKED else few), SEEN
