@@ -12,6 +12,11 @@ pytest_plugins = ["pytester", "tests.realstack.plugin"]
 _LEADS_OUT = ("GIT_", "GITHUB_", "GH_", "KUBE", "PROMOTE_")
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Two for each core: most tests wait for other processes more than they compute."""
+    return 2 * (os.cpu_count() or 1)
+
+
 @pytest.fixture(autouse=True)
 def clean_environment(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """HOME in a temporary folder, identity fixed, nothing that leads to a real repository, forge or cluster."""

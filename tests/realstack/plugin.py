@@ -21,6 +21,10 @@ _COUNTS = pytest.StashKey[dict[str, Counter[str]]]()
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(REAL, action="store_true", help="run the contract tests on the real stack too (just real-stack builds it)")
+    versions = ", ".join(build.OTHERS)
+    parser.addoption(
+        "--argocd", choices=[*build.OTHERS], default="", help=f"another version of Argo CD in the real stack ({versions}; just real-stack --argocd)"
+    )
 
 
 @pytest.hookimpl(trylast=True)
@@ -30,7 +34,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     if not config.getoption(REAL) or hasattr(config, "workerinput"):
         return
     config.stash[_COUNTS] = {world: Counter() for world in WORLDS}
-    cluster = RealCluster("tests", build.binaries())
+    cluster = RealCluster("tests", build.binaries(config.getoption("--argocd")))
     try:
         cluster.start()
     except RealStackError as error:
