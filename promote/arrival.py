@@ -15,6 +15,7 @@ from promote.applications import Application, Operation, follows, tracks
 from promote.model import short
 from promote.settings import Settings
 
+_GIVEN_UP = ("Failed last sync attempt to ", "Failed sync attempt to ")  # as 3.2 and as 3.1 says it (both seen)
 _SEVERITY = ("Healthy", "Suspended", "Progressing", "Missing", "Degraded")  # Argo CD's own order; anything else is worse
 
 
@@ -212,7 +213,7 @@ def _failed_for_good(app: Application, goal: Goal) -> bool:
     operation = app.operation
     if operation is None or operation.phase not in ("Failed", "Error"):
         return False
-    given_up = any(kind == "SyncError" and "Failed last sync attempt" in message for kind, message in app.errors)
+    given_up = any(kind == "SyncError" and message.startswith(_GIVEN_UP) for kind, message in app.errors)
     return given_up or bool(operation.revisions and goal.tracks(app) and not other_commit(app, goal))
 
 

@@ -19,6 +19,7 @@ from promote.sandbox.git_writer import GitWriter
 from promote.sandbox.http_world import Request, Response
 from promote.sandbox.real.charts import Charts
 from tests.contract.api import Api
+from tests.contract.versions import PINNED, VERSIONS, ArgoCD
 
 USERS = {f"token-{n}": f"user-{n}" for n in range(24)}
 ADMIN_TOKEN = "token-admin"
@@ -29,6 +30,7 @@ class World(Protocol):
     """What a contract test needs of a world beside its API."""
 
     api: Api
+    argocd: ArgoCD
 
     def user(self, name: str, token: str | None = None) -> Api:
         """The API as this user; another token than the user's own when one is given."""
@@ -48,6 +50,7 @@ class SandboxWorld:
     cluster: Cluster
     repositories: dict[str, Path]
     api: Api
+    argocd: ArgoCD = PINNED
 
     def user(self, name: str, token: str | None = None) -> Api:
         return Api(self.api.url, token or next(t for t, n in USERS.items() if n == name))
@@ -74,6 +77,7 @@ class RealWorld:
     api: Api
     tokens: dict[str, str]
     etcd: int
+    argocd: ArgoCD
 
     def user(self, name: str, token: str | None = None) -> Api:
         return Api(self.api.url, token or self.tokens[name], self.api.authority)
@@ -148,11 +152,11 @@ def sandbox_world() -> Iterator[SandboxWorld]:
 
 @contextmanager
 def real_world(stack: dict[str, object]) -> Iterator[RealWorld]:
-    """`stack` is what the plugin started: url, folder, etcd."""
+    """`stack` is what the plugin started: url, folder, etcd, argocd (its version, "" for the pinned one)."""
     folder = Path(str(stack["folder"]))
     tokens = json.loads((folder / "users.json").read_text())
     authority = str(folder / "certs" / "apiserver.crt")
-    yield RealWorld(Api(str(stack["url"]), tokens["admin"], authority), tokens, int(str(stack["etcd"])))
+    yield RealWorld(Api(str(stack["url"]), tokens["admin"], authority), tokens, int(str(stack["etcd"])), VERSIONS[str(stack["argocd"])])
 
 
 @dataclass

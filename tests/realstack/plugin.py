@@ -54,11 +54,17 @@ def pytest_configure_node(node: Any) -> None:
 
 
 def stack_of(config: pytest.Config) -> dict[str, object]:
-    """Where the stack of this run is: url, folder, etcd's port, and the folder of its programs."""
+    """Where the stack of this run is: url, folder, etcd's port, the folder of its programs, and the version of Argo CD that was asked for."""
     if worker := getattr(config, "workerinput", None):
         return dict(worker["real_stack"])
     cluster = config.stash[_STACK]
-    return {"url": cluster.url, "folder": str(cluster.folder), "etcd": cluster.ports["etcd"], "binaries": str(cluster.binaries)}
+    return {
+        "url": cluster.url,
+        "folder": str(cluster.folder),
+        "etcd": cluster.ports["etcd"],
+        "binaries": str(cluster.binaries),
+        "argocd": config.getoption("--argocd"),
+    }
 
 
 @pytest.hookimpl(wrapper=True)

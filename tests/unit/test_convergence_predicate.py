@@ -184,7 +184,10 @@ FINAL = {
     "the condition that says so": application(conditions=[("SyncError", "Failed last sync attempt to aaaa")], state=operation("Failed", NEW)),
     "a failed hook under a Synced surface": application(state=operation("Error", NEW)),
     "Argo CD gives up after the failure of another commit": application(
-        sync="OutOfSync", conditions=[("SyncError", "Failed last sync attempt to [bbbb]")], state=operation("Failed", OTHER)
+        sync="OutOfSync", conditions=[("SyncError", "Failed last sync attempt to [bbbb]: no")], state=operation("Failed", OTHER)
+    ),
+    "the same in the words of 3.1": application(
+        sync="OutOfSync", conditions=[("SyncError", "Failed sync attempt to bbbb: no")], state=operation("Failed", OTHER)
     ),
 }
 
