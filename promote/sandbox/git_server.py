@@ -121,7 +121,7 @@ class GitServer(World):
                 status = int(value.split()[0])
             else:
                 headers[name] = value
-        return Response(status=status, headers=headers, body=self._output(child))
+        return Response(status=status, headers=headers, body=_Output(child, self._collect))
 
     def _start(self, request: Request, path_info: str, length: int, stdin: IO[bytes]) -> subprocess.Popen[bytes]:
         env = {
@@ -148,20 +148,41 @@ class GitServer(World):
             _kill(child)
         return child
 
-    def _output(self, child: subprocess.Popen[bytes]) -> Iterator[bytes]:
-        """The child's output as it comes; the child never outlives its reader by more than the moment in which a push that was taken lands."""
+    def _collect(self, child: subprocess.Popen[bytes]) -> None:
+        """The child never outlives its reader by more than the moment in which a push that was taken lands."""
         assert child.stdout
-        try:
-            while chunk := child.stdout.read1(65536):  # type: ignore[attr-defined]
-                yield chunk
-        finally:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                child.wait(5)
-            _kill(child)
-            child.stdout.close()
-            child.wait()
-            with self._guard:
-                self._children.discard(child)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(5)
+        _kill(child)
+        child.stdout.close()
+        child.wait()
+        with self._guard:
+            self._children.discard(child)
+
+
+class _Output:
+    """A child's output as it comes; at its end, or on `close`, the child is collected.
+
+    Not a generator: one that nobody began to read (the client was gone before the first byte) never reaches its `finally`.
+    """
+
+    def __init__(self, child: subprocess.Popen[bytes], collect: Callable[[subprocess.Popen[bytes]], None]) -> None:
+        self._child, self._collect, self._over = child, collect, False
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        chunk = b"" if self._over else self._child.stdout.read1(65536)  # type: ignore[union-attr]
+        if not chunk:
+            self.close()
+            raise StopIteration
+        return chunk
+
+    def close(self) -> None:
+        if not self._over:
+            self._over = True
+            self._collect(self._child)
 
 
 def _kill(child: subprocess.Popen[bytes]) -> None:

@@ -38,6 +38,11 @@ def child_commands() -> list[str]:
     return [line for line in seen.splitlines() if "git-http-backend" in line or "git receive-pack" in line or "upload-pack" in line]
 
 
+def own_children() -> set[str]:
+    """The processes that this one started and has not collected."""
+    return {pid for task in Path("/proc/self/task").glob("*/children") for pid in task.read_text().split()}
+
+
 class Remote:
     """A server with one commit on main, a clone of it, and git as a person would call it."""
 
@@ -261,6 +266,15 @@ class TestStop:
         assert connection.sock.recv(1) == b""
         assert not [t for t in threading.enumerate() if "process_request" in t.name]
         connection.close()
+
+    def test_an_answer_that_nobody_began_to_read_leaves_no_child(self, remote: Remote) -> None:
+        path, query = f"/{SLUG}.git/info/refs", "service=git-upload-pack"
+        asked = Request(method="GET", path=path, query={"service": "git-upload-pack"}, raw_query=query, headers={}, body=b"")
+        before = own_children()
+        answer = remote.server.handle(asked)
+        assert len(own_children() - before) == 1
+        answer.body.close()  # type: ignore[union-attr]
+        assert own_children() <= before
 
     def test_can_be_said_twice_and_before_the_start(self, tmp_path: Path) -> None:
         server = GitServer(tmp_path / "r.git", SLUG)
