@@ -86,11 +86,13 @@ def manifest_problems(promotion: Promotion, seen: Comparison, evidence: Evidence
     problems = [f"  {line}" for line in (*seen.wrong, *seen.strays)]
     if problems:
         return problems
-    if not seen.prod and not seen.sets and not seen.unknown:
+    if not seen.prod and not seen.unknown:
         name = promotion.settings.tags.stable
+        mixed = f" ({', '.join(seen.unsorted[:3])}: neither production's nor dev's)" if seen.unsorted else ""
         raise NotFound(
             "repository",
-            f"none of {seen.applications} Applications declared in it follows {name} of {promotion.remote.url}: what would be deployed?",
+            f"none of {seen.applications} Applications declared in it is known to be production's, which follows {name} of"
+            f" {promotion.remote.url}{mixed}: what would be deployed?",
             hint='name their folder (manifests.prod); declared elsewhere? put the row off with a reason: [[checklist.off]] id = "manifests"',
         )
     if seen.unknown and promotion.settings.manifests.unrendered == "unknown":
@@ -107,8 +109,18 @@ def breaking_problems(promotion: Promotion, changes: list[Change], seen: Compari
     said = breaking(changes) if stable_commit(promotion) else []
     found = [*(f"{c.words()}: {c.breaking}" for c in said), *seen.breaking]
     evidence("breaking", found[:50])
-    if seen.unknown:
-        evidence("not compared, for it could not be rendered here", list(seen.unknown))
+    if hidden := [*seen.unknown, *seen.uncompared]:
+        evidence("not compared, for it could not be rendered here", hidden)
+    if seen.unseen:
+        evidence("changed elsewhere and not looked into", list(seen.unseen))
+    if not seen.prod:
+        evidence("manifests", "no application of production is known here: judged by the commit messages alone")
+    if not found and seen.uncompared and promotion.settings.manifests.unrendered == "unknown":
+        raise ServiceError(
+            "manifests",
+            f"what production has could not be rendered here, so nobody can tell what goes away: {'; '.join(seen.uncompared[:4])}",
+            hint='install what is missing, or accept it: manifests.unrendered = "accepted" in promotion.toml',
+        )
     if not found:
         return ""
     version = promotion.version.text if promotion.version else bump_suggestion(promotion, changes)

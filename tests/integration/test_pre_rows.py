@@ -277,6 +277,24 @@ def test_a_removed_volume_needs_a_plan(tmp_path_factory: pytest.TempPathFactory)
         assert verdicts(world.check("--deselect", "checks/pre/test_clusters.py")) == {}
 
 
+def test_what_production_has_and_cannot_be_rendered_here_is_unknown_unless_accepted(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Production's overlay fetches something from afar, the candidate's does not any more: nobody here can tell what goes away with it."""
+    with desk(tmp_path_factory.mktemp("far")) as world:
+        path = "apps/homepage/overlays/prod/kustomization.yaml"
+        world.commit("fix: far", {path: overlay("https://manifests.example/pvc.yaml")})
+        world.git("tag", "-f", "-a", "-m", "stable", "prod-v1.8.0", "HEAD")
+        world.git("push", "-q", "-f", "origin", "prod-v1.8.0", "prod-v1.8.0:refs/tags/prod-stable")
+        world.version = "v1.8.1"
+        world.commit("fix: near", {path: overlay()})
+        rows = world.check("--deselect", "checks/pre/test_clusters.py")
+        assert verdicts(rows) == {"breaking-changes": "errored"}
+        assert "nobody can tell what goes away: homepage: production's apps/homepage/overlays/prod: its kustomization fetches https" in (
+            rows["breaking-changes"]["detail"]
+        )
+        world.settings(more='\n[manifests]\nunrendered = "accepted"\n')
+        assert verdicts(world.check("--deselect", "checks/pre/test_clusters.py")) == {}
+
+
 def test_a_breaking_commit_asks_for_a_major_version_and_a_plan(tmp_path_factory: pytest.TempPathFactory) -> None:
     with desk(tmp_path_factory.mktemp("breaking")) as world:
         world.commit("feat(gitea)!: the database moves")
