@@ -152,7 +152,7 @@ def documentation_problems(promotion: Promotion, evidence: Evidence) -> list[str
     files = trees(promotion)[0].files
     changed = frozenset(remote.changed_paths(old, new) if old else files)
     evidence("changed files", len(changed))
-    missing = documents.undocumented(changed, [(r.paths, r.document) for r in wanted.rules])
+    missing = documents.undocumented(changed, [(r.paths, r.document) for r in wanted.rules], files)
     problems = [f"  {_unwritten(document, paths, document in files)}" for document, paths in sorted(missing.items())]
     if wanted.links:
         problems += _links(promotion, changed, frozenset(files), evidence)
@@ -172,9 +172,9 @@ def _unwritten(document: str, paths: list[str], exists: bool) -> str:
 def _links(promotion: Promotion, changed: frozenset[str], files: frozenset[str], evidence: Evidence) -> list[str]:
     from promote.clients.git_objects import blobs
 
-    tree = trees(promotion)[0].files
+    tree = trees(promotion)[0]
     pages = sorted(p for p in changed if p in files and p.endswith(documents.MARKDOWN))
     evidence("pages looked at", len(pages))
-    texts = blobs(promotion.remote, [tree[p] for p in pages])
-    broken = {p: documents.broken_links(p, texts[tree[p]].decode(errors="replace"), files) for p in pages}
+    texts = blobs(promotion.remote, [tree.files[p] for p in pages])
+    broken = {p: documents.broken_links(p, texts[tree.files[p]].decode(errors="replace"), files, tree.links) for p in pages}
     return [f"  {page}: the link {link} leads nowhere" for page, links in broken.items() for link in links[:5]]
