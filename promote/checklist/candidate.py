@@ -21,17 +21,25 @@ SHOWN = 10
 
 def trees(promotion: Promotion) -> tuple[Tree, Tree | None]:
     """The candidate's files and production's, which share what they have in common."""
-    from promote.clients.git_objects import blobs, tree
-
-    remote, old = promotion.remote, stable_commit(promotion)
-    store = Blobs(read=lambda oids: blobs(remote, oids))
-    candidate, production = (_tree(commit, *tree(remote, commit), store) if commit else None for commit in (promotion.commit, old))
-    assert candidate is not None
-    return candidate, production
+    old = stable_commit(promotion)
+    return tree_of(promotion, promotion.commit), tree_of(promotion, old) if old else None
 
 
-def _tree(commit: str, files: dict[str, str], links: dict[str, str], store: Blobs) -> Tree:
-    return Tree(commit=commit, files=files, links=links, blobs=store)
+@cache
+def tree_of(promotion: Promotion, commit: str) -> Tree:
+    """A commit's files; read once."""
+    from promote.clients.git_objects import tree
+
+    files, links = tree(promotion.remote, commit)
+    return Tree(commit=commit, files=files, links=links, blobs=_store(promotion))
+
+
+@cache
+def _store(promotion: Promotion) -> Blobs:
+    from promote.clients.git_objects import blobs
+
+    remote = promotion.remote
+    return Blobs(read=lambda oids: blobs(remote, oids))
 
 
 @contextmanager
