@@ -108,7 +108,7 @@ def _groups(tree: Tree, files: Sequence[str]) -> Iterator[tuple[str, list[str], 
     """(folder, files, whether they are composed by its kustomization). A kustomization that others build upon is not deployed by itself."""
     plain, reach = dict.fromkeys(files), {}
     for folder in sorted(tree.folders):
-        if (file := tree.kustomization(folder)) and (taken := set(_reached(tree, folder, set())) & set(plain)):
+        if (file := tree.kustomization(folder)) and (taken := set(resources_of(tree, folder)) & set(plain)):
             reach[folder] = (file, taken)
     bases = {below for folder in reach for below in _below(tree, folder)}
     for folder, (_, taken) in sorted(reach.items()):
@@ -139,14 +139,15 @@ def _documents(tree: Tree, file: str) -> list[Any]:
         return []
 
 
-def _reached(tree: Tree, folder: str, seen: set[str]) -> Iterator[str]:
+def resources_of(tree: Tree, folder: str, seen: set[str] | None = None) -> Iterator[str]:
     """Files that a kustomization takes as resources, through others in turn."""
+    seen = set() if seen is None else seen
     file = tree.kustomization(folder)
     if file is None or folder in seen:
         return
     seen.add(folder)
     for below in _below(tree, folder):
-        yield from _reached(tree, below, seen)
+        yield from resources_of(tree, below, seen)
     for document in _documents(tree, file):
         for word in (document.get("resources") or []) if isinstance(document, dict) else []:
             where = posixpath.normpath(posixpath.join(folder, str(word)))
