@@ -22,6 +22,7 @@ from promote.checklist.registry import NO_RULES, NO_URL, ROWS, limit_of, tree_ro
 from promote.errors import PromoteError
 from promote.model import Verdict
 from promote.report.redact import Redactor
+from promote.settings import FILE_NAME
 
 EVIDENCE = pytest.StashKey[dict[str, object]]()
 REDACTOR = pytest.StashKey[Redactor]()
@@ -36,6 +37,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--promote-config", metavar="FILE", help="promotion.toml (default: the nearest one at or above the first argument)")
     group.addoption("--promote-context", metavar="FILE", help="what `promote run` tells its suites; not for use by hand")
     group.addoption("--promote-recorder", metavar="FILE", help="where to write the verdicts as JSON lines")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    """Compiled files beside the checks would be changes of the very clone that is judged."""
+    named = early_config.known_args_namespace.file_or_dir
+    start = early_config.invocation_params.dir / (named[0].partition("::")[0] if named else "")
+    if any((folder / FILE_NAME).is_file() for folder in (start, *start.parents)):
+        sys.dont_write_bytecode = True
 
 
 def pytest_configure(config: pytest.Config) -> None:

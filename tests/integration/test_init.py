@@ -230,6 +230,21 @@ def test_which_context_is_production(tmp_path: Path, names: tuple[str, ...], pro
     assert any(line.startswith(f"guessed  {guessed}") for line in said.splitlines())
 
 
+def test_asking_by_hand_leaves_no_trace_in_the_clone_that_is_judged(tmp_path: Path) -> None:
+    """Compiled files beside the checks were untracked ones: two rows failed for whoever had not told git to ignore them."""
+    repository = Repository(tmp_path, {"argocd/a.yaml": application("a", "apps/a"), "apps/a/x.yaml": "a: 1\n"}, ("prod-v1.0.0", "prod-stable"))
+    assert repository.init()[0] == 0
+    git(repository.folder, "add", "-A")
+    git(repository.folder, "commit", "-qm", "feat: adopted")
+    git(repository.folder, "push", "-q", "origin", "main")
+    argv = [sys.executable, "-m", "pytest", "checks/pre", "-q", "-k", "clean_tree or policy_unchanged"]
+    done = subprocess.run(
+        argv, cwd=repository.folder, capture_output=True, text=True, check=False, env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
+    )
+    assert "✓ policy-unchanged" in done.stdout and "✓ clean-tree" in done.stdout, done.stdout
+    assert git(repository.folder, "status", "--porcelain") == ""
+
+
 def test_print_writes_nothing(tmp_path: Path) -> None:
     repository = Repository(tmp_path, {"README.md": "x"})
     code, said = repository.init("--print")
