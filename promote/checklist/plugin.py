@@ -5,6 +5,7 @@ Inert in test runs that have no row and no --promote option. Hooks at module lev
 
 from __future__ import annotations
 
+import re
 import secrets
 import sys
 from collections.abc import Callable, Generator
@@ -28,6 +29,7 @@ EVIDENCE = pytest.StashKey[dict[str, object]]()
 REDACTOR = pytest.StashKey[Redactor]()
 JUDGED = pytest.StashKey[Judged]()
 MARKS = {Verdict.PASSED: "✓", Verdict.FAILED: "✗", Verdict.ERRORED: "?", Verdict.ADVICE: "!", Verdict.WAIVED: "~"}
+_DO, _WHY = re.compile(r"\n\s*do\b"), re.compile(r"\n\s*why\b")
 TREE = "does not apply, the dev tag is on the remote already"
 
 
@@ -131,9 +133,8 @@ class Checklist:
         if report.when == "teardown":
             verdict, detail = policy.stands(row, *judged.final())
             seen, detail = item.stash.get(EVIDENCE, {}), redactor(self.config).text(detail)
-            fix = _fix(item)
-            if verdict is Verdict.FAILED and fix and "\ndo " not in detail:
-                detail += f"\ndo   {fix}"
+            if verdict is Verdict.FAILED:
+                detail = _whole(detail, why=_why(item, row), fix=_fix(item))
             self.rows.append((row, verdict, detail))
             self.recorder.write("row", id=row, verdict=verdict.value, detail=detail, seconds=round(judged.seconds, 3), evidence=seen)
         _mask(report, redactor(self.config))
@@ -214,6 +215,19 @@ def _excuse(report: pytest.TestReport, item: pytest.Item, stands: tuple[Verdict,
 def _fix(item: pytest.Item) -> str:
     marker = item.get_closest_marker("row")
     return str(marker.kwargs.get("fix", "")) if marker else ""
+
+
+def _why(item: pytest.Item, row: str) -> str:
+    """Why a registered row matters: what its function's docstring says. Of declared rows (an address, a number) the declaration says it all."""
+    spec = next((spec for spec in ROWS if spec.id == row), None)
+    return " ".join((getattr(getattr(item, "obj", None), "__doc__", None) or "").split()) if spec and not spec.sources else ""
+
+
+def _whole(detail: str, *, why: str, fix: str) -> str:
+    """A failure says what was seen, why that matters, and what to do: what the row itself does not say is put in its place."""
+    do = _DO.search(detail)
+    seen, rest = (detail[: do.start()], detail[do.start() :]) if do else (detail, f"\ndo   {fix}" if fix else "")
+    return seen + (f"\nwhy  {why}" if why and not _WHY.search(seen) else "") + rest
 
 
 def _mask(report: pytest.TestReport, redact: Redactor) -> None:

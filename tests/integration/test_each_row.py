@@ -180,6 +180,7 @@ def test_exactly_these_rows_do_not_pass(world: Desk, case: Case) -> None:
     assert all(re.search(r"\n\s*do\b|; do: ", rows[row]["detail"]) for row, verdict in case.rows.items() if verdict != "advice"), {
         row: rows[row]["detail"] for row in case.rows
     }
+    assert all(re.search(r"\n\s*why\b", rows[row]["detail"]) for row, verdict in case.rows.items() if verdict == "failed"), "why it matters is said"
 
 
 def test_afterwards_everything_passes_again(world: Desk) -> None:
