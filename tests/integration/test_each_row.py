@@ -8,11 +8,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from promote.checklist.context import SuiteContext
 from promote.clients.git_remote import GitRemote
 from promote.lock import new_lock, write_lock
 from promote.sandbox import seed
@@ -185,6 +187,20 @@ def test_exactly_these_rows_do_not_pass(world: Desk, case: Case) -> None:
 
 def test_afterwards_everything_passes_again(world: Desk) -> None:
     assert verdicts(world.check()) == {}
+
+
+def test_a_dev_tag_that_was_re_created_since_the_promotion_began_fails(world: Desk, tmp_path: Path) -> None:
+    head = world.git("rev-parse", "HEAD")
+    told = SuiteContext(
+        version="v1.8.0", commit=head, from_tree=False, dev_tag=None, previous=None, stable=None, request_id="r", lock="", state="before",
+        baseline_file=None, trunk=head,
+    ).write(tmp_path / "context.json")  # fmt: skip
+    world.sandbox.writer.tag("dev-v1.8.0", world.git("rev-parse", "HEAD~1"), "meanwhile")
+    try:
+        rows = world.check(f"--promote-context={told}")
+    finally:
+        world.git("push", "-q", "origin", ":refs/tags/dev-v1.8.0")
+    assert verdicts(rows) == {"candidate": "failed"} and "the dev tag was re-created" in rows["candidate"]["detail"]
 
 
 def test_an_older_workflow_fails(world: Desk) -> None:
