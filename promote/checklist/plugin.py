@@ -19,7 +19,7 @@ from promote.checklist.fixtures import *  # noqa: F403 - fixtures are found by n
 from promote.checklist.judge import Judged, timed_out
 from promote.checklist.promotion import STATE, state_of, usable
 from promote.checklist.recorder import Recorder
-from promote.checklist.registry import NO_RULES, NO_URL, ROWS, limit_of, tree_rows
+from promote.checklist.registry import NO_RULES, NO_URL, ROWS, beside_the_point, limit_of
 from promote.errors import PromoteError
 from promote.model import Verdict
 from promote.report.redact import Redactor
@@ -30,7 +30,6 @@ REDACTOR = pytest.StashKey[Redactor]()
 JUDGED = pytest.StashKey[Judged]()
 MARKS = {Verdict.PASSED: "✓", Verdict.FAILED: "✗", Verdict.ERRORED: "?", Verdict.ADVICE: "!", Verdict.WAIVED: "~"}
 _DO, _WHY = re.compile(r"\n\s*do\b"), re.compile(r"\n\s*why\b")
-TREE = "does not apply, the dev tag is on the remote already"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -106,7 +105,7 @@ class Checklist:
             if item.get_closest_marker("timeout") is None:
                 item.add_marker(pytest.mark.timeout(limit_of(_plain(row), state.settings), method="signal"))
         off = {spec.id: f"off, {why}" for spec in ROWS if (why := spec.off(state.settings))}
-        off |= dict.fromkeys(tree_rows() if not state.from_tree() else (), TREE)
+        off |= beside_the_point(from_tree=state.from_tree(), versioned=state.versioned())
         out = [i for i in items if _plain(row_id(i)) in off]
         if out:
             self.left_out = {_plain(row_id(i)): off[_plain(row_id(i))] for i in out}

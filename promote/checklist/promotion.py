@@ -66,9 +66,13 @@ class State:
     def from_tree(self) -> bool:
         return self.context.from_tree if self.context else self.target.from_tree
 
+    def versioned(self) -> bool:
+        """Whether a version was named, or HEAD has its dev tag."""
+        return (self.context.version if self.context else self.target.version) is not None
+
     def words(self) -> str:
         if self.context:
-            return f"{self.context.version} at {short(self.context.commit)}"
+            return f"{self.context.version or 'untagged candidate'} at {short(self.context.commit)}"
         return f"{self.target.version or 'untagged candidate'} at {short(self.target.commit)}"
 
     def header(self) -> list[str]:
