@@ -182,7 +182,7 @@ class Promotion:
     @cached_property
     def goal(self) -> Goal:
         """What production should run: what the stable tag stands for now; before a first promotion, the candidate."""
-        if self.choices.first and self.target.stable is None and self.state == "before":
+        if self.choices.first and self.target.stable is None and self.state in ("before", "alone"):
             return Goal.for_tag((self.commit,), self.settings, self.remote.url)
         return Goal.for_tag(self.remote.chain(self.stable.object), self.settings, self.remote.url)
 
