@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NoReturn
 
 import pytest
@@ -193,6 +193,14 @@ class Promotion:
     @property
     def applications_before(self) -> Mapping[str, Application]:
         return self.baseline.applications(self.goal) if self.baseline and not self.choices.first else {}
+
+    def policy_paths(self) -> list[str]:
+        """What decides the verdicts: the settings, the folders that hold the suites, and what pytest loads on the way there from the top."""
+        suites, top = self.settings.suites, PurePosixPath()
+        folders = [PurePosixPath(folder) for folder in (suites.pre, suites.post, suites.smoke)]
+        whole = dict.fromkeys(folder if folder.parent == top else folder.parent for folder in folders)
+        above = dict.fromkeys(parent for folder in whole for parent in folder.parents)
+        return ["promotion.toml", *map(str, whole), *(str(folder / name) for folder in above for name in ("conftest.py", "__init__.py"))]
 
     def promoted_versions(self) -> dict[Version, Tag]:
         """Every version with a prod tag on the remote."""

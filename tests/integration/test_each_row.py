@@ -74,6 +74,16 @@ def tagged_and_softened(world: Desk) -> None:
     (world.clone / "checks/pre/test_tree.py").write_text("# nothing to see\n")
 
 
+def tagged_and_conftest(world: Desk, path: str) -> None:
+    world.sandbox.writer.tag("dev-v1.8.0", world.git("rev-parse", "HEAD"), "by hand")
+    (world.clone / path).write_text("import pytest\n\n@pytest.fixture\ndef changes():\n    return []\n")
+
+
+def untagged_again(world: Desk, path: str) -> None:
+    (world.clone / path).unlink()
+    world.git("push", "-q", "origin", ":refs/tags/dev-v1.8.0")
+
+
 CASES = (
     Case(
         id="a-feature-branch",
@@ -159,6 +169,18 @@ CASES = (
         id="softened-checks-of-a-tagged-version",
         begin=tagged_and_softened,
         lift=lambda w: (w.git("checkout", "-q", "."), w.git("push", "-q", "origin", ":refs/tags/dev-v1.8.0")),
+        rows={"policy-unchanged": "failed"},
+    ),
+    Case(
+        id="a-conftest-beside-the-suites-of-a-tagged-version",
+        begin=lambda w: tagged_and_conftest(w, "checks/conftest.py"),
+        lift=lambda w: untagged_again(w, "checks/conftest.py"),
+        rows={"policy-unchanged": "failed"},
+    ),
+    Case(
+        id="a-conftest-at-the-top-of-a-tagged-version",
+        begin=lambda w: tagged_and_conftest(w, "conftest.py"),
+        lift=lambda w: untagged_again(w, "conftest.py"),
         rows={"policy-unchanged": "failed"},
     ),
 )
