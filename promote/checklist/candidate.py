@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from functools import cache
 
 from promote import documents, migration
+from promote.asking import asking
 from promote.changes import Change, breaking
 from promote.checklist.history import bump_suggestion, stable_commit, worth_planning
 from promote.checklist.promotion import Promotion
@@ -44,7 +45,10 @@ def _store(promotion: Promotion) -> Blobs:
 
 @contextmanager
 def builder(promotion: Promotion) -> Iterator[Callable[[str, str], str] | None]:
-    """kustomize for this repository's commits, None where there is none; its scratch copies go at the end."""
+    """kustomize for this repository's commits, None where there is none; its scratch copies go at the end.
+
+    What it built is kept: a row that its limit cut off leaves the next one less to do.
+    """
     from promote.clients.git_objects import archive
     from promote.clients.kustomize import Kustomize, find_program
 
@@ -53,14 +57,26 @@ def builder(promotion: Promotion) -> Iterator[Callable[[str, str], str] | None]:
         yield None
         return
     with Kustomize(program, lambda commit: archive(promotion.remote, commit), promotion.settings.manifests.timeout) as kustomize:
-        yield kustomize.build
+        built = _built(promotion)
+
+        def build(commit: str, folder: str) -> str:
+            if (commit, folder) not in built:
+                built[commit, folder] = kustomize.build(commit, folder)
+            return built[commit, folder]
+
+        yield build
+
+
+@cache
+def _built(_promotion: Promotion) -> dict[tuple[str, str], str]:
+    return {}
 
 
 @cache
 def comparison(promotion: Promotion) -> Comparison:
     """The candidate's manifests against production's; looked at once."""
     candidate, production = trees(promotion)
-    with builder(promotion) as build:
+    with builder(promotion) as build, asking("kustomize"):
         return compare(candidate, production, expected_of(promotion), build)
 
 
