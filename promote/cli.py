@@ -65,6 +65,7 @@ def parser() -> argparse.ArgumentParser:
     check.add_argument("suite", nargs="?", choices=("pre", "post", "smoke"), default="pre", metavar="SUITE")
     check.add_argument("wanted", nargs="?", default="", metavar="VERSION")
     check.add_argument("--waive", action="append", default=[], metavar='ROW="REASON"', help="as `promote run` would be told")
+    check.add_argument("--first", action="store_true", help="as for the first promotion ever: there is no stable tag yet")
 
     mark = verb("mark-working", "put prod-working on what production's tag holds, once production is proven to run it")
     mark.add_argument("--force", action="store_true", help="also when prod-working would go back")

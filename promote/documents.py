@@ -48,13 +48,17 @@ def document_of(path: str, paths: str, document: str) -> str | None:
     return document
 
 
-def undocumented(changed: Collection[str], rules: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
-    """Documents that had to change and did not, each with the changed files that ask for it."""
+def undocumented(changed: Collection[str], rules: Iterable[tuple[str, str]], files: Collection[str]) -> dict[str, list[str]]:
+    """Documents that had to change and did not, each with the changed files that ask for it. One that was deleted counts as changed only when nothing
+    of what it documents is left in `files`."""
     missing: dict[str, list[str]] = {}
     for paths, document in rules:
         for path in sorted(changed):
             wanted = document_of(path, paths, document)
-            if wanted is not None and wanted != path and wanted not in changed:
+            if wanted is None or wanted == path:
+                continue
+            left = wanted not in files and any(document_of(file, paths, document) == wanted for file in files)
+            if wanted not in changed or left:
                 missing.setdefault(wanted, []).append(path)
     return missing
 
@@ -68,14 +72,16 @@ def relative_links(text: str) -> list[str]:
     return list(dict.fromkeys(link for link in plain if link))
 
 
-def broken_links(page: str, text: str, files: Collection[str]) -> list[str]:
-    """Links of the page (its path, its text) that lead to no file or folder. What leaves the repository (../../issues) is the forge's, not ours."""
+def broken_links(page: str, text: str, files: Collection[str], links: Collection[str] = ()) -> list[str]:
+    """Links of the page (its path, its text) that lead to no file or folder. What leaves the repository (../../issues) is the forge's, not ours, and
+    what lies at or behind one of `links` (symbolic links, submodules) is not looked into."""
     folders = _folders(frozenset(files))
     broken = []
     for link in relative_links(text):
         base = "" if link.startswith("/") else posixpath.dirname(page)
         where = posixpath.normpath(posixpath.join(base, link.lstrip("/") or "."))
-        if not where.startswith("..") and where not in files and where not in folders:
+        behind = any(f"{where}/".startswith(f"{link}/") for link in links)
+        if not where.startswith("..") and where not in files and where not in folders and not behind:
             broken.append(link)
     return broken
 

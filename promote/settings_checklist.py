@@ -52,7 +52,8 @@ class Manifests:
     prod: list[str] = key([], "folders that hold production's Application manifests; empty: those where most follow the stable tag")
     dev: list[str] = key([], "folders that hold dev's; empty: those where most follow the trunk")
     unrendered: Annotated[str, Choice(("unknown", "accepted"))] = key(
-        "unknown", "what a source of this repository is that cannot be rendered here (a chart, or a kustomization without `kustomize` on PATH)"
+        "unknown",
+        "what cannot be rendered here is: a chart of this repository, what an ApplicationSet makes, a kustomization without `kustomize` on PATH",
     )
     timeout: Seconds = key(Seconds(30), "how long one `kustomize build` may take")
 

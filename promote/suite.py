@@ -63,7 +63,7 @@ def run_suite(
             f"{error.filename or reports}: cannot be made: {error.strerror}", hint="suites.reports in promotion.toml must be a writable folder"
         ) from error
     argv = [
-        *(sys.executable, "-m", "pytest", str(folder), "-c", os.devnull, f"--rootdir={settings.root}", "-p", "no:cacheprovider", "-q"),
+        *(sys.executable, "-P", "-m", "pytest", str(folder), "-c", os.devnull, f"--rootdir={settings.root}", "-p", "no:cacheprovider", "-q"),
         *(arg for plugin in (*_PLUGINS, *settings.suites.plugins) for arg in ("-p", plugin)),
         *("--color=no", f"--junitxml={junit}", f"--promote-recorder={recorder}", f"--promote-config={settings.root / 'promotion.toml'}"),
         f"--promote-context={told}",
@@ -73,11 +73,13 @@ def run_suite(
     _mask(connect.redactor(settings), log, junit, recorder)
     events = read_events(recorder)
     rows = _rows(name, events)
-    required, policy = required_rows(name, settings, from_tree=context.from_tree), Policy.of(settings, context.waivers, back=context.state == "back")
+    versioned = context.version is not None
+    required = required_rows(name, settings, from_tree=context.from_tree, versioned=versioned)
+    policy = Policy.of(settings, context.waivers, back=context.state == "back")
     verdict, reason, missing = _judge(events, rows, required, context.not_required, policy)
     if killed:
         verdict, reason = Verdict.worst([Verdict.ERRORED, verdict]), f"ended by its deadline of {deadline.seconds:.0f} s; {reason}"
-    off = tuple(Row(id=r, suite=name, verdict=Verdict.OFF, detail=why) for r, why in off_rows(name, settings).items())
+    off = tuple(Row(id=r, suite=name, verdict=Verdict.OFF, detail=why) for r, why in off_rows(name, settings, versioned=versioned).items())
     for row in (*missing, *off):
         on_row(row)
     return SuiteResult(

@@ -55,7 +55,7 @@ def refuse_impossible(ids: Collection[str], known: Collection[str], protected: C
     for row in ids:
         if row in protected:
             raise UsageError(f"{what}: {row} protects the tag itself and always counts", hint="correct what it finds; there is no way round it")
-        if row not in known and row.partition("[")[0] not in known and "::" not in row:
+        if row not in known:
             near = difflib.get_close_matches(row, known, n=1, cutoff=0.5)
             hint = f"did you mean {near[0]}?" if near else f"the rows are: {', '.join(sorted(known))}"
             raise UsageError(f"{what}: there is no row {row!r}", hint=hint)

@@ -5,7 +5,7 @@ import pytest
 from promote.checklist import production as prod_cluster
 
 
-@pytest.mark.row("applications-synced")
+@pytest.mark.row("applications-synced", fix="kubectl -n argocd describe application NAME (production's context): its conditions and last operation")
 def test_applications_synced(promotion, observed, evidence):
     """Every application has applied the stable tag's commit: right revision, synced, no operation under way, looked at since the move."""
     evidence("commit", promotion.goal.commit)
@@ -14,7 +14,9 @@ def test_applications_synced(promotion, observed, evidence):
     assert not late, f"{len(late)} of {len(observed.applications)} applications are not at {promotion.goal.commit[:7]}\n" + "\n".join(late[:8])
 
 
-@pytest.mark.row("applications-healthy")
+@pytest.mark.row(
+    "applications-healthy", fix="kubectl -n argocd describe application NAME (production's context), and look at what is unhealthy in it"
+)
 def test_applications_healthy(observed, evidence):
     """Every application is Healthy; one that was unhealthy before the promotion is reported and not blamed on it."""
     evidence("excused", prod_cluster.excused(observed))
@@ -22,7 +24,7 @@ def test_applications_healthy(observed, evidence):
     assert not sick, f"{len(sick)} applications are not healthy\n" + "\n".join(sick[:8])
 
 
-@pytest.mark.row("pods-running")
+@pytest.mark.row("pods-running", fix="kubectl -n NAMESPACE describe pod NAME; kubectl -n NAMESPACE logs NAME --previous")
 def test_pods_running(promotion, evidence):
     """No pod crashes, fails to pull its image, restarts or stays Pending that did not so before."""
     failing = prod_cluster.failing_pods(promotion, evidence)

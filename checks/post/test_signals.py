@@ -14,7 +14,7 @@ def test_promql(promotion, promql_rule, evidence):
     assert not wrong, wrong + "\ndo   look at it in Prometheus; the rule is in [[prometheus.rules]] of promotion.toml"
 
 
-@pytest.mark.row("alerts")
+@pytest.mark.row("alerts", fix="look at each alert's link; alerts that say nothing about production are left out by alertmanager.filters")
 def test_alerts(promotion, evidence):
     """No alert fires that did not fire before the move; silenced and inhibited ones are told."""
     new = monitoring.new_alerts(promotion, evidence)

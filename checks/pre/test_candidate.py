@@ -43,14 +43,15 @@ def test_trunk(promotion, remote, evidence):
 @pytest.mark.row("policy-unchanged")
 def test_policy_unchanged(promotion, remote, evidence):
     """The rules that judge a promotion are the trunk's: nobody ships with checks that were softened only in their own clone."""
-    suites = promotion.settings.suites
-    paths = ["promotion.toml", suites.pre, suites.post, suites.smoke]
+    paths = promotion.policy_paths()
     trunk = promotion.target.branch.commit
-    evidence("trees", {path: remote.tree_id(trunk, path) for path in paths})
+    evidence("trees", {path: tree for path in paths if (tree := remote.tree_id(trunk, path))})
     changed = remote.changed_in_tree(trunk, *paths)
+    shown = " ".join(changed[:6])
     assert not changed, (
         f"differ from {promotion.settings.repository.branch} of the remote: {', '.join(changed[:6])}\n"
-        f"do   git restore --source {trunk[:7]} {' '.join(paths)}, or have the change reviewed and merged first"
+        f"do   git diff {trunk[:7]} -- {shown}; take it back (git restore --source {trunk[:7]} -- {shown}; git clean -i -- {shown}),"
+        " or have it reviewed and merged first"
     )
 
 
@@ -58,9 +59,6 @@ def test_policy_unchanged(promotion, remote, evidence):
 def test_version_new(promotion, remote, evidence):
     """A version names one commit for ever, and versions only grow: people and rollbacks rely on both."""
     version = promotion.version
-    if version is None:
-        evidence("version", "none: an untagged candidate")
-        return
     promoted, choices = promotion.promoted_versions(), promotion.choices
     newest = max(promoted, default=None)
     evidence("newest", str(newest or "none"))

@@ -9,13 +9,14 @@ import difflib
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 MANIFEST = "checks/.promote.json"
 RECIPES = "promote.just"
 IMPORT = f"import '{RECIPES}'"
+_RECIPE = re.compile(r"^(\w+)[^:=\n]*:$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,22 +71,38 @@ def _diff(path: str, here: bytes, new: bytes) -> str:
 
 
 def _just(root: Path, recipes: bytes) -> list[Change]:
-    """The recipes in a file of their own, imported by the last line of an existing justfile: nothing of it is rewritten."""
-    existing = next((root / name for name in ("justfile", "Justfile", ".justfile") if (root / name).exists()), None)
+    """The recipes in a file of their own, imported by the last line of an existing justfile: nothing of it is rewritten.
+
+    A recipe that the justfile has by that name is left out of ours: just refuses a file in which a name stands twice.
+    """
+    existing = next((path for path in sorted(root.iterdir()) if path.name.lower() in ("justfile", ".justfile")), None)
+    own = (root / RECIPES).exists()
     if existing is None:
-        return (
-            [Change(RECIPES, "new", content=recipes), Change("justfile", "new", content=f"{IMPORT}\n".encode())]
-            if not (root / RECIPES).exists()
-            else []
-        )
+        return [] if own else [Change(RECIPES, "new", content=recipes), Change("justfile", "new", content=f"{IMPORT}\n".encode())]
     text = existing.read_text(errors="replace")
+    taken = [name for name in _RECIPE.findall(recipes.decode()) if re.search(rf"^(?:@?{name}\b[^:=\n]*:(?!=)|alias +{name}\b)", text, re.MULTILINE)]
+    ours = Change(RECIPES, "new", f"without {', '.join(taken)}, which {existing.name} has" if taken else "", _without(recipes, taken))
     if re.search(rf"^import\??\s+['\"](\./)?{re.escape(RECIPES)}['\"]", text, re.MULTILINE):
-        return [] if (root / RECIPES).exists() else [Change(RECIPES, "new", content=recipes)]
-    if re.search(r"^@?SendToProd\b", text, re.MULTILINE):
+        return [] if own else [ours]
+    if "SendToProd" in taken:
         return [Change(existing.name, "kept", f"it has a recipe SendToProd of its own; make it call: promote run VERSION (or import '{RECIPES}')")]
-    grown = text + ("" if text.endswith("\n") or not text else "\n") + f"\n{IMPORT}\n"
-    why = f"one line added at its end: {IMPORT}"
-    return [Change(RECIPES, "new", content=recipes), Change(existing.name, "changed", why, grown.encode())]
+    if own:
+        return [Change(existing.name, "kept", f"it does not import {RECIPES}, which is there; if that is promote's, add: {IMPORT}")]
+    return [ours, Change(existing.name, "changed", f"one line added at its end: {IMPORT}", _longer(existing, f"\n{IMPORT}\n"))]
+
+
+def _without(recipes: bytes, names: Collection[str]) -> bytes:
+    """The recipes file without some of its recipes; an empty line ends each."""
+    parts = recipes.decode().split("\n\n")
+    kept = [part for part in parts if not ((found := _RECIPE.search(part)) and found[1] in names)]
+    return ("\n\n".join(kept).rstrip("\n") + "\n").encode()
+
+
+def _longer(path: Path, more: str) -> bytes:
+    """A text file with something added at its end: every byte of it stays, and the new lines end as its own do."""
+    content = path.read_bytes() if path.exists() else b""
+    end = b"\r\n" if b"\r\n" in content else b"\n"
+    return content + (b"" if content.endswith(b"\n") or not content else end) + more.encode().replace(b"\n", end)
 
 
 def _ignored(root: Path) -> list[Change]:
@@ -93,8 +110,8 @@ def _ignored(root: Path) -> list[Change]:
     text = path.read_text(errors="replace") if path.exists() else ""
     if re.search(r"^/?reports/?$", text, re.MULTILINE):
         return []
-    grown = text + ("" if text.endswith("\n") or not text else "\n") + "reports/\n"
-    return [Change(".gitignore", "changed" if path.exists() else "new", "reports/ added: what a run writes is not committed", grown.encode())]
+    why = "reports/ added: what a run writes is not committed"
+    return [Change(".gitignore", "changed" if path.exists() else "new", why, _longer(path, "reports/\n"))]
 
 
 def _manifest(root: Path) -> dict[str, str]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,7 +16,10 @@ import yaml
 
 from promote.applications import Application, normalise_repository, parse_application
 from promote.checklist.workflow_file import FOLDER, NEEDED, inputs_of
+from promote.clients.git_objects import blobs, tree
 from promote.clients.git_remote import GitRemote
+from promote.manifests.applications import resources_of
+from promote.manifests.tree import KUSTOMIZATIONS, YAML, Blobs, NotYaml, Tree
 from promote.model import Tag
 
 _VERSIONED = re.compile(r"(.*?)(v?[0-9]+\.[0-9]+.*)")
@@ -130,24 +135,44 @@ def _versions(it: Finding, refs: Mapping[str, Tag]) -> None:
 
 
 def _root(git: GitRemote, it: Finding, apps: Sequence[Application]) -> None:
-    """The app-of-apps: an Application whose folder holds other Applications."""
+    """The app-of-apps: an Application whose folder, or what its kustomization takes, holds other Applications; the one that no other holds."""
     stable = it.tags.get("stable", "prod-stable")
     ours = [a for a in apps if any(s.target.removeprefix("refs/tags/") == stable for s in a.sources)]
     if ours:
         it.namespaces = sorted({a.namespace for a in ours})
-    listed = git.git("grep", "-lIzE", "^kind: *Application *$", "HEAD", "--", "*.yaml", "*.yml").out
-    folders = {name.removeprefix("HEAD:").rpartition("/")[0] for name in filter(None, listed.split("\0"))}
-    roots = [a.name for a in ours if any(s.path and any(f == s.path or f.startswith(f"{s.path}/") for f in folders) for s in a.sources)]
-    if len(roots) == 1:
-        it.root = roots[0]
-        it.found.append(f"prod.root {it.root}: its folder holds the other Applications")
-    elif roots:
-        it.root = roots[0]
-        it.guessed.append(f"prod.root {it.root}: {', '.join(roots)} all hold Applications")
+    held = {a.name: _held(git, a) for a in ours}
+    roots = sorted(name for name, others in held.items() if others)
+    top = [name for name in roots if not any(name in held[other] for other in roots)] or roots
+    if top:
+        it.root = top[0]
+        (it.found if len(top) == 1 else it.guessed).append(
+            f"prod.root {it.root}: " + ("it holds the other Applications" if len(top) == 1 else f"{', '.join(top)} all hold Applications")
+        )
     else:
         it.guessed.append(
             'prod.root argocd: no app-of-apps is in this repository; its name in the cluster has to be this one, or "" when there is none'
         )
+
+
+def _held(git: GitRemote, app: Application) -> set[str]:
+    """The names of the other Applications in the folders that an Application deploys."""
+    here, found = _tree(git), set[str]()
+    for folder in (s.path.strip("/") for s in app.sources if s.path):
+        for path in {*here.under(folder, deep=True), *resources_of(here, folder)}:
+            with suppress(NotYaml):
+                documents = here.documents(path) if path.endswith(YAML) and b"Application" in here.text(path) else []
+                found |= {
+                    str(d["metadata"].get("name")) for d in documents if isinstance(d, dict) and d.get("kind") == "Application" and d.get("metadata")
+                }
+    return found - {app.name}
+
+
+@cache
+def _tree(git: GitRemote) -> Tree:
+    files, links = tree(git, "HEAD")
+    made = Tree(commit="HEAD", files=files, links=links, blobs=Blobs(read=lambda oids: blobs(git, oids)))
+    made.load(path for path in files if path.endswith(YAML) or path.rpartition("/")[2] in KUSTOMIZATIONS)
+    return made
 
 
 def _workflow(git: GitRemote, it: Finding) -> None:
@@ -172,13 +197,22 @@ def _cluster(git: GitRemote, it: Finding, name: str, kubeconfig: Path | None) ->
         it.clusters[name] = (usual, "")
         it.found.append(f"{name}.kubeconfig {usual}: it is there")
         return
-    words = {"prod": ("prod", "prd", "live"), "dev": ("dev",)}[name]
-    fitting = [c for c in contexts(kubeconfig) if any(word in c.lower() for word in words)]
+    known = [c for c in contexts(kubeconfig) if not _BESIDE.search(c)]
+    fitting = [c for c in known if _WORDS[name].search(c)] or [c for c in known if name in c.lower()]
     if fitting:
         it.clusters[name] = ("", fitting[0])
-        (it.found if len(fitting) == 1 else it.guessed).append(f"{name}.context {fitting[0]}: of {', '.join(fitting)} in your kubeconfig")
+        sure = len(fitting) == 1 and _WORDS[name].search(fitting[0])
+        (it.found if sure else it.guessed).append(f"{name}.context {fitting[0]}: of {', '.join(fitting)} in your kubeconfig")
     else:
-        it.guessed.append(f"{name}.kubeconfig {usual}: neither this file nor a context with {words[0]!r} in its name is here")
+        it.guessed.append(f"{name}.kubeconfig {usual}: neither this file nor a context with {name!r} as a word of its name is here")
+
+
+# A word of a context's name, as in eks-prod-eu, prod2, acme_dev; and the names that hold such a word and mean another cluster.
+_WORDS = {
+    "prod": re.compile(r"(?<![a-z])(?:prod|prd|production|live)(?![a-z])", re.IGNORECASE),
+    "dev": re.compile(r"(?<![a-z])(?:dev|devel|develop|development)(?![a-z])", re.IGNORECASE),
+}
+_BESIDE = re.compile(r"(?<![a-z])(?:non|pre|no|not)[-_. ]?(?:prod|prd|live|dev)|devops", re.IGNORECASE)
 
 
 def contexts(kubeconfig: Path | None) -> list[str]:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from functools import cache
 
 from promote import documents, migration
+from promote.asking import asking
 from promote.changes import Change, breaking
 from promote.checklist.history import bump_suggestion, stable_commit, worth_planning
 from promote.checklist.promotion import Promotion
@@ -21,22 +22,33 @@ SHOWN = 10
 
 def trees(promotion: Promotion) -> tuple[Tree, Tree | None]:
     """The candidate's files and production's, which share what they have in common."""
-    from promote.clients.git_objects import blobs, tree
-
-    remote, old = promotion.remote, stable_commit(promotion)
-    store = Blobs(read=lambda oids: blobs(remote, oids))
-    candidate, production = (_tree(commit, *tree(remote, commit), store) if commit else None for commit in (promotion.commit, old))
-    assert candidate is not None
-    return candidate, production
+    old = stable_commit(promotion)
+    return tree_of(promotion, promotion.commit), tree_of(promotion, old) if old else None
 
 
-def _tree(commit: str, files: dict[str, str], links: dict[str, str], store: Blobs) -> Tree:
-    return Tree(commit=commit, files=files, links=links, blobs=store)
+@cache
+def tree_of(promotion: Promotion, commit: str) -> Tree:
+    """A commit's files; read once."""
+    from promote.clients.git_objects import tree
+
+    files, links = tree(promotion.remote, commit)
+    return Tree(commit=commit, files=files, links=links, blobs=_store(promotion))
+
+
+@cache
+def _store(promotion: Promotion) -> Blobs:
+    from promote.clients.git_objects import blobs
+
+    remote = promotion.remote
+    return Blobs(read=lambda oids: blobs(remote, oids))
 
 
 @contextmanager
 def builder(promotion: Promotion) -> Iterator[Callable[[str, str], str] | None]:
-    """kustomize for this repository's commits, None where there is none; its scratch copies go at the end."""
+    """kustomize for this repository's commits, None where there is none; its scratch copies go at the end.
+
+    What it built is kept: a row that its limit cut off leaves the next one less to do.
+    """
     from promote.clients.git_objects import archive
     from promote.clients.kustomize import Kustomize, find_program
 
@@ -45,14 +57,26 @@ def builder(promotion: Promotion) -> Iterator[Callable[[str, str], str] | None]:
         yield None
         return
     with Kustomize(program, lambda commit: archive(promotion.remote, commit), promotion.settings.manifests.timeout) as kustomize:
-        yield kustomize.build
+        built = _built(promotion)
+
+        def build(commit: str, folder: str) -> str:
+            if (commit, folder) not in built:
+                built[commit, folder] = kustomize.build(commit, folder)
+            return built[commit, folder]
+
+        yield build
+
+
+@cache
+def _built(_promotion: Promotion) -> dict[tuple[str, str], str]:
+    return {}
 
 
 @cache
 def comparison(promotion: Promotion) -> Comparison:
     """The candidate's manifests against production's; looked at once."""
     candidate, production = trees(promotion)
-    with builder(promotion) as build:
+    with builder(promotion) as build, asking("kustomize"):
         return compare(candidate, production, expected_of(promotion), build)
 
 
@@ -86,11 +110,13 @@ def manifest_problems(promotion: Promotion, seen: Comparison, evidence: Evidence
     problems = [f"  {line}" for line in (*seen.wrong, *seen.strays)]
     if problems:
         return problems
-    if not seen.prod and not seen.sets and not seen.unknown:
+    if not seen.prod and not seen.unknown:
         name = promotion.settings.tags.stable
+        mixed = f" ({', '.join(seen.unsorted[:3])}: neither production's nor dev's)" if seen.unsorted else ""
         raise NotFound(
             "repository",
-            f"none of {seen.applications} Applications declared in it follows {name} of {promotion.remote.url}: what would be deployed?",
+            f"none of {seen.applications} Applications declared in it is known to be production's, which follows {name} of"
+            f" {promotion.remote.url}{mixed}: what would be deployed?",
             hint='name their folder (manifests.prod); declared elsewhere? put the row off with a reason: [[checklist.off]] id = "manifests"',
         )
     if seen.unknown and promotion.settings.manifests.unrendered == "unknown":
@@ -107,8 +133,18 @@ def breaking_problems(promotion: Promotion, changes: list[Change], seen: Compari
     said = breaking(changes) if stable_commit(promotion) else []
     found = [*(f"{c.words()}: {c.breaking}" for c in said), *seen.breaking]
     evidence("breaking", found[:50])
-    if seen.unknown:
-        evidence("not compared, for it could not be rendered here", list(seen.unknown))
+    if hidden := [*seen.unknown, *seen.uncompared]:
+        evidence("not compared, for it could not be rendered here", hidden)
+    if seen.unseen:
+        evidence("changed elsewhere and not looked into", list(seen.unseen))
+    if not seen.prod:
+        evidence("manifests", "no application of production is known here: judged by the commit messages alone")
+    if not found and seen.uncompared and promotion.settings.manifests.unrendered == "unknown":
+        raise ServiceError(
+            "manifests",
+            f"what production has could not be rendered here, so nobody can tell what goes away: {'; '.join(seen.uncompared[:4])}",
+            hint='install what is missing, or accept it: manifests.unrendered = "accepted" in promotion.toml',
+        )
     if not found:
         return ""
     version = promotion.version.text if promotion.version else bump_suggestion(promotion, changes)
@@ -140,7 +176,7 @@ def documentation_problems(promotion: Promotion, evidence: Evidence) -> list[str
     files = trees(promotion)[0].files
     changed = frozenset(remote.changed_paths(old, new) if old else files)
     evidence("changed files", len(changed))
-    missing = documents.undocumented(changed, [(r.paths, r.document) for r in wanted.rules])
+    missing = documents.undocumented(changed, [(r.paths, r.document) for r in wanted.rules], files)
     problems = [f"  {_unwritten(document, paths, document in files)}" for document, paths in sorted(missing.items())]
     if wanted.links:
         problems += _links(promotion, changed, frozenset(files), evidence)
@@ -160,9 +196,9 @@ def _unwritten(document: str, paths: list[str], exists: bool) -> str:
 def _links(promotion: Promotion, changed: frozenset[str], files: frozenset[str], evidence: Evidence) -> list[str]:
     from promote.clients.git_objects import blobs
 
-    tree = trees(promotion)[0].files
+    tree = trees(promotion)[0]
     pages = sorted(p for p in changed if p in files and p.endswith(documents.MARKDOWN))
     evidence("pages looked at", len(pages))
-    texts = blobs(promotion.remote, [tree[p] for p in pages])
-    broken = {p: documents.broken_links(p, texts[tree[p]].decode(errors="replace"), files) for p in pages}
+    texts = blobs(promotion.remote, [tree.files[p] for p in pages])
+    broken = {p: documents.broken_links(p, texts[tree.files[p]].decode(errors="replace"), files, tree.links) for p in pages}
     return [f"  {page}: the link {link} leads nowhere" for page, links in broken.items() for link in links[:5]]

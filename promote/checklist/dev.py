@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -12,6 +13,8 @@ from promote.checklist.smoke import ask
 from promote.convergence import Goal, Limits, arrived, healthy
 from promote.deadline import Clock, Deadline
 from promote.errors import NotFound
+from promote.manifests.inputs import inputs_of
+from promote.manifests.tree import KUSTOMIZATIONS, NotYaml, Tree
 from promote.model import short
 from promote.report.words import local_time, spoken
 
@@ -105,9 +108,7 @@ def renders_nothing_new(promotion: Promotion) -> bool:
     if stable is None:
         return False
     goal = dev_goal(promotion, promotion.commit)
-    roots = _roots([a for a in promotion.dev.applications() if goal.tracks(a)])
-    records = promotion.settings.promotion.records
-    return all(harmless(path, roots, records) for path in promotion.remote.changed_paths(stable.commit, promotion.commit))
+    return _only_harmless(promotion, stable.commit, promotion.commit, [a for a in promotion.dev.applications() if goal.tracks(a)])
 
 
 def _why_not(promotion: Promotion, app: Application, apps: Sequence[Application], before: Application | None) -> str:
@@ -139,8 +140,27 @@ def _look(promotion: Promotion, revision: str, apps: Sequence[Application]) -> b
         remote.fetch(promotion.names.branch)
     if not remote.has(revision) or not remote.is_ancestor(promotion.commit, revision):
         return False
-    records = promotion.settings.promotion.records
-    return all(harmless(path, _roots(apps), records) for path in remote.changed_paths(promotion.commit, revision))
+    return _only_harmless(promotion, promotion.commit, revision, apps)
+
+
+def _only_harmless(promotion: Promotion, old: str, new: str, apps: Sequence[Application]) -> bool:
+    """Whether no application can render any of the files in which two commits differ."""
+    from promote.checklist.candidate import tree_of
+
+    records, roots, changed = promotion.settings.promotion.records, _roots(apps), promotion.remote.changed_paths(old, new)
+    if not all(harmless(path, roots, records) for path in changed):
+        return False
+    folders = {s.path.strip("/") for a in apps for s in a.sources if s.path}
+    try:
+        return not any(set(changed) & reached(tree_of(promotion, commit), folders) for commit in (old, new))
+    except NotYaml:  # what does not parse may name anything
+        return False
+
+
+def reached(tree: Tree, folders: Collection[str]) -> set[str]:
+    """The files that these folders render from, wherever they lie: a kustomization may reach out of its top-level folder. Raises NotYaml."""
+    tree.load(path for path in tree.files if posixpath.basename(path) in KUSTOMIZATIONS)
+    return {file for folder in folders for file in inputs_of(tree, folder).files}
 
 
 def _roots(apps: Sequence[Application]) -> set[str]:
@@ -151,7 +171,7 @@ MANIFESTS = (".yaml", ".yml", ".json", ".jsonnet", ".libsonnet", ".tpl", ".toml"
 
 
 def harmless(path: str, roots: Collection[str], records: str) -> bool:
-    """Whether no application can render this file. Overlays reach out of their own folder, so whole top-level folders count, not paths."""
+    """Whether a file lies where no application looks: whole top-level folders count, and what kustomizations name beyond them is `reached`."""
     if path.startswith(f"{records}/"):
         return True
     return path.partition("/")[0] not in roots and "." not in roots and "" not in roots and not path.endswith(MANIFESTS)

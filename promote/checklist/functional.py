@@ -124,7 +124,7 @@ def _junit(promotion: Promotion, evidence: Evidence) -> list[str]:
         ) from None
     except (OSError, ValueError) as error:
         raise UsageError(f"{path}: not a JUnit file: {error}", hint="functional.junit in promotion.toml names it") from None
-    about = commit if "{commit}" in settings.functional.junit else run.commit
+    about = run.commit or (commit if "{commit}" in settings.functional.junit else "")
     evidence("junit", {"file": path.name, "ran": run.ran, "skipped": run.skipped, "bad": list(run.bad[:20])})
     if about != commit:
         said = f"it is about {about[:12]}" if about else "it does not say of which commit it is"

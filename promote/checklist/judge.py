@@ -90,7 +90,11 @@ def phase_verdict(report: pytest.TestReport, call: pytest.CallInfo[None]) -> tup
     text = _own_words(error)
     if timed_out(error):
         whom = cut_off()
-        return Verdict.ERRORED, f"{text}: it could not be judged in time{f'; it was waiting for {whom}' if whom else ''}"
+        waited = f"; it was waiting for {whom}" if whom else ""
+        return (
+            Verdict.ERRORED,
+            f"{text}: it could not be judged in time{waited}\ndo   start again; a row's limit is suites.row_timeout in promotion.toml",
+        )
     said_no = report.when == "call" and isinstance(error, AssertionError | pytest.fail.Exception)
     return (Verdict.FAILED, text) if said_no else (Verdict.ERRORED, f"{type(error).__name__}: {text}")
 

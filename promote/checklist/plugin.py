@@ -5,6 +5,7 @@ Inert in test runs that have no row and no --promote option. Hooks at module lev
 
 from __future__ import annotations
 
+import re
 import secrets
 import sys
 from collections.abc import Callable, Generator
@@ -18,16 +19,17 @@ from promote.checklist.fixtures import *  # noqa: F403 - fixtures are found by n
 from promote.checklist.judge import Judged, timed_out
 from promote.checklist.promotion import STATE, state_of, usable
 from promote.checklist.recorder import Recorder
-from promote.checklist.registry import NO_RULES, NO_URL, ROWS, limit_of, tree_rows
+from promote.checklist.registry import NO_RULES, NO_URL, ROWS, beside_the_point, limit_of
 from promote.errors import PromoteError
 from promote.model import Verdict
 from promote.report.redact import Redactor
+from promote.settings import FILE_NAME
 
 EVIDENCE = pytest.StashKey[dict[str, object]]()
 REDACTOR = pytest.StashKey[Redactor]()
 JUDGED = pytest.StashKey[Judged]()
 MARKS = {Verdict.PASSED: "✓", Verdict.FAILED: "✗", Verdict.ERRORED: "?", Verdict.ADVICE: "!", Verdict.WAIVED: "~"}
-TREE = "does not apply, the dev tag is on the remote already"
+_DO, _WHY = re.compile(r"\n\s*do\b"), re.compile(r"\n\s*why\b")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -36,6 +38,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--promote-config", metavar="FILE", help="promotion.toml (default: the nearest one at or above the first argument)")
     group.addoption("--promote-context", metavar="FILE", help="what `promote run` tells its suites; not for use by hand")
     group.addoption("--promote-recorder", metavar="FILE", help="where to write the verdicts as JSON lines")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    """Compiled files beside the checks would be changes of the very clone that is judged."""
+    named = early_config.known_args_namespace.file_or_dir
+    start = early_config.invocation_params.dir / (named[0].partition("::")[0] if named else "")
+    if any((folder / FILE_NAME).is_file() for folder in (start, *start.parents)):
+        sys.dont_write_bytecode = True
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -94,7 +105,7 @@ class Checklist:
             if item.get_closest_marker("timeout") is None:
                 item.add_marker(pytest.mark.timeout(limit_of(_plain(row), state.settings), method="signal"))
         off = {spec.id: f"off, {why}" for spec in ROWS if (why := spec.off(state.settings))}
-        off |= dict.fromkeys(tree_rows() if not state.from_tree() else (), TREE)
+        off |= beside_the_point(from_tree=state.from_tree(), versioned=state.versioned())
         out = [i for i in items if _plain(row_id(i)) in off]
         if out:
             self.left_out = {_plain(row_id(i)): off[_plain(row_id(i))] for i in out}
@@ -121,9 +132,8 @@ class Checklist:
         if report.when == "teardown":
             verdict, detail = policy.stands(row, *judged.final())
             seen, detail = item.stash.get(EVIDENCE, {}), redactor(self.config).text(detail)
-            fix = _fix(item)
-            if verdict is Verdict.FAILED and fix and "\ndo " not in detail:
-                detail += f"\ndo   {fix}"
+            if verdict is Verdict.FAILED:
+                detail = _whole(detail, why=_why(item, row), fix=_fix(item))
             self.rows.append((row, verdict, detail))
             self.recorder.write("row", id=row, verdict=verdict.value, detail=detail, seconds=round(judged.seconds, 3), evidence=seen)
         _mask(report, redactor(self.config))
@@ -204,6 +214,19 @@ def _excuse(report: pytest.TestReport, item: pytest.Item, stands: tuple[Verdict,
 def _fix(item: pytest.Item) -> str:
     marker = item.get_closest_marker("row")
     return str(marker.kwargs.get("fix", "")) if marker else ""
+
+
+def _why(item: pytest.Item, row: str) -> str:
+    """Why a registered row matters: what its function's docstring says. Of declared rows (an address, a number) the declaration says it all."""
+    spec = next((spec for spec in ROWS if spec.id == row), None)
+    return " ".join((getattr(getattr(item, "obj", None), "__doc__", None) or "").split()) if spec and not spec.sources else ""
+
+
+def _whole(detail: str, *, why: str, fix: str) -> str:
+    """A failure says what was seen, why that matters, and what to do: what the row itself does not say is put in its place."""
+    do = _DO.search(detail)
+    seen, rest = (detail[: do.start()], detail[do.start() :]) if do else (detail, f"\ndo   {fix}" if fix else "")
+    return seen + (f"\nwhy  {why}" if why and not _WHY.search(seen) else "") + rest
 
 
 def _mask(report: pytest.TestReport, redact: Redactor) -> None:

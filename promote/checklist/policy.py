@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
 from promote import waivers
-from promote.checklist.registry import ROWS, TOLD_AFTER_ROLLBACK, advising_rows, protected_rows
+from promote.checklist.registry import NO_URL, ROWS, TOLD_AFTER_ROLLBACK, advising_rows, protected_rows
 from promote.errors import UsageError
 from promote.model import Verdict
 from promote.settings import Settings
 from promote.waivers import Waiver
 
+MANY = frozenset(r.id for r in ROWS if r.each) | {"smoke-url"}  # names of rows that stand several times, each with a name of its own
 _MARKER = re.compile(r"""mark\.row\(\s*["']([^"']+)["']""")
 
 
@@ -58,19 +59,34 @@ def validate(settings: Settings, typed: Sequence[Waiver] = ()) -> None:
 
     Asked before a promotion and by a suite, never before a rollback: a wrong line in a file must not keep production from going back.
     """
-    known, protected = known_rows(settings), protected_rows()
+    known = known_rows(settings)
     for old in waivers.declared(settings, datetime.now(UTC).date())[1]:
         raise UsageError(
             f"promotion.toml: waivers: that of {old.author} for {old.id} ended on {old.until} ({old.reason})",
             hint="take the entry out: the row is judged again; or have it renewed and reviewed",
         )
-    waivers.refuse_impossible([w.id for w in typed], known, protected, what="--waive")
     for what, ids in (
-        ("waivers", [w.id for w in settings.waivers]),
-        ("checklist.off", [o.id for o in settings.checklist.off]),
-        ("checklist.advisory", settings.checklist.advisory),
+        ("--waive", [w.id for w in typed]),
+        ("promotion.toml: waivers", [w.id for w in settings.waivers]),
+        ("promotion.toml: checklist.advisory", settings.checklist.advisory),
     ):
-        waivers.refuse_impossible(ids, known, protected, what=f"promotion.toml: {what}")
+        many = MANY if what.endswith("advisory") else frozenset()
+        waivers.refuse_impossible(ids, known | many | {i for i in ids if _own_test(settings, i)}, protected_rows(), what=what)
+    off = [o.id for o in settings.checklist.off]
+    for row in off:
+        if row in known and row not in {r.id for r in ROWS}:
+            raise UsageError(
+                f"promotion.toml: checklist.off: {row} is this repository's own",
+                hint="take its entry or its file away; or put it on checklist.advisory",
+            )
+    waivers.refuse_impossible(off, {r.id for r in ROWS}, protected_rows(), what="promotion.toml: checklist.off")
+
+
+def _own_test(settings: Settings, row: str) -> bool:
+    """Whether an id may be one of the repository's own tests: by node id without a marker, or one of several that share a marker."""
+    file, _, test = row.partition("::")
+    own = {name for suite in ("pre", "post", "smoke") for name in own_rows(settings, suite)}
+    return (settings.root / file).is_file() if test else "[" in row and row.partition("[")[0] in own - {r.id for r in ROWS} - MANY
 
 
 def own_rows(settings: Settings, suite: str) -> dict[str, str]:
@@ -84,6 +100,8 @@ def own_rows(settings: Settings, suite: str) -> dict[str, str]:
 
 
 def known_rows(settings: Settings) -> frozenset[str]:
-    """Every row that some suite may have: the registered ones, the declared URLs, and what the repository's own checks mark."""
-    own = [row for suite in ("pre", "post", "smoke") for row in own_rows(settings, suite)]
-    return frozenset([*(r.id for r in ROWS), *(f"smoke-url[{u.name}]" for u in settings.smoke.urls), *own])
+    """Every row that some suite may have, by its own name: the registered ones, the declared URLs, and what the repository's own checks mark."""
+    own = {row for suite in ("pre", "post", "smoke") for row in own_rows(settings, suite)}
+    registered = {row for spec in ROWS for row in spec.ids(settings)}
+    urls = [f"smoke-url[{u.name}]" for u in settings.smoke.urls] or [NO_URL]
+    return frozenset([*registered, *urls, *(own - MANY)])

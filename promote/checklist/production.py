@@ -70,18 +70,33 @@ def _pods_before(baseline: Baseline | None) -> dict[str, Pod]:
     return dict(baseline.pods()) if baseline else {}
 
 
-def failing_pods(promotion: Promotion, evidence: Callable[[str, object], None]) -> list[str]:
-    """Pods newly failing against the baseline, in one paged read; the first few followed by the last lines they wrote."""
-    now, before = _pods(promotion), _pods_before(promotion.baseline)
-    found = newly_failing(now, before, at=Clock().now(), pending_grace_s=promotion.settings.post.pending_grace)
+def failing_pods(promotion: Promotion, evidence: Callable[[str, object], None], clock: Clock | None = None) -> list[str]:
+    """Pods newly failing against the baseline, in one paged read, a text for each; the first few with the last lines they wrote.
+
+    A pod made since the baseline that has restarted is looked at again, for as long as `post.event_watch`: between two crashes it looks well.
+    """
+    now, before, clock = _pods(promotion), _pods_before(promotion.baseline), clock or Clock()
+    grace = promotion.settings.post.pending_grace
+    found = newly_failing(now, before, at=clock.now(), pending_grace_s=grace)
+    restarted = {k: p for k, p in now.items() if p.restarts and k not in before} if promotion.baseline else {}
+    deadline = Deadline(min(promotion.settings.post.event_watch, promotion.settings.suites.row_timeout / 2), clock)
+    while restarted and not found and not deadline.expired:
+        deadline.sleep(min(2.0, promotion.settings.argocd.look_every))
+        now = _pods(promotion)
+        found = newly_failing(now, before, at=clock.now(), pending_grace_s=grace) or [
+            f"{key}: restarts again and again, {now[key].restarts} times since it was made"
+            for key, pod in sorted(restarted.items())
+            if key in now and now[key].restarts > pod.restarts
+        ]
     evidence("pods", len(now))
     evidence("failing before", sorted(p.key for p in before.values() if p.trouble)[:20])
-    lines = []
+    evidence("restarted since they were made, and at rest", sorted(k for k in restarted if not any(s.startswith(f"{k}: ") for s in found))[:20])
+    told = []
     for number, sentence in enumerate(found):
         pod = now[sentence.partition(": ")[0]]
         log = log_tail(promotion.production.kube, pod, lines=4) if number < LOGS else []
-        lines += [f"  {sentence}", *(f"    | {line}" for line in log)]
-    return lines
+        told.append("\n".join([f"  {sentence}", *(f"    | {line}" for line in log)]))
+    return told
 
 
 def repeating_warnings(promotion: Promotion, evidence: Callable[[str, object], None], clock: Clock | None = None) -> list[str]:

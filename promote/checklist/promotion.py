@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NoReturn
 
 import pytest
@@ -66,9 +66,13 @@ class State:
     def from_tree(self) -> bool:
         return self.context.from_tree if self.context else self.target.from_tree
 
+    def versioned(self) -> bool:
+        """Whether a version was named, or HEAD has its dev tag."""
+        return (self.context.version if self.context else self.target.version) is not None
+
     def words(self) -> str:
         if self.context:
-            return f"{self.context.version} at {short(self.context.commit)}"
+            return f"{self.context.version or 'untagged candidate'} at {short(self.context.commit)}"
         return f"{self.target.version or 'untagged candidate'} at {short(self.target.commit)}"
 
     def header(self) -> list[str]:
@@ -178,7 +182,7 @@ class Promotion:
     @cached_property
     def goal(self) -> Goal:
         """What production should run: what the stable tag stands for now; before a first promotion, the candidate."""
-        if self.choices.first and self.target.stable is None and self.state == "before":
+        if self.choices.first and self.target.stable is None and self.state in ("before", "alone"):
             return Goal.for_tag((self.commit,), self.settings, self.remote.url)
         return Goal.for_tag(self.remote.chain(self.stable.object), self.settings, self.remote.url)
 
@@ -189,6 +193,14 @@ class Promotion:
     @property
     def applications_before(self) -> Mapping[str, Application]:
         return self.baseline.applications(self.goal) if self.baseline and not self.choices.first else {}
+
+    def policy_paths(self) -> list[str]:
+        """What decides the verdicts: the settings, the folders that hold the suites, and what pytest loads on the way there from the top."""
+        suites, top = self.settings.suites, PurePosixPath()
+        folders = [PurePosixPath(folder) for folder in (suites.pre, suites.post, suites.smoke)]
+        whole = dict.fromkeys(folder if folder.parent == top else folder.parent for folder in folders)
+        above = dict.fromkeys(parent for folder in whole for parent in folder.parents)
+        return ["promotion.toml", *map(str, whole), *(str(folder / name) for folder in above for name in ("conftest.py", "__init__.py"))]
 
     def promoted_versions(self) -> dict[Version, Tag]:
         """Every version with a prod tag on the remote."""

@@ -11,8 +11,8 @@ from promote.settings import Settings
 class RowSpec:
     """A registered row. `evidence`: where it comes from, in words. `protected`: it guards the tag itself and always counts.
 
-    `from_tree`: only when the tag is made from the work tree. `sources`: sections of promotion.toml, of which at least one must have a url, or the
-    row is off. `each`: the list in that section of which every entry is a row of its own, `id[name]`.
+    `from_tree`: only when the tag is made from the work tree. `versioned`: only when a version was named. `sources`: sections of promotion.toml, of
+    which at least one must have a url, or the row is off. `each`: the list in that section of which every entry is a row of its own, `id[name]`.
     """
 
     id: str
@@ -21,6 +21,7 @@ class RowSpec:
     evidence: str = "the remote"
     protected: bool = False
     from_tree: bool = False
+    versioned: bool = False
     sources: tuple[str, ...] = ()
     each: str = ""
     advises: bool = False
@@ -58,7 +59,7 @@ ROWS = (
     RowSpec(id="candidate", suite="pre", title="the candidate is what its dev tag says, on the remote", protected=True),
     RowSpec(id="trunk", suite="pre", title="the candidate is on the trunk and ahead of production", protected=True),
     RowSpec(id="policy-unchanged", suite="pre", title="settings and checks are the trunk's", evidence="this clone and the remote", protected=True),
-    RowSpec(id="version-new", suite="pre", title="the version is new and greater"),
+    RowSpec(id="version-new", suite="pre", title="the version is new and greater", versioned=True),
     RowSpec(id="stable-tag", suite="pre", title="production's tag exists and is not shadowed", protected=True),
     RowSpec(id="no-other-promotion", suite="pre", title="nobody else is promoting", protected=True),
     RowSpec(id="workflow", suite="pre", title="the workflow takes what identifies and fences our run", evidence="the workflow's file on the trunk"),
@@ -86,7 +87,13 @@ ROWS = (
         title="nothing breaks without a migration plan",
         evidence="commit messages, rendered manifests, the migration plan",
     ),
-    RowSpec(id="version-bump", suite="pre", title="the version is a step that fits the changes", evidence="commit messages and the remote's tags"),
+    RowSpec(
+        id="version-bump",
+        suite="pre",
+        title="the version is a step that fits the changes",
+        evidence="commit messages and the remote's tags",
+        versioned=True,
+    ),
     RowSpec(
         id="manifests",
         suite="pre",
@@ -138,17 +145,23 @@ ROWS = (
 NO_URL = "smoke-url[not configured]"
 
 
-def required_rows(suite: str, settings: Settings, *, from_tree: bool) -> tuple[str, ...]:
+NO_TREE = "does not apply, the dev tag is on the remote already"
+NO_VERSION = "does not apply, no version was named; the one that fits: promote next"
+
+
+def required_rows(suite: str, settings: Settings, *, from_tree: bool, versioned: bool = True) -> tuple[str, ...]:
     """The ids that have to report passed for a suite to pass."""
     if suite == "smoke":
         return tuple(f"smoke-url[{u.name}]" for u in settings.smoke.urls)
-    rows = [r for r in ROWS if r.suite == suite and (from_tree or not r.from_tree) and not r.off(settings)]
+    beside = beside_the_point(from_tree=from_tree, versioned=versioned)
+    rows = [r for r in ROWS if r.suite == suite and r.id not in beside and not r.off(settings)]
     return tuple(row for spec in rows for row in spec.ids(settings))
 
 
-def off_rows(suite: str, settings: Settings) -> dict[str, str]:
-    """The rows of a suite that are off, each with why."""
-    return {r.id: why for r in ROWS if r.suite == suite and (why := r.off(settings))}
+def off_rows(suite: str, settings: Settings, *, versioned: bool = True) -> dict[str, str]:
+    """The rows of a suite that are off, and those without a version to judge, each with why."""
+    beside = beside_the_point(from_tree=True, versioned=versioned)
+    return {r.id: why for r in ROWS if r.suite == suite and (why := r.off(settings) or beside.get(r.id, ""))}
 
 
 def protected_rows() -> frozenset[str]:
@@ -161,9 +174,9 @@ def advising_rows() -> frozenset[str]:
     return frozenset(r.id for r in ROWS if r.advises)
 
 
-def tree_rows() -> frozenset[str]:
-    """Rows that make sense only when the dev tag is made from this work tree."""
-    return frozenset(r.id for r in ROWS if r.from_tree)
+def beside_the_point(*, from_tree: bool, versioned: bool) -> dict[str, str]:
+    """Rows that have nothing to judge, each with why: no work tree that the dev tag is made from, no version."""
+    return {r.id: NO_TREE for r in ROWS if r.from_tree and not from_tree} | {r.id: NO_VERSION for r in ROWS if r.versioned and not versioned}
 
 
 def limit_of(row: str, settings: Settings) -> float:

@@ -9,7 +9,8 @@ from promote.checklist.policy import validate
 from promote.commands.wiring import open_repository, who
 from promote.connect import secrets
 from promote.deadline import Deadline
-from promote.model import End, Step, SuiteResult, Verdict
+from promote.errors import UsageError
+from promote.model import Choices, End, Step, SuiteResult, Verdict
 from promote.report.document import check_document
 from promote.report.screen import reporter
 from promote.suite import run_suite
@@ -31,6 +32,8 @@ def main(args: argparse.Namespace) -> int:
     version = parse_version(args.wanted, settings.version.scheme) if args.wanted else None
     waivers = given(args.waive, who())
     validate(settings, waivers)
+    if args.first and args.suite != "pre":
+        raise UsageError(f"--first says nothing about the {args.suite} suite", hint="it is for: promote check pre VERSION --first")
     with reporter(json=args.json, secrets=secrets()) as report:
         target = resolve_target(git, settings, version)
         what = f"{target.version or 'untagged candidate'} at {git.describe(target.commit)}"
@@ -39,7 +42,7 @@ def main(args: argparse.Namespace) -> int:
         result = run_suite(
             args.suite,
             settings.root / getattr(settings.suites, args.suite),
-            context=_context(target, waivers),
+            context=_context(target, waivers, Choices(first=args.first)),
             settings=settings,
             reports=settings.root / settings.suites.reports / "check" / args.suite,
             deadline=Deadline(settings.suites.timeout),
@@ -53,7 +56,7 @@ def main(args: argparse.Namespace) -> int:
     return end.exit_code
 
 
-def _context(target: Target, waivers: tuple[Waiver, ...]) -> SuiteContext:
+def _context(target: Target, waivers: tuple[Waiver, ...], choices: Choices) -> SuiteContext:
     """As by hand: no lock, no baseline, nothing moved."""
     stable = {"object": target.stable.object, "commit": target.stable.commit} if target.stable else None
     return SuiteContext(
@@ -67,6 +70,7 @@ def _context(target: Target, waivers: tuple[Waiver, ...]) -> SuiteContext:
         lock="",
         state="alone",
         baseline_file=None,
+        choices=choices,
         trunk=target.branch.commit,
         waivers=waivers,
     )

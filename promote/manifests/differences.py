@@ -26,9 +26,11 @@ IMMUTABLE: Mapping[str, tuple[str, ...]] = {
     "Service": ("spec.clusterIP",),
     "PersistentVolumeClaim": ("spec.storageClassName", "spec.accessModes", "spec.volumeName", "spec.volumeMode", "spec.selector"),
     "StorageClass": ("provisioner", "parameters", "reclaimPolicy", "volumeBindingMode"),
+    "Secret": ("type",),
     "RoleBinding": ("roleRef",),
     "ClusterRoleBinding": ("roleRef",),
 }
+HOOKS = ("argocd.argoproj.io/hook", "helm.sh/hook")
 Key = tuple[str, str, str]
 
 
@@ -52,11 +54,20 @@ def immutable(before: Mapping[Key, Object], after: Mapping[Key, Object]) -> list
     found = []
     for key in sorted(set(before) & set(after)):
         old, new = before[key], after[key]
+        if _made_anew(new):
+            continue
         fields = [f for f in IMMUTABLE.get(key[0], ()) if _at(old, f) != _at(new, f) and not (f == "spec.clusterIP" and _at(new, f) in (None, ""))]
         if key[0] in ("ConfigMap", "Secret") and old.get("immutable"):
             fields += [f for f in ("data", "binaryData", "stringData") if old.get(f) != new.get(f)]
         found += [f"{key[0]} {_place(key[1], key[2])}: {f} changes, which the API server refuses" for f in fields]
     return found
+
+
+def _made_anew(o: Object) -> bool:
+    """Whether Argo CD deletes and creates it rather than changing it: a hook, or one with the sync option Force=true."""
+    notes = o["metadata"].get("annotations") or {}
+    options = [option.strip() for option in str(notes.get("argocd.argoproj.io/sync-options", "")).split(",")]
+    return any(hook in notes for hook in HOOKS) or "Force=true" in options
 
 
 def _place(namespace: str, name: str) -> str:

@@ -8,11 +8,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from promote.checklist.context import SuiteContext
 from promote.clients.git_remote import GitRemote
 from promote.lock import new_lock, write_lock
 from promote.sandbox import seed
@@ -70,6 +72,16 @@ def somebody_promotes(world: Desk) -> None:
 def tagged_and_softened(world: Desk) -> None:
     world.sandbox.writer.tag("dev-v1.8.0", world.git("rev-parse", "HEAD"), "by hand")
     (world.clone / "checks/pre/test_tree.py").write_text("# nothing to see\n")
+
+
+def tagged_and_conftest(world: Desk, path: str) -> None:
+    world.sandbox.writer.tag("dev-v1.8.0", world.git("rev-parse", "HEAD"), "by hand")
+    (world.clone / path).write_text("import pytest\n\n@pytest.fixture\ndef changes():\n    return []\n")
+
+
+def untagged_again(world: Desk, path: str) -> None:
+    (world.clone / path).unlink()
+    world.git("push", "-q", "origin", ":refs/tags/dev-v1.8.0")
 
 
 CASES = (
@@ -159,6 +171,18 @@ CASES = (
         lift=lambda w: (w.git("checkout", "-q", "."), w.git("push", "-q", "origin", ":refs/tags/dev-v1.8.0")),
         rows={"policy-unchanged": "failed"},
     ),
+    Case(
+        id="a-conftest-beside-the-suites-of-a-tagged-version",
+        begin=lambda w: tagged_and_conftest(w, "checks/conftest.py"),
+        lift=lambda w: untagged_again(w, "checks/conftest.py"),
+        rows={"policy-unchanged": "failed"},
+    ),
+    Case(
+        id="a-conftest-at-the-top-of-a-tagged-version",
+        begin=lambda w: tagged_and_conftest(w, "conftest.py"),
+        lift=lambda w: untagged_again(w, "conftest.py"),
+        rows={"policy-unchanged": "failed"},
+    ),
 )
 
 
@@ -180,10 +204,25 @@ def test_exactly_these_rows_do_not_pass(world: Desk, case: Case) -> None:
     assert all(re.search(r"\n\s*do\b|; do: ", rows[row]["detail"]) for row, verdict in case.rows.items() if verdict != "advice"), {
         row: rows[row]["detail"] for row in case.rows
     }
+    assert all(re.search(r"\n\s*why\b", rows[row]["detail"]) for row, verdict in case.rows.items() if verdict == "failed"), "why it matters is said"
 
 
 def test_afterwards_everything_passes_again(world: Desk) -> None:
     assert verdicts(world.check()) == {}
+
+
+def test_a_dev_tag_that_was_re_created_since_the_promotion_began_fails(world: Desk, tmp_path: Path) -> None:
+    head = world.git("rev-parse", "HEAD")
+    told = SuiteContext(
+        version="v1.8.0", commit=head, from_tree=False, dev_tag=None, previous=None, stable=None, request_id="r", lock="", state="before",
+        baseline_file=None, trunk=head,
+    ).write(tmp_path / "context.json")  # fmt: skip
+    world.sandbox.writer.tag("dev-v1.8.0", world.git("rev-parse", "HEAD~1"), "meanwhile")
+    try:
+        rows = world.check(f"--promote-context={told}")
+    finally:
+        world.git("push", "-q", "origin", ":refs/tags/dev-v1.8.0")
+    assert verdicts(rows) == {"candidate": "failed"} and "the dev tag was re-created" in rows["candidate"]["detail"]
 
 
 def test_an_older_workflow_fails(world: Desk) -> None:

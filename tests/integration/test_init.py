@@ -160,6 +160,91 @@ def test_nothing_that_exists_is_touched_and_a_second_run_does_nothing(tmp_path: 
     assert "nothing to do" in said
 
 
+def just(folder: Path) -> set[str]:
+    """The recipes that the real just finds there."""
+    done = subprocess.run([Path(sys.executable).parent / "just", "--summary"], cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return set(done.stdout.split())
+
+
+def test_a_justfile_keeps_every_byte_and_its_own_recipes(tmp_path: Path) -> None:
+    """Line ends of Windows, a letter in Latin-1, a recipe of a name that ours has too: just refuses a name that stands twice."""
+    repository = Repository(tmp_path, {"README.md": "x"})
+    mine = b"# d\xe9ploie\r\nRollback *args:\r\n    echo mine\r\n\r\nalias CheckProd := Rollback\r\n"
+    for name in ("Justfile", ".gitignore"):
+        (repository.folder / name).write_bytes(mine)
+    code, said = repository.init()
+    assert code == 0, said
+    assert (repository.folder / "Justfile").read_bytes() == mine + b"\r\nimport 'promote.just'\r\n"
+    assert (repository.folder / ".gitignore").read_bytes() == mine + b"reports/\r\n"
+    (repository.folder / "Justfile").write_bytes((repository.folder / "Justfile").read_bytes().replace(b"\xe9", b"e"))  # just itself reads UTF-8 only
+    assert just(repository.folder) == {"Rollback", "SendToProd"}
+    assert "without Rollback, CheckProd, which Justfile has" in said
+    assert (
+        "echo mine"
+        in subprocess.run(
+            [Path(sys.executable).parent / "just", "--show", "Rollback"], cwd=repository.folder, capture_output=True, text=True, check=True
+        ).stdout
+    )
+
+
+def test_a_file_of_that_name_that_is_not_ours_is_not_overwritten(tmp_path: Path) -> None:
+    repository = Repository(tmp_path, {"justfile": "mine:\n    echo mine\n", "promote.just": "# not yours\n"})
+    code, said = repository.init()
+    assert (code, (repository.folder / "promote.just").read_text()) == (0, "# not yours\n"), said
+    assert "it does not import promote.just" in said and just(repository.folder) == {"mine"}
+
+
+def test_the_root_is_found_behind_kustomizations_and_is_the_outermost(tmp_path: Path) -> None:
+    """Both environments share their Applications; an overlay says who follows what. web's folder holds web's own Application and is no root."""
+    files = {
+        "bootstrap/prod.yaml": application("everything", "argocd/prod"),
+        "bootstrap/dev.yaml": application("everything-dev", "argocd/dev", target="main"),
+        "argocd/prod/kustomization.yaml": "resources: [../base]\npatches: [{path: p.yaml, target: {kind: Application}}]\n",
+        "argocd/base/kustomization.yaml": "resources: [team.yaml, ../../apps/web/application.yaml]\n",
+        "argocd/base/team.yaml": application("team", "teams"),
+        "teams/x.yaml": application("x", "apps/x"),
+        "apps/web/application.yaml": application("web", "apps/web"),
+    }
+    repository = Repository(tmp_path, files, ("prod-v1.0.0", "prod-stable"))
+    code, said = repository.init()
+    assert code == 0, said
+    assert repository.settings().prod.root == "everything" and "found    prod.root everything" in said
+
+
+@pytest.mark.parametrize(
+    ("names", "prod", "dev", "guessed"),
+    [
+        (("acme-preprod", "acme-dev"), "", "acme-dev", "prod.kubeconfig"),
+        (("nonprod", "pre-prod", "devops"), "", "", "dev.kubeconfig"),
+        (("acmeprod", "prod2", "dev_eu"), "prod2", "dev_eu", ""),
+        (("acmeprod",), "acmeprod", "", "prod.context acmeprod"),
+    ],
+)
+def test_which_context_is_production(tmp_path: Path, names: tuple[str, ...], prod: str, dev: str, guessed: str) -> None:
+    repository = Repository(tmp_path, {"README.md": "x"})
+    contexts(repository, *names)
+    code, said = repository.init()
+    assert code == 0, said
+    assert (repository.settings().prod.context, repository.settings().dev.context) == (prod, dev)
+    assert any(line.startswith(f"guessed  {guessed}") for line in said.splitlines())
+
+
+def test_asking_by_hand_leaves_no_trace_in_the_clone_that_is_judged(tmp_path: Path) -> None:
+    """Compiled files beside the checks were untracked ones: two rows failed for whoever had not told git to ignore them."""
+    repository = Repository(tmp_path, {"argocd/a.yaml": application("a", "apps/a"), "apps/a/x.yaml": "a: 1\n"}, ("prod-v1.0.0", "prod-stable"))
+    assert repository.init()[0] == 0
+    git(repository.folder, "add", "-A")
+    git(repository.folder, "commit", "-qm", "feat: adopted")
+    git(repository.folder, "push", "-q", "origin", "main")
+    argv = [sys.executable, "-m", "pytest", "checks/pre", "-q", "-k", "clean_tree or policy_unchanged"]
+    done = subprocess.run(
+        argv, cwd=repository.folder, capture_output=True, text=True, check=False, env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
+    )
+    assert "✓ policy-unchanged" in done.stdout and "✓ clean-tree" in done.stdout, done.stdout
+    assert git(repository.folder, "status", "--porcelain") == ""
+
+
 def test_print_writes_nothing(tmp_path: Path) -> None:
     repository = Repository(tmp_path, {"README.md": "x"})
     code, said = repository.init("--print")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -120,6 +121,30 @@ def crashing_pod(post: Post) -> Iterator[dict[str, object]]:
     post.sandbox.prod.delete("Pod", "gitea", "gitea-side")
 
 
+def running(restarts: int) -> dict[str, object]:
+    """A pod that runs at the moment, and how often it was started anew."""
+    status = {"phase": "Running", "containerStatuses": [{"name": "main", "restartCount": restarts, "state": {"running": {}}}]}
+    return {"kind": "Pod", "metadata": {"name": "gitea-side", "namespace": "gitea"}, "status": status}
+
+
+@contextmanager
+def pod_between_two_crashes(post: Post) -> Iterator[dict[str, object]]:
+    over = threading.Event()
+    post.sandbox.prod.apply(running(1))
+
+    def crash() -> None:
+        count = 1
+        while not over.wait(0.4):
+            post.sandbox.prod.apply(running(count := count + 1))
+
+    thread = threading.Thread(target=crash)
+    thread.start()
+    yield {}
+    over.set()
+    thread.join()
+    post.sandbox.prod.delete("Pod", "gitea", "gitea-side")
+
+
 @contextmanager
 def repeating_event(post: Post) -> Iterator[dict[str, object]]:
     over = threading.Event()
@@ -165,10 +190,12 @@ def foreign_tag(post: Post) -> Iterator[dict[str, object]]:
 
 
 Breaking = Callable[[Post], AbstractContextManager[dict[str, object]]]
+# A row by its id, with a word behind a slash where it stands for several ways.
 BREAKS: dict[str, tuple[Breaking, str]] = {
     "applications-synced": (frozen, "not reconciled"),
     "applications-healthy": (blamed, "velero: Degraded"),
-    "pods-running": (crashing_pod, "gitea/gitea-side: CrashLoopBackOff, 4 restarts"),
+    "pods-running": (crashing_pod, "1 pods are newly failing\n    gitea/gitea-side: CrashLoopBackOff, 4 restarts"),
+    "pods-running/between two crashes": (pod_between_two_crashes, "gitea/gitea-side: restarts again and again"),
     "events": (repeating_event, "Unhealthy gitea/Pod gitea-5d6f7c8b9d-x2k4z"),
     "promql[restarts]": (bad_number, "expected  < 50"),
     "alerts": (new_alert, 'ErrorsRising{namespace="gitea", severity="warning"} since'),
@@ -179,11 +206,14 @@ BREAKS: dict[str, tuple[Breaking, str]] = {
 
 @pytest.mark.parametrize("name", BREAKS)
 def test_exactly_the_row_that_is_about_it_fails(post: Post, name: str) -> None:
-    breaking, said = BREAKS[name]
+    (breaking, said), name = BREAKS[name], name.partition("/")[0]
     with breaking(post) as changes:
         result = post.run(**changes)
-    assert (verdicts(result, Verdict.FAILED), verdicts(result, Verdict.ERRORED)) == ({name}, set()), [(r.id, r.detail) for r in result.failed]
+    assert (verdicts(result, Verdict.FAILED), verdicts(result, Verdict.ERRORED)) == ({name}, set()), "\n".join(
+        f"{r.id}: {r.detail}" for r in result.failed
+    )
     assert said in row(result, name).detail
+    assert re.search(r"\n\s*do\b", row(result, name).detail), "what to do about it is said"
     assert result.verdict is Verdict.FAILED
 
 
@@ -287,6 +317,14 @@ def test_silenced_and_inhibited_alerts_are_told_and_do_not_fail(post: Post) -> N
     muted = str(row(result, "alerts").evidence["muted"])
     assert "Quiet" in muted
     assert f"inhibited by alert {source}" in muted
+
+
+def test_a_new_pod_that_restarted_and_came_to_rest_is_evidence_only(post: Post) -> None:
+    post.sandbox.prod.apply(running(1))
+    result = post.run()
+    post.sandbox.prod.delete("Pod", "gitea", "gitea-side")
+    assert result.verdict is Verdict.PASSED, result.reason
+    assert row(result, "pods-running").evidence["restarted since they were made, and at rest"] == ["gitea/gitea-side"]
 
 
 def test_a_warning_that_came_to_rest_is_evidence_only(post: Post) -> None:

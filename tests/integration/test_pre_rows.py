@@ -177,9 +177,22 @@ def test_a_junit_file_counts_for_the_commit_it_names(world: Desk) -> None:
         file.write_text(JUNIT.format(head(world), '<testcase name="b"><failure/></testcase>'))
         rows = world.check()
         assert verdicts(rows) == {"tests-passed": "failed"} and "1 of 2 tests did not pass: b" in rows["tests-passed"]["detail"]
+        file.write_text(JUNIT.format(head(world), "").replace("<testsuite>", '<testsuite errors="1" failures="0">'))
+        rows = world.check()
+        assert verdicts(rows) == {"tests-passed": "failed"} and "1 that the file counts and does not name" in rows["tests-passed"]["detail"]
         for text in (JUNIT.format("f" * 40, ""), '<testsuite><testcase name="a"/></testsuite>', "<html/>"):
             file.write_text(text)
             assert verdicts(world.check()) == {"tests-passed": "errored"}, text
+
+
+def test_a_junit_file_that_is_named_after_a_commit_and_says_another_is_unknown(world: Desk) -> None:
+    with settings(world, ("github = true ", f'junit = "{world.sandbox.directory}/{{commit}}.xml"')):
+        file = world.sandbox.directory / f"{head(world)}.xml"
+        file.write_text('<testsuite><testcase name="a"/></testsuite>')
+        assert verdicts(world.check()) == {}
+        file.write_text(JUNIT.format("f" * 40, ""))
+        rows = world.check()
+        assert verdicts(rows) == {"tests-passed": "errored"} and "it is about ffffffffffff" in rows["tests-passed"]["detail"]
 
 
 # -- documentation ------------------------------------------------------------------------------------------------------------------------
@@ -274,6 +287,25 @@ def test_a_removed_volume_needs_a_plan(tmp_path_factory: pytest.TempPathFactory)
         world.commit("docs: half a plan", {"migrations/v1.8.1.md": PLAN.format("v1.8.1").replace("copy it back", "TODO").encode()})
         assert "says nothing under Rollback" in world.check("--deselect", "checks/pre/test_clusters.py")["breaking-changes"]["detail"]
         world.commit("docs: a plan", {"migrations/v1.8.1.md": PLAN.format("v1.8.1").encode()})
+        assert verdicts(world.check("--deselect", "checks/pre/test_clusters.py")) == {}
+
+
+def test_what_production_has_and_cannot_be_rendered_here_is_unknown_unless_accepted(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Production's overlay fetches something from afar, the candidate's does not any more: nobody here can tell what goes away with it."""
+    with desk(tmp_path_factory.mktemp("far")) as world:
+        path = "apps/homepage/overlays/prod/kustomization.yaml"
+        world.commit("fix: far", {path: overlay("https://manifests.example/pvc.yaml")})
+        world.git("tag", "-f", "-a", "-m", "stable", "prod-v1.8.0", "HEAD")
+        world.git("push", "-q", "-f", "origin", "prod-v1.8.0", "prod-v1.8.0:refs/tags/prod-stable")
+        world.version = "v1.8.1"
+        world.commit("fix: near", {path: overlay()})
+        rows = world.check("--deselect", "checks/pre/test_clusters.py")
+        assert verdicts(rows) == {"breaking-changes": "errored"}
+        assert (
+            "nobody can tell what goes away: homepage: production's apps/homepage/overlays/prod: its kustomization fetches https"
+            in (rows["breaking-changes"]["detail"])
+        )
+        world.settings(more='\n[manifests]\nunrendered = "accepted"\n')
         assert verdicts(world.check("--deselect", "checks/pre/test_clusters.py")) == {}
 
 

@@ -66,6 +66,14 @@ def test_a_suite_passes_when_every_required_row_did(tmp_path: Path) -> None:
     assert 'name="seen" value="42"' in Path(result.junit).read_text()
 
 
+def test_a_module_at_the_top_of_the_repository_does_not_take_a_librarys_place(tmp_path: Path) -> None:
+    """A file left there could answer for what the rows stand on; and a repository may well have a folder of a library's name."""
+    (tmp_path / "pytest_timeout.py").write_text("raise RuntimeError('not the library')\n")
+    (tmp_path / "yaml.py").write_text("raise RuntimeError('not the library')\n")
+    result = judge(tmp_path, {"test_a.py": "import yaml\n" + textwrap.dedent(GOOD)})
+    assert result.verdict is Verdict.PASSED, Path(result.log).read_text()
+
+
 HOSTILE = {
     "all skipped": ("import pytest\n@pytest.mark.row('smoke-url[a]')\n@pytest.mark.skip\ndef test_a(): pass\n", Verdict.ERRORED),
     "skipped inside": ("import pytest\n@pytest.mark.row('smoke-url[a]')\ndef test_a(): pytest.skip('later')\n", Verdict.ERRORED),

@@ -28,7 +28,15 @@ def test_a_rule_names_the_document(path: str, paths: str, document: str, wanted:
 def test_a_change_without_its_document_is_found() -> None:
     rules = [("apps/{app}/**", "docs/{app}.md")]
     changed = {"apps/a/x.yaml", "apps/a/y.yaml", "apps/b/x.yaml", "docs/b.md"}
-    assert undocumented(changed, rules) == {"docs/a.md": ["apps/a/x.yaml", "apps/a/y.yaml"]}
+    assert undocumented(changed, rules, changed) == {"docs/a.md": ["apps/a/x.yaml", "apps/a/y.yaml"]}
+
+
+def test_a_deleted_document_documents_only_what_was_deleted_with_it() -> None:
+    rules = [("apps/{app}/**", "docs/{app}.md")]
+    changed = {"apps/a/x.yaml", "apps/a/gone.yaml", "docs/a.md"}
+    assert undocumented(changed, rules, {"apps/a/x.yaml"}) == {"docs/a.md": ["apps/a/gone.yaml", "apps/a/x.yaml"]}
+    assert undocumented({"apps/a/gone.yaml", "docs/a.md"}, rules, {"apps/a/x.yaml"}) == {"docs/a.md": ["apps/a/gone.yaml"]}
+    assert undocumented(changed, rules, set()) == {}, "the whole application went, and its page with it"
 
 
 PAGE = """# Page [top](top.md "Title") ![shot](img/a%20b.png) <https://x.example> [mail](mailto:a@b)
@@ -53,6 +61,11 @@ def test_links_that_lead_nowhere() -> None:
     files = {"docs/top.md", "docs/img/a b.png", "up.md", "docs/folder/x.md", "docs/page.md"}
     assert broken_links("docs/page.md", PAGE, files) == ["a_(b).md", "with space.md"]
     assert broken_links("README.md", "[issues](../../issues) [root](/docs/top.md) [no](/docs/no.md)", files) == ["/docs/no.md"]
+
+
+def test_what_lies_behind_a_symbolic_link_is_not_looked_into() -> None:
+    page = "[a](latest) [b](vendor/x/README.md) [c](vendored.md)"
+    assert broken_links("README.md", page, {"README.md"}, {"latest": "", "vendor": ""}) == ["vendored.md"]
 
 
 @pytest.mark.parametrize(

@@ -205,3 +205,97 @@ def test_a_folder_with_a_link_is_never_taken_for_unchanged() -> None:
     now, before = tree(repository()), tree(repository())
     now.commit, now.links, before.links = "d" * 40, {"apps/b/values.yaml": "e" * 40}, {"apps/b/values.yaml": "e" * 40}
     assert compare(now, before, EXPECTED, None).rendered == ("apps/b",)
+
+
+FAR = "resources: [pvc.yaml, 'https://x.example/y.yaml']\n"
+
+
+def test_what_production_has_and_cannot_be_rendered_here_is_not_compared_and_said() -> None:
+    """The candidate renders; the volume that goes away is behind something production's commit fetches."""
+    before = tree(repository(**{"apps/a/prod/kustomization.yaml": FAR, "apps/a/prod/pvc.yaml": manifest("PersistentVolumeClaim", "old")}))
+    seen = compare(tree(repository()), before, EXPECTED, None)
+    assert not (seen.breaking or seen.unknown)
+    assert seen.uncompared == ("a: production's apps/a/prod: its kustomization fetches https://x.example/y.yaml",)
+
+
+def test_applications_of_production_that_cannot_be_read_are_said_too() -> None:
+    before = tree(repository(**{"argocd/prod/kustomization.yaml": "resources: [a.yaml, b.yaml, c.yaml, 'https://x.example/y.yaml']\n"}))
+    seen = compare(tree(repository(**{"argocd/prod/b.yaml": None})), before, EXPECTED, None)
+    assert seen.uncompared == ("production's argocd/prod: its kustomization fetches https://x.example/y.yaml",)
+
+
+def test_what_the_candidate_cannot_render_is_told_once() -> None:
+    far = {"apps/a/prod/kustomization.yaml": FAR}
+    seen = compare(tree(repository(**far, **{"apps/a/prod/pvc.yaml": "a: 1\n"})), tree(repository(**far)), EXPECTED, None)
+    assert seen.unknown and not seen.uncompared
+
+
+SET = {
+    "apiVersion": "argoproj.io/v1alpha1",
+    "kind": "ApplicationSet",
+    "metadata": {"name": "all"},
+    "spec": {"generators": [{"git": {"repoURL": URL, "directories": [{"path": "apps/*"}]}}], "template": {}},
+}
+
+
+def test_what_a_set_makes_is_unknown_and_its_removal_breaks() -> None:
+    with_set: dict[str, str | None] = {"argocd/sets/all.yaml": yaml.safe_dump(SET)}
+    assert against(with_set).unknown == ("argocd/sets: what ApplicationSet all makes is decided in the cluster",)
+    gone = compare(tree(repository()), tree(repository(**with_set)), EXPECTED, None)
+    assert gone.breaking == ("ApplicationSet all is removed: Argo CD deletes the applications it made",)
+    far = yaml.safe_dump(SET).replace("acme/gitops", "acme/other")
+    assert against({"argocd/sets/all.yaml": far}).unknown == (), "it has nothing to do with this repository"
+
+
+def test_a_quoted_kind_is_a_kind() -> None:
+    text = application("b", "apps/b", "main").replace("kind: Application", 'kind:  "Application"')
+    assert against({"argocd/prod/b.yaml": text}).strays == ("b (argocd/prod) follows main, production follows prod-stable",)
+
+
+def test_an_application_alone_in_its_folder_that_leaves_production_is_found() -> None:
+    """Each folder has one Application, so each votes for itself."""
+
+    def files(revision: str) -> Tree:
+        return tree({"apps/web/app.yaml": application("web", "apps/web/m", revision), "apps/web/m/x.yaml": manifest("ConfigMap", "x")})
+
+    seen = compare(files("main"), files("prod-stable"), EXPECTED, None)
+    assert seen.strays == ("web (apps/web) follows main, in production's commit it follows prod-stable",)
+    assert seen.breaking == (), "it is not removed"
+    assert compare(files("main"), files("main"), EXPECTED, None).strays == ()
+
+
+def several(*values: str, **helm: Any) -> str:
+    chart = {"repoURL": "https://charts.example", "chart": "loki", "targetRevision": "6.0.0", "helm": {"valueFiles": list(values), **helm}}
+    body = {"sources": [chart, {"repoURL": URL, "ref": "v", "targetRevision": "prod-stable"}], "destination": {"namespace": "loki"}}
+    return yaml.safe_dump({"apiVersion": "argoproj.io/v1alpha1", "kind": "Application", "metadata": {"name": "loki"}, "spec": body})
+
+
+@pytest.mark.parametrize(
+    ("text", "values", "said"),
+    [
+        (several("$v/values/loki.yaml"), "a: 1\n", ()),
+        (several("$v/values/gone.yaml"), "a: 1\n", ("loki (argocd/prod): its values file values/gone.yaml is not there",)),
+        (several("$v/values/gone.yaml", ignoreMissingValueFiles=True), "a: 1\n", ()),
+        (several("$other/values/gone.yaml", "values.yaml"), "a: 1\n", ()),
+        (several("$v/values/loki.yaml"), "a: [1\n", ("values/loki.yaml: line 2, column 1: did not find expected ',' or ']'",)),
+    ],
+)
+def test_the_values_that_a_chart_takes_from_here_must_be_there_and_parse(text: str, values: str, said: tuple[str, ...]) -> None:
+    assert against({"argocd/prod/loki.yaml": text, "values/loki.yaml": values}).wrong == said
+
+
+def test_another_version_of_a_chart_from_elsewhere_is_named() -> None:
+    old = tree(repository(**{"argocd/prod/loki.yaml": several()}))
+    new = tree(repository(**{"argocd/prod/loki.yaml": several().replace("6.0.0", "7.0.0")}))
+    assert compare(new, old, EXPECTED, None).unseen == ("loki: loki 6.0.0 → loki 7.0.0",)
+
+
+@pytest.mark.parametrize(
+    ("notes", "breaks"),
+    [({}, True), ({"argocd.argoproj.io/hook": "PreSync"}, False), ({"argocd.argoproj.io/sync-options": "Prune=false, Force=true"}, False)],
+)
+def test_a_job_that_is_made_anew_at_every_sync_may_change(notes: dict[str, str], breaks: bool) -> None:
+    def job(image: str) -> Any:
+        return objs({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "j", "annotations": notes}, "spec": {"template": image}})
+
+    assert bool(immutable(job("a:1"), job("a:2"))) is breaks

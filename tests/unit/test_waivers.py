@@ -80,6 +80,48 @@ def test_a_misspelt_row_is_an_error_that_names_the_nearest(tmp_path: Path) -> No
     validate(own)
 
 
+RULES = {"prometheus": {"url": "http://p", "rules": [{"name": "errors", "query": "up", "expect": "== 1"}]}}
+URLS = {"smoke": {"urls": [{"name": "vault", "url": "http://v/"}]}}
+
+
+@pytest.mark.parametrize(
+    ("row", "there"),
+    [
+        ("promql[errors]", True),
+        ("promql[errosr]", False),
+        ("promql", False),
+        ("smoke-url[vault]", True),
+        ("smoke-url[vaul]", False),
+        ("smoke-url", False),
+        ("tests-passed[x]", False),
+        ("checks/pre/test_own.py::test_y", True),
+        ("checks/pre/test_gone.py::test_y", False),
+        ("licence-paid[eu]", True),
+    ],
+)
+def test_a_row_that_stands_several_times_is_waived_by_its_own_name(tmp_path: Path, row: str, there: bool) -> None:
+    (tmp_path / "checks" / "pre").mkdir(parents=True)
+    (tmp_path / "checks" / "pre" / "test_own.py").write_text('@pytest.mark.row("licence-paid")\ndef test_x(): ...\n')
+    here = settings_from({**RULES, **URLS}, tmp_path)
+    waiver = (Waiver(id=row, reason="x", author="Ada"),)
+    if there:
+        validate(here, waiver)
+    else:
+        with pytest.raises(UsageError, match="there is no row"):
+            validate(here, waiver)
+
+
+@pytest.mark.parametrize("row", ["promql[errors]", "smoke-url[vault]", "licence-paid"])
+def test_what_the_repository_declares_itself_is_not_put_off_but_taken_away(tmp_path: Path, row: str) -> None:
+    """It would run all the same: the entry would look like a decision and be none."""
+    (tmp_path / "checks" / "pre").mkdir(parents=True)
+    (tmp_path / "checks" / "pre" / "test_own.py").write_text('@pytest.mark.row("licence-paid")\ndef test_x(): ...\n')
+    with pytest.raises(UsageError, match="is this repository's own"):
+        validate(settings_from({**RULES, **URLS, "checklist": {"off": [{"id": row, "reason": "x"}]}}, tmp_path))
+    validate(settings_from(RULES, tmp_path), (Waiver(id="smoke-url[not configured]", reason="no service yet", author="Ada"),))
+    validate(settings_from({**RULES, **URLS, "checklist": {"advisory": ["promql", "smoke-url", "licence-paid"]}}, tmp_path))
+
+
 @pytest.mark.parametrize(
     "entry", [{**ENTRY, "reason": " "}, {**ENTRY, "author": ""}, {k: v for k, v in ENTRY.items() if k != "until"}, {**ENTRY, "until": "soon"}]
 )

@@ -96,6 +96,7 @@ SCENARIOS: Mapping[str, Scenario] = {
         flags=("--first",),
         before=(
             Play(argv=("run", "v1.0.0"), code=1, happens=_never_promoted, words="production was never promoted to; without --first it is refused"),
+            Play(argv=("check", "pre", "v1.0.0", "--first"), code=0, words="could it be shipped as the first one?"),
         ),
     ),
     "first-promotion-fails": Scenario(
