@@ -136,6 +136,8 @@ def look(run: Run) -> str:
             f"{run.settings.tags.stable} is at {now}, which this promotion did not put there",
             hint="somebody else moved production's tag; nothing was overwritten. See who: `promote status`",
         )
+    if run.lock and lock.holder != run.lock.holder:
+        raise Superseded(f"{LOCK} is not ours any more: {lock.sentence()}", hint="look with `promote status` before anything else")
     run.lock, run.moved, run.stable = lock, Moved.YES, Tag(ref=stable.ref, object=stable.object, commit=stable.commit)
     if stable.commit != run.target.commit:
         return f"{run.settings.tags.stable} was moved to {short(stable.commit)} instead of {short(run.target.commit)}"

@@ -14,7 +14,7 @@ from promote.clients.git_remote import GitRemote
 from promote.deadline import Clock
 from promote.errors import Superseded
 from promote.journal import Journal
-from promote.lock import LOCK, Lock
+from promote.lock import LOCK, Lock, lock_words
 from promote.model import AppVerdict, Choices, Row, Step, SuiteResult, Tag, Verdict, short
 from promote.publish import TagNames, ref_names
 from promote.report.redact import Redactor
@@ -177,7 +177,7 @@ class Run:
                 hint="somebody else moved production's tag; nothing was overwritten. See who: `promote status`",
             )
         if self.lock and (lock is None or lock.object != self.lock.oid):
-            raise Superseded(f"{LOCK} is not ours any more", hint="another promotion took over; look with `promote status`")
+            raise Superseded(f"{LOCK} is not ours any more: {lock_words(self.tools.git)[1]}", hint="look with `promote status` before anything else")
 
 
 def _fields(tag: Tag | None) -> dict[str, str] | None:
