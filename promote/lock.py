@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from promote.clients.git_push import Pushed, PushResult, RefUpdate
 from promote.clients.git_remote import GitRemote
 from promote.errors import Denied, PromoteError, Rejected, ServiceError, Superseded, Unreachable
+from promote.model import Tag
 
 LOCK = "refs/promote/lock"
 UNDO = "refs/promote/undo"
@@ -91,7 +92,11 @@ def write_lock(git: GitRemote, lock: Lock) -> Lock:
 
 def read_lock(git: GitRemote) -> Lock | None:
     """The lock as the remote has it now. Raises PromoteError when its content is not ours to understand."""
-    ref = git.ref(LOCK)
+    return lock_at(git, git.ref(LOCK))
+
+
+def lock_at(git: GitRemote, ref: Tag | None) -> Lock | None:
+    """The lock that was read together with other refs: what all of them were at one moment."""
     if ref is None:
         return None
     if not git.has(ref.object):
