@@ -19,6 +19,7 @@ from promote.model import AppVerdict, Choices, Row, Step, SuiteResult, Tag, Verd
 from promote.publish import TagNames, ref_names
 from promote.report.redact import Redactor
 from promote.settings import Settings
+from promote.suite import run_suite
 from promote.target import Target
 from promote.versions import Version
 from promote.waivers import Waiver
@@ -59,7 +60,10 @@ class Result:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Tools:
-    """Everything a promotion reaches the world through. `production` and `forge` connect on first call: settings errors stay instant."""
+    """Everything a promotion reaches the world through. `production` and `forge` connect on first call: settings errors stay instant.
+
+    `run_suite`: how a suite is run and judged; a program that drives promotions without child processes has its own.
+    """
 
     settings: Settings
     git: GitRemote
@@ -68,6 +72,7 @@ class Tools:
     forge: Callable[[], GitHubRuns]
     who: str
     clock: Clock = field(default_factory=Clock)
+    run_suite: Callable[..., SuiteResult] = run_suite
     redact: Redactor = field(default_factory=Redactor)  # for whatever is written down
 
     @property
