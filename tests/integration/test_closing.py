@@ -11,13 +11,14 @@ import pytest
 from promote.clients.git_push import RefUpdate
 from promote.clients.git_remote import GitRemote
 from promote.closing import close
-from promote.errors import Superseded
+from promote.errors import Superseded, UsageError
 from promote.journal import Journal
 from promote.lock import LOCK, acquire, new_lock, release, take_over, write_lock
 from promote.model import Choices, End, Tag, Verdict
 from promote.promotion import look
 from promote.publish import Request, publish
 from promote.report.silent import Silent
+from promote.resume import pick_up
 from promote.run import Run, Tools
 from promote.settings import Settings
 from promote.target import Target
@@ -107,3 +108,37 @@ def test_a_lock_that_was_taken_over_after_our_run_moved_is_not_ours_again(bench:
     take_over(there, moved.lock)
     with pytest.raises(Superseded, match="is not ours any more"):
         look(bench.run)
+
+
+def _moved_by(bench: Bench, *, request_id: str = "r1", prod: bool = True) -> None:
+    """Production's tag is moved while our lock, or another promotion's, is there; with its prod tag or without."""
+    tag = bench.repos.tag("prod-v1.1.0")
+    lock, end = bench.run.lock, bench.run.tools.git
+    assert lock
+    theirs = write_lock(end, replace(lock, request_id=request_id))
+    names = [STABLE, *(["refs/tags/prod-v1.1.0"] if prod else [])]
+    if not prod:
+        git(bench.repos.clone, "push", "-q", "origin", ":refs/tags/prod-v1.1.0")
+    git(bench.repos.clone, "push", "-q", "--force", "origin", f"{theirs.oid}:{LOCK}", *(f"{tag}:{name}" for name in names))
+
+
+def test_a_move_that_our_run_made_is_ours(bench: Bench) -> None:
+    _moved_by(bench)
+    assert look(bench.run) == ""
+
+
+def test_a_move_of_another_promotion_is_not_ours(bench: Bench) -> None:
+    _moved_by(bench, request_id="r2")
+    with pytest.raises(Superseded, match="this promotion did not put there"):
+        look(bench.run)
+
+
+def test_a_move_without_its_prod_tag_is_not_ours(bench: Bench) -> None:
+    _moved_by(bench, prod=False)
+    with pytest.raises(Superseded, match="this promotion did not put there"):
+        look(bench.run)
+
+
+def test_a_lock_made_by_hand_says_too_little_to_be_resumed(bench: Bench) -> None:
+    with pytest.raises(UsageError, match="does not say what it was about"):
+        pick_up(bench.run.tools)

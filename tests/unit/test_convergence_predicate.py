@@ -156,7 +156,7 @@ def test_a_failed_sync_that_was_seen_before_the_move_is_excused_whatever_the_clo
 
 def test_a_failed_sync_of_the_goal_that_nobody_saw_before_is_never_excused_by_a_clock_behind_ours():
     failed = application(reconciled=-295, state=operation("Failed", NEW, finished=-300))
-    for earlier in (None, application(state=operation("Succeeded", OLD, finished=-500)).operation):
+    for earlier in (None, *(application(state=operation(phase, OLD, finished=-500)).operation for phase in ("Succeeded", "Failed"))):
         reason = judge(failed, fresh_after=-300, t_before=0, earlier=earlier)
         assert reason is not None
         assert reason.kind is Kind.LAST_SYNC
