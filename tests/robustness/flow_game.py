@@ -44,12 +44,12 @@ class Killed(BaseException):
 
 @dataclass(frozen=True)
 class Weather:
-    """What happens during one promotion. `at` is in seconds from its beginning; `broken`: how one application takes this version."""
+    """What happens during one promotion. A deed's time is in seconds from its beginning, or the suite at whose beginning it happens; `broken`: how one application takes this version."""
 
     ways: tuple[Ways, Ways, Ways]
     broken: tuple[str, str, str]
     suites: Mapping[str, Verdict]
-    deeds: tuple[tuple[float, str], ...]
+    deeds: tuple[tuple[float | str, str], ...]
     soak: float
 
 
@@ -63,6 +63,7 @@ class Here:
     shadowed: bool = False
     lock_taken: bool = False
     done: list[str] = field(default_factory=list)
+    at_suites: dict[str, Callable[[], None]] = field(default_factory=dict)
 
 
 class Game:
@@ -165,6 +166,7 @@ class Game:
     def _suite(self, here: Here) -> Callable[..., SuiteResult]:
         def run_suite(name: str, _folder: Path, *, context: Any, **_rest: Any) -> SuiteResult:
             if name != "smoke":  # smoke runs beside it, in a thread
+                here.at_suites.pop(f"{name} {context.state}", bool)()
                 self.time.sleep(5.0)
             verdict = here.weather.suites.get(f"{name} {context.state}", PASSED)
             return SuiteResult(suite=name, verdict=verdict, rows=(Row(id=f"{name}-row", suite=name, verdict=verdict),), seconds=5.0, reason="played")
@@ -174,7 +176,11 @@ class Game:
     # -- what the world does meanwhile -------------------------------------------------------------------------------------------------
 
     def _plan(self, here: Here, who: int) -> None:
-        self.time.events = [(self.time.passed + at, lambda deed=deed: self._happens(here, deed, who)) for at, deed in here.weather.deeds]  # type: ignore[misc]
+        def later(deed: str) -> Callable[[], None]:
+            return lambda: self._happens(here, deed, who)
+
+        self.time.events = [(self.time.passed + at, later(deed)) for at, deed in here.weather.deeds if isinstance(at, float)]
+        here.at_suites = {at: later(deed) for at, deed in here.weather.deeds if isinstance(at, str)}
 
     def _happens(self, here: Here, deed: str, who: int) -> None:
         here.done.append(deed)

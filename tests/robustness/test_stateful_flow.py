@@ -38,7 +38,7 @@ WAYS = st.builds(Ways, **LATE)
 SAID = st.sampled_from([Verdict.PASSED] * 6 + [Verdict.FAILED, Verdict.ERRORED])
 AFTER = st.fixed_dictionaries(dict.fromkeys(("post after", "smoke after", "post back", "smoke back"), SAID))
 WELL, CALM, PASSING = st.just(("", "", "")), st.just(()), st.just({})
-DEED = st.tuples(st.sampled_from([0.0, 6.0, 8.0, 12.0, 20.0, 30.0]), st.sampled_from(DEEDS))
+DEED = st.tuples(st.sampled_from(["pre before", 6.0, 8.0, 12.0, 20.0, "post after", "post back"]), st.sampled_from(DEEDS))
 
 
 def _weather(*, broken: Any = WELL, suites: Any = PASSING, deeds: Any = CALM, ways: Any = WAYS) -> st.SearchStrategy[Weather]:
