@@ -34,6 +34,7 @@ robustness *options:
     python3 -m tests.robustness.dispatch "$@"
     python3 -m tests.robustness.continuity "$@"
     python3 -m tests.robustness.foreign "$@"
+    python3 -m tests.robustness.stale "$@"
     python3 -m tests.robustness.secrets "$@"
     python3 -m tests.robustness.deadlines "$@"
     python3 -m tests.robustness.flaky "$@"

@@ -120,12 +120,14 @@ def missing(
     t_before: datetime | None,
     forgive_other: bool = False,
     denied: str = "",
+    earlier: Operation | None = None,
 ) -> Reason | None:
     """What keeps this application from having the goal applied, None when it has: everything but its health.
 
     `fresh_after`: its own `reconciledAt` in a snapshot read after the move. `t_before`: our last read of the old value; a failed last sync is
-    excused only if it finished before. `forgive_other`: so is one of another commit than the goal, when it is over (a rollback: the sync that
-    was stopped reads Failed, and none follows when nothing differs). `denied`: the sync window that holds it back now.
+    excused only if it finished before. Two clocks may differ: `earlier`, its last operation as seen before the move, shows that without them, and
+    a time alone never excuses a sync of the goal. `forgive_other`: so is one of another commit than the goal, when it is over (a rollback: the
+    sync that was stopped reads Failed, and none follows when nothing differs). `denied`: the sync window that holds it back now.
     """
     if app.deleting:
         return Reason(Kind.DELETING, "is being deleted" + (" and waits for its sync to end" if app.in_progress else ""))
@@ -133,7 +135,7 @@ def missing(
         return _in_progress(app, goal)
     if not fresh(app, fresh_after):
         return Reason(Kind.STALE, _stale(app))
-    return _compared(app, goal, limits, denied) or _last_sync(app, goal, t_before, forgive_other)
+    return _compared(app, goal, limits, denied) or _last_sync(app, goal, t_before, forgive_other, earlier)
 
 
 def arrived(app: Application, goal: Goal, *, fresh_after: datetime | None, t_before: datetime | None) -> str:
@@ -217,16 +219,33 @@ def _failed_for_good(app: Application, goal: Goal) -> bool:
     return given_up or bool(operation.revisions and goal.tracks(app) and not other_commit(app, goal))
 
 
-def _last_sync(app: Application, goal: Goal, t_before: datetime | None, forgive_other: bool) -> Reason | None:
+def _last_sync(app: Application, goal: Goal, t_before: datetime | None, forgive_other: bool, earlier: Operation | None) -> Reason | None:
     operation = app.operation
     if operation is None:
         return None
-    excused = bool(t_before and operation.finished and operation.finished < t_before) or (forgive_other and bool(other_commit(app, goal)))
+    excused = _over_before(operation, t_before, earlier, other_commit(app, goal)) or (forgive_other and bool(other_commit(app, goal)))
     if (operation.phase != "Succeeded" or operation.failed_resources) and not excused:
         return Reason(Kind.LAST_SYNC, _said(operation), final=_failed_for_good(app, goal))
     if operation.finished and app.reconciled and app.reconciled < operation.finished:
         return Reason(Kind.HEALTH_UNSEEN, "health not looked at since the sync finished")
     return None
+
+
+def _over_before(operation: Operation, t_before: datetime | None, earlier: Operation | None, other: str) -> bool:
+    """Whether it was over before the move. `other`: the commit it applied where that is not the goal.
+
+    A sync of the goal that seems older than the move may have ended after it on a cluster whose clock is behind ours.
+    """
+    if t_before is None or operation.finished is None:
+        return False
+    return is_same(earlier, operation) or (operation.finished < t_before and bool(other))
+
+
+def is_same(earlier: Operation | None, operation: Operation | None) -> bool:
+    """Whether an operation is the very one that was seen earlier."""
+    if earlier is None or operation is None:
+        return False
+    return (earlier.phase, earlier.started, earlier.finished) == (operation.phase, operation.started, operation.finished)
 
 
 def _said(operation: Operation) -> str:

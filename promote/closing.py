@@ -6,7 +6,7 @@ from promote.annotation import annotate
 from promote.clients.git_push import Pushed, RefUpdate
 from promote.driver_rows import working_moved, write_junit
 from promote.errors import PromoteError
-from promote.lock import LOCK, release
+from promote.lock import LOCK, lock_words, release
 from promote.model import End, short
 from promote.record import write_ledger
 from promote.run import Moved, Run
@@ -32,8 +32,9 @@ def _let_go(run: Run, end: End) -> None:
     lock, git = run.lock, run.tools.git
     assert lock is not None
     here = git.refs(LOCK, run.names.working)
-    if LOCK not in here or here[LOCK].object != lock.oid:
-        return  # superseded: not ours to delete
+    if LOCK not in here or here[LOCK].object != lock.oid:  # not ours to delete, nor is prod-working ours to move
+        _say_who_has_it(run, end, there=LOCK in here)
+        return
     updates: list[RefUpdate] = []
     if end is End.VERIFIED and run.stable:
         held = here.get(run.names.working)
@@ -49,6 +50,15 @@ def _let_go(run: Run, end: End) -> None:
         working_moved(run)
     if result.outcome is not Pushed.DONE:
         _warn(run, f"the lock was not released: {result.text}; by hand: git push --force-with-lease={LOCK}:{lock.oid} {git.remote} :{LOCK}")
+
+
+def _say_who_has_it(run: Run, end: End, *, there: bool) -> None:
+    """The lock was taken over, or broken, while we thought it ours: said even when all went well, for somebody else acts here now."""
+    whose = f"is somebody else's by now: {lock_words(run.tools.git)[1]}" if there else "was deleted meanwhile: nothing keeps others from promoting"
+    kept = f"; {run.settings.tags.working} was left where it is" if end is End.VERIFIED else ""
+    _warn(run, f"{LOCK} {whose}{kept}")
+    if end is End.VERIFIED:
+        working_moved(run)
 
 
 def _own_rows(run: Run) -> None:

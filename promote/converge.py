@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Protocol
 
 from promote.applications import Application
-from promote.arrival import REFRESHABLE, Kind, Reason, other_commit
+from promote.arrival import REFRESHABLE, Kind, Reason, is_same, other_commit
 from promote.clients.argocd import ArgoCD
 from promote.convergence import Convergence, Goal, Limits
 from promote.deadline import Deadline
@@ -168,8 +168,8 @@ class Waiter:
 
         That is so after a failed earlier attempt at this commit, and in a rollback after whatever failed in between.
         """
-        key, before = app.key, self.convergence.t_before
-        earlier = self.convergence.rollback or bool(before and app.operation and app.operation.finished and app.operation.finished < before)
+        key, before = app.key, self.convergence.baseline.get(app.key)
+        earlier = self.convergence.rollback or (before is not None and is_same(before.operation, app.operation))
         mine = (reason.final and earlier) or (reason.kind is Kind.UNSYNCED and self.settings.argocd.sync == "request")
         waits = key in self.requested and (reason.final or self.deadline.elapsed - self.requested[key] < REQUEST_AGAIN_S)
         if not mine or waits or app.sync != "OutOfSync" or not self.convergence.fresh(app):

@@ -81,6 +81,7 @@ class Convergence:
         return fresh(app, self._fresh_after.get(app.key))
 
     def _missing(self, app: Application) -> Reason | None:
+        before = self.baseline.get(app.key)
         return missing(
             app,
             self.goal,
@@ -89,6 +90,7 @@ class Convergence:
             t_before=self.t_before,
             forgive_other=self.rollback or self.forgive_other,
             denied=self.denied.get(app.key, ""),
+            earlier=before.operation if before else None,
         )
 
     def _repo_server_trouble(self) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from promote.clients.git_push import RefUpdate
 from promote.errors import Superseded
-from promote.lock import LOCK, advance
+from promote.lock import LOCK, advance, lock_words
 from promote.model import Tag, short
 from promote.run import Moved, Run
 from promote.signals import held
@@ -21,7 +21,7 @@ def compare(run: Run) -> str:
     refs = run.tools.git.refs(run.names.stable, run.names.prod, LOCK)
     stable, prod, before, lock = refs.get(run.names.stable), refs.get(run.names.prod), run.target.stable, refs.get(LOCK)
     if run.lock is None or lock is None or lock.object != run.lock.oid:
-        raise Superseded(f"{LOCK} is not ours any more", hint="look with `promote status` before anything else")
+        raise Superseded(f"{LOCK} is not ours any more: {lock_words(run.tools.git)[1]}", hint="look with `promote status` before anything else")
     if stable is None:
         return _put_back(run, before)
     if before and stable.object == before.object:

@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from promote.clients.git_push import Pushed, PushResult, RefUpdate
 from promote.clients.git_remote import GitRemote
 from promote.errors import Denied, PromoteError, Rejected, ServiceError, Superseded, Unreachable
+from promote.model import Tag
 
 LOCK = "refs/promote/lock"
 UNDO = "refs/promote/undo"
@@ -27,6 +28,7 @@ class Lock:
     """What the lock says. `oid` is the object that says it; `stable_before` the stable tag's object when the move was authorised ("" = absent).
 
     `at` is when `state` was entered: made before the push that enters it, so never later than what that push moved.
+    `holder` tells the processes of one promotion apart: a run keeps it when it moves the tag for us, whoever takes over puts its own.
     `plan` is all that another machine needs to pick the promotion up (`promote.run.Run.plan`); empty for a move made by hand.
     """
 
@@ -42,6 +44,7 @@ class Lock:
     replaces: str = ""  # the prod tag's object that this promotion may replace ("" = the prod tag must not exist)
     run: str = ""
     at: str = ""
+    holder: str = ""
     plan: Mapping[str, object] = field(default_factory=dict)
     oid: str = ""
 
@@ -60,15 +63,21 @@ def new_lock(
     plan: Mapping[str, object] | None = None,
 ) -> Lock:
     """A lock of this process, not yet written anywhere."""
-    try:
-        owner = getpass.getuser()
-    except (KeyError, OSError):  # a container without a passwd entry
-        owner = "unknown"
+    owner, host = _me()
     now = _now()
     return Lock(
         request_id=request_id, state=state, version=version, candidate=candidate, stable_before=stable_before,
-        replaces=replaces, owner=owner, host=socket.gethostname(), since=now, at=now, plan=plan or {},
+        replaces=replaces, owner=owner, host=host, since=now, at=now, holder=secrets.token_hex(4),
+        plan=plan or {},
     )  # fmt: skip
+
+
+def _me() -> tuple[str, str]:
+    """(user, host) of this process."""
+    try:
+        return getpass.getuser(), socket.gethostname()
+    except (KeyError, OSError):  # a container without a passwd entry
+        return "unknown", socket.gethostname()
 
 
 def _now() -> str:
@@ -83,7 +92,11 @@ def write_lock(git: GitRemote, lock: Lock) -> Lock:
 
 def read_lock(git: GitRemote) -> Lock | None:
     """The lock as the remote has it now. Raises PromoteError when its content is not ours to understand."""
-    ref = git.ref(LOCK)
+    return lock_at(git, git.ref(LOCK))
+
+
+def lock_at(git: GitRemote, ref: Tag | None) -> Lock | None:
+    """The lock that was read together with other refs: what all of them were at one moment."""
     if ref is None:
         return None
     if not git.has(ref.object):
@@ -148,6 +161,15 @@ def advance(git: GitRemote, lock: Lock, *others: RefUpdate, **changes: str) -> L
             hint="look with `promote status` before anything else",
         )
     raise refused(git, result, "write " + ", ".join(u.ref for u in others) if others else f"renew the lock ({LOCK})")
+
+
+def take_over(git: GitRemote, lock: Lock) -> Lock:
+    """Make somebody's lock ours, in the state it is in: it says our name from now on, and whoever had it can write nothing any more.
+
+    Raises Superseded when somebody else was first.
+    """
+    owner, host = _me()
+    return advance(git, lock, owner=owner, host=host, holder=secrets.token_hex(4))
 
 
 def release(git: GitRemote, lock: Lock, *others: RefUpdate) -> PushResult:

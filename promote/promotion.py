@@ -11,7 +11,7 @@ from promote.deadline import Deadline, insist
 from promote.driver_rows import judge, tags_made
 from promote.errors import Denied, Interrupted, PromoteError, Rejected, Superseded, Unreachable
 from promote.legacy import compare
-from promote.lock import LOCK, read_lock
+from promote.lock import LOCK, lock_at
 from promote.model import Tag, Verdict, short
 from promote.publish import Request, fence, publish, undo_commands
 from promote.record import record_path, write_record
@@ -129,13 +129,15 @@ def look(run: Run) -> str:
     if (stable and before and stable.object == before.object) or (stable is None and before is None):
         run.moved = Moved.NO
         return f"{run.settings.tags.stable} is still {f'at {short(stable.commit)}' if stable else 'absent'}: nothing was moved"
-    lock = read_lock(run.tools.git) if LOCK in refs else None
+    lock = lock_at(run.tools.git, refs.get(LOCK))
     if stable is None or lock is None or lock.request_id != run.request_id or prod is None or prod.object != stable.object:
         now = short(stable.commit) if stable else "nothing"
         raise Superseded(
             f"{run.settings.tags.stable} is at {now}, which this promotion did not put there",
             hint="somebody else moved production's tag; nothing was overwritten. See who: `promote status`",
         )
+    if run.lock and lock.holder != run.lock.holder:
+        raise Superseded(f"{LOCK} is not ours any more: {lock.sentence()}", hint="look with `promote status` before anything else")
     run.lock, run.moved, run.stable = lock, Moved.YES, Tag(ref=stable.ref, object=stable.object, commit=stable.commit)
     if stable.commit != run.target.commit:
         return f"{run.settings.tags.stable} was moved to {short(stable.commit)} instead of {short(run.target.commit)}"

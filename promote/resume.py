@@ -19,7 +19,7 @@ from promote.handover import read_baseline
 from promote.heartbeat import MISSED, sign_of, silent
 from promote.journal import Journal, is_open_elsewhere, read_journal
 from promote.legacy import compare
-from promote.lock import Lock, advance, read_lock
+from promote.lock import Lock, read_lock, take_over
 from promote.model import Choices, End, Tag, short
 from promote.precheck import unsafe_rollback
 from promote.promotion import is_legacy
@@ -70,7 +70,7 @@ def pick_up(kit: Tools, *, orphaned_s: float | None = None) -> Run | None:
     journal.write("note", "taken up", lock=lock.oid, state=lock.state, here=bool(lines))
     journal.write("note", "plan", **{**plan, "pid": os.getpid()})
     with held():
-        run.lock = journal.effect("take the lock over", {"lock": lock.oid}, lambda: advance(kit.git, lock, state=lock.state))
+        run.lock = journal.effect("take the lock over", {"lock": lock.oid}, lambda: take_over(kit.git, lock))
     return run
 
 

@@ -14,11 +14,12 @@ from promote.clients.git_remote import GitRemote
 from promote.deadline import Clock
 from promote.errors import Superseded
 from promote.journal import Journal
-from promote.lock import LOCK, Lock
+from promote.lock import LOCK, Lock, lock_words
 from promote.model import AppVerdict, Choices, Row, Step, SuiteResult, Tag, Verdict, short
 from promote.publish import TagNames, ref_names
 from promote.report.redact import Redactor
 from promote.settings import Settings
+from promote.suite import run_suite
 from promote.target import Target
 from promote.versions import Version
 from promote.waivers import Waiver
@@ -59,7 +60,10 @@ class Result:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Tools:
-    """Everything a promotion reaches the world through. `production` and `forge` connect on first call: settings errors stay instant."""
+    """Everything a promotion reaches the world through. `production` and `forge` connect on first call: settings errors stay instant.
+
+    `run_suite`: how a suite is run and judged; a program that drives promotions without child processes has its own.
+    """
 
     settings: Settings
     git: GitRemote
@@ -68,6 +72,7 @@ class Tools:
     forge: Callable[[], GitHubRuns]
     who: str
     clock: Clock = field(default_factory=Clock)
+    run_suite: Callable[..., SuiteResult] = run_suite
     redact: Redactor = field(default_factory=Redactor)  # for whatever is written down
 
     @property
@@ -177,7 +182,7 @@ class Run:
                 hint="somebody else moved production's tag; nothing was overwritten. See who: `promote status`",
             )
         if self.lock and (lock is None or lock.object != self.lock.oid):
-            raise Superseded(f"{LOCK} is not ours any more", hint="another promotion took over; look with `promote status`")
+            raise Superseded(f"{LOCK} is not ours any more: {lock_words(self.tools.git)[1]}", hint="look with `promote status` before anything else")
 
 
 def _fields(tag: Tag | None) -> dict[str, str] | None:

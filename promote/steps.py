@@ -17,7 +17,6 @@ from promote.deadline import Deadline
 from promote.errors import PromoteError
 from promote.model import SuiteResult, Tag, Verdict
 from promote.run import Run
-from promote.suite import run_suite
 
 
 def context(run: Run, state: str) -> SuiteContext:
@@ -50,7 +49,7 @@ def suite(run: Run, name: str, state: str, deadline: Deadline, *, quiet: bool = 
     """Run one suite as a child and remember what it said. `quiet`: looked at for the baseline only, judged by nobody yet."""
     folder = run.settings.root / getattr(run.settings.suites, name)
     label = name if state == "after" or name == "pre" else f"{name}-{state}"
-    result = run_suite(
+    result = run.tools.run_suite(
         name,
         folder,
         context=context(run, state),

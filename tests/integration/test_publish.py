@@ -80,6 +80,14 @@ def test_the_lock_lease_alone_stops_a_push_that_read_before_the_fence(bench: Ben
     assert bench.repos.holds("refs/tags/prod-stable") == bench.old
 
 
+def test_a_run_whose_lock_was_broken_moves_nothing(bench: Bench) -> None:
+    lock = bench.lock()
+    git(bench.repos.clone, "push", "-q", "origin", f":{LOCK}")
+    with pytest.raises(Superseded, match="there is no lock any more"):
+        publish(bench.git, bench.settings, bench.request(lock))
+    assert (bench.repos.holds("refs/tags/prod-stable"), bench.repos.holds(LOCK)) == (bench.old, "")
+
+
 def test_a_foreign_move_is_never_overwritten(bench: Bench) -> None:
     lock = bench.lock()
     foreign = bench.repos.tag("prod-stable", force=True)
@@ -169,6 +177,12 @@ def test_a_push_of_the_same_object_is_not_taken_for_ours(bench: Bench) -> None:
     """git answers "up to date" without looking at the lease; only a change counts."""
     update = RefUpdate(ref="refs/tags/prod-stable", new=bench.old, expected=bench.candidate)
     assert bench.git.push(update).outcome is not Pushed.DONE
+
+
+def test_a_push_of_which_only_a_part_is_there_is_not_done(bench: Bench) -> None:
+    there = RefUpdate(ref="refs/tags/prod-stable", new=bench.old, expected=bench.old)
+    refused = RefUpdate(ref="refs/tags/dev-v1.1.0", new=bench.old, expected=bench.old)
+    assert bench.git.push_and_look(there, refused)[0] is False
 
 
 def test_the_record_lands_on_a_branch_that_moved_meanwhile(bench: Bench) -> None:

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from promote.clients.again import PAUSES_S
+from promote.clients.git_push import Pushed, RefUpdate
 from promote.clients.git_remote import GitRemote
 from promote.clients.kube import Kube, connect
 from promote.errors import ServiceError, Unreachable
@@ -108,6 +109,18 @@ def test_a_remote_in_lasting_trouble_is_told(there: Remote) -> None:
     with pytest.raises(Unreachable, match="502"):
         there.clones[0].refs(STABLE)
     assert _asked(there, before) == TRIES
+
+
+@pytest.mark.parametrize("kind", ["502", "503"])
+def test_a_push_goes_out_once(there: Remote, kind: str) -> None:
+    """Whether it landed is read from the refs, never tried out by pushing again. (After a lost connection curl itself may send the same bytes again;
+    the lease is in them.)"""
+    git, before = there.clones[0], len(there.server.requests)
+    there.server.fault(_times(PASSING[kind], None, method="POST"))
+    update = RefUpdate(ref=STABLE, new=there.commits["v1.1.0"], expected=there.start)
+    assert git.push(update).outcome is Pushed.UNKNOWN
+    assert sum(method == "POST" for method, _ in there.server.requests[before:]) == 1
+    assert there.holds(STABLE) == there.start
 
 
 def _object(git: GitRemote) -> str:

@@ -61,6 +61,7 @@ def test_such_journals_are_paths(effects: tuple[str, ...], end: str) -> None:
         (("take the lock", "authorise the move"), "verified"),  # nobody moved it
         (("take the lock", "move the stable tag", "authorise the move"), "verified"),
         ((*GOOD, "move the stable tag"), "verified"),
+        ((*GOOD, "move the stable tag"), ""),  # cut short, and wrong already
         ((*GOOD, "move the stable tag back"), "verified"),
         (GOOD, "rolled_back"),
         (GOOD, "unchecked"),

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.robustness import continuity, crash, deadlines, dispatch, flaky, foreign, races, secrets
+from tests.robustness import continuity, crash, deadlines, dispatch, flaky, foreign, races, secrets, stale
 from tests.robustness.harness import Figures
 
 PROOFS: dict[str, tuple[Callable[[int, int, Figures], None], int]] = {
@@ -15,6 +15,7 @@ PROOFS: dict[str, tuple[Callable[[int, int, Figures], None], int]] = {
     "R3 crash": (lambda seed, count, figures: crash.run(seed, 1, figures, ways=("good",), most=count), 2),
     "R4 continuity": (continuity.run, 4),
     "R5 foreign moves": (foreign.run, 12),
+    "R6 stale cluster": (stale.run, len(stale.PLAYS)),
     "R8 deadlines": (deadlines.run, 4),
     "R9 secrets": (secrets.run, 3),
     "R10 flaky": (flaky.run, 2),

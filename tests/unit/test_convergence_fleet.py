@@ -138,6 +138,7 @@ def test_the_selection_reaches_through_app_of_apps_and_application_sets():
         application("inner", resources=[child("leaf")]),
         application("leaf", spec=chart),
         application("t1", spec=chart, meta={"ownerReferences": [{"kind": "ApplicationSet", "name": "tenants"}]}),
+        application("made", spec=chart, annotations=made_by("argocd")),  # the root made it and lists it no more
         application("stranger", spec=chart),
     ]
-    assert set(select(apps, goal(root="argocd"))) == {"argocd/argocd", "argocd/inner", "argocd/leaf", "argocd/t1"}
+    assert set(select(apps, goal(root="argocd"))) == {"argocd/argocd", "argocd/inner", "argocd/leaf", "argocd/t1", "argocd/made"}

@@ -8,7 +8,7 @@ from promote.applications import Application
 from promote.arrival import Limits
 from promote.convergence import Convergence
 from promote.model import AppState, AppVerdict
-from tests.manifests import NEW, OLD, application, at, child, goal, made_by, operation
+from tests.manifests import NEW, OLD, application, at, child, goal, made_by, operation, stamp
 
 LIMITS = Limits(degraded_grace_s=60, looks=3)
 OLD_OPERATION = operation("Succeeded", OLD, finished=-500)
@@ -207,7 +207,8 @@ TROUBLE_BEFORE = {
 @pytest.mark.parametrize("changes", TROUBLE_BEFORE.values(), ids=TROUBLE_BEFORE.keys())
 def test_a_rollback_brings_back_what_was_not_what_never_was(changes):
     judged = convergence(before(**changes), rollback=True, commit=OLD)
-    first, again = application(revision=OLD, **changes), application(revision=OLD, reconciled=6, **changes)
+    anew = {**changes, "state": {**changes["state"], "startedAt": stamp(1)}} if "state" in changes else changes
+    first, again = application(revision=OLD, **anew), application(revision=OLD, reconciled=6, **anew)
     look(judged, first)
     assert states(judged, again, looks=3)[-1] is AppState.EXCUSED
 

@@ -144,7 +144,22 @@ def test_a_failed_sync_is_excused_only_if_it_ended_before_the_move():
 
 
 def test_failed_resources_are_excused_with_their_operation():
-    assert judge(application(state=operation(finished=-5, resources=[JOB_FAILED])), t_before=-4) is None
+    assert judge(application(state=operation(revision=OLD, finished=-5, resources=[JOB_FAILED])), t_before=-4) is None
+
+
+@pytest.mark.parametrize("ahead", [-300, 300])
+def test_a_failed_sync_that_was_seen_before_the_move_is_excused_whatever_the_clocks_say(ahead):
+    failed = application(reconciled=ahead + 5, state=operation("Failed", NEW, finished=ahead))
+    assert judge(failed, fresh_after=ahead, t_before=0, earlier=failed.operation) is None
+    assert judge(failed, fresh_after=ahead, t_before=None, earlier=failed.operation) is not None, "nobody says what before was"
+
+
+def test_a_failed_sync_of_the_goal_that_nobody_saw_before_is_never_excused_by_a_clock_behind_ours():
+    failed = application(reconciled=-295, state=operation("Failed", NEW, finished=-300))
+    for earlier in (None, *(application(state=operation(phase, OLD, finished=-500)).operation for phase in ("Succeeded", "Failed"))):
+        reason = judge(failed, fresh_after=-300, t_before=0, earlier=earlier)
+        assert reason is not None
+        assert reason.kind is Kind.LAST_SYNC
 
 
 def test_the_sync_that_a_rollback_stopped_does_not_count_against_the_commit_it_went_back_to():

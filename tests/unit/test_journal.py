@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from promote.checklist.recorder import Recorder
 from promote.errors import PromoteError
 from promote.journal import Journal, read_journal
 
@@ -16,6 +20,33 @@ def test_an_effect_is_written_before_and_after(tmp_path: Path) -> None:
     journal.effect("push", {"to": "abc"}, lambda: seen.append(len(read_journal(journal.path))))
     assert seen == [1], "the intent is on disk before the act"
     assert [line["event"] for line in read_journal(journal.path)] == ["intent", "result"]
+
+
+def _disk_calls(act: Callable[[list[str]], object]) -> list[str]:
+    """What is written and brought to the disk, in order. What the interpreter calls is watched, nothing is replaced."""
+    calls: list[str] = []
+
+    def watch(_frame: object, event: str, called: object) -> None:
+        if event == "c_call" and called in (os.write, os.fsync):
+            calls.append(called.__name__)  # type: ignore[attr-defined]
+
+    sys.setprofile(watch)
+    try:
+        act(calls)
+    finally:
+        sys.setprofile(None)
+    return calls
+
+
+def test_each_line_is_on_the_disk_before_the_next_thing_happens(tmp_path: Path) -> None:
+    """Written is not enough: the machine may lose its power."""
+    journal = Journal.open(tmp_path, "r1")
+    assert _disk_calls(lambda calls: journal.effect("push", {}, lambda: calls.append("act"))) == ["write", "fsync", "act", "write", "fsync"]
+
+
+def test_a_suites_verdict_is_on_the_disk_before_the_next_row(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path / "rows.jsonl")
+    assert _disk_calls(lambda _: recorder.write("row", id="a")) == ["write", "fsync"]
 
 
 def test_a_failing_effect_is_remembered_and_passes_on(tmp_path: Path) -> None:

@@ -1,0 +1,144 @@
+"""The end of a promotion whose lock somebody else has by now: that lock stays, and whose it is is said."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from promote.clients.git_push import RefUpdate
+from promote.clients.git_remote import GitRemote
+from promote.closing import close
+from promote.errors import Superseded, UsageError
+from promote.journal import Journal
+from promote.lock import LOCK, acquire, new_lock, release, take_over, write_lock
+from promote.model import Choices, End, Tag, Verdict
+from promote.promotion import look
+from promote.publish import Request, publish
+from promote.report.silent import Silent
+from promote.resume import pick_up
+from promote.run import Run, Tools
+from promote.settings import Settings
+from promote.target import Target
+from promote.versions import parse_version
+from tests.repos import Repos, git, make_repos
+
+STABLE = "refs/tags/prod-stable"
+
+
+class Bench:
+    """A promotion of v1.1.0 that holds the lock, ready to be closed."""
+
+    def __init__(self, folder: Path) -> None:
+        self.repos: Repos = make_repos(folder)
+        self.candidate = self.repos.commit(text="two", message="feat: two")
+        end, nobody = GitRemote(self.repos.clone, "origin"), lambda: pytest.fail("nothing but git is needed")
+        stable = end.ref(STABLE)
+        assert stable
+        at: Any = nobody
+        tools = Tools(settings=Settings(root=self.repos.clone), git=end, report=Silent(), production=at, forge=at, who="us")
+        version, trunk = parse_version("v1.1.0"), Tag(ref="refs/heads/main", object=self.candidate, commit=self.candidate)
+        target = Target(version=version, commit=self.candidate, from_tree=False, dev_tag=None, stable=stable, branch=trunk, prod_tag=None)
+        self.run = Run(tools=tools, target=target, version=version, request_id="r1", journal=Journal.open(folder, "r1"), choices=Choices())
+        lock = new_lock(request_id="r1", version="v1.1.0", candidate=self.candidate, stable_before=stable.object, state="promoted")
+        self.run.lock, self.run.stable = acquire(end, lock), stable
+
+    def stranger(self, folder: Path) -> GitRemote:
+        """Another clone of the same remote."""
+        git(folder, "clone", "-q", str(self.repos.remote), "elsewhere")
+        return GitRemote(folder / "elsewhere", "origin")
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path)
+
+
+def test_a_lock_that_is_ours_is_released_without_a_word(bench: Bench) -> None:
+    close(bench.run, End.VERIFIED, {})
+    assert (bench.run.warnings, bench.repos.holds(LOCK)) == ([], "")
+    assert bench.repos.holds("refs/tags/prod-working") == bench.repos.holds(STABLE)
+
+
+@pytest.mark.parametrize("end", [End.VERIFIED, End.UNCHECKED, End.SUPERSEDED])
+def test_who_took_the_lock_over_is_named_and_keeps_it(bench: Bench, tmp_path: Path, end: End) -> None:
+    there, lock = bench.stranger(tmp_path), bench.run.lock
+    assert lock
+    there.fetch(LOCK)
+    theirs = write_lock(there, replace(lock, owner="grace", host="laptop-7"))
+    assert there.push_and_look(RefUpdate(ref=LOCK, new=theirs.oid, expected=lock.oid))[0]
+    close(bench.run, end, {})
+    (warning,) = bench.run.warnings
+    assert warning.startswith(f"{LOCK} is somebody else's by now: grace on laptop-7 is promoting v1.1.0 since ")
+    assert bench.repos.holds(LOCK) == theirs.oid
+    rows = {row.id: row.verdict for row in bench.run.rows}
+    assert rows == ({"prod-working-updated": Verdict.FAILED} if end is End.VERIFIED else {}), "it was not ours to move either"
+    assert ("prod-working was left where it is" in warning) is (end is End.VERIFIED)
+
+
+def test_whoever_takes_over_says_so_in_the_lock(bench: Bench, tmp_path: Path) -> None:
+    there, lock = bench.stranger(tmp_path), bench.run.lock
+    assert lock
+    there.fetch(LOCK)
+    theirs = take_over(there, replace(lock, owner="grace", host="laptop-7"))
+    assert (theirs.owner, theirs.host) == (lock.owner, lock.host), "this process runs on the machine that took the first lock"
+    assert (theirs.state, theirs.at, theirs.since) == (lock.state, lock.at, lock.since), "since when is the promotion's, not the taker's"
+
+
+def test_a_lock_that_was_broken_is_missed(bench: Bench, tmp_path: Path) -> None:
+    there, lock = bench.stranger(tmp_path), bench.run.lock
+    assert lock
+    release(there, lock)
+    close(bench.run, End.UNCHECKED, {})
+    assert bench.run.warnings == [f"{LOCK} was deleted meanwhile: nothing keeps others from promoting"]
+
+
+def test_a_lock_that_was_taken_over_after_our_run_moved_is_not_ours_again(bench: Bench, tmp_path: Path) -> None:
+    """The same promotion, the same request: only who holds the lock tells that another machine goes on with it."""
+    bench.repos.tag("dev-v1.1.0")
+    assert bench.run.lock
+    request = Request(version=bench.run.version, request_id="r1", promoted_by="the run", lock_id=bench.run.lock.oid)
+    moved = publish(bench.run.tools.git, bench.run.settings, request)
+    assert (look(bench.run), bench.run.lock) == ("", moved.lock), "our run moved it: the lock goes on with us"
+    there = bench.stranger(tmp_path)
+    there.fetch(LOCK)
+    assert moved.lock
+    take_over(there, moved.lock)
+    with pytest.raises(Superseded, match="is not ours any more"):
+        look(bench.run)
+
+
+def _moved_by(bench: Bench, *, request_id: str = "r1", prod: bool = True) -> None:
+    """Production's tag is moved while our lock, or another promotion's, is there; with its prod tag or without."""
+    tag = bench.repos.tag("prod-v1.1.0")
+    lock, end = bench.run.lock, bench.run.tools.git
+    assert lock
+    theirs = write_lock(end, replace(lock, request_id=request_id))
+    names = [STABLE, *(["refs/tags/prod-v1.1.0"] if prod else [])]
+    if not prod:
+        git(bench.repos.clone, "push", "-q", "origin", ":refs/tags/prod-v1.1.0")
+    git(bench.repos.clone, "push", "-q", "--force", "origin", f"{theirs.oid}:{LOCK}", *(f"{tag}:{name}" for name in names))
+
+
+def test_a_move_that_our_run_made_is_ours(bench: Bench) -> None:
+    _moved_by(bench)
+    assert look(bench.run) == ""
+
+
+def test_a_move_of_another_promotion_is_not_ours(bench: Bench) -> None:
+    _moved_by(bench, request_id="r2")
+    with pytest.raises(Superseded, match="this promotion did not put there"):
+        look(bench.run)
+
+
+def test_a_move_without_its_prod_tag_is_not_ours(bench: Bench) -> None:
+    _moved_by(bench, prod=False)
+    with pytest.raises(Superseded, match="this promotion did not put there"):
+        look(bench.run)
+
+
+def test_a_lock_made_by_hand_says_too_little_to_be_resumed(bench: Bench) -> None:
+    with pytest.raises(UsageError, match="does not say what it was about"):
+        pick_up(bench.run.tools)

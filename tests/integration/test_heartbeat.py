@@ -1,0 +1,109 @@
+"""The sign of life on real git: renewed under lease, silent without a lock, and never over the beat of whoever took the promotion over."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from promote.deadline import Clock
+from promote.heartbeat import HEARTBEAT, beating, sign_of, silent
+from promote.lock import LOCK, Lock, acquire, take_over
+from tests.repos import git
+from tests.robustness.harness import Remote, lock_of, remote
+
+BEAT_S = 0.05
+
+
+@pytest.fixture
+def there(tmp_path: Path) -> Iterator[Remote]:
+    with remote(tmp_path, clones=2, versions=1) as made:
+        yield made
+
+
+def _until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end, "the moment never came"
+        time.sleep(0.01)
+
+
+def _lock(there: Remote) -> Lock:
+    return acquire(there.clones[0], lock_of(0, "v1.1.0", there.commits["v1.1.0"], there.start))
+
+
+def _says(there: Remote, oid: str) -> dict[str, str]:
+    said: dict[str, str] = json.loads(git(there.server.path, "cat-file", "tag", oid).partition("\n\n")[2])
+    return said
+
+
+def test_it_is_renewed_again_and_again(there: Remote) -> None:
+    lock = _lock(there)
+    with beating(there.clones[0], lambda: lock, every_s=BEAT_S):
+        _until(lambda: there.holds(HEARTBEAT) != "")
+        first = there.holds(HEARTBEAT)
+        _until(lambda: there.holds(HEARTBEAT) != first)
+    assert _says(there, first)["request_id"] == lock.request_id
+    there.clones[1].fetch(LOCK)
+    assert sign_of(there.clones[1], lock).objects == (lock.oid, there.holds(HEARTBEAT)), "another clone reads it"
+
+
+def test_without_a_lock_there_is_no_beat(there: Remote) -> None:
+    asked: list[int] = []
+
+    def nobody() -> Lock | None:
+        asked.append(1)
+        return None
+
+    with beating(there.clones[0], nobody, every_s=BEAT_S):
+        _until(lambda: len(asked) > 3)
+    assert there.holds(HEARTBEAT) == ""
+
+
+def test_the_beat_of_whoever_took_over_is_never_overwritten(there: Remote) -> None:
+    """The former owner lives on, and has not learned it yet: its next beat meets the other's, and is its last."""
+    mine = _lock(there)
+    there.clones[1].fetch(LOCK)
+    theirs = take_over(there.clones[1], mine)
+    with beating(there.clones[0], lambda: mine, every_s=BEAT_S):
+        _until(lambda: there.holds(HEARTBEAT) != "")
+        beat = _beat(there, theirs, datetime.now(UTC))
+        _until(lambda: there.holds(HEARTBEAT) != beat or all(thread.name != "heartbeat" for thread in threading.enumerate()))
+    assert there.holds(HEARTBEAT) == beat
+
+
+def _beat(there: Remote, lock: Lock, at: datetime) -> str:
+    """Somebody else's beat, pushed past everybody."""
+    said = {"request_id": lock.request_id, "at": at.isoformat(timespec="seconds"), "nonce": secrets.token_hex(4)}
+    beat = there.clones[1].make_tag(name="promote-heartbeat", commit=lock.candidate, message=json.dumps(said))
+    git(there.clones[1].root, "push", "-q", "--force", "origin", f"{beat}:{HEARTBEAT}")
+    return beat
+
+
+def test_the_beat_of_another_promotion_is_no_sign_of_this_one(there: Remote) -> None:
+    lock = _lock(there)
+    other = replace(lock, request_id="somebody-else")
+    with beating(there.clones[1], lambda: other, every_s=BEAT_S):
+        _until(lambda: there.holds(HEARTBEAT) != "")
+    assert sign_of(there.clones[0], lock).objects == (lock.oid,)
+
+
+def test_whoever_beats_while_it_is_watched_is_not_silent(there: Remote) -> None:
+    """Two machines' clocks differ: what counts is that something changed, not when it says it did."""
+    lock, passed = _lock(there), [0.0]
+
+    def sleep(seconds: float) -> None:
+        passed[0] += seconds
+        if lives:
+            _beat(there, lock, datetime.now(UTC) - timedelta(hours=3))
+
+    clock = Clock(monotonic=lambda: passed[0], sleep=sleep)
+    for lives in (True, False):
+        assert silent(there.clones[0], lock, seconds=3, clock=clock, every_s=1) is not lives

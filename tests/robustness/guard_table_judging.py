@@ -1,0 +1,134 @@
+"""The guards that judge: what production shows, which applications, which suites, what may be passed over. Each with the test that must miss it."""
+
+from __future__ import annotations
+
+from tests.robustness.guard import Guard
+
+PREDICATE = "tests/unit/test_convergence_predicate.py"
+LOOKS = "tests/unit/test_convergence_looks.py"
+FLEET = "tests/unit/test_convergence_fleet.py"
+READING = "tests/unit/test_applications.py"
+LOOP = "tests/integration/test_argocd_client.py"
+SUITES = "tests/integration/test_suites.py"
+ARRIVAL, CONVERGENCE, FLEETS, CONVERGE = (f"promote/{name}.py" for name in ("arrival", "convergence", "fleet", "converge"))
+FORGOTTEN = "        self._held.pop(app.key, None)\n        since"
+LET_GO = "        self._held.pop(app.key, None)\n        self._trouble_since"
+
+ONE_LOOK = (
+    Guard("deleting", ARRIVAL, "    if app.deleting:\n", "    if False:\n", PREDICATE),
+    Guard("operation in progress", ARRIVAL, "    if app.in_progress:\n", "    if False:\n", PREDICATE),
+    Guard(
+        "an empty operation is one",
+        "promote/applications.py",
+        'in_progress=data.get("operation") is not None',
+        'in_progress=bool(data.get("operation"))',
+        READING,
+    ),
+    Guard("freshness", ARRIVAL, "    if not fresh(app, fresh_after):\n", "    if False:\n", PREDICATE),
+    Guard("strictly later", ARRIVAL, "app.reconciled > fresh_after)", "app.reconciled >= fresh_after)", PREDICATE),
+    Guard("ever looked at", ARRIVAL, "return app.reconciled is not None and (", "return app.reconciled is None or (", PREDICATE),
+    Guard("conditions", ARRIVAL, "    if app.errors:\n        kind", "    if False:\n        kind", PREDICATE),
+    Guard("revision", ARRIVAL, "    if where:\n", "    if False:\n", PREDICATE),
+    Guard("the revision of every source", ARRIVAL, "    for source in app.sources:\n", "    for source in app.sources[:2]:\n", PREDICATE),
+    Guard("a revision in its own place", "promote/applications.py", 'shown += [""] *', "shown += shown[:1] *", READING),
+    Guard("sync status", ARRIVAL, 'if app.sync != "Synced" or app.out_of_sync:', "if app.out_of_sync:", PREDICATE),
+    Guard("resources", ARRIVAL, 'if app.sync != "Synced" or app.out_of_sync:', 'if app.sync != "Synced":', PREDICATE),
+    Guard("last sync", ARRIVAL, " or _last_sync(app, goal, t_before, forgive_other, earlier)", "", PREDICATE),
+    Guard(
+        "parts of the last sync",
+        ARRIVAL,
+        'if (operation.phase != "Succeeded" or operation.failed_resources) and',
+        'if operation.phase != "Succeeded" and',
+        PREDICATE,
+    ),
+    Guard("excused only when over before the move", ARRIVAL, "operation.finished < t_before and", "operation.finished <= t_before and", PREDICATE),
+    Guard(
+        "a time alone excuses no sync of the goal",
+        ARRIVAL,
+        "operation.finished < t_before and bool(other)",
+        "operation.finished < t_before",
+        PREDICATE,
+    ),
+    Guard(
+        "the very sync that was seen before",
+        ARRIVAL,
+        "(earlier.phase, earlier.started, earlier.finished) == (operation.phase, operation.started, operation.finished)",
+        "earlier.phase == operation.phase",
+        PREDICATE,
+    ),
+    Guard("forgiven only when of another commit", ARRIVAL, "(forgive_other and bool(other_commit(app, goal)))", "forgive_other", PREDICATE),
+    Guard("health seen after the sync", ARRIVAL, "app.reconciled < operation.finished:", "False:", PREDICATE),
+    Guard("health", ARRIVAL, '    return app.health == "Healthy" or', "    return True or", PREDICATE),
+    Guard(
+        "Suspended where it is allowed",
+        ARRIVAL,
+        'app.health == "Suspended" and app.name in limits.suspended_ok',
+        'app.health == "Suspended"',
+        PREDICATE,
+    ),
+    Guard("worse than it was", ARRIVAL, "return _severity(now.health) > _severity(before.health)", "return False", PREDICATE),
+    Guard(
+        "without a status nothing is well",
+        "promote/applications.py",
+        'health=health.get("status") or "Unknown"',
+        'health=health.get("status") or "Healthy"',
+        READING,
+    ),
+)
+SEVERAL_LOOKS = (
+    Guard("the first look counts for nothing", CONVERGENCE, "(changed or not self._looked)", "changed", LOOKS),
+    Guard("another spec, another reconcile", CONVERGENCE, "(changed or not self._looked)", "not self._looked", LOOKS),
+    Guard("several looks", CONVERGENCE, "if (seen := self._held[app.key]) >= self.limits.looks:", "if (seen := self._held[app.key]) >= 1:", LOOKS),
+    Guard("in a row", CONVERGENCE, LET_GO, LET_GO.replace("        self._held.pop(app.key, None)\n", ""), LOOKS),
+    Guard("the grace", CONVERGENCE, "(now - since).total_seconds() >= self.limits.degraded_grace_s", "True", LOOKS),
+    Guard("the grace ends", CONVERGENCE, "(now - since).total_seconds() >= self.limits.degraded_grace_s", "False", LOOKS),
+    Guard("the root first", CONVERGENCE, "        if not is_root and not children_count:\n", "        if False:\n", LOOKS),
+    Guard("the root as it was a look ago", CONVERGENCE, "        children_count = self._root_applied or", "        children_count = True or", LOOKS),
+    Guard("there must be a root", CONVERGENCE, "if self.goal.root and root_of(self.present, self.goal) is None:", "if False:", LOOKS),
+    Guard("the root is never excused", CONVERGENCE, "if before and not is_root and not healthy(before", "if before and not healthy(before", LOOKS),
+    Guard("worse is new trouble", CONVERGENCE, " and not worse(app, before):", ":", LOOKS),
+    Guard("as before, in a rollback only", CONVERGENCE, "if not self.rollback or before is None or", "if before is None or", LOOKS),
+    Guard("as before, when looked at", CONVERGENCE, " or not self.fresh(app):\n            return False", ":\n            return False", LOOKS),
+    Guard("as before, of the same kind", CONVERGENCE, "return then is not None and then.kind is reason.kind", "return True", LOOKS),
+    Guard("forgiven in a rollback only", CONVERGENCE, "forgive_other=self.rollback or self.forgive_other", "forgive_other=True", LOOKS),
+    Guard("many blind at once", CONVERGENCE, "        if len(blind) < AT_ONCE:\n", "        if True:\n", LOOKS),
+)  # fmt: skip
+FLEETWIDE = (
+    Guard("whose repository", "promote/applications.py", " and normalise_repository(source.repository) == normalise_repository(repository)", "", "tests/unit/test_baseline.py"),
+    Guard("what the root lists must exist", FLEETS, "for k, p in wanted.items() if k not in present", "for k, p in {}.items() if k not in present", FLEET),
+    Guard("gone, and git does not say so", FLEETS, "        if not _rightly_removed(before[key], present, before, settled):\n", "        if False:\n", FLEET),
+    Guard("dropped by a settled root only", FLEETS, "return parent.key not in present or parent.key in settled", "return True", FLEET),
+    Guard("to be pruned, and still there", FLEETS, "        elif child and child.pruned:\n", "        elif False:\n", FLEET),
+    Guard("dropped, and still there", FLEETS, "            key in listed_before\n", "            False\n", FLEET),
+    Guard("a rollback wants all back", FLEETS, "    if all_back:\n", "    if False:\n", FLEET),
+    Guard("a rollback wants the added gone", FLEETS, "        if all_back and key not in before:\n", "        if False:\n", FLEET),
+    Guard("what the root makes is judged", FLEETS, " or (goal.root and a.managed_by == goal.root)", "", FLEET),
+    Guard("and what that makes", FLEETS, "if k not in chosen and _made_by(a, chosen.values())", "if False", FLEET),
+    Guard("nothing to look at is no pass", CONVERGE, "        if not proven or any(", "        if any(", f"{LOOP}::test_nothing_to_look_at_is_not_a_pass"),
+    Guard("one that is not there is one too many", CONVERGE, " or any(v.state not in THERE for v in verdicts):", ":", "tests/robustness/test_short.py", "R6"),
+    Guard("asked before every look whether it is ours", CONVERGE, "                self.guard()\n", "", f"{LOOP}::test_the_guard_ends_the_wait_before_anything_is_written"),
+    Guard("a sync is ended in a rollback only", CONVERGE, "if not (self.convergence.rollback and self.settings", "if not (self.settings", f"{LOOP}::test_forward_no_operation_is_ever_ended"),
+    Guard("a blind Argo CD is left alone", CONVERGE, "if not judged.unknown_at_once and not self.hands_off:", "if not self.hands_off:", f"{LOOP}::test_a_blind_repo_server_is_no_failure_of_production_and_nothing_is_done_about_it"),
+    Guard("an operation is ended as it was seen", "promote/clients/argocd.py", 'body = {"metadata": {"resourceVersion": app.resource_version}, "status"', 'body = {"status"', f"{LOOP}::test_terminate_is_guarded_by_what_was_seen"),
+    Guard("no end for what does not run", "promote/clients/argocd.py", "        if not app.in_progress:\n            return False\n", "", f"{LOOP}::test_terminate_is_never_sent_without_an_operation"),
+    Guard("no sync over another", "promote/clients/argocd.py", "        if app.in_progress or app.deleting:\n            return False\n", "", f"{LOOP}::test_a_sync_is_not_requested_over_another"),
+    Guard("an unknown beginning is no beginning", "promote/baseline.py", "*_unknown(apps), ", "", "tests/unit/test_baseline.py"),
+    Guard("a broken beginning is none", "promote/baseline.py", ", *_too_many_unhealthy(apps, limits, settings.baseline.max_unhealthy)]", "]", "tests/unit/test_baseline.py"),
+    Guard("somebody must follow the tag", "promote/baseline.py", "    if not tracked:\n", "    if False:\n", "tests/unit/test_baseline.py"),
+)  # fmt: skip
+SUITE = (
+    Guard("recorder's finish", "promote/suite.py", "    if not finish:\n", "    if False:\n", f"{SUITES}::test_a_test_that_ends_its_own_group_is_no_pass"),
+    Guard("required rows", "promote/suite.py", "for name in required if name not in reported", "for name in () if name not in reported", f"{SUITES}::test_a_conftest_that_ignores_the_row_is_noticed"),
+    Guard("pytest's own end", "promote/suite.py", '    if finish[-1]["exit"] != 0:\n', "    if False:\n", f"{SUITES}::test_a_session_that_pytest_calls_failed_is_no_pass_though_every_row_passed"),
+    Guard("the suite's deadline", "promote/suite.py", "    if killed:\n", "    if False:\n", f"{SUITES}::test_the_suites_deadline_kills_the_whole_group"),
+    Guard("the end of the whole group", "promote/suite.py", "            _end_session(child.pid)\n", "            child.kill()\n", f"{SUITES}::test_the_suites_deadline_kills_the_whole_group"),
+    Guard("options of the environment", "promote/suite.py", '_HIJACKS = ("PYTEST_ADDOPTS", "PYTEST_PLUGINS",', '_HIJACKS = ("PYTEST_PLUGINS",', f"{SUITES}::test_options_in_the_environment_cannot_deselect"),
+    Guard("options of the repository", "promote/suite.py", '"-c", os.devnull, ', "", f"{SUITES}::test_an_ini_of_the_repository_cannot_deselect"),
+    Guard("verdicts on the disk", "promote/checklist/recorder.py", "            os.fsync(descriptor)\n", "", "tests/unit/test_journal.py"),
+    Guard("the witness", "promote/checklist/judge.py", "not self.witness.returned", "False", f"{SUITES}::test_a_conftest_cannot_make_a_no_a_pass"),
+    Guard("expected to fail is no pass", "promote/checklist/judge.py", '    if hasattr(report, "wasxfail"):\n', "    if False:\n", SUITES, "only_looks"),
+    Guard("what protects the tag", "promote/checklist/registry.py", "return frozenset(r.id for r in ROWS if r.protected)", "return frozenset()", "tests/unit/test_waivers.py"),
+    Guard("a waiver ends", "promote/waivers.py", "tuple(w for w in entries if w.until >= today.isoformat())", "tuple(entries)", "tests/unit/test_waivers.py"),
+    Guard("unknown is no pass", "promote/model.py", "return Verdict.PASSED if seen == {Verdict.PASSED} else Verdict.ERRORED", "return Verdict.PASSED", SUITES, "only_looks"),
+)  # fmt: skip
+JUDGING = (*ONE_LOOK, *SEVERAL_LOOKS, *FLEETWIDE, *SUITE)

@@ -1,0 +1,104 @@
+"""The guards of the move itself: leases, fence, lock, journal, signs of life, the forge's runs, the flow. Each with the test that must miss it."""
+
+from __future__ import annotations
+
+from tests.robustness.guard import Guard
+
+PUBLISHING = "tests/integration/test_publish.py"
+ORDER = "tests/robustness/test_stateful.py"
+FLOW = "tests/robustness/test_flow_stories.py"
+SHORT = "tests/robustness/test_short.py"
+CLOSING = "tests/integration/test_closing.py"
+HEART = "tests/integration/test_heartbeat.py"
+RESUMING = "tests/integration/test_resume.py"
+RUNS = "tests/integration/test_github_runs.py"
+AGAIN = "tests/integration/test_reads_again.py"
+JOURNAL = "tests/unit/test_journal.py"
+TABLE = "tests/unit/test_flow.py"
+MODEL = "tests/model/test_protocol.py"
+PUSH, REMOTE, LOCK, PUBLISH = "promote/clients/git_push.py", "promote/clients/git_remote.py", "promote/lock.py", "promote/publish.py"
+LEASED = "RefUpdate(ref=LOCK, new=following.oid, expected=lock.oid)"
+
+TAGS = (
+    Guard("the lease", PUSH, "        *leases,\n", '        "--force",\n', SHORT, "R5 or R1"),
+    Guard("all or nothing", PUSH, '        "--atomic",\n', "", PUBLISHING),
+    Guard("up to date is not done", PUSH, '_CHANGED_FLAGS = " +*-"', '_CHANGED_FLAGS = " +*-="', f"{PUBLISHING}::test_a_push_of_the_same_object_is_not_taken_for_ours"),
+    Guard("re-read after an unclear push", REMOTE, '        return all((seen[u.ref].object if u.ref in seen else "") == u.new for u in updates), result, seen\n', "        return False, result, seen\n", ORDER),
+    Guard("all refs of an unclear push", REMOTE, "return all((seen[u.ref]", "return any((seen[u.ref]", f"{PUBLISHING}::test_a_push_of_which_only_a_part_is_there_is_not_done"),
+    Guard("absent is believed of a repository only", REMOTE, "        if not held and not self._listed():\n", "        if False:\n", "tests/integration/test_bad_connections.py", "git"),
+    Guard("the fence", PUBLISH, "    if lock is None or lock.oid != request.lock_id:\n", "    if lock is None:\n", PUBLISHING, "fenced"),
+    Guard("a lock at all", PUBLISH, "    if lock is None or lock.oid != request.lock_id:\n", "    if lock is not None and lock.oid != request.lock_id:\n", PUBLISHING, "lock_was_broken"),
+    Guard("expected_commit", PUBLISH, "    if request.expected_commit and dev.commit != request.expected_commit:\n", "    if False:\n", PUBLISHING, "re_created"),
+    Guard("the old value of the lock", PUBLISH, "    if before != lock.stable_before:\n", "    if False:\n", PUBLISHING, "foreign"),
+    Guard("the lease on what the lock says", PUBLISH, "RefUpdate(ref=names.stable, new=tag, expected=lock.stable_before)", "RefUpdate(ref=names.stable, new=tag, expected=now.object if (now := git.ref(names.stable)) else '')", SHORT, "R5"),
+    Guard("the branch of the tag's name", PUBLISH, "    if names.shadow in refs:\n", "    if False:\n", PUBLISHING, "branch"),
+    Guard("a prod tag is made once", PUBLISH, "    if prod and not request.recreate_prod and (", "    if False and (", PUBLISHING, "existing_prod"),
+    Guard("a lock by hand too", PUBLISH, "    lock = given or _own_lock(git, settings, request, dev, refs.get(names.stable))\n", "    lock = given or read_lock(git) or _own_lock(git, settings, request, dev, refs.get(names.stable))\n", PUBLISHING, "by_hand"),
+    Guard("the undo ref goes along", PUBLISH, "        *undo_update(refs.get(UNDO), lock.stable_before),\n", "", PUBLISHING, "one_push"),
+    Guard("back over our own only", PUBLISH, "    if here is None or here.object != replacing:\n", "    if False:\n", PUBLISHING, "rolled_back_over"),
+)  # fmt: skip
+LOCKS = (
+    Guard("the lock's lease", LOCK, LEASED, "RefUpdate(ref=LOCK, new=following.oid, expected=git.ref(LOCK).object)", PUBLISHING, "lease_alone"),
+    Guard("the lock's lease, in any order of events", LOCK, LEASED, "RefUpdate(ref=LOCK, new=following.oid, expected=now.object if (now := git.ref(LOCK)) else '')", ORDER),
+    Guard("the lock is taken when nobody has it", LOCK, 'new=lock.oid, expected="")', "new=lock.oid, expected=now.object if (now := git.ref(LOCK)) else '')", PUBLISHING, "only_one"),
+    Guard("the lock is let go when it is ours", LOCK, 'RefUpdate(ref=LOCK, new="", expected=lock.oid))\n    return PushResult', "RefUpdate(ref=LOCK, new='', expected=now.object if (now := git.ref(LOCK)) else lock.oid))\n    return PushResult", ORDER),
+    Guard("a lock nobody can read is no lock", LOCK, "        raise PromoteError(\n            f\"{LOCK} on the remote", "        return None\n        raise PromoteError(\n            f\"{LOCK} on the remote", RESUMING, "nobody_can_read"),
+    Guard("when a state was entered", LOCK, '    if changes.get("state", lock.state) != lock.state:\n', "    if True:\n", CLOSING, "says_so"),
+    Guard("who took it over", LOCK, "advance(git, lock, owner=owner, host=host,", "advance(git, lock,", CLOSING, "says_so"),
+    Guard("a lock taken over is not ours again", "promote/promotion.py", "    if run.lock and lock.holder != run.lock.holder:\n", "    if False:\n", CLOSING, "not_ours_again"),
+    Guard("somebody's lock stays at the end", "promote/closing.py", "    if LOCK not in here or here[LOCK].object != lock.oid:", "    if LOCK not in here:", CLOSING),
+    Guard("the lock stays with a person to look", "promote/closing.py", "(end is not End.STUCK or run.let_go)", "True", FLOW, "nobody and looks"),
+    Guard("the plan in the lock", "promote/precheck.py", "        plan=run.plan(),\n", "", f"{RESUMING}::test_another_machine_lets_go_what_was_cut_short_before_the_move"),
+    Guard("a lock without a plan is a person's", "promote/resume.py", "    if not plan:\n", "    if False:\n", CLOSING, "by_hand"),
+    Guard("a living process keeps its promotion", "promote/resume.py", "    if lines and is_open_elsewhere(journal.path):\n", "    if False:\n", RESUMING, "living_process"),
+    Guard("a living owner elsewhere too", "promote/resume.py", "    if age < MISSED * every:\n", "    if False:\n", RESUMING, "living_process"),
+    Guard("an orphan by its own clock", "promote/resume.py", "    if age < after_s:\n", "    if False:\n", RESUMING, "an_orphan"),
+    Guard("only what this promotion did is resumed", "promote/resume.py", "    if now is None or made_by != run.request_id:\n", "    if now is None:\n", RESUMING, "somebody_else_did"),
+    Guard("the heartbeat's lease", "promote/heartbeat.py", "RefUpdate(ref=HEARTBEAT, new=new, expected=known)", "RefUpdate(ref=HEARTBEAT, new=new, expected=now.object if (now := git.ref(HEARTBEAT)) else '')", HEART),
+    Guard("the last beat of a former owner", "promote/heartbeat.py", "        if holds not in ours | {known}:\n", "        if False:\n", HEART),
+    Guard("whose heartbeat", "promote/heartbeat.py", '            if said["request_id"] == lock.request_id:\n', "            if True:\n", HEART),
+    Guard("silence by our own clock", "promote/heartbeat.py", " or sign_of(git, lock).objects != first.objects", "", HEART),
+    Guard("refs kept in the clone are leased", "promote/clients/git_kept.py", " != u.expected]", " != u.expected and False]", RESUMING, "lock_in_the_clone"),
+)  # fmt: skip
+MEMORY = (
+    Guard("intent before the act", "promote/journal.py", '        self.write("intent", name', '        result = act()\n        self.write("intent", name', JOURNAL),
+    Guard("no act without memory", "promote/journal.py", '            if event == "intent" and not fields.get("putting_back"):\n', "            if False:\n", JOURNAL),
+    Guard("back even without memory", "promote/journal.py", '            if event == "intent" and not fields.get("putting_back"):\n', '            if event == "intent":\n', JOURNAL),
+    Guard("memory on the disk", "promote/journal.py", "            os.fsync(descriptor)\n", "", JOURNAL),
+    Guard("a torn line", "promote/journal.py", "        except ValueError:\n            continue\n", "        except KeyError:\n            continue\n", JOURNAL),
+    Guard("memory for its owner only", "promote/journal.py", "os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)", "os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)", JOURNAL),
+    Guard("no secret in the memory", "promote/journal.py", "**_pairs(self._redact, said)", "**said", SHORT, "R9"),
+    Guard("the journal is a path of the model", "tests/model/journal.py", "        if not places:\n            return f", "        if False:\n            return f", MODEL, "journals"),
+    Guard("and ends as the model does", "tests/model/journal.py", '    if end and f"end: {end}" not in', '    if False and f"end: {end}" not in', MODEL, "journals"),
+    Guard("the table of the journals is the model's", "tests/model/edges.json", '["p", "looking", "unmoved", "letting go"],\n', "", MODEL, "every_promise or journals"),
+)  # fmt: skip
+READS = (
+    Guard("a read is asked again", "promote/clients/again.py", "        if not passing(answer) or deadline.left <= pause:\n", "        if True:\n", "tests/unit/test_asking_again.py"),
+    Guard("within its deadline", "promote/clients/again.py", " or deadline.left <= pause:\n", ":\n", "tests/unit/test_asking_again.py"),
+    Guard("a write of the cluster goes out once", "promote/clients/kube.py", 'self._patiently(path) if method == "GET" else', "self._patiently(path) if True else", AGAIN, "write"),
+    Guard("a push goes out once", "promote/clients/git_process.py", "    reads = bool(args) and args[0] in _READS\n", "    reads = True\n", AGAIN, "push"),
+    Guard("a dispatch goes out once", "promote/clients/github_session.py", 'allowed_methods={"GET", "HEAD"}', 'allowed_methods={"GET", "HEAD", "POST"}', RUNS, "never_repeated"),
+    Guard("whose run it is", "promote/clients/github_runs.py", ' if request_id in (run.display_title or "")', "", SHORT, "R2"),
+    Guard("without an id no run", "promote/clients/github_runs.py", "        if not request_id:\n            return None\n", "", RUNS, "without_an_id"),
+    Guard("an unclear dispatch may have happened", "promote/clients/github_runs.py", "            if may_have_happened(error.__cause__):\n", "            if False:\n", SHORT, "R2"),
+    Guard("dripping answers end", "promote/clients/github_session.py", "            if time.monotonic() > give_up:\n", "            if False:\n", RUNS, "drips"),
+)  # fmt: skip
+ENDS = (
+    Guard("until read, nothing is said to be unmoved", "promote/promotion.py", "    run.moved = Moved.UNKNOWN\n    try:\n", "    try:\n", "tests/integration/test_scenarios.py::test_when_nobody_can_read_what_became_of_the_move_a_person_must_look"),
+    Guard("whose move it was", "promote/promotion.py", " or lock.request_id != run.request_id", "", CLOSING, "another_promotion"),
+    Guard("both tags are one object", "promote/promotion.py", " or prod is None or prod.object != stable.object", "", CLOSING, "without_its_prod_tag"),
+    Guard("failed after the move goes back", "promote/flow.py", "        if moved is Moved.YES:\n", "        if False:\n", TABLE),
+    Guard("not known is a person's", "promote/flow.py", "        if moved is Moved.UNKNOWN:\n", "        if False:\n", TABLE),
+    Guard("whatever escapes is no pass", "promote/flow.py", "        run.journal.write(\"note\", \"unexpected\", traceback=traceback.format_exc())\n        return Result(\n            said=Said.ERRORED", "        run.journal.write(\"note\", \"unexpected\", traceback=traceback.format_exc())\n        return Result(\n            said=Said.PASSED", TABLE),
+    Guard("the pre suite must pass", "promote/precheck.py", "    if result.verdict is not Verdict.PASSED:\n        return", "    if False:\n        return", FLOW, "checks and say"),
+    Guard("the suites must pass", "promote/verification.py", "        if result.verdict is not Verdict.PASSED:\n", "        if False:\n", FLOW, "post and says and must"),
+    Guard("a last look", "promote/verification.py", "        found = _look(run) or watch.look()\n", "        found = watch.look()\n", FLOW, "breaks and proven"),
+    Guard("the last look asks whose tag it is", "promote/verification.py", "        guard=run.still_ours,\n", "", FLOW, "lock and broken"),
+    Guard("back must be proven", "promote/rollback.py", "    if converged.verdict is not Verdict.PASSED:\n", "    if False:\n", FLOW, "nobody and looks"),
+    Guard("back, and the suites pass", "promote/rollback.py", "        if (verdict := _proven_back(run, name, result)) is not Verdict.PASSED:\n", "        if False:\n", FLOW, "way and back and too"),
+    Guard("back, and still ours", "promote/rollback.py", "    run.still_ours()\n", "", FLOW, "way and back and hidden"),
+    Guard("still our tag", "promote/run.py", "        if stable and (here is None or here.object != stable.object):\n", "        if False:\n", FLOW, "moved and way and back"),
+    Guard("still our lock", "promote/run.py", "        if self.lock and (lock is None or lock.object != self.lock.oid):\n", "        if False:\n", FLOW, "lock and broken"),
+    Guard("no branch over it", "promote/run.py", "        if self.names.shadow in refs:\n", "        if False:\n", FLOW, "hidden and branch"),
+)  # fmt: skip
+MOVING = (*TAGS, *LOCKS, *MEMORY, *READS, *ENDS)
