@@ -16,7 +16,7 @@ import pytest
 
 from promote.sandbox.real.cluster import RealCluster, RealStackError
 from promote.sandbox.real.processes import Processes, StartError, free_ports
-from tests.realstack.plugin import stack_of
+from tests.realstack.plugin import programs
 
 OWNER = """
 import json, sys, time
@@ -78,7 +78,7 @@ def test_a_folder_without_programs_is_named(tmp_path: Path) -> None:
 @pytest.mark.real
 @pytest.mark.parametrize("end", ["killed", "interrupted", "terminated", "guard killed"])
 def test_nothing_of_a_stack_is_left_whatever_ends_its_owner(end: str, request: pytest.FixtureRequest) -> None:
-    binaries = str(stack_of(request.config)["binaries"])
+    binaries = str(programs(request.config))
     owner = subprocess.Popen(
         [sys.executable, "-c", OWNER, binaries], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, start_new_session=True
     )
