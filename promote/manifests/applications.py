@@ -6,6 +6,7 @@ A repository that patches its Applications with kustomize declares them only onc
 from __future__ import annotations
 
 import posixpath
+import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from promote.manifests.inputs import inputs_of
 from promote.manifests.render import Build, render
 from promote.manifests.tree import YAML, NotYaml, Object, Tree
 
-_MARK = b"kind: Application"
+_KIND, _OF_ARGO_CD = b"kind: Application", re.compile(rb"""apiVersion:\s*["']?argoproj\.io/""")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,7 +55,7 @@ def find(tree: Tree, repository: str, build: Build | None) -> Found:
     """Every Application in the tree that has something to do with this repository."""
     listed = [p for p in tree.files if p.endswith(YAML)]
     tree.load(listed)
-    files = [p for p in listed if _MARK in tree.text(p)]
+    files = [p for p in listed if _KIND in tree.text(p) and _OF_ARGO_CD.search(tree.text(p))]  # Argo CD's own definitions have the first alone
     apps: list[Declared] = []
     unknown: list[str] = []
     wrong = [bad for folder in sorted({posixpath.dirname(p) for p in files}) if (bad := _broken(tree, folder))]
