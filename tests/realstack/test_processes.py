@@ -47,8 +47,11 @@ def alive(pid: int) -> bool:
         return False
 
 
-def test_ports_are_all_different() -> None:
-    assert len(set(free_ports(30))) == 30
+def test_ports_are_all_different_and_none_that_a_connection_could_be_given() -> None:
+    given = range(*map(int, Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()))
+    ports = free_ports(30)
+    assert len(set(ports)) == 30
+    assert not set(ports) & set(given)
 
 
 def test_a_child_that_will_not_hear_and_its_own_child_are_ended(tmp_path: Path) -> None:
