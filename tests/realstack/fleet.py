@@ -17,7 +17,6 @@ import yaml
 from promote.commands.world import TEMPLATES, checks_folder
 from promote.sandbox.git_server import GitServer
 from promote.sandbox.git_writer import GitWriter
-from promote.sandbox.http_world import Request, Response, World
 from promote.sandbox.real.cluster import RealCluster
 from promote.sandbox.seed import Commit
 from tests.contract.api import Object, until
@@ -53,28 +52,15 @@ look_every = "0.5s"
 looks = 2
 [post]
 event_watch = "1s"
-[[smoke.urls]]
-name = "fleet"
-url = "@SMOKE@/"
-tries = 2
-every = "0.5s"
+[tasks]
+source = "none"
+[[checklist.off]]
+id = "tests-passed"
+reason = "nobody tests these applications"
+[[checklist.off]]
+id = "documentation"
+reason = "they are documented elsewhere"
 """
-
-
-class Front(World):
-    """Answers as the live ConfigMap `front` of the application `service` says."""
-
-    def __init__(self, cluster: RealCluster) -> None:
-        super().__init__("front")
-        self.cluster = cluster
-
-    def handle(self, request: Request) -> Response:
-        data = (self.cluster.get("ConfigMap", "fleet-service", "front") or {}).get("data") or {}
-        return Response(status=int(data.get("status", 200)), body=data.get("body", "ok").encode())
-
-
-def front(status: int, body: str = "ok") -> bytes:
-    return _yaml({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "front"}, "data": {"status": str(status), "body": body}})
 
 
 def _yaml(data: object) -> bytes:
@@ -100,7 +86,7 @@ def root(env: str, url: str) -> Object:
     return application(ROOT if env == "prod" else "dev", env, url, f"argocd/{env}", "argocd")
 
 
-def repository(source: Path, url: str, smoke: str) -> dict[str, bytes]:
+def repository(source: Path, url: str) -> dict[str, bytes]:
     """Argo CD's files as they are, an Application for each, and what a repository that uses promote carries."""
     files: dict[str, bytes] = {}
     for part in ("manifests", *(_folder(name) for name in (*WELL, "kustomize", *HOPELESS))):
@@ -110,10 +96,9 @@ def repository(source: Path, url: str, smoke: str) -> dict[str, bytes]:
     for name in DEV:
         files[f"argocd/dev/{name}.yaml"] = _yaml(application(f"dev-{name}", "dev", url, _folder(name), f"dev-{name}"))
     files |= {f"checks/{p.relative_to(checks_folder()).as_posix()}": p.read_bytes() for p in sorted(checks_folder().rglob("*.py"))}
-    files[f"{_folder('service')}/front.yaml"] = front(200)
     files["justfile"] = (TEMPLATES / "justfile").read_bytes()
     files[".gitignore"] = b"reports/\n__pycache__/\n"
-    files["promotion.toml"] = SETTINGS.replace("@SMOKE@", smoke).encode()
+    files["promotion.toml"] = SETTINGS.encode()
     return files
 
 
@@ -152,10 +137,10 @@ def running(folder: Path, programs: Path) -> Iterator[Fleet]:
     """One real cluster with the whole fleet in it, at rest as far as it can be."""
     cluster, git = RealCluster("fleet", programs), GitServer(folder / "remote.git", "acme/gitops", tokens=(TOKEN,))
     git.create()
-    with git, Front(cluster) as smoke:
+    with git:
         try:
             cluster.start()
-            files = repository(programs / "argo-cd-source", git.repository_url, smoke.url)
+            files = repository(programs / "argo-cd-source", git.repository_url)
             writer = GitWriter(git.path)
             writer.load([Commit("feat: the fleet", "Ada <ada@acme.example>", "2026-11-01T09:00:00Z", files, ("prod-v1.0.0", "prod-stable"))])
             grant(cluster, "promote")
