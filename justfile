@@ -23,10 +23,10 @@ test *options:
 real-stack *options:
     python3 tests/realstack/build.py "$@"
 
-# the contract in both worlds, and whole promotions on real API servers and real Argo CDs
+# the contract in both worlds, and whole promotions on real API servers and real Argo CDs; --large: a hundred applications too
 e2e *options:
     python3 -m pytest --real -n 3 tests/contract tests/realstack/test_processes.py "$@"
-    python3 -m pytest --real tests/realstack/test_end_to_end.py "$@"
+    python3 -m pytest --real tests/realstack/test_end_to_end.py tests/realstack/test_fleet.py tests/realstack/test_hundred.py "$@"
 
 # proofs by many seeded runs (docs/reliability.md); --full for all of them
 robustness *options:

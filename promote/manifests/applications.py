@@ -18,6 +18,7 @@ from promote.manifests.render import Build, render
 from promote.manifests.tree import YAML, NotYaml, Object, Tree
 
 _MARK = re.compile(rb"""kind['"]?\s*:\s*['"]?Application""")  # and ApplicationSet
+_OF_ARGO_CD = re.compile(rb"""apiVersion['"]?\s*:\s*['"]?argoproj\.io/""")  # its definitions, which have the first alone, are no Applications
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,7 +59,7 @@ def find(tree: Tree, repository: str, build: Build | None) -> Found:
     """Every Application in the tree that has something to do with this repository."""
     listed = [p for p in tree.files if p.endswith(YAML)]
     tree.load(listed)
-    files = [p for p in listed if _MARK.search(tree.text(p))]
+    files = [p for p in listed if _MARK.search(tree.text(p)) and _OF_ARGO_CD.search(tree.text(p))]
     apps: list[Declared] = []
     unknown: list[str] = []
     wrong = [bad for folder in sorted({posixpath.dirname(p) for p in files}) if (bad := _broken(tree, folder))]

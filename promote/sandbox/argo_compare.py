@@ -14,6 +14,7 @@ from promote.sandbox.manifests import RenderError, Repository, chart_manifests, 
 from promote.sandbox.workloads import health_of
 
 TRACKING = "argocd.argoproj.io/tracking-id"
+HEALTH_IGNORED = "argocd.argoproj.io/ignore-healthcheck"
 LAST_APPLIED = "sandbox.promote/last-applied"
 SEVERITY = ("Healthy", "Suspended", "Progressing", "Missing", "Degraded", "Unknown")
 # Kinds that Argo CD knows a health for: only of these can an object that is not there make its application Missing.
@@ -151,7 +152,8 @@ def app_health(store: Store, live: list[Object], resources: list[Object]) -> Obj
     """The worst of its live objects, without a reason (seen); child Applications do not count (since 1.8); an object that is missing is Missing."""
     worst = "Healthy"
     for obj in live:
-        status = "Healthy" if obj["kind"] in ("Application", "Pod") or is_hook(obj) else health_of(obj)[0]
+        left_out = obj["kind"] in ("Application", "Pod") or is_hook(obj) or (obj["metadata"].get("annotations") or {}).get(HEALTH_IGNORED) == "true"
+        status = "Healthy" if left_out else health_of(obj)[0]
         if SEVERITY.index(status) > SEVERITY.index(worst):
             worst = status
     absent = [r for r in resources if r.get("status") == "OutOfSync" and store.get(r["kind"], r.get("namespace", ""), r["name"]) is None]

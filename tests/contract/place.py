@@ -22,8 +22,8 @@ def config_map(name: str = "settings", **data: str) -> bytes:
     return dump({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": data or {"key": "one"}})
 
 
-def deployment(name: str = "web", *, image: str = "web:1", behaviour: str = "", deadline: int = 600) -> bytes:
-    """A Deployment whose pods do as `behaviour` says (docs/testing.md); `deadline` in seconds."""
+def deployment(name: str = "web", *, image: str = "web:1", behaviour: str = "", deadline: int = 600, **annotations: str) -> bytes:
+    """A Deployment whose pods do as `behaviour` says (docs/testing.md); `deadline` in seconds; `annotations` are its own."""
     meta: Object = {"labels": {"app": name}} | ({"annotations": {"sandbox.promote/behaviour": behaviour}} if behaviour else {})
     spec = {
         "replicas": 1,
@@ -31,7 +31,8 @@ def deployment(name: str = "web", *, image: str = "web:1", behaviour: str = "", 
         "selector": {"matchLabels": {"app": name}},
         "template": {"metadata": meta, "spec": {"containers": [{"name": "main", "image": image}]}},
     }
-    return dump({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name}, "spec": spec})
+    own: Object = {"name": name} | ({"annotations": annotations} if annotations else {})
+    return dump({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": own, "spec": spec})
 
 
 def refused_service(name: str = "bad") -> bytes:

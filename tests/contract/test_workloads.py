@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.contract.api import ARGO, REFRESH, synced, until
+from tests.contract.api import ARGO, REFRESH, conditions, synced, until
 from tests.contract.place import Place, config_map, deployment
 from tests.contract.worlds import World
 
@@ -108,6 +108,20 @@ def test_a_crashing_pod_says_so_counts_and_leaves_events(world: World, place: Pl
     mine = [e for e in events if e["involvedObject"]["name"] == pod["metadata"]["name"] and e["reason"] == "BackOff"]
     assert mine and all(e["involvedObject"]["kind"] == "Pod" for e in mine)
     assert {e["message"] for e in mine} == {"Back-off restarting failed container"}
+
+
+def test_a_health_that_argo_cd_was_told_to_ignore_leaves_its_application_healthy(world: World, place: Place) -> None:
+    """Nothing in the application's status says that a pod of it crashes: only the pods do."""
+    name, _ = place.deployed({"web.yaml": deployment()})
+    unseen = {"argocd.argoproj.io/ignore-healthcheck": "true"}
+    bad = place.repo.commit({"app/web.yaml": deployment(image="web:2", behaviour="crash-loop", deadline=3, **unseen)})
+    place.repo.tag("stable", bad)
+    app = world.api.wait(name, synced(bad, "Healthy"), refresh=True)
+    assert conditions(app) == {}
+    until(lambda: [p for p in pods(world, place) if waiting(p) == "CrashLoopBackOff"], "a crashing pod")
+    live = f"/apis/apps/v1/namespaces/{place.namespace}/deployments/web"
+    until(lambda: "ProgressDeadlineExceeded" in [c.get("reason") for c in world.api.get(live)["status"].get("conditions") or ()], "it to be late")
+    assert synced(bad, "Healthy")(world.api.refresh(name))
 
 
 def test_an_image_that_cannot_be_pulled_leaves_the_pod_pending(world: World, place: Place) -> None:

@@ -1,11 +1,13 @@
 """`pytest --real`: one real stack for the whole run, shared by its workers, and a verdict that leaves nothing out.
 
 A world in which a contract test was skipped, expected to fail or not run at all is a failed run, and the counts of both worlds are told.
+Tests marked `large` are run with `--large` alone; a run that left them out says so. What a test measured is told at the end.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,10 +15,13 @@ import pytest
 from promote.sandbox.real.cluster import RealCluster, RealStackError
 from tests.realstack import build
 
-REAL = "--real"
+REAL, LARGE = "--real", "--large"
 WORLDS = ("sandbox", "real")
+_PROGRAMS = pytest.StashKey[Path]()
 _STACK = pytest.StashKey[RealCluster]()
 _COUNTS = pytest.StashKey[dict[str, Counter[str]]]()
+_LEFT_OUT = pytest.StashKey[int]()
+_FIGURES = pytest.StashKey[list[str]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -25,26 +30,46 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--argocd", choices=[*build.OTHERS], default="", help=f"another version of Argo CD in the real stack ({versions}; just real-stack --argocd)"
     )
+    parser.addoption(LARGE, action="store_true", help="with --real: also what takes minutes (a hundred applications)")
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """The run's own process starts the stack; a worker is told where it is."""
+    """Workers are told where the stack is, so it is started before them; a run without workers starts it when the first test asks for it."""
     config = session.config
     if not config.getoption(REAL) or hasattr(config, "workerinput"):
         return
-    config.stash[_COUNTS] = {world: Counter() for world in WORLDS}
-    cluster = RealCluster("tests", build.binaries(config.getoption("--argocd")))
-    try:
+    config.stash[_COUNTS], config.stash[_FIGURES] = {world: Counter() for world in WORLDS}, []
+    if lacking := build.missing(programs(config)):
+        raise pytest.UsageError(f"the real stack was asked for: {programs(config)} has no {', '.join(lacking)}: build it first (just real-stack)")
+    if config.getoption("numprocesses", None):
+        try:
+            _started(config)
+        except RealStackError as error:
+            raise pytest.UsageError(f"the real stack was asked for: {error}") from error
+
+
+def _started(config: pytest.Config) -> RealCluster:
+    if _STACK not in config.stash:
+        cluster = RealCluster("tests", programs(config))
         cluster.start()
-    except RealStackError as error:
-        raise pytest.UsageError(f"the real stack was asked for: {error}") from error
-    config.stash[_STACK] = cluster
+        config.stash[_STACK] = cluster
+    return config.stash[_STACK]
+
+
+def programs(config: pytest.Config) -> Path:
+    """The folder of the stack's programs, as the run's environment says (a test has another HOME)."""
+    return config.stash[_PROGRAMS]
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     if cluster := config.stash.get(_STACK, None):
         cluster.stop()
+
+
+def measured(config: pytest.Config, figure: str) -> None:
+    """Something to be told at the end of a run without workers, where no single test measured it."""
+    config.stash[_FIGURES].append(figure)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -53,18 +78,19 @@ def pytest_configure_node(node: Any) -> None:
         node.workerinput["real_stack"] = stack_of(node.config)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """What a worker left out is told by the run."""
+    if left_out := getattr(node, "workeroutput", {}).get("left_out", 0):
+        node.config.stash[_LEFT_OUT] = left_out
+
+
 def stack_of(config: pytest.Config) -> dict[str, object]:
-    """Where the stack of this run is: url, folder, etcd's port, the folder of its programs, and the version of Argo CD that was asked for."""
+    """Where the stack of this run is: url, folder, etcd's port, and the version of Argo CD that was asked for."""
     if worker := getattr(config, "workerinput", None):
         return dict(worker["real_stack"])
-    cluster = config.stash[_STACK]
-    return {
-        "url": cluster.url,
-        "folder": str(cluster.folder),
-        "etcd": cluster.ports["etcd"],
-        "binaries": str(cluster.binaries),
-        "argocd": config.getoption("--argocd"),
-    }
+    cluster = _started(config)
+    return {"url": cluster.url, "folder": str(cluster.folder), "etcd": cluster.ports["etcd"], "argocd": config.getoption("--argocd")}
 
 
 @pytest.hookimpl(wrapper=True)
@@ -85,6 +111,9 @@ class _Counting:
         self.config = config
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.when == "call":
+            test = report.nodeid.rpartition("::")[2]
+            self.config.stash[_FIGURES] += [f"{test}: {said}" for name, said in report.user_properties if name == "measured"]
         world = dict(report.user_properties).get("world")
         if world in WORLDS:
             word = "xfailed or xpassed" if hasattr(report, "wasxfail") else report.outcome
@@ -92,17 +121,19 @@ class _Counting:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Tests that only the real stack can pass are no tests of a run that has none."""
-    if config.getoption(REAL):
-        return
-    left_out = [item for item in items if item.get_closest_marker("real")]
+    """Tests that only the real stack can pass are no tests of a run that has none, and long ones are asked for by name."""
+    mark = ("" if config.getoption(LARGE) else "large") if config.getoption(REAL) else "real"
+    left_out = [item for item in items if mark and item.get_closest_marker(mark)]
     if left_out:
+        config.stash[_LEFT_OUT] = getattr(config, "workeroutput", {})["left_out"] = len(left_out)
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "real: needs the real stack; left out where it was not asked for (--real)")
+    config.addinivalue_line("markers", "large: takes minutes on the real stack; left out, and said to be, where it was not asked for (--large)")
+    config.stash[_PROGRAMS] = build.binaries(config.getoption("--argocd"))
     if config.getoption(REAL) and not hasattr(config, "workerinput"):
         config.pluginmanager.register(_Counting(config), "contract-counts")
 
@@ -127,3 +158,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     said = "; ".join(f"{world} " + (", ".join(f"{n} {word}" for word, n in sorted(counts[world].items())) or "none") for world in WORLDS)
     started = f" (real stack up after {cluster.seconds} s)" if cluster else ""
     terminalreporter.write_line(f"contract tests: {said}{started}", red=_unequal(config), green=not _unequal(config))
+    for figure in config.stash[_FIGURES]:
+        terminalreporter.write_line(f"measured: {figure}")
+    if left_out := config.stash.get(_LEFT_OUT, 0):
+        terminalreporter.write_line(f"{left_out} large test{'s' if left_out > 1 else ''} not run: asked for with {LARGE}", yellow=True)

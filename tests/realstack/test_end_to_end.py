@@ -1,104 +1,167 @@
-"""Whole promotions on two real API servers and two real Argo CDs, with the documented rights alone; what they claim is checked from outside."""
+"""Whole promotions on two real API servers and two real Argo CDs, with the documented rights alone; what they claim is checked from outside (seen.py).
+
+One world for all of them: each settles it, puts right what it broke, and can be run alone.
+"""
 
 from __future__ import annotations
 
-import json
+import re
+import shutil
 import subprocess
-import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 
 from promote.commands.world import repository_files
+from promote.sandbox import seed
+from promote.sandbox.processes import kill_tree
 from promote.sandbox.sandbox import Sandbox
-from promote.sandbox.scenarios import SCENARIOS
-from tests.contract.test_rbac import documented
-from tests.realstack.plugin import stack_of
+from promote.sandbox.scenarios.basics import GITEA_DOWN, in_production_only
+from promote.sandbox.scenarios.scenario import once_moved
+from tests.contract.place import refused_service
+from tests.realstack.journey import BIN, Journey, Measured, begun, least_rights
+from tests.realstack.plugin import measured, programs
+from tests.realstack.seen import LOCK, STABLE, UNDO
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
-BIN = Path(sys.executable).parent
-USER = "user-0"
+pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
+FILES = repository_files("git")
 
 
 @pytest.fixture(scope="module")
 def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    folder, binaries = tmp_path_factory.mktemp("world"), Path(str(stack_of(request.config)["binaries"]))
-    with Sandbox(folder / "world", files=repository_files("git"), commands=[BIN], real=binaries, act=False) as made:
+    started = time.monotonic()
+    with Sandbox(tmp_path_factory.mktemp("world") / "world", files=FILES, commands=[BIN], real=programs(request.config)) as made:
+        measured(request.config, f"two clusters with 13 applications each at rest after {time.monotonic() - started:.0f} s")
         yield made
 
 
 @pytest.fixture(scope="module")
 def least(world: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """The world's environment with a kubeconfig that has the documented rights and nothing else."""
-    for cluster, role in ((world.prod, "promote"), (world.dev, "promote-dev")):
-        group = "rbac.authorization.k8s.io"
-        cluster.apply({"kind": "ClusterRole", "metadata": {"name": role}, "rules": documented(role)})
-        reference, subject = {"apiGroup": group, "kind": "ClusterRole", "name": role}, {"apiGroup": group, "kind": "User", "name": USER}
-        cluster.apply({"kind": "ClusterRoleBinding", "metadata": {"name": role}, "roleRef": reference, "subjects": [subject]})
-    document = yaml.safe_load(Path(world.env["KUBECONFIG"]).read_text())
-    document["users"] = [{"name": c.name, "user": {"token": c.tokens[USER]}} for c in (world.prod, world.dev)]
-    file = tmp_path_factory.mktemp("least") / "kubeconfig"
-    file.write_text(json.dumps(document))
-    return {**world.env, "KUBECONFIG": str(file)}
+    return least_rights(world, tmp_path_factory.mktemp("least"))
 
 
-def promoted(world: Sandbox, folder: Path, env: dict[str, str], scenario: str, version: str = "") -> dict[str, Any]:
-    version = version or SCENARIOS[scenario].prepare(world)
-    clone = world.clone(folder / "clone")
-    argv = [sys.executable, "-m", "promote", "run", version, "--json"]
-    done = subprocess.run(argv, cwd=clone, env=env, capture_output=True, text=True, check=False, timeout=400)
-    said: dict[str, Any] = json.loads(done.stdout)
-    assert said["outcome"] == SCENARIOS[scenario].outcome, done.stderr[-3000:]
-    return said
+@pytest.fixture(scope="module")
+def versions() -> Iterator[str]:
+    return (f"v1.{minor}.0" for minor in range(8, 100))
 
 
-def stable(world: Sandbox, folder: Path) -> str:
-    """The stable tag's commit, as git itself says."""
-    argv = ["git", "ls-remote", world.git.repository_url, "refs/tags/prod-stable^{}"]
-    return subprocess.run(argv, cwd=folder, env=world.env, capture_output=True, text=True, check=True).stdout.split()[0]
+@pytest.fixture
+def here(world: Sandbox, least: dict[str, str], versions: Iterator[str], tmp_path: Path, record_property: Measured) -> Iterator[Journey]:
+    with begun(world, least, next(versions), tmp_path, record_property) as made:
+        yield made
 
 
-def shown(world: Sandbox) -> set[str]:
-    """What production's applications that follow the tag show, as the API server itself says."""
-    apps = world.prod.list("Application")
-    ours = [(s["repoURL"], r) for a in apps for s, r in zip(a["spec"].get("sources") or [a["spec"]["source"]],
-            a["status"]["sync"].get("revisions") or [a["status"]["sync"]["revision"]], strict=True)]  # fmt: skip
-    return {revision for url, revision in ours if url == world.git.repository_url}
-
-
-def test_a_good_promotion_is_verified(world: Sandbox, least: dict[str, str], tmp_path: Path) -> None:
-    said = promoted(world, tmp_path, least, "good")
-    head = world.writer.holds("refs/tags/dev-v1.8.0^{commit}")
-    assert stable(world, tmp_path) == said["commit"] == head
-    assert shown(world) == {head}
-    live = world.prod.get("Deployment", "vault", "vault") or {}
+def test_just_send_to_prod_has_the_workflow_move_the_tag_and_proves_it(here: Journey) -> None:
+    here.settings(('via = "git"', 'via = "workflow"'))
+    commit = here.ships({"apps/vault/base/deployment.yaml": seed.deployment("vault", image="1.18.0")}, "feat(vault): 1.18")
+    code, out, err = here.type("just", "SendToProd", here.version)
+    assert code == 0, out + err
+    assert f"✓ {here.version} is in production" in out or "proven for" in out, out
+    (run,) = here.world.github.runs
+    assert (run.conclusion, run.inputs["version"], run.inputs["expected_commit"]) == ("success", here.version, commit)
+    assert {s.name: s.conclusion for s in run.steps}["Move the tags"] == "success"
+    assert shutil.which("act", path=here.env["PATH"]) and "passed over" not in run.log, "act ran it"
+    here.seen.proven(here.version, commit)
+    live = here.world.prod.get("Deployment", "vault", "vault") or {}
     assert live["spec"]["template"]["spec"]["containers"][0]["image"] == "registry.example/vault:1.18.0"
 
 
-def test_a_failing_smoke_test_is_rolled_back(world: Sandbox, least: dict[str, str], tmp_path: Path) -> None:
-    before = stable(world, tmp_path)
-    promoted(world, tmp_path, least, "smoke-fails")
-    assert stable(world, tmp_path) == before
-    assert shown(world) == {before}
-    live = world.prod.get("ConfigMap", "gitea", "gitea-service") or {}
-    assert live["data"]["status"] == "200"
+def test_what_only_the_post_suite_sees_is_rolled_back_and_proven(here: Journey) -> None:
+    """A Deployment whose health Argo CD was told to ignore: it is Synced and Healthy, and its pod crashes."""
+    ignored = yaml.safe_load(next(iter(in_production_only("immich", "crash-loop").values())))
+    ignored["metadata"]["annotations"] = {"argocd.argoproj.io/ignore-healthcheck": "true"}
+    folder = "apps/immich/overlays/prod"
+    here.ships({**in_production_only("immich", "crash-loop"), f"{folder}/deployment.yaml": yaml.safe_dump(ignored).encode()})
+    said = here.promote("run", here.version, outcome="rolled_back")
+    first = {s["name"]: s["verdict"] for s in reversed(said["steps"])}  # the first of each name
+    assert (first["converge"], first["after"]) == ("passed", "failed"), "Argo CD itself had no objection"
+    failed = [c["detail"] for c in said["checks"] if c["verdict"] == "failed"]
+    assert any("CrashLoopBackOff" in detail for detail in failed), failed
+    here.back()
+    pods = here.seen.api.items("/api/v1/namespaces/immich/pods")
+    assert [c["ready"] for p in pods for c in p["status"]["containerStatuses"] if "deletionTimestamp" not in p["metadata"]] == [True]
 
 
-def test_what_does_not_start_in_dev_is_refused(world: Sandbox, least: dict[str, str], tmp_path: Path) -> None:
-    before = stable(world, tmp_path)
-    said = promoted(world, tmp_path, least, "precheck-fails")
-    assert stable(world, tmp_path) == before == said["stable_before"]["commit"]
-    failed = [c["id"] for c in said["checks"] if c["verdict"] == "failed"]
-    assert failed and shown(world) == {before}
+def test_a_stuck_retry_is_ended_and_rolled_back_within_it(here: Journey) -> None:
+    here.settings(('converge_timeout = "60s"', 'converge_timeout = "15s"'))
+    kustomization = b"resources:\n- ../../base\n- service.yaml\n- bad.yaml\n"
+    bad = here.ships({"apps/immich/overlays/prod/bad.yaml": refused_service(), "apps/immich/overlays/prod/kustomization.yaml": kustomization})
+    said = here.promote("run", here.version, outcome="rolled_back")
+    assert "immich: operation retrying" in said["reason"], said["reason"]
+    here.back()
+    state = here.seen.applications()["immich"]["status"]["operationState"]
+    assert (state["phase"], state["syncResult"]["revision"]) == ("Failed", bad), "its last operation is that of the bad commit, and it is over"
+    retried = re.fullmatch(r"Operation terminated \(retried (\d+) times\)\.", state["message"])
+    assert retried and int(retried[1]) < state["operation"]["retry"]["limit"], state["message"]
+    assert here.seen.api.call("GET", "/api/v1/namespaces/immich/services/bad")[0] == 404
 
 
-def test_a_tag_moved_by_somebody_else_is_superseded(world: Sandbox, least: dict[str, str], tmp_path: Path) -> None:
-    mended = {"apps/homepage/base/deployment.yaml": world.writer.git("show", "prod-stable:apps/homepage/base/deployment.yaml").encode() + b"\n"}
-    world.commit(mended, "fix(homepage): as it was")
-    SCENARIOS["superseded"].prepare(world)
-    promoted(world, tmp_path, least, "superseded", "v1.10.0")
-    theirs = world.writer.holds("refs/tags/prod-v1.7.3^{commit}")
-    assert stable(world, tmp_path) == theirs, "somebody else's tag is left where it is"
+def test_what_does_not_start_in_dev_is_refused(here: Journey) -> None:
+    here.ships({"apps/homepage/base/deployment.yaml": seed.deployment("homepage", behaviour="crash-loop")})
+    said = here.promote("run", here.version, outcome="refused")
+    assert any("homepage" in c["detail"] for c in said["checks"] if c["verdict"] == "failed")
+    refs = here.seen.refs()
+    assert (refs[STABLE], LOCK in refs, f"refs/tags/prod-{here.version}" in refs) == (here.before[STABLE], False, False)
+    assert here.seen.late(here.before[f"{STABLE}^{{}}"]) == []
+
+
+def test_a_driver_killed_after_the_move_is_resumed_to_its_end(here: Journey) -> None:
+    commit = here.ships({"apps/paperless/base/deployment.yaml": seed.deployment("paperless", image="2.12.0")}, "feat(paperless): 2.12")
+    driver = subprocess.Popen(["promote", "run", here.version], cwd=here.clone, env=here.env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    end = time.monotonic() + 120
+    while here.seen.refs()[STABLE] == here.before[STABLE]:
+        assert driver.poll() is None and time.monotonic() < end, "it never moved the tag"
+        time.sleep(0.05)
+    kill_tree(driver.pid)
+    assert driver.wait() == -9
+    left = here.seen.refs()
+    assert (left[f"{STABLE}^{{}}"], LOCK in left) == (commit, True), "moved, and nobody there"
+    here.promote("resume", outcome="verified")
+    here.seen.proven(here.version, commit)
+
+
+def test_a_nested_tag_is_replaced_by_a_plain_one_and_given_back_as_it_was_when_smoke_fails(here: Journey) -> None:
+    """Somebody once tagged a tag: prod-stable leads to a tag that leads to a commit."""
+    for args in (["tag", "-a", "-m", "outer", "-f", "prod-stable", "prod-stable"], ["push", "-qf", "origin", STABLE]):
+        subprocess.run(["git", *args], cwd=here.clone, env=here.env, check=True, capture_output=True)
+    nested = here.seen.refs()
+    assert _leads_to(here, nested[STABLE]) == f"tag {here.before[STABLE]}"
+    commit = here.ships(GITEA_DOWN)
+    said = here.promote("run", here.version, outcome="rolled_back")
+    assert [c["id"] for c in said["checks"] if c["verdict"] == "failed"] == ["smoke-url[gitea]"]
+    refs = here.seen.refs()
+    assert _leads_to(here, refs[f"refs/tags/prod-{here.version}"]) == f"commit {commit}", "what production's tag held in between"
+    here.seen.back(nested, here.unwell)
+    assert here.seen.api.get("/api/v1/namespaces/gitea/configmaps/gitea-service")["data"]["status"] == "200"
+
+
+def _leads_to(here: Journey, tag: str) -> str:
+    """Type and id of what a tag object of the remote is about, fetched and read by git."""
+    subprocess.run(["git", "fetch", "-q", "origin", "refs/tags/*:refs/seen/*"], cwd=here.clone, env=here.env, check=True)
+    text = subprocess.run(["git", "cat-file", "tag", tag], cwd=here.clone, env=here.env, check=True, capture_output=True, text=True).stdout
+    about, kind = text.splitlines()[:2]
+    return f"{kind.removeprefix('type ')} {about.removeprefix('object ')}"
+
+
+def test_a_tag_moved_by_somebody_else_after_us_is_left_where_it_is(here: Journey) -> None:
+    """The other one pushes when production has begun to follow us."""
+    commit = here.ships({"apps/immich/base/deployment.yaml": seed.deployment("immich", image="1.113.0")}, "feat(immich): 1.113")
+    theirs = here.before["refs/tags/prod-v1.7.3^{}"]
+    colleague = here.world.clone(here.clone.parent / "colleague")
+
+    def push() -> None:
+        while not here.world.git.stopping.wait(0.05) and here.seen.applications()["immich"]["status"]["sync"]["revision"] != commit:
+            pass
+        for args in (["tag", "-f", "-a", "-m", "hotfix by hand", "prod-stable", theirs], ["push", "-qf", "origin", STABLE]):
+            subprocess.run(["git", *args], cwd=colleague, env=here.world.env, check=True, capture_output=True)
+
+    once_moved(here.world, lambda: here.world.meanwhile(push))
+    said = here.promote("run", here.version, outcome="superseded")
+    refs = here.seen.refs()
+    ours = refs[f"refs/tags/prod-{here.version}"]
+    assert (refs[f"refs/tags/prod-{here.version}^{{}}"], refs[UNDO]) == (commit, here.before[STABLE]), "our move came first"
+    assert (refs[f"{STABLE}^{{}}"], refs[STABLE] == ours, LOCK in refs) == (theirs, False, False)
+    assert {s["name"]: s["verdict"] for s in said["steps"]}["promote"] == "passed"

@@ -16,7 +16,7 @@ import pytest
 
 from promote.sandbox.real.cluster import RealCluster, RealStackError
 from promote.sandbox.real.processes import Processes, StartError, free_ports
-from tests.realstack.plugin import stack_of
+from tests.realstack.plugin import programs
 
 OWNER = """
 import json, sys, time
@@ -47,8 +47,11 @@ def alive(pid: int) -> bool:
         return False
 
 
-def test_ports_are_all_different() -> None:
-    assert len(set(free_ports(30))) == 30
+def test_ports_are_all_different_and_none_that_a_connection_could_be_given() -> None:
+    given = range(*map(int, Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()))
+    ports = free_ports(30)
+    assert len(set(ports)) == 30
+    assert not set(ports) & set(given)
 
 
 def test_a_child_that_will_not_hear_and_its_own_child_are_ended(tmp_path: Path) -> None:
@@ -78,7 +81,7 @@ def test_a_folder_without_programs_is_named(tmp_path: Path) -> None:
 @pytest.mark.real
 @pytest.mark.parametrize("end", ["killed", "interrupted", "terminated", "guard killed"])
 def test_nothing_of_a_stack_is_left_whatever_ends_its_owner(end: str, request: pytest.FixtureRequest) -> None:
-    binaries = str(stack_of(request.config)["binaries"])
+    binaries = str(programs(request.config))
     owner = subprocess.Popen(
         [sys.executable, "-c", OWNER, binaries], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, start_new_session=True
     )

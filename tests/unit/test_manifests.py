@@ -126,6 +126,23 @@ def test_applications_that_kustomize_composes_are_read_from_what_it_builds() -> 
     assert compare(tree(files), None, EXPECTED, None).unknown == ("argocd/prod: its kustomization needs `kustomize` (or kubectl) on PATH",)
 
 
+def test_argo_cds_own_definitions_are_no_applications_and_nothing_is_built_for_them() -> None:
+    """A repository that installs Argo CD holds them; building every folder that takes them in cost half a minute a row."""
+    definition = manifest(
+        "CustomResourceDefinition", "applications.argoproj.io", "apiextensions.k8s.io/v1", group="argoproj.io", names={"kind": "Application"}
+    )
+    assert "kind: Application\n" in definition
+    files = {"install/kustomization.yaml": "resources: [crd.yaml]\nnamePrefix: x-\n", "install/crd.yaml": definition}
+    built: list[str] = []
+
+    def build(commit: str, folder: str) -> str:
+        built.append(folder)
+        return ""
+
+    assert against(files, build=build).applications == 6
+    assert built == []
+
+
 @pytest.mark.parametrize(
     ("files", "said"),
     [
