@@ -13,7 +13,8 @@ import pytest
 from promote.sandbox.real.cluster import RealCluster, RealStackError
 from tests.realstack import build
 
-REAL = "--real"
+REAL, GITEA = "--real", "--gitea"
+NEEDS = {"real": REAL, "gitea": GITEA}  # marker → the option that asks for what such a test needs
 WORLDS = ("sandbox", "real")
 _STACK = pytest.StashKey[RealCluster]()
 _COUNTS = pytest.StashKey[dict[str, Counter[str]]]()
@@ -25,6 +26,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--argocd", choices=[*build.OTHERS], default="", help=f"another version of Argo CD in the real stack ({versions}; just real-stack --argocd)"
     )
+    parser.addoption(GITEA, action="store_true", help="run the tests against a real forge (just real-stack --with-gitea builds it)")
 
 
 @pytest.hookimpl(trylast=True)
@@ -86,10 +88,9 @@ class _Counting:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Tests that only the real stack can pass are no tests of a run that has none."""
-    if config.getoption(REAL):
-        return
-    left_out = [item for item in items if item.get_closest_marker("real")]
+    """Tests that only the real stack, or a real forge, can pass are no tests of a run that has none."""
+    absent = [marker for marker, option in NEEDS.items() if not config.getoption(option)]
+    left_out = [item for item in items if any(item.get_closest_marker(marker) for marker in absent)]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
@@ -97,6 +98,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "real: needs the real stack; left out where it was not asked for (--real)")
+    config.addinivalue_line("markers", "gitea: needs a real forge; left out where it was not asked for (--gitea)")
     if config.getoption(REAL) and not hasattr(config, "workerinput"):
         config.pluginmanager.register(_Counting(config), "contract-counts")
 
@@ -114,6 +116,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if not config.getoption(GITEA):
+        terminalreporter.write_line("real forge: not asked for; its tests were not run (just real-stack --with-gitea, then just e2e)")
     if _COUNTS not in config.stash:
         terminalreporter.write_line("real stack: not asked for; its half of the contract tests was not run (just real-stack, then just e2e)")
         return
