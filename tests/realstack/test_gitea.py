@@ -73,7 +73,7 @@ def test_a_lease_that_does_not_hold_is_stale_and_moves_nothing_of_the_push(there
 
 @pytest.mark.parametrize("kind", races.KINDS)
 def test_two_promoters_at_once_have_one_winner(there: Remote, kind: str) -> None:
-    for seed in range(1, 4):
+    for seed in (1, 2):
         there.fresh()
         assert races.RACES[kind](there, seed) == [], f"seed {seed}"
         seen = listed(there.server)

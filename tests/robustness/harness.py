@@ -96,8 +96,7 @@ def populated(server: Any, folder: Path, tokens: Sequence[str], *, versions: int
         git(first, "tag", "-am", "dev", f"dev-v1.{number}.0")
         commits[f"v1.{number}.0"] = git(first, "rev-parse", "HEAD")
     git(first, "tag", "-am", "prod", "prod-v1.0.0", commits["v1.0.0"])
-    git(first, "push", "-q", "origin", "main", "--tags")
-    git(first, "push", "-q", "origin", f"prod-v1.0.0:{STABLE}")
+    git(first, "push", "-q", "--tags", "origin", "main", f"prod-v1.0.0:{STABLE}")
     for number, url in enumerate(urls[1:], 1):
         git(folder, "clone", "-q", url, str(folder / f"clone-{number}"))
     ends = [GitRemote(folder / f"clone-{number}", "origin") for number in range(len(urls))]

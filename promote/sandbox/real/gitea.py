@@ -142,13 +142,13 @@ class Repository:
                 push.unlink(missing_ok=True)
 
     def protect(self, *patterns: str) -> None:
-        """Gitea's own protection of these refs (full names; shell patterns for tags) against everybody; none lifts it."""
+        """Gitea's own protection of these refs (full names; shell patterns for tags) against all but the administrator; none lifts it."""
         for kind, key in (("tag_protections", "id"), ("branch_protections", "rule_name")):
             for rule in self._api("GET", f"/{kind}"):
                 self._api("DELETE", f"/{kind}/{rule[key]}")
         for pattern in patterns:
             if pattern.startswith("refs/tags/"):
-                self._api("POST", "/tag_protections", {"name_pattern": pattern.removeprefix("refs/tags/")})
+                self._api("POST", "/tag_protections", {"name_pattern": pattern.removeprefix("refs/tags/"), "whitelist_usernames": [ADMIN]})
             else:
                 self._api("POST", "/branch_protections", {"rule_name": pattern.removeprefix("refs/heads/"), "enable_push": False})
 
