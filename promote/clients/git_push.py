@@ -97,7 +97,7 @@ def _outcome(done: Done, summaries: str) -> Pushed:
         return Pushed.UNKNOWN
     if "hook declined" in summaries and "User permission denied" in words:
         return Pushed.DENIED
-    if any(mark in words for mark in _RULE_MARKS):
+    if summaries and any(mark in words for mark in _RULE_MARKS):  # a rule declines refs; whoever is not let in hears of none
         return Pushed.RULE
     if "(atomic transaction failed)" in summaries and "cannot lock ref" in done.err:  # somebody was faster by less than a lease can see
         return Pushed.STALE

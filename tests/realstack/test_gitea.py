@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,8 +12,8 @@ from promote.clients.git_push import Pushed, RefUpdate
 from promote.clients.git_remote import GitRemote
 from promote.errors import Denied, PromoteError, Rejected, Superseded, Unreachable
 from promote.lock import LOCK, UNDO, acquire, read_lock, release
-from promote.publish import Published, move_back, publish
-from promote.record import LEDGER, write_ledger, write_record
+from promote.publish import Published, move_back, publish, undo_commands
+from promote.record import LEDGER, last_entry, write_ledger, write_record
 from promote.sandbox.real.gitea import READ, WRITE, Gitea, Repository
 from tests.realstack.forge import NOBODY, READER, clone_of, history, listed
 from tests.repos import git
@@ -50,24 +51,28 @@ def test_lock_undo_and_ledger_live_on_the_forge_and_are_read_from_another_clone(
     assert write_ledger(ada, "request-0", {"outcome": "verified"}) == ""
     other = read_lock(grace)
     assert other is not None and (other.request_id, other.state) == ("request-0", "promoted")
-    assert git(grace.root, "fetch", "-q", "origin", UNDO) == "" and git(grace.root, "rev-parse", "FETCH_HEAD") == there.start
+    assert last_entry(grace) == {"outcome": "verified"}
     assert release(ada, done.lock).outcome is Pushed.DONE
     seen = listed(there.server)
     assert LOCK not in seen and seen[LEDGER] and seen[UNDO] == there.start
 
 
+@pytest.mark.parametrize("form", ["exact", "plain"])
+def test_the_undo_that_is_printed_works_by_plain_git_from_another_clone(there: Remote, form: str) -> None:
+    done, grace = promoted(there), there.clones[1]
+    exact, plain = undo_commands(settings(grace), stable_now=done.stable.object, back_to=there.start)
+    subprocess.run(exact if form == "exact" else plain, shell=True, cwd=grace.root, check=True, capture_output=True)
+    assert listed(there.server)[STABLE] == there.start
+
+
 def test_a_lease_that_does_not_hold_is_stale_and_moves_nothing_of_the_push(there: Remote) -> None:
     ada, grace = there.clones
-    elsewhere = git(ada.root, "rev-parse", "dev-v1.2.0")
-    assert grace.push(RefUpdate(ref=STABLE, new=git(grace.root, "rev-parse", "dev-v1.2.0"), expected=there.start)).outcome is Pushed.DONE
+    elsewhere = git(grace.root, "rev-parse", "dev-v1.2.0")
+    assert grace.push(RefUpdate(ref=STABLE, new=elsewhere, expected=there.start)).outcome is Pushed.DONE
     before = listed(there.server)
-    result = ada.push(RefUpdate(ref=UNDO, new=there.start, expected=""), RefUpdate(ref=STABLE, new=there.start, expected=there.start))
-    assert result.outcome is Pushed.DONE or "(stale info)" in result.text
-    result = ada.push(
-        RefUpdate(ref=UNDO, new=there.start, expected=""),
-        RefUpdate(ref=STABLE, new=git(ada.root, "rev-parse", "dev-v1.1.0"), expected=there.start),
-    )
-    assert (result.outcome, "(stale info)" in result.text) == (Pushed.STALE, True)
+    wanted = git(ada.root, "rev-parse", "dev-v1.1.0")
+    result = ada.push(RefUpdate(ref=UNDO, new=there.start, expected=""), RefUpdate(ref=STABLE, new=wanted, expected=there.start))
+    assert result.outcome is Pushed.STALE and "(stale info)" in result.text, result
     assert listed(there.server) == before and before[STABLE] == elsewhere
 
 

@@ -60,6 +60,8 @@ DENIED = {
     "a token for reading": f"remote: Forbidden\nfatal: unable to access '{URL}/': The requested URL returned error: 403\n",
     "an archived repository": "remote: This repo is archived. You can view files and clone it, but cannot push or open issues/pull-requests.\n"
     f"fatal: unable to access '{URL}/': The requested URL returned error: 403\n",
+    "no HTTP at all": f"remote: Interacting with repositories by HTTP protocol is not allowed\nfatal: unable to access '{URL}/': "
+    "The requested URL returned error: 403\n",
     "no token": "fatal: could not read Username for 'http://127.0.0.1:59729': terminal prompts disabled\n",
 }
 
