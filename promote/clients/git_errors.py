@@ -45,7 +45,10 @@ def git_error(done: Done, what: str, *, remote: str, root: Path, timeout_s: floa
         hint = f"check the address (git remote get-url {remote}) and the credentials: a forge says this also of what they may not see"
         return Denied(where, f"`git {what}` was not allowed: {text}", hint=hint)
     if _DENIED.search(done.words):
-        return Denied(where, f"`git {what}` was not allowed: {text}", hint="check the credentials git uses for this remote (try `git ls-remote`)")
+        hint = "check the credentials git uses for this remote (try `git ls-remote`)"
+        if "could not read Username" in done.words:
+            hint = "git has no credentials for this remote: give it a credential helper, or a token in GITHUB_TOKEN (try `git ls-remote`)"
+        return Denied(where, f"`git {what}` was not allowed: {text}", hint=hint)
     if _UNREACHABLE.search(done.words):
         return Unreachable(where, f"`git {what}` got no answer: {text}", hint="check the network (try `git ls-remote`), then try again")
     return ServiceError("git", f"`git {what}` failed: {text}", hint="run the command by hand to see more")
