@@ -1,15 +1,14 @@
-"""A real forge for the tests of this folder: one Gitea for the run (one for each worker), a repository of its own for each test."""
+"""A real forge for the tests of this folder: one Gitea for the run (one for each worker), repositories of their own."""
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterator
 
 import pytest
 
 from promote.sandbox.real.gitea import Gitea, Repository
 from tests.realstack import build
-from tests.realstack.forge import NOBODY, READER, WRITERS
+from tests.realstack.forge import NOBODY, READER, WRITERS, repository_of
 
 
 @pytest.fixture(scope="session")
@@ -27,8 +26,5 @@ def gitea() -> Iterator[Gitea]:
 
 @pytest.fixture
 def repository(gitea: Gitea) -> Iterator[Repository]:
-    """An empty, private one. What its watchers could not do is a failure."""
-    made = gitea.repository(f"gitops-{uuid.uuid4().hex[:8]}", writers=WRITERS, readers=(READER,))
-    yield made
-    made.stop()
-    assert made.errors == []
+    with repository_of(gitea) as made:
+        yield made

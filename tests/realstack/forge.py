@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import subprocess
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from promote.clients.git_remote import GitRemote
-from promote.sandbox.real.gitea import Repository
+from promote.sandbox.real.gitea import Gitea, Repository
 from tests.repos import git
 from tests.robustness.harness import Remote, populated
 
 WRITERS, READER, NOBODY = ("ada", "grace"), "rita", "nobody"
+
+
+@contextmanager
+def repository_of(forge: Gitea) -> Iterator[Repository]:
+    """A private one of its own. What its watchers could not do is a failure."""
+    made = forge.repository(f"gitops-{uuid.uuid4().hex[:8]}", writers=WRITERS, readers=(READER,))
+    yield made
+    made.stop()
+    assert made.errors == []
 
 
 def listed(repository: Repository) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,19 +14,31 @@ from promote.errors import Denied, PromoteError, Rejected, Superseded, Unreachab
 from promote.lock import LOCK, UNDO, acquire, read_lock, release
 from promote.publish import Published, move_back, publish, undo_commands
 from promote.record import LEDGER, last_entry, write_ledger, write_record
-from promote.sandbox.real.gitea import READ, WRITE, Gitea, Repository
-from tests.realstack.forge import NOBODY, READER, clone_of, history, listed
+from promote.sandbox.real.gitea import READ, WRITE, Gitea
+from tests.realstack.forge import NOBODY, READER, clone_of, history, listed, repository_of
 from tests.repos import git
 from tests.robustness import races
 from tests.robustness.harness import STABLE, Remote, lock_of, request_of, settings
 
 pytestmark = pytest.mark.gitea
-PROD = "refs/tags/prod-v1.1.0"
+PROD, WORKING = "refs/tags/prod-v1.1.0", "refs/tags/prod-working"
+
+
+@pytest.fixture(scope="module")
+def shared(gitea: Gitea, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Remote]:
+    with repository_of(gitea) as made:
+        yield history(made, tmp_path_factory.mktemp("forge"))
 
 
 @pytest.fixture
-def there(repository: Repository, tmp_path: Path) -> Remote:
-    return history(repository, tmp_path)
+def there(shared: Remote) -> Remote:
+    """As at the start: production at v1.0.0, nothing protected, no lock anywhere."""
+    shared.server.protect()
+    shared.fresh()
+    for end in shared.clones:
+        for ref in git(end.root, "for-each-ref", "--format=%(refname)", "refs/promote").split():
+            git(end.root, "update-ref", "-d", ref)
+    return shared
 
 
 def promoted(there: Remote) -> Published:
@@ -158,10 +170,13 @@ def test_what_is_kept_locally_is_not_on_the_forge(there: Remote) -> None:
     end = GitRemote(root, "origin", keeps="refs/promote/")
     lock = acquire(end, lock_of(0, "v1.1.0", there.commits["v1.1.0"], there.start))
     done = publish(end, settings(end), request_of(lock))
-    seen = listed(there.server)
-    assert done.lock is not None and seen[STABLE] == seen[PROD] == done.stable.object
-    assert not [ref for ref in seen if ref.startswith("refs/promote/")]
+    assert done.lock is not None and write_ledger(end, "request-0", {"outcome": "verified"}) == ""
     assert (git(root, "rev-parse", LOCK), git(root, "rev-parse", UNDO)) == (done.lock.oid, there.start)
+    assert release(end, done.lock, RefUpdate(ref=WORKING, new=done.stable.object, expected="")).outcome is Pushed.DONE
+    seen = listed(there.server)
+    assert seen[STABLE] == seen[PROD] == seen[WORKING] == done.stable.object
+    assert not [ref for ref in seen if ref.startswith("refs/promote/")]
+    assert last_entry(end) == {"outcome": "verified"}
 
 
 def test_the_lease_on_the_tag_alone_keeps_two_apart_who_keep_their_locks_locally(there: Remote) -> None:

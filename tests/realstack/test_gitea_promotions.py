@@ -36,16 +36,22 @@ def said(told: Told) -> str:
     return " ".join((told.out + told.err).split())
 
 
-def test_a_promotion_with_a_token_of_the_environment_is_verified(world: Outside, repository: Repository) -> None:
-    version, before = SCENARIOS["good"].prepare(world.sandbox), listed(repository)
-    told = world.promote(world.folder / "clone", "run", version, "--json")
-    seen, document = listed(repository), told.document
-    assert (told.code, document["outcome"]) == (0, "verified"), told.err
+def test_of_two_promoters_at_once_one_is_verified_and_the_other_is_told_who(world: Outside, repository: Repository) -> None:
+    """One has a token in the environment, the other in the remote's URL."""
+    version, clones = SCENARIOS["good"].prepare(world.sandbox), [world.folder / "clone", world.clone("second")]
+    world.git(clones[1], "remote", "set-url", "origin", with_token(repository, repository.forge.token("grace")))
+    before = listed(repository)
+    with ThreadPoolExecutor(2) as pool:
+        told = sorted(pool.map(lambda clone: world.promote(clone, "run", version, "--json"), clones), key=lambda one: one.code)
+    (winner, loser), seen = told, listed(repository)
+    assert (winner.code, loser.code) == (0, 5), [one.err for one in told]
+    assert f"is promoting {version}" in loser.document["reason"] and "promote resume" in said(loser)
+    document = winner.document
+    assert (document["outcome"], document["warnings"]) == ("verified", []), winner.err
     assert seen[STABLE] == seen["refs/tags/prod-v1.8.0"] == seen["refs/tags/prod-working"] == document["stable_after"]["object"]
-    assert seen[f"{STABLE}^{{}}"] == seen["refs/tags/dev-v1.8.0^{}"] == before[MAIN]
+    assert seen[f"{STABLE}^{{}}"] == seen["refs/tags/dev-v1.8.0^{}"] == before[MAIN] != seen[MAIN], "the record is on the branch"
     assert seen["refs/promote/undo"] == before[STABLE] and "refs/promote/ledger" in seen and "refs/promote/lock" not in seen
-    assert seen[MAIN] != before[MAIN] and document["warnings"] == [], "the record is on the branch"
-    assert repository.token not in told.out + told.err
+    assert repository.token not in said(winner) + said(loser)
 
 
 def test_a_protected_branch_costs_the_record_and_nothing_else(world: Outside, repository: Repository) -> None:
@@ -90,19 +96,6 @@ def test_a_tag_protected_after_the_move_leaves_it_stuck_until_somebody_lifts_the
     assert seen[STABLE] == before[STABLE] and "refs/promote/lock" not in seen
 
 
-def test_of_two_promoters_at_once_one_wins_and_the_other_is_told_who(world: Outside, repository: Repository) -> None:
-    version = SCENARIOS["good"].prepare(world.sandbox)
-    clones = [world.folder / "clone", world.clone("second")]
-    world.git(clones[1], "remote", "set-url", "origin", with_token(repository, repository.forge.token("grace")))
-    with ThreadPoolExecutor(2) as pool:
-        told = sorted(pool.map(lambda clone: world.promote(clone, "run", version, "--json"), clones), key=lambda one: one.code)
-    winner, loser = told
-    assert (winner.code, loser.code) == (0, 5), [one.err for one in told]
-    assert f"is promoting {version}" in loser.document["reason"] and "promote resume" in said(loser)
-    seen = listed(repository)
-    assert seen[STABLE] == seen["refs/tags/prod-v1.8.0"] == winner.document["stable_after"]["object"] and "refs/promote/lock" not in seen
-
-
 def test_every_way_to_a_token_leads_to_a_dev_tag(world: Outside, repository: Repository) -> None:
     clone, file, token = world.folder / "clone", world.folder / "token", repository.token
     file.write_text(f"{token}\n")
@@ -140,14 +133,3 @@ def test_no_token_that_may_not_push_changes_anything_and_each_is_told_what_to_do
             assert words in said(told) and "credentials" in said(told), f"{which}, {command}: {told}"
             assert "rule" not in said(told) and (not token or token not in said(told)), f"{which}, {command}: {told}"
     assert listed(repository) == before
-
-
-def test_kept_locally_a_promotion_writes_tags_and_the_branch_alone(world: Outside, repository: Repository) -> None:
-    version = SCENARIOS["good"].prepare(world.sandbox)
-    settings = world.sandbox.writer.git("show", "main:promotion.toml") + '\n[lock]\nkeep = "local"\n'
-    world.sandbox.commit({"promotion.toml": settings.encode()}, "chore: keep the lock here")
-    told = world.promote(world.folder / "clone", "run", version, "--json")
-    seen = listed(repository)
-    assert (told.code, told.document["outcome"]) == (0, "verified"), told.err
-    assert seen[STABLE] == seen["refs/tags/prod-v1.8.0"] == seen["refs/tags/prod-working"]
-    assert not [ref for ref in seen if ref.startswith("refs/promote/")]

@@ -67,7 +67,8 @@ class Remote:
 
     def fresh(self) -> None:
         """Production at the start again, no lock, no prod tags but the first."""
-        for ref in git(self.server.path, "for-each-ref", "--format=%(refname)", "refs/promote", "refs/tags/prod-v*").split():
+        mine = ("refs/promote", "refs/tags/prod-v*", "refs/tags/prod-working")
+        for ref in git(self.server.path, "for-each-ref", "--format=%(refname)", *mine).split():
             if ref != "refs/tags/prod-v1.0.0":
                 self.put(ref, "")
         self.put(STABLE, self.start)
@@ -85,18 +86,19 @@ def remote(folder: Path, *, clones: int, versions: int) -> Iterator[Remote]:
 
 
 def populated(server: Any, folder: Path, tokens: Sequence[str], *, versions: int) -> Remote:
-    """Clones of an empty remote, one for each token, the first of which gives it its history."""
+    """Gives an empty remote its history, past everybody, and makes a clone of it for each token."""
     urls = [server.repository_url.replace("//", f"//x:{token}@", 1) for token in tokens]
     first = folder / "clone-0"
-    git(folder, "clone", "-q", urls[0], str(first))
-    git(first, "switch", "-qc", "main")
+    git(folder, "init", "-q", "-b", "main", str(first))
     commits = {}
     for number in range(versions + 1):
         git(first, "commit", "-q", "--allow-empty", "-m", f"feat: {number}")
         git(first, "tag", "-am", "dev", f"dev-v1.{number}.0")
         commits[f"v1.{number}.0"] = git(first, "rev-parse", "HEAD")
     git(first, "tag", "-am", "prod", "prod-v1.0.0", commits["v1.0.0"])
-    git(first, "push", "-q", "--tags", "origin", "main", f"prod-v1.0.0:{STABLE}")
+    git(server.path, "fetch", "-q", str(first), "main:main", "refs/tags/*:refs/tags/*", f"refs/tags/prod-v1.0.0:{STABLE}")
+    git(first, "remote", "add", "origin", urls[0])
+    git(first, "fetch", "-q", "origin")
     for number, url in enumerate(urls[1:], 1):
         git(folder, "clone", "-q", url, str(folder / f"clone-{number}"))
     ends = [GitRemote(folder / f"clone-{number}", "origin") for number in range(len(urls))]
