@@ -145,6 +145,18 @@ def test_a_tag_protected_after_the_move_refuses_the_way_back_for_good(there: Rem
     assert listed(there.server)[STABLE] == there.start
 
 
+def test_who_is_allowed_a_protected_tag_may_move_it_and_move_it_back(there: Remote) -> None:
+    """What docs/forge.md recommends: the account that promotes, and nobody else."""
+    ada, grace = there.clones
+    there.server.protect("refs/tags/prod-*", allow=("ada",))
+    result = grace.push(RefUpdate(ref=STABLE, new=git(grace.root, "rev-parse", "dev-v1.2.0"), expected=there.start))
+    assert (result.outcome, listed(there.server)[STABLE]) == (Pushed.RULE, there.start), result
+    done = promoted(there)
+    assert done.lock is not None and listed(there.server)[STABLE] == done.stable.object
+    move_back(ada, settings(ada), done.lock, to=there.start, replacing=done.stable.object)
+    assert listed(there.server)[STABLE] == there.start
+
+
 def test_a_protected_branch_refuses_the_record_as_a_warning(there: Remote) -> None:
     done, end = promoted(there), there.clones[0]
     there.server.protect("refs/heads/main")

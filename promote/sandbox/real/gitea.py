@@ -141,14 +141,17 @@ class Repository:
                     self.errors.append(repr(error))
                 push.unlink(missing_ok=True)
 
-    def protect(self, *patterns: str) -> None:
-        """Gitea's own protection of these refs (full names; shell patterns for tags) against all but the administrator; none lifts it."""
+    def protect(self, *patterns: str, allow: Sequence[str] = ()) -> None:
+        """Gitea's own protection of these refs (full names; shell patterns for tags) against all but the administrator and who is allowed to.
+
+        None lifts it.
+        """
         for kind, key in (("tag_protections", "id"), ("branch_protections", "rule_name")):
             for rule in self._api("GET", f"/{kind}"):
                 self._api("DELETE", f"/{kind}/{rule[key]}")
         for pattern in patterns:
             if pattern.startswith("refs/tags/"):
-                self._api("POST", "/tag_protections", {"name_pattern": pattern.removeprefix("refs/tags/"), "whitelist_usernames": [ADMIN]})
+                self._api("POST", "/tag_protections", {"name_pattern": pattern.removeprefix("refs/tags/"), "whitelist_usernames": [ADMIN, *allow]})
             else:
                 self._api("POST", "/branch_protections", {"rule_name": pattern.removeprefix("refs/heads/"), "enable_push": False})
 
