@@ -27,6 +27,12 @@ real-stack *options:
 e2e *options:
     python3 -m pytest --real -n 3 tests/contract tests/realstack/test_processes.py "$@"
     python3 -m pytest --real tests/realstack/test_end_to_end.py tests/realstack/test_fleet.py tests/realstack/test_hundred.py "$@"
+    @if python3 tests/realstack/build.py --where --with-gitea >/dev/null; then just forge; \
+    else echo "real forge: not run: needs gitea (just real-stack --with-gitea)"; fi
+
+# via = "git" against a real forge: Gitea on loopback, built by `just real-stack --with-gitea`
+forge *options:
+    python3 -m pytest --gitea -m gitea -n 2 tests/realstack "$@"
 
 # proofs by many seeded runs (docs/reliability.md); --full for all of them
 robustness *options:

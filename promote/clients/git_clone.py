@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from promote.applications import normalise_repository
-from promote.clients.git_remote import GitRemote, excerpt, mask
+from promote.clients.git_errors import excerpt, mask
+from promote.clients.git_remote import GitRemote
 from promote.errors import UsageError
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from promote.changes import LoggedCommit
-from promote.clients.git_remote import GitRemote, mask
+from promote.clients.git_errors import mask
+from promote.clients.git_remote import GitRemote
 from promote.errors import NotFound, ServiceError
 
 FORMAT = "%H%x1f%P%x1f%an%x1f%ct%x1f%B"

@@ -41,6 +41,7 @@ _TOKEN_HELPER = '!f() { test "$1" = get && echo username=x-access-token && echo 
 _PASSING = re.compile(
     r"returned error: 50[234]|Empty reply from server|Recv failure|Connection reset|early EOF|hung up unexpectedly|unexpected disconnect|RPC failed"
 )
+_QUOTED = re.compile(r"'[^'\n]*'")
 _READS = frozenset({"ls-remote", "fetch"})
 _URL_HELPER = '!f() { test "$1" = get && echo "username=$PROMOTE_URL_USER" && echo "password=$PROMOTE_URL_PASSWORD"; }; f'
 _WITH_PASSWORD = re.compile(r"(https?://)([^/@:\s]*):([^/@\s]*)@([^/\s]+)")
@@ -74,6 +75,11 @@ class Done:
     err: str
     killed: bool = False
     raw: bytes = b""  # the output as it came, for what is not text
+
+    @property
+    def words(self) -> str:
+        """What it said on stderr less what is in quotes: addresses and refs, whose names say nothing about what happened."""
+        return _QUOTED.sub("", self.err)
 
     @property
     def why(self) -> str:

@@ -4,10 +4,13 @@ Facts it stands on (git's own sources; tried on 2.39):
 - A lease compares the object id the ref holds, not the peeled commit; a leading "+" or `--force` would switch it off, so neither appears here.
 - Pushing an object the ref already holds answers "=" with the lease unchecked: only " ", "+", "*" and "-" mean that we changed it.
 - A push whose process died or whose connection broke may still have landed: then only the remote's refs tell.
+- A forge's hook declines for three reasons with one and the same "pre-receive hook declined": a rule, an account without the right to write
+  (Gitea checks that there), and the hook itself not reaching its server (Gitea, GitLab). Only its own words tell which (docs/testing.md).
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -16,6 +19,10 @@ from promote.clients.git_process import Done
 from promote.model import short
 
 _CHANGED_FLAGS = " +*-"
+_FRAME = re.compile(r"^remote:\s*(?:error:\s*)?")
+_TROUBLE = re.compile(r"internal server|internal api|API is not accessible", re.IGNORECASE)
+_STALE_MARKS = ("(stale info)", "failed to update ref", "cannot lock ref", "already exists")
+_DENIED_MARKS = ("Authentication failed", "could not read Username", "error: 403", "Permission")
 _RULE_MARKS = ("GH013", "GH006", "repository rule violations", "protected", "hook declined", "not allowed", "prohibited", "deny updating")
 
 
@@ -74,18 +81,34 @@ def read_push(done: Done, updates: Sequence[RefUpdate]) -> PushResult:
         if line[1:2] == "\t" and line.count("\t") >= 2:
             flag, refs, summary = line.split("\t", 2)
             flags[refs.partition(":")[2]] = (flag, summary)
-    text = " ".join((done.err + "\n" + "\n".join(s for f, s in flags.values() if f == "!")).split())[-400:]
+    summaries = " ".join(dict.fromkeys(summary for flag, summary in flags.values() if flag == "!"))
+    text = f"{_told(done.err)} {summaries}".strip()[-400:]
     if done.killed:
         return PushResult(outcome=Pushed.UNKNOWN, text="the push was ended by its deadline")
     if done.code == 0 and all(flags.get(u.ref, ("!",))[0] in _CHANGED_FLAGS for u in updates):
         return PushResult(outcome=Pushed.DONE)
-    summaries = " ".join(summary for flag, summary in flags.values() if flag == "!")
-    if any(mark in text for mark in _RULE_MARKS):
-        return PushResult(outcome=Pushed.RULE, text=text)
+    return PushResult(outcome=_outcome(done, summaries), text=text)
+
+
+def _outcome(done: Done, summaries: str) -> Pushed:
+    """Of a push that did not change everything."""
+    words = f"{done.words}\n{summaries}"
+    if "hook declined" in summaries and _TROUBLE.search(words):
+        return Pushed.UNKNOWN
+    if "hook declined" in summaries and "User permission denied" in words:
+        return Pushed.DENIED
+    if summaries and any(mark in words for mark in _RULE_MARKS):  # a rule declines refs; whoever is not let in hears of none
+        return Pushed.RULE
     if "(atomic transaction failed)" in summaries and "cannot lock ref" in done.err:  # somebody was faster by less than a lease can see
-        return PushResult(outcome=Pushed.STALE, text=text)
-    if "(stale info)" in summaries or "failed to update ref" in summaries or "cannot lock ref" in summaries or "already exists" in summaries:
-        return PushResult(outcome=Pushed.STALE, text=text)
-    if done.code != 0 and any(mark in done.err for mark in ("Authentication failed", "could not read Username", "error: 403", "Permission")):
-        return PushResult(outcome=Pushed.DENIED, text=text)
-    return PushResult(outcome=Pushed.UNKNOWN, text=text)
+        return Pushed.STALE
+    if any(mark in summaries for mark in _STALE_MARKS):
+        return Pushed.STALE
+    if done.code != 0 and any(mark in words for mark in _DENIED_MARKS):
+        return Pushed.DENIED
+    return Pushed.UNKNOWN
+
+
+def _told(err: str) -> str:
+    """What the remote and git had to say, on one line, without what frames it: a long address would push a rule's words out of what is shown."""
+    lines = (_FRAME.sub("", " ".join(line.split())) for line in err.splitlines())
+    return " ".join(line for line in lines if line and not line.startswith("error: failed to push some refs"))

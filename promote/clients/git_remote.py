@@ -6,20 +6,18 @@ except `fast_forward`. Fetched refs live under refs/promote-remote/, out of ever
 
 from __future__ import annotations
 
-import re
 import tempfile
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
 
+from promote.clients.git_errors import git_error, mask
 from promote.clients.git_kept import KeptRefs
 from promote.clients.git_process import Done, password_aside, run_git, run_git_patiently
 from promote.clients.git_push import Pushed, PushResult, RefUpdate, push_arguments, read_push
-from promote.errors import Denied, NotFound, ServiceError, Unreachable, UsageError
+from promote.errors import NotFound, Unreachable, UsageError
 from promote.model import Tag, short
-
-_PASSWORD = re.compile(r"(?<=://)[^/@\s]+@")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,18 +39,6 @@ class TagObject:
     name: str
     tagger: str
     message: str
-
-
-def mask(text: str) -> str:
-    """Take user and password out of every URL in a text."""
-    return _PASSWORD.sub("", text)
-
-
-def excerpt(stderr: str, most: int = 256) -> str:
-    """Git's own words on one line, without passwords: from the first one that says what is the matter, since advice often follows it."""
-    text = " ".join(mask(stderr).split())
-    at = next((found.start() for found in [re.search(r"\b(?:fatal|error): ", text)] if found), 0)
-    return text[at : at + most] if len(text) > most else text
 
 
 class GitRemote:
@@ -85,27 +71,10 @@ class GitRemote:
         return done.out.strip("\n")
 
     def _error(self, done: Done, what: str) -> Exception:
-        text = excerpt(done.err) or done.why
-        where = f"git remote {self.remote}"
-        if done.killed:
-            return Unreachable(
-                where,
-                f"`git {what}` did not end within {self._timeout_s:g} s",
-                hint="check the network, the remote, and git's credential helper (it may wait for a person); longer: repository.timeout",
-            )
-        if "not a git repository" in text:
-            return UsageError(f"{self.root} is not in a git repository", hint="go to the clone of your GitOps repository")
-        if "does not appear to be a git repository" in text or "No such remote" in text:
-            if self.git("rev-parse", "--git-dir").code:
-                return UsageError(f"{self.root} is not in a git repository", hint="go to the clone of your GitOps repository")
-            return UsageError(
-                f"git has no usable remote {self.remote!r}: {text}", hint="see `git remote -v`; the name is repository.remote in promotion.toml"
-            )
-        if any(mark in text for mark in ("Authentication failed", "could not read Username", "403", "Permission denied")):
-            return Denied(where, f"`git {what}` was not allowed: {text}", hint="check the credentials git uses for this remote (try `git ls-remote`)")
-        if any(mark in text for mark in ("unable to access", "Could not resolve", "timed out", "Connection", "early EOF", "hung up", "RPC failed")):
-            return Unreachable(where, f"`git {what}` got no answer: {text}", hint="check the network (try `git ls-remote`), then try again")
-        return ServiceError("git", f"`git {what}` failed: {text}", hint="run the command by hand to see more")
+        def in_repository() -> bool:
+            return self.git("rev-parse", "--git-dir").code == 0
+
+        return git_error(done, what, remote=self.remote, root=self.root, timeout_s=self._timeout_s, in_repository=in_repository)
 
     # -- the clone ---------------------------------------------------------------------------------------------------------------------
 

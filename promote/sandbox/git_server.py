@@ -13,7 +13,7 @@ import threading
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Protocol
 
 from promote.sandbox.git_packets import in_githubs_words
 from promote.sandbox.http_world import Request, Response, World
@@ -32,6 +32,33 @@ done
 """
 _SETTINGS = {"http.receivepack": "true", "receive.autogc": "false", "gc.auto": "0", "core.logAllRefUpdates": "false"}
 REALM = {"WWW-Authenticate": 'Basic realm="GitHub"'}
+
+
+class AnyRemote(Protocol):
+    """What the rest of the sandbox needs of its git remote: the embedded one below, or a repository of a real forge (real/gitea.py)."""
+
+    path: Path
+    after_push: list[Callable[[], None]]
+    stopping: threading.Event
+    errors: list[str]
+
+    @property
+    def url(self) -> str: ...
+
+    @property
+    def repository_url(self) -> str: ...
+
+    @property
+    def token(self) -> str:
+        """The password of somebody who may push."""
+
+    def create(self) -> None: ...
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+    def protect(self, *patterns: str) -> None: ...
 
 
 class GitServer(World):
@@ -63,6 +90,10 @@ class GitServer(World):
     @property
     def repository_url(self) -> str:
         return f"{self.url}/{self.slug}.git"
+
+    @property
+    def token(self) -> str:
+        return self.tokens[0]
 
     def protect(self, *patterns: str) -> None:
         """Refuse pushes to refs that match these shell patterns, as a rule set would; none lifts it."""

@@ -21,7 +21,7 @@ from promote.sandbox import seed
 from promote.sandbox.alertmanager_world import Alertmanager
 from promote.sandbox.argo_sync import Timing
 from promote.sandbox.cluster import AnyCluster, Cluster
-from promote.sandbox.git_server import GitServer
+from promote.sandbox.git_server import AnyRemote, GitServer
 from promote.sandbox.git_writer import GitWriter
 from promote.sandbox.github_world import GitHubWorld
 from promote.sandbox.grafana_world import Dashboard, Grafana
@@ -41,7 +41,7 @@ class Sandbox:
     """`files` are extra files of the seeded repository; @GITHUB_API@, @REPOSITORY_URL@, @SERVICES_URL@, @PROMETHEUS_URL@,
     @ALERTMANAGER_URL@, @GRAFANA_URL@ and @KUBECONFIG@ in them are filled in.
 
-    `real` is the folder of the real stack's programs: both clusters are made of them then.
+    `real` is the folder of the real stack's programs: both clusters are made of them then. `remote` is another remote than the embedded one.
 
     `act`: None uses it where it is found, False never. `commands` are folders put first on the PATH of everything that runs inside.
     """
@@ -57,11 +57,12 @@ class Sandbox:
         timing: Timing | None = None,
         same_cluster: bool = False,
         real: Path | None = None,
+        remote: AnyRemote | None = None,
     ) -> None:
         self.directory, self._files, self.apps = directory, files, apps
         path = os.pathsep.join([*(str(c) for c in commands), os.environ.get("PATH", os.defpath)])
         self._path = path
-        self.git = GitServer(directory / "remote.git", SLUG, tokens=(TOKEN,))
+        self.git: AnyRemote = remote or GitServer(directory / "remote.git", SLUG, tokens=(TOKEN,))
         self.writer = GitWriter(self.git.path)
         self._repositories: dict[str, Path] = {}
         timing = timing or QUICK
@@ -94,14 +95,14 @@ class Sandbox:
             for started in [pool.submit(cluster.start) for cluster in self._clusters()]:
                 started.result()
         self._environment()
-        runner = Runner(self.directory / "runs", self.git.repository_url, SLUG, self._machine(), token=TOKEN, act=self._act or None)
+        runner = Runner(self.directory / "runs", self.git.repository_url, SLUG, self._machine(), token=self.git.token, act=self._act or None)
         self.github = GitHubWorld(
             SLUG,
             read_workflow=self._workflow,
             head=lambda: self.writer.holds("refs/heads/main"),
             refs=self._refs,
             runner=runner,
-            token=TOKEN,
+            token=self.git.token,
         )
         self.github.start()
         self.writer.load(self._reachable(seed.history(self.apps, self.git.repository_url, self._filled(), dev_suffix=self._dev_suffix)))
@@ -162,7 +163,7 @@ class Sandbox:
     def _environment(self) -> None:
         """Own git configuration, kubeconfig, token and identity: nothing of the person who runs it."""
         config, credentials, kubeconfig = (self.directory / name for name in ("gitconfig", "credentials", "kubeconfig"))
-        credentials.write_text(self.git.url.replace("://", f"://x-access-token:{TOKEN}@") + "\n")
+        credentials.write_text(self.git.url.replace("://", f"://x-access-token:{self.git.token}@") + "\n")
         credentials.chmod(0o600)
         config.write_text(
             f"[user]\n\tname = Ada\n\temail = ada@acme.example\n[credential]\n\thelper = store --file={credentials}\n[init]\n\tdefaultBranch = main\n"
@@ -185,7 +186,7 @@ class Sandbox:
             "PATH": self._path,
             "HOME": str(self.directory),
             "KUBECONFIG": str(kubeconfig),
-            "GITHUB_TOKEN": TOKEN,
+            "GITHUB_TOKEN": self.git.token,
             "GRAFANA_TOKEN": TOKEN,
             "GIT_CONFIG_GLOBAL": str(config),
             "GIT_CONFIG_NOSYSTEM": "1",

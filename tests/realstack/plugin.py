@@ -15,7 +15,8 @@ import pytest
 from promote.sandbox.real.cluster import RealCluster, RealStackError
 from tests.realstack import build
 
-REAL, LARGE = "--real", "--large"
+REAL, GITEA, LARGE = "--real", "--gitea", "--large"
+NEEDS = {"real": REAL, "gitea": GITEA, "large": LARGE}  # marker → the option that asks for what such a test needs
 WORLDS = ("sandbox", "real")
 _PROGRAMS = pytest.StashKey[Path]()
 _STACK = pytest.StashKey[RealCluster]()
@@ -30,6 +31,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--argocd", choices=[*build.OTHERS], default="", help=f"another version of Argo CD in the real stack ({versions}; just real-stack --argocd)"
     )
+    parser.addoption(GITEA, action="store_true", help="run the tests against a real forge (just real-stack --with-gitea builds it)")
     parser.addoption(LARGE, action="store_true", help="with --real: also what takes minutes (a hundred applications)")
 
 
@@ -121,17 +123,19 @@ class _Counting:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Tests that only the real stack can pass are no tests of a run that has none, and long ones are asked for by name."""
-    mark = ("" if config.getoption(LARGE) else "large") if config.getoption(REAL) else "real"
-    left_out = [item for item in items if mark and item.get_closest_marker(mark)]
+    """Tests that only the real stack, or a real forge, can pass are no tests of a run that has none, and long ones are asked for by name."""
+    absent = [marker for marker, option in NEEDS.items() if not config.getoption(option)]
+    left_out = [item for item in items if any(item.get_closest_marker(marker) for marker in absent)]
     if left_out:
-        config.stash[_LEFT_OUT] = getattr(config, "workeroutput", {})["left_out"] = len(left_out)
+        large = [item for item in left_out if config.getoption(REAL) and item.get_closest_marker("large")]
+        config.stash[_LEFT_OUT] = getattr(config, "workeroutput", {})["left_out"] = len(large)
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "real: needs the real stack; left out where it was not asked for (--real)")
+    config.addinivalue_line("markers", "gitea: needs a real forge; left out where it was not asked for (--gitea)")
     config.addinivalue_line("markers", "large: takes minutes on the real stack; left out, and said to be, where it was not asked for (--large)")
     config.stash[_PROGRAMS] = build.binaries(config.getoption("--argocd"))
     if config.getoption(REAL) and not hasattr(config, "workerinput"):
@@ -151,6 +155,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if not config.getoption(GITEA):
+        terminalreporter.write_line("real forge: not asked for; its tests were not run (just real-stack --with-gitea, then just e2e)")
     if _COUNTS not in config.stash:
         terminalreporter.write_line("real stack: not asked for; its half of the contract tests was not run (just real-stack, then just e2e)")
         return

@@ -15,14 +15,17 @@ from pathlib import Path
 import pytest
 
 from promote.sandbox.real.cluster import RealCluster, RealStackError
+from promote.sandbox.real.gitea import Gitea
 from promote.sandbox.real.processes import Processes, StartError, free_ports
+from tests.realstack import build
 from tests.realstack.plugin import programs
 
 OWNER = """
 import json, sys, time
 from pathlib import Path
 from promote.sandbox.real.cluster import RealCluster
-cluster = RealCluster("owner", Path(sys.argv[1]))
+from promote.sandbox.real.gitea import Gitea
+cluster = Gitea(Path(sys.argv[1])) if sys.argv[2] == "gitea" else RealCluster("owner", Path(sys.argv[1]))
 try:
     cluster.start()
     print(json.dumps([str(cluster.folder), cluster._guard.pid, cluster.pids]), flush=True)
@@ -76,18 +79,33 @@ def test_a_program_that_does_not_come_up_shows_its_log(tmp_path: Path) -> None:
 def test_a_folder_without_programs_is_named(tmp_path: Path) -> None:
     with pytest.raises(RealStackError, match=r"has no etcd, kube-apiserver, .*just real-stack"):
         RealCluster("none", tmp_path).start()
+    with pytest.raises(RealStackError, match=r"has no gitea, gitea-static: .*just real-stack --with-gitea"):
+        Gitea(tmp_path).start()
+
+
+BINARIES = str(build.binaries())  # a test has another HOME
+ENDS = ("killed", "interrupted", "terminated", "guard killed")
 
 
 @pytest.mark.real
-@pytest.mark.parametrize("end", ["killed", "interrupted", "terminated", "guard killed"])
+@pytest.mark.parametrize("end", ENDS)
 def test_nothing_of_a_stack_is_left_whatever_ends_its_owner(end: str, request: pytest.FixtureRequest) -> None:
-    binaries = str(programs(request.config))
+    nothing_left("cluster", str(programs(request.config)), end, children=8)
+
+
+@pytest.mark.gitea
+@pytest.mark.parametrize("end", ENDS)
+def test_nothing_of_a_forge_is_left_whatever_ends_its_owner(end: str) -> None:
+    nothing_left("gitea", BINARIES, end, children=1)
+
+
+def nothing_left(what: str, binaries: str, end: str, *, children: int) -> None:
     owner = subprocess.Popen(
-        [sys.executable, "-c", OWNER, binaries], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, start_new_session=True
+        [sys.executable, "-c", OWNER, binaries, what], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, start_new_session=True
     )
     assert owner.stdout
     folder, guard, pids = json.loads(owner.stdout.readline())
-    assert len(pids) >= 8 and all(alive(pid) for pid in pids.values())
+    assert len(pids) >= children and all(alive(pid) for pid in pids.values())
     if end == "guard killed":
         os.kill(guard, signal.SIGKILL)
     else:

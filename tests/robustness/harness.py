@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from promote.clients.git_remote import GitRemote
 from promote.lock import LOCK, Lock, new_lock
@@ -46,7 +47,7 @@ class Meddled(GitServer):
 class Remote:
     """A remote whose trunk has `versions` commits with dev tags v1.1.0, v1.2.0 …; production is at v1.0.0. `clones` are as many ends of it."""
 
-    server: Meddled
+    server: Any  # a Meddled, or a repository of a real forge
     clones: list[GitRemote]
     commits: dict[str, str]
     start: str
@@ -66,7 +67,8 @@ class Remote:
 
     def fresh(self) -> None:
         """Production at the start again, no lock, no prod tags but the first."""
-        for ref in git(self.server.path, "for-each-ref", "--format=%(refname)", "refs/promote", "refs/tags/prod-v*").split():
+        mine = ("refs/promote", "refs/tags/prod-v*", "refs/tags/prod-working")
+        for ref in git(self.server.path, "for-each-ref", "--format=%(refname)", *mine).split():
             if ref != "refs/tags/prod-v1.0.0":
                 self.put(ref, "")
         self.put(STABLE, self.start)
@@ -78,23 +80,29 @@ def remote(folder: Path, *, clones: int, versions: int) -> Iterator[Remote]:
     server.create()
     server.start()
     try:
-        first, url = folder / "clone-0", server.repository_url.replace("//", f"//x:{TOKEN}@", 1)
-        git(folder, "clone", "-q", url, str(first))
-        git(first, "switch", "-qc", "main")
-        commits = {}
-        for number in range(versions + 1):
-            git(first, "commit", "-q", "--allow-empty", "-m", f"feat: {number}")
-            git(first, "tag", "-am", "dev", f"dev-v1.{number}.0")
-            commits[f"v1.{number}.0"] = git(first, "rev-parse", "HEAD")
-        git(first, "tag", "-am", "prod", "prod-v1.0.0", commits["v1.0.0"])
-        git(first, "push", "-q", "origin", "main", "--tags")
-        git(first, "push", "-q", "origin", f"prod-v1.0.0:{STABLE}")
-        for number in range(1, clones):
-            git(folder, "clone", "-q", url, str(folder / f"clone-{number}"))
-        ends = [GitRemote(folder / f"clone-{number}", "origin") for number in range(clones)]
-        yield Remote(server, ends, commits, git(server.path, "rev-parse", STABLE))
+        yield populated(server, folder, [TOKEN] * clones, versions=versions)
     finally:
         server.stop()
+
+
+def populated(server: Any, folder: Path, tokens: Sequence[str], *, versions: int) -> Remote:
+    """Gives an empty remote its history, past everybody, and makes a clone of it for each token."""
+    urls = [server.repository_url.replace("//", f"//x:{token}@", 1) for token in tokens]
+    first = folder / "clone-0"
+    git(folder, "init", "-q", "-b", "main", str(first))
+    commits = {}
+    for number in range(versions + 1):
+        git(first, "commit", "-q", "--allow-empty", "-m", f"feat: {number}")
+        git(first, "tag", "-am", "dev", f"dev-v1.{number}.0")
+        commits[f"v1.{number}.0"] = git(first, "rev-parse", "HEAD")
+    git(first, "tag", "-am", "prod", "prod-v1.0.0", commits["v1.0.0"])
+    git(server.path, "fetch", "-q", str(first), "main:main", "refs/tags/*:refs/tags/*", f"refs/tags/prod-v1.0.0:{STABLE}")
+    git(first, "remote", "add", "origin", urls[0])
+    git(first, "fetch", "-q", "origin")
+    for number, url in enumerate(urls[1:], 1):
+        git(folder, "clone", "-q", url, str(folder / f"clone-{number}"))
+    ends = [GitRemote(folder / f"clone-{number}", "origin") for number in range(len(urls))]
+    return Remote(server, ends, commits, git(server.path, "rev-parse", STABLE))
 
 
 def settings(end: GitRemote) -> Settings:
@@ -173,4 +181,19 @@ def dice(seed: int) -> random.Random:
     return random.Random(seed)
 
 
-__all__ = ["LOCK", "STABLE", "Figures", "Remote", "at_once", "dice", "lock_of", "main", "remote", "request_of", "scratch", "settings", "sys"]
+__all__ = [
+    "LOCK",
+    "STABLE",
+    "Figures",
+    "Remote",
+    "at_once",
+    "dice",
+    "lock_of",
+    "main",
+    "populated",
+    "remote",
+    "request_of",
+    "scratch",
+    "settings",
+    "sys",
+]

@@ -39,3 +39,9 @@ def test_links_in_the_readme_resolve() -> None:
     links = re.findall(r"\]\(([^)#]+)\)", (ROOT / "README.md").read_text())
     assert links
     assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_every_test_against_a_real_forge_has_its_line_and_every_line_its_test() -> None:
+    files = [ROOT / "tests" / "realstack" / name for name in ("test_gitea.py", "test_gitea_promotions.py")]
+    there = {name for file in files for name in re.findall(r"^def (test_\w+)", file.read_text(), re.MULTILINE)}
+    assert set(re.findall(r"`(test_(?!gitea)\w+)`", (ROOT / "docs" / "forge.md").read_text())) == there

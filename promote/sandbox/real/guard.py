@@ -1,9 +1,10 @@
-"""The process that owns one real stack: brings it up, says so on stdout, and takes it down when stdin ends, whatever became of its starter.
+"""The process that owns one set of real programs: brings them up, says so on stdout, and takes them down when stdin ends, whatever became of its
+starter.
 
-    python -m promote.sandbox.real.guard BINARIES STATE
+    python -m promote.sandbox.real.guard {cluster|gitea} BINARIES STATE
 
 It runs in a session of its own, so that a ^C in the terminal reaches the starter alone, who then closes stdin. STATE is removed at the end.
-One JSON line on stdout: {"ready": seconds, "url": API server, "ports": {…}, "pids": {…}} or {"error": text}.
+One JSON line on stdout: {"ready": seconds, "url": API server or forge, "ports": {…}, "pids": {…}} or {"error": text}.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from types import FrameType
 
 import yaml
 
-from promote.sandbox.real import stages
+from promote.sandbox.real import gitea_server, stages
 from promote.sandbox.real.processes import Processes, StartError
 from promote.sandbox.real.programs import Ports, Programs, new_token
 from promote.sandbox.real.rest import Rest, RestError
@@ -40,16 +41,14 @@ def _on_signal(number: int, _: FrameType | None) -> None:
 
 
 def main(argv: list[str]) -> int:
-    started, (binaries, state) = time.monotonic(), (Path(p).resolve() for p in argv)
+    started, what, (binaries, state) = time.monotonic(), argv[0], (Path(p).resolve() for p in argv[1:])
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, _on_signal)
     state.mkdir(parents=True, exist_ok=True)
     processes = Processes(state)
     try:
-        programs = Programs(binaries=binaries, state=state, ports=Ports.free())
-        _bring_up(programs, processes)
-        url = f"https://127.0.0.1:{programs.ports.api}"
-        _say({"ready": round(time.monotonic() - started, 1), "url": url, "ports": asdict(programs.ports), "pids": processes.pids()})
+        said = gitea_server.bring_up(binaries, state, processes) if what == "gitea" else _cluster(binaries, state, processes)
+        _say({"ready": round(time.monotonic() - started, 1), **said, "pids": processes.pids()})
         return _watch(processes)
     except (Stopped, BrokenPipeError):
         return 0
@@ -76,6 +75,12 @@ def _watch(processes: Processes) -> int:
     for name in processes.dead():
         sys.stderr.write(f"{name} ended by itself:\n{processes.tail(name)}\n")
     return 1
+
+
+def _cluster(binaries: Path, state: Path, processes: Processes) -> dict[str, object]:
+    programs = Programs(binaries=binaries, state=state, ports=Ports.free())
+    _bring_up(programs, processes)
+    return {"url": f"https://127.0.0.1:{programs.ports.api}", "ports": asdict(programs.ports)}
 
 
 def _bring_up(programs: Programs, processes: Processes) -> None:
