@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from promote.sandbox.real.gitea import READ, WRITE, Gitea
 from tests.realstack.forge import NOBODY, READER, clone_of, history, listed, repository_of
 from tests.repos import git
 from tests.robustness import races
-from tests.robustness.harness import STABLE, Remote, lock_of, request_of, settings
+from tests.robustness.harness import STABLE, Remote, at_once, lock_of, request_of, settings
 
 pytestmark = pytest.mark.gitea
 PROD, WORKING = "refs/tags/prod-v1.1.0", "refs/tags/prod-working"
@@ -86,6 +87,19 @@ def test_a_lease_that_does_not_hold_is_stale_and_moves_nothing_of_the_push(there
     result = ada.push(RefUpdate(ref=UNDO, new=there.start, expected=""), RefUpdate(ref=STABLE, new=wanted, expected=there.start))
     assert result.outcome is Pushed.STALE and "(stale info)" in result.text, result
     assert listed(there.server) == before and before[STABLE] == elsewhere
+
+
+def test_of_two_pushes_at_once_one_lands_and_the_other_is_stale(there: Remote) -> None:
+    """Whether it was late for the lease or lost inside the server, which says so in other words."""
+    tags = [git(there.clones[0].root, "rev-parse", f"dev-v1.{n}.0") for n in (1, 2)]
+    for _ in range(3):
+        there.fresh()
+        updates = [(RefUpdate(ref=STABLE, new=tag, expected=there.start), RefUpdate(ref=LOCK, new=tag, expected="")) for tag in tags]
+        answers = at_once([partial(end.push, *two) for end, two in zip(there.clones, updates, strict=True)])
+        (won,) = [n for n, answer in enumerate(answers) if answer.outcome is Pushed.DONE]
+        assert answers[1 - won].outcome is Pushed.STALE, answers
+        seen = listed(there.server)
+        assert seen[STABLE] == seen[LOCK] == tags[won]
 
 
 @pytest.mark.parametrize("kind", races.KINDS)

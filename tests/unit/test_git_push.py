@@ -55,6 +55,14 @@ def test_a_hook_that_does_not_reach_its_server_is_no_rule(words: str) -> None:
     assert result.outcome is Pushed.UNKNOWN and words in result.text
 
 
+def test_a_push_that_lost_inside_the_server_is_stale() -> None:
+    """Seen on Gitea: both leases held when they were looked at."""
+    lines = [f"!\t{u.new}:{u.ref}\t[remote rejected] (atomic transaction failed)" for u in UPDATES]
+    err = f"remote: error: cannot lock ref 'refs/tags/prod-stable': is at {NEW} but expected {OLD}        \nerror: failed to push some refs to '{URL}'\n"
+    result = read_push(Done(code=1, out="\n".join([f"To {URL}", *lines, "Done", ""]), err=err), UPDATES)
+    assert result.outcome is Pushed.STALE and "cannot lock ref 'refs/tags/prod-stable'" in result.text
+
+
 DENIED = {
     "a wrong token": f"remote: Failed to authenticate user\nfatal: Authentication failed for '{URL}/'\n",
     "a token for reading": f"remote: Forbidden\nfatal: unable to access '{URL}/': The requested URL returned error: 403\n",
