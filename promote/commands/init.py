@@ -103,11 +103,12 @@ def _words(finding: Finding, changes: list[Change]) -> list[str]:
     lines += [f"{c.what:<8} {c.path}" + (f": {c.why}" if c.why else "") for c in changes if c.content is not None or c.why]
     if not wrote:
         return [*lines, "nothing to do: everything is there"]
+    first = " --first" if finding.first else ""
     return [
         *lines,
         "next     look at promotion.toml, declare [[smoke.urls]], commit and push all of it; then:",
-        "         pytest checks/pre               can this be shipped?",
-        "         promote run VERSION" + (" --first" if finding.first else "") + "             ship it",
+        f"         {f'promote check pre VERSION{first}' if first else 'pytest checks/pre':<36} can this be shipped?",
+        f"         {f'promote run VERSION{first}':<36} ship it",
     ]
 
 
