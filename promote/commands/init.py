@@ -98,7 +98,7 @@ def _reads_back(text: str) -> None:
 
 
 def _words(finding: Finding, changes: list[Change]) -> list[str]:
-    wrote = [c for c in changes if c.content is not None]
+    wrote = [c for c in changes if c.content is not None or c.what == "gone"]
     lines = [f"found    {line}" for line in finding.found] + [f"guessed  {line}" for line in finding.guessed]
     lines += [f"{c.what:<8} {c.path}" + (f": {c.why}" if c.why else "") for c in changes if c.content is not None or c.why]
     if not wrote:
@@ -114,7 +114,7 @@ def _words(finding: Finding, changes: list[Change]) -> list[str]:
 
 def _document(finding: Finding, changes: list[Change]) -> dict[str, object]:
     return {
-        "outcome": "written" if any(c.content is not None for c in changes) else "nothing",
+        "outcome": "written" if any(c.content is not None or c.what == "gone" for c in changes) else "nothing",
         "found": finding.found,
         "guessed": finding.guessed,
         "files": [{"path": c.path, "what": c.what, "why": c.why} for c in changes],
