@@ -159,7 +159,8 @@ def _root_problems(tracked: list[Application], goal: Goal, limits: Limits, where
         return []
     root = next((a for a in tracked if a.name == goal.root), None)
     if root is None:
-        return [f"the root application {goal.root} is not in {where} or does not follow the tag; its name is prod.root"]
+        name = 'its name is prod.root in promotion.toml, "" where there is none'
+        return [f"the root application {goal.root} is not in {where} or does not follow the tag; {name}"]
     return [] if healthy(root, limits) or not well else [f"the root application {root.name} is {root.health}: {root.health_message}".rstrip(": ")]
 
 

@@ -21,7 +21,7 @@ _RECIPE = re.compile(r"^(\w+)[^:=\n]*:$", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One file to write. `what`: new, changed or kept; `why` for a person; `content` None where nothing is written."""
+    """One file. `what`: new, changed, kept or gone; `why` for a person; `content` what is to be written, None where nothing is."""
 
     path: str
     what: str
@@ -33,10 +33,14 @@ def plan(root: Path, wanted: Mapping[str, bytes], recipes: bytes, *, upgrade: bo
     """What to write so that everything of `wanted` is there; with `upgrade`, check files that nobody changed come to the new version."""
     known = _manifest(root)
     changes = [_file(root, path, content, known.get(path), upgrade=upgrade) for path, content in sorted(wanted.items())]
+    ours = {p for p in known if p.startswith("checks/") and ".." not in p}
+    past = [p for p in sorted(ours - set(wanted)) if (root / p).is_file()] if upgrade else []
+    changes += [_past(root, path, known[path]) for path in past]
     changes += _just(root, recipes)
     changes += _ignored(root)
     hashes = {**known, **{c.path: _hash(c.content) for c in changes if c.content is not None and c.path.startswith("checks/")}}
     hashes |= {p: _hash(content) for p, content in wanted.items() if p.startswith("checks/") and _same(root / p, content)}
+    hashes = {p: h for p, h in hashes.items() if not any(c.path == p and c.what == "gone" for c in changes)}
     if hashes != known:
         changes.append(Change(MANIFEST, "changed" if known else "new", content=(json.dumps(hashes, indent=1, sort_keys=True) + "\n").encode()))
     return changes
@@ -45,6 +49,8 @@ def plan(root: Path, wanted: Mapping[str, bytes], recipes: bytes, *, upgrade: bo
 def write(root: Path, changes: list[Change]) -> None:
     """Raises OSError."""
     for change in changes:
+        if change.what == "gone":
+            (root / change.path).unlink()
         if change.content is not None:
             target = root / change.path
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -63,6 +69,13 @@ def _file(root: Path, path: str, content: bytes, written: str | None, *, upgrade
     if upgrade:
         return Change(path, "kept", "it was changed here; to take it over by hand:\n" + _diff(path, here, content))
     return Change(path, "kept", "it differs from what this version of promote carries (see --upgrade)" if written else "")
+
+
+def _past(root: Path, path: str, written: str) -> Change:
+    """A check file that this version no longer has: its rows may stand in another file now."""
+    if _hash((root / path).read_bytes()) == written:
+        return Change(path, "gone", "this version of promote has it no longer, and nobody had changed it")
+    return Change(path, "kept", "this version of promote has it no longer, and it was changed here: delete it, or give its rows ids of their own")
 
 
 def _diff(path: str, here: bytes, new: bytes) -> str:

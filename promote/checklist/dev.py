@@ -72,7 +72,10 @@ def too_fresh(promotion: Promotion, evidence: Evidence) -> str:
     if not soak:
         return ""
     goal = dev_goal(promotion, promotion.commit)
-    since = {a.name: _since(a) for a in promotion.dev.applications() if goal.tracks(a)}
+    apps = [a for a in promotion.dev.applications() if goal.tracks(a)]
+    since = {a.name: _since(a) for a in apps}
+    if older := sorted(a.name for a in apps if a.healthy_since is None):
+        evidence("only the end of the last sync is known, not since when they are healthy", older[:20])
     if silent := sorted(name for name, when in since.items() if when is None):
         raise NotFound("dev cluster", f"{', '.join(silent[:4])}: no sync ever ended there, so nobody knows since when it is so", hint="sync it once")
     name, youngest = max(((n, w) for n, w in since.items() if w), key=lambda pair: pair[1])

@@ -102,6 +102,7 @@ def new_alerts(promotion: Promotion, evidence: Evidence) -> list[str]:
     """Alerts that fire now and did not in the baseline. Raises PromoteError when that cannot be said."""
     manager, settings = promotion.alertmanager, promotion.settings.alertmanager
     watched(promotion)
+    evidence("watchdog", settings.watchdog or "none is named: an Alertmanager to which nobody talks looks the same")
     baseline = promotion.baseline
     if promotion.context and (baseline is None or baseline.alerts() is None):
         raise PromoteError("nobody looked at the alerts before the move, so none can be called new", hint="see the baseline in the reports folder")

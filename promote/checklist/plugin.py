@@ -134,7 +134,8 @@ class Checklist:
             seen, detail = item.stash.get(EVIDENCE, {}), redactor(self.config).text(detail)
             if verdict is Verdict.FAILED:
                 detail = _whole(detail, why=_why(item, row), fix=_fix(item))
-            self.rows.append((row, verdict, detail))
+            advice = str(seen.get("advice") or "") if verdict is Verdict.PASSED else ""
+            self.rows.append((row, verdict, detail or advice))
             self.recorder.write("row", id=row, verdict=verdict.value, detail=detail, seconds=round(judged.seconds, 3), evidence=seen)
         _mask(report, redactor(self.config))
         return report

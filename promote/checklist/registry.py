@@ -35,7 +35,8 @@ class RowSpec:
 
     def limit(self, settings: Settings) -> float:
         """How long it may take, in seconds: what it waits for has a time of its own."""
-        return settings.suites.row_timeout + (2 * settings.functional.timeout if self.id == "tests-passed" else 0)
+        waits = settings.functional.timeout if self.id == "tests-passed" else settings.manifests.timeout if self.id in RENDERING else 0
+        return settings.suites.row_timeout + 2 * waits
 
     def off(self, settings: Settings) -> str:
         """Why it is off, "" when it is on."""
@@ -49,6 +50,7 @@ class RowSpec:
 
 
 NO_RULES = "no rules"
+RENDERING = frozenset({"manifests", "breaking-changes", "way-back"})  # whichever comes first renders for all of them
 MONITORING = ("prometheus", "alertmanager", "grafana")
 # After a rollback they are told and do not count: what has to be back is what was moved, and an alert may ring long after its cause is gone.
 TOLD_AFTER_ROLLBACK = frozenset({"promql", "alerts", "grafana"})

@@ -62,16 +62,15 @@ def rows(settings: Settings) -> list[Line]:
         for row in (spec.id,) if why else spec.ids(settings):
             counts, reason = ("off", why) if why else ("protected", "") if spec.protected else _stands(policy, row)
             found.append(Line(id=row, suite=spec.suite, title=spec.title, evidence=spec.evidence, counts=counts, why=reason))
-    known = {line.id for line in found}
+    for each in [f"smoke-url[{u.name}]" for u in settings.smoke.urls] or [NO_URL]:
+        counts, reason = _stands(policy, each)
+        found.append(Line(id=each, suite="smoke", title="it answers as declared", evidence="the address itself", counts=counts, why=reason))
+    known = {line.id.partition("[")[0] for line in found}
     for suite in ("pre", "post", "smoke"):
         for row, where in own_rows(settings, suite).items():
-            if row in known or any(spec.id == row for spec in ROWS):
-                continue
-            urls = row == NO_URL.partition("[")[0]
-            for each in [f"{row}[{u.name}]" for u in settings.smoke.urls] or [NO_URL] if urls else [row]:
-                counts, reason = _stands(policy, each)
-                title = "it answers as declared" if urls else "this repository's own"
-                found.append(Line(id=each, suite=suite, title=title, evidence="the address itself" if urls else where, counts=counts, why=reason))
+            if row not in known:
+                counts, reason = _stands(policy, row)
+                found.append(Line(id=row, suite=suite, title="this repository's own", evidence=where, counts=counts, why=reason))
     return sorted(found, key=lambda line: SUITES.index(line.suite))
 
 

@@ -98,22 +98,23 @@ def _reads_back(text: str) -> None:
 
 
 def _words(finding: Finding, changes: list[Change]) -> list[str]:
-    wrote = [c for c in changes if c.content is not None]
+    wrote = [c for c in changes if c.content is not None or c.what == "gone"]
     lines = [f"found    {line}" for line in finding.found] + [f"guessed  {line}" for line in finding.guessed]
     lines += [f"{c.what:<8} {c.path}" + (f": {c.why}" if c.why else "") for c in changes if c.content is not None or c.why]
     if not wrote:
         return [*lines, "nothing to do: everything is there"]
+    first = " --first" if finding.first else ""
     return [
         *lines,
         "next     look at promotion.toml, declare [[smoke.urls]], commit and push all of it; then:",
-        "         pytest checks/pre               can this be shipped?",
-        "         promote run VERSION" + (" --first" if finding.first else "") + "             ship it",
+        f"         {f'promote check pre VERSION{first}' if first else 'pytest checks/pre':<36} can this be shipped?",
+        f"         {f'promote run VERSION{first}':<36} ship it",
     ]
 
 
 def _document(finding: Finding, changes: list[Change]) -> dict[str, object]:
     return {
-        "outcome": "written" if any(c.content is not None for c in changes) else "nothing",
+        "outcome": "written" if any(c.content is not None or c.what == "gone" for c in changes) else "nothing",
         "found": finding.found,
         "guessed": finding.guessed,
         "files": [{"path": c.path, "what": c.what, "why": c.why} for c in changes],

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from typing import TextIO
 
 from promote.deadline import Clock
-from promote.model import AppState, End, Row, Step, Verdict
+from promote.model import AppState, End, Row, Step
 from promote.report.events import Looked
 from promote.report.redact import Redactor
 from promote.report.sink import Sink
-from promote.report.words import MARKS, WIDTH, clock, counted, grouped, not_there, row_lines, step_line
+from promote.report.words import WIDTH, clock, counted, grouped, not_there, row_lines, step_line
 
 HEARTBEAT_S = 15.0
 QUIET_S = 5.0  # between two tellings of who is not there, unless one failed
@@ -44,7 +44,7 @@ class Plain:
 
     def row(self, row: Row) -> None:
         self._rows.append(row)
-        for text in [f"{MARKS[row.verdict]} {row.id}"] if row.verdict is Verdict.PASSED else row_lines(row):
+        for text in row_lines(row):
             self.under(text)
 
     def step_finished(self, step: Step) -> None:

@@ -40,7 +40,7 @@ class Live(Plain):
         self._name, self._look = name, None
 
     def row(self, row: Row) -> None:
-        if row.verdict is Verdict.PASSED:
+        if row.verdict is Verdict.PASSED and not row.evidence.get("advice"):
             self._rows.append(row)
         else:
             super().row(row)

@@ -75,7 +75,9 @@ def step_line(step: Step, rows: Sequence[Row] = ()) -> str:
 
 
 def row_lines(row: Row) -> list[str]:
-    """A row that did not pass, with everything it said, without the step's column."""
+    """A row with everything it said, without the step's column; one that passed only with its advice, when it has some."""
+    if row.verdict is Verdict.PASSED:
+        return [f"{MARKS[row.verdict]} {row.id}" + (f": {row.evidence['advice']}" if row.evidence.get("advice") else "")]
     head, *rest = row.detail.splitlines() or ["gave no reason"]
     return [f"{MARKS[row.verdict]} {row.id}: {head}", *(f"  {line}" for line in _outdented(rest))]
 

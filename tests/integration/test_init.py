@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -261,7 +262,7 @@ def test_upgrade_brings_what_nobody_changed_and_shows_the_rest(tmp_path: Path) -
     current = old.read_text()
     hashes = json.loads((checks / ".promote.json").read_text())
     old.write_text("# an older version\n")  # as an older promote had written it
-    hashes["checks/pre/test_tree.py"] = __import__("hashlib").sha256(b"# an older version\n").hexdigest()
+    hashes["checks/pre/test_tree.py"] = hashlib.sha256(b"# an older version\n").hexdigest()
     (checks / ".promote.json").write_text(json.dumps(hashes))
     changed.write_text(changed.read_text() + "# ours\n")
     code, said = repository.init("--upgrade")
@@ -269,6 +270,25 @@ def test_upgrade_brings_what_nobody_changed_and_shows_the_rest(tmp_path: Path) -
     assert old.read_text() == current
     assert changed.read_text().endswith("# ours\n")
     assert "-# ours" in said
+
+
+def test_upgrade_takes_away_what_is_no_longer_promotes_unless_a_team_made_it_its_own(tmp_path: Path) -> None:
+    """Its rows may stand in another file now, and an id that stands twice ends the suite."""
+    repository = Repository(tmp_path, {"README.md": "x"})
+    assert repository.init()[0] == 0
+    checks = repository.folder / "checks"
+    hashes = json.loads((checks / ".promote.json").read_text())
+    for name in ("test_past.py", "test_ours.py"):
+        (checks / "pre" / name).write_text("# an older version\n")
+        hashes[f"checks/pre/{name}"] = hashlib.sha256(b"# an older version\n").hexdigest()
+    (checks / ".promote.json").write_text(json.dumps(hashes))
+    (checks / "pre" / "test_ours.py").write_text("# an older version\n# ours\n")
+    assert "test_past" not in repository.init()[1] and (checks / "pre" / "test_past.py").exists(), "only when asked for"
+    code, said = repository.init("--upgrade")
+    assert code == 0 and "gone     checks/pre/test_past.py" in said and "kept     checks/pre/test_ours.py" in said
+    assert not (checks / "pre" / "test_past.py").exists() and (checks / "pre" / "test_ours.py").exists()
+    assert "test_past" not in (checks / ".promote.json").read_text()
+    assert repository.init("--upgrade")[1].splitlines()[-1] == "nothing to do: everything is there"
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,11 @@ def test_the_checklist_names_every_row_and_asks_nobody(world: Desk) -> None:
     assert all(row["title"] and row["evidence"] for row in rows.values())
     code, out, _ = promote(world, "checklist")
     assert code == 0 and f"{len(rows)} rows: " in out
+    (world.clone / "checks").rename(world.clone / "away")
+    try:
+        assert {row["id"] for row in document(world, "checklist")} == set(rows), "a file that is gone takes no row away"
+    finally:
+        (world.clone / "away").rename(world.clone / "checks")
 
 
 def test_the_checklist_shows_what_does_not_count_and_why(world: Desk) -> None:

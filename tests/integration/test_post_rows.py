@@ -96,6 +96,7 @@ def test_a_well_production_passes_every_row_with_evidence(post: Post) -> None:
     wanted = {"applications-synced", "applications-healthy", "pods-running", "events", "stable-still-ours", "alerts", "grafana"}
     assert verdicts(result, Verdict.PASSED) == wanted | {"promql[scraped]", "promql[restarts]"}
     assert row(result, "promql[scraped]").evidence["values"] == {"{}": 1.0}
+    assert row(result, "alerts").evidence["watchdog"] == "Watchdog"
     known = row(result, "alerts").evidence["firing before"]
     assert any("KubeDeploymentRolloutStuck" in text and "velero" in text for text in known), known  # type: ignore[attr-defined]
     assert set(row(result, "grafana").evidence["links"]) == {"Kubernetes / Cluster", "Kubernetes / Applications"}  # type: ignore[call-overload]

@@ -37,7 +37,8 @@ def test_no_application_follows_the_tag():
 
 def test_the_root_is_not_there():
     assert problems(baseline(*fleet(3)), goal(root="argocd"), WITH_ROOT) == [
-        "the root application argocd is not in namespaces argocd or does not follow the tag; its name is prod.root"
+        "the root application argocd is not in namespaces argocd or does not follow the tag; "
+        'its name is prod.root in promotion.toml, "" where there is none'
     ]
 
 

@@ -96,6 +96,13 @@ def test_a_good_run_from_headline_to_end() -> None:
         """)
 
 
+def test_a_row_that_passed_with_advice_says_it() -> None:
+    report, out = plain()
+    report.step_started("smoke")
+    report.row(Row(id="smoke-url[web]", suite="smoke", verdict=Verdict.PASSED, evidence={"advice": "slow: 0.81 s, more than 0.5 s"}))
+    assert shown(out) == "smoke      ✓ smoke-url[web]: slow: 0.81 s, more than 0.5 s\n"
+
+
 def test_a_failing_row_says_all_it_has_to_say() -> None:
     report, out = plain()
     report.step_started("smoke")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from promote.checklist.policy import Policy, known_rows, validate
-from promote.checklist.registry import ROWS, protected_rows
+from promote.checklist.registry import ROWS, limit_of, protected_rows
 from promote.errors import UsageError
 from promote.model import Verdict
 from promote.settings import Settings
@@ -61,6 +61,11 @@ def test_what_protects_the_tag_counts_whatever_was_decided(row: str) -> None:
             validate(wrong)
     with pytest.raises(UsageError, match="protects the tag"):
         validate(settings(), (Waiver(id=row, reason="x", author="Ada"),))
+
+
+def test_a_row_that_waits_for_programs_has_their_time_besides_its_own() -> None:
+    limits = {row: limit_of(row, settings(manifests={"timeout": "40s"})) for row in ("candidate", "tests-passed", "manifests", "way-back")}
+    assert limits == {"candidate": 60, "tests-passed": 660, "manifests": 140, "way-back": 140}
 
 
 def test_protocols_rows_are_the_protected_ones() -> None:
