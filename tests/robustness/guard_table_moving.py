@@ -52,13 +52,11 @@ LOCKS = (
     Guard("a lock without a plan is a person's", "promote/resume.py", "    if not plan:\n", "    if False:\n", CLOSING, "by_hand"),
     Guard("a living process keeps its promotion", "promote/resume.py", "    if lines and is_open_elsewhere(journal.path):\n", "    if False:\n", RESUMING, "living_process"),
     Guard("a living owner elsewhere too", "promote/resume.py", "    if age < MISSED * every:\n", "    if False:\n", RESUMING, "living_process"),
-    Guard("an orphan by its own clock", "promote/resume.py", "    if age < after_s:\n", "    if False:\n", RESUMING, "an_orphan"),
     Guard("only what this promotion did is resumed", "promote/resume.py", "    if now is None or made_by != run.request_id:\n", "    if now is None:\n", RESUMING, "somebody_else_did"),
     Guard("the heartbeat's lease", "promote/heartbeat.py", "RefUpdate(ref=HEARTBEAT, new=new, expected=known)", "RefUpdate(ref=HEARTBEAT, new=new, expected=now.object if (now := git.ref(HEARTBEAT)) else '')", HEART),
     Guard("the last beat of a former owner", "promote/heartbeat.py", "        if holds not in ours | {known}:\n", "        if False:\n", HEART),
     Guard("whose heartbeat", "promote/heartbeat.py", '            if said["request_id"] == lock.request_id:\n', "            if True:\n", HEART),
     Guard("silence by our own clock", "promote/heartbeat.py", " or sign_of(git, lock).objects != first.objects", "", HEART),
-    Guard("refs kept in the clone are leased", "promote/clients/git_kept.py", " != u.expected]", " != u.expected and False]", RESUMING, "lock_in_the_clone"),
 )  # fmt: skip
 MEMORY = (
     Guard("intent before the act", "promote/journal.py", '        self.write("intent", name', '        result = act()\n        self.write("intent", name', JOURNAL),
