@@ -9,7 +9,7 @@ import pytest
 from promote.clients.git_push import Pushed, RefUpdate
 from promote.clients.git_remote import GitRemote
 from promote.errors import Rejected, Superseded
-from promote.lock import LOCK, UNDO, Lock, acquire, advance, new_lock, read_lock
+from promote.lock import LOCK, UNDO, Lock, acquire, advance, new_lock, read_lock, release
 from promote.model import Tag
 from promote.publish import Request, fence, move_back, publish, ref_names, trailers_of
 from promote.record import LEDGER, write_ledger, write_record
@@ -158,6 +158,13 @@ def test_only_one_of_two_gets_the_lock_and_the_other_learns_who_has_it(bench: Be
     bench.lock()
     with pytest.raises(Rejected, match="is promoting v1.1.0"):
         bench.lock()
+
+
+def test_whoever_lost_the_lock_does_not_release_it(bench: Bench) -> None:
+    lock = bench.lock()
+    theirs = fence(bench.git, lock)
+    assert release(bench.git, lock).outcome is not Pushed.DONE
+    assert bench.repos.holds(LOCK) == theirs.oid
 
 
 def test_the_lock_reads_back_as_written(bench: Bench) -> None:

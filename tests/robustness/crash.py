@@ -216,11 +216,23 @@ def shard(way: str, chosen: Sequence[tuple[Point, int]]) -> Figures:
     return figures
 
 
-def run(first_seed: int, seeds: int, figures: Figures, *, ways: Sequence[str] = tuple(WAYS), workers: int = 2, only: str = "", most: int = 0) -> None:
-    """Every point with every seed, in `workers` processes. `only`: points whose words hold this. `most`: no more than so many, spread over all of them."""
+def run(
+    first_seed: int,
+    seeds: int,
+    figures: Figures,
+    *,
+    ways: Sequence[str] = tuple(WAYS),
+    workers: int = 2,
+    only: str = "",
+    most: int = 0,
+    every: int = 1,
+) -> None:
+    """Every point with every seed, in `workers` processes. `only`: points whose words hold this. `most`: no more than so many, spread over all of them.
+    `every`: one point in so many; the next seed takes the next ones.
+    """
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         listed = [p for found in pool.map(points, ways) for p in found if only in str(p)]
-        step = max(1, len(listed) // most) if most else 1
+        step = max(1, len(listed) // most) if most else every
         listed = listed[first_seed % step :: step]
         figures.counts["points"] += len(listed)
         tasks = []
@@ -237,13 +249,15 @@ def run(first_seed: int, seeds: int, figures: Figures, *, ways: Sequence[str] = 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=1, help="the first seed")
-    parser.add_argument("--count", type=int, default=1, help="seeds a point (default 1: ten minutes on four cores)")
-    parser.add_argument("--full", action="store_true", help="25 seeds a point")
+    parser.add_argument("--count", type=int, default=1, help="seeds a point (default 1)")
+    parser.add_argument("--every", type=int, default=3, help="one point in so many, beginning with the seed's (default 3: ten minutes on two cores)")
+    parser.add_argument("--full", action="store_true", help="25 seeds at every point")
     parser.add_argument("--workers", type=int, default=max(2, (os.cpu_count() or 2) - 1))
     parser.add_argument("--only", default="", help="points whose words hold this")
     args = parser.parse_args()
     figures, started = Figures("R3 crash"), time.monotonic()
-    run(args.seed, 25 if args.full else args.count, figures, workers=args.workers, only=args.only)
+    every = 1 if args.full or args.only else args.every
+    run(args.seed, 25 if args.full else args.count, figures, workers=args.workers, only=args.only, every=every)
     print(figures.line(), f"({time.monotonic() - started:.0f} s)")
     for breach in figures.breaches[:30]:
         print(f"  {breach}")

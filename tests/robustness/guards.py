@@ -11,7 +11,9 @@ import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 import time
+import venv
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -87,10 +89,34 @@ def by_file(guards: Iterable[Guard]) -> dict[str, str]:
     return {file: "" if "" in words else " or ".join(sorted(words)) for file, words in asked.items()}
 
 
+def interpreter(tree: Path) -> Path:
+    """A Python that finds the tree and not what is installed: programs that a test starts with an environment of its own have to run the tree too."""
+    home = tree.parent / "python"
+    venv.create(home, symlinks=True)
+    site = next(home.glob("lib/python*/site-packages"))
+    (site / "tree.pth").write_text(f"{tree}\n{sysconfig.get_path('purelib')}\n")  # a path that stands in a .pth has its own .pth files ignored
+    program = home / "bin" / "promote"
+    program.write_text(f"#!{home}/bin/python\nimport sys\nfrom promote.cli import main\nsys.exit(main())\n")
+    program.chmod(0o755)
+    return home / "bin" / "python"
+
+
 def run(tree: Path, tests: str, words: str) -> tuple[int | None, str]:
     """(exit code, what it said); None when it had to be ended: without a guard something may wait for ever."""
-    argv = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist", *tests.split(), *(("-k", words) if words else ())]
-    env = {**os.environ, "PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
+    argv = [
+        str(interpreter(tree)),
+        "-m",
+        "pytest",
+        "-q",
+        "-x",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "no:xdist",
+        *tests.split(),
+        *(("-k", words) if words else ()),
+    ]
+    env = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
     try:
         done = subprocess.run(argv, cwd=tree, env=env, capture_output=True, text=True, check=False, timeout=ENOUGH_S)
     except subprocess.TimeoutExpired:

@@ -163,12 +163,15 @@ def main(doc: str | None, run: Callable[[int, int, Figures], None], *, name: str
     parser.add_argument("--count", type=int, default=count, help=f"how many seeds (default {count})")
     parser.add_argument("--full", action="store_true", help=f"{full} seeds")
     args = parser.parse_args()
-    figures = Figures(name)
-    run(args.seed, full if args.full else args.count, figures)
-    print(figures.line())
+    figures, stopped = Figures(name), False
+    try:
+        run(args.seed, full if args.full else args.count, figures)
+    except KeyboardInterrupt:  # what was found until then is worth having
+        stopped = True
+    print(figures.line() + ("; stopped before its end" if stopped else ""))
     for breach in figures.breaches[:20]:
         print(f"  {breach}")
-    return 1 if figures.breaches else 0
+    return 1 if figures.breaches else 130 if stopped else 0
 
 
 @contextmanager

@@ -12,6 +12,7 @@ import pytest
 from promote.checklist.recorder import Recorder
 from promote.errors import PromoteError
 from promote.journal import Journal, read_journal
+from promote.report.redact import Redactor
 
 
 def test_an_effect_is_written_before_and_after(tmp_path: Path) -> None:
@@ -70,6 +71,17 @@ def test_a_torn_last_line_is_left_out(tmp_path: Path) -> None:
     with journal.path.open("ab") as file:
         file.write(b'{"schema": 1, "ev')
     assert len(read_journal(journal.path)) == 1
+
+
+def test_secrets_are_masked_wherever_they_stand(tmp_path: Path) -> None:
+    journal = Journal.open(tmp_path, "r1", Redactor(("hunter2hunter2",)))
+    with pytest.raises(PromoteError):
+        journal.effect("push", {"url": "https://x:hunter2hunter2@git", "more": ["hunter2hunter2"]}, lambda: fail("no: hunter2hunter2"))
+    assert "hunter2" not in journal.path.read_text()
+
+
+def fail(why: str) -> None:
+    raise PromoteError(why, hint="x")
 
 
 def test_it_is_readable_by_its_owner_only(tmp_path: Path) -> None:
