@@ -53,7 +53,7 @@ class Place:
         env = {"PATH": f"{BIN}:/usr/local/bin:/usr/bin:/bin", "HOME": str(home), "GIT_CONFIG_GLOBAL": str(home / "gitconfig"),
                "GIT_CONFIG_NOSYSTEM": "1", "GIT_TERMINAL_PROMPT": "0"}  # fmt: skip
         runner = Runner(self.folder / "runs", self.git.repository_url, SLUG, env, token=token, act=self.act)
-        given = {"version": version, "request_id": "", "expected_commit": "", "lock": "", **inputs}
+        given = {"action": "promote", "version": version, "request_id": "", "expected_commit": "", "lock": "", **inputs}
         return runner.start(FILE, given, number, "http://127.0.0.1:9")
 
     def run(self, version: str, **how: str) -> tuple[int, str]:
@@ -95,6 +95,23 @@ def test_a_version_is_moved_in_one_object_and_recorded(place: Place) -> None:
     assert "refs/promote/lock" not in refs and TOKEN not in log
 
 
+def test_rollback_by_hand_puts_back_what_was_replaced_or_what_is_named(place: Place) -> None:
+    """From the Actions page, with nothing but the action; then with a version."""
+    old = place.refs()["refs/tags/prod-stable"]
+    code, log = place.run("v1.1.0")
+    assert code == 0, log
+    code, log = place.run("", action="rollback", number=2)
+    assert code == 0, log
+    assert place.refs()["refs/tags/prod-stable"] == old
+    code, log = place.run("v1.1.0", action="rollback", number=3)
+    assert code == 0, log
+    refs = place.refs()
+    assert (refs["refs/tags/prod-stable"], refs["refs/promote/undo"]) == (refs["refs/tags/prod-v1.1.0"], old)
+    code, log = place.run("v1.9.0", action="rollback", number=4)
+    assert code != 0 and "prod-v1.9.0 does not exist" in log and "prod-v1.0.0, prod-v1.1.0" in log, log
+    assert place.refs() == refs and "refs/promote/lock" not in refs
+
+
 def test_a_version_without_a_dev_tag_lists_those_there_are(place: Place) -> None:
     before = place.refs()
     code, log = place.run("v1.9.0")
@@ -134,7 +151,7 @@ def test_what_is_typed_as_a_version_is_never_more_than_text(place: Place, versio
     assert not list(folder.rglob(pwned)) and TOKEN not in log
 
 
-@pytest.mark.parametrize("field", ["request_id", "expected_commit", "lock"])
+@pytest.mark.parametrize("field", ["action", "request_id", "expected_commit", "lock"])
 def test_nor_are_the_other_fields(place: Place, field: str) -> None:
     before = place.refs()
     for text in (f'"; touch {place.folder}/PWNED; "', f"$(touch {place.folder}/PWNED)", "x\nPrechecked: 0000", "--folder=/tmp"):

@@ -35,6 +35,7 @@ def journal(*effects: str, end: str = "") -> list[dict[str, object]]:
 
 
 GOOD = ("take the lock", "authorise the move", "move the stable tag")
+FORBIDDEN = (*GOOD, "move the stable tag back !")
 
 
 @pytest.mark.parametrize(
@@ -48,11 +49,11 @@ GOOD = ("take the lock", "authorise the move", "move the stable tag")
         (("take the lock", "authorise the move", "take the lock over"), "unchecked"),
         ((*GOOD, "take the lock over", "move the stable tag back", "take the lock over"), "rolled_back"),
         (GOOD, ""),
-        ((*GOOD, "move the stable tag back !", "dispatch the rollback"), "rolled_back"),
-        ((*GOOD, "move the stable tag back !", "dispatch the rollback", "fence"), "stuck"),
-        ((*GOOD, "move the stable tag back !", "dispatch the rollback", "fence !"), "rolled_back"),
-        ((*GOOD, "move the stable tag back !", "dispatch the rollback !", "fence"), "stuck"),
-        ((*GOOD, "move the stable tag back !", "dispatch the rollback", "take the lock over", "move the stable tag back !", "dispatch the rollback"), "rolled_back"),
+        ((*FORBIDDEN, "dispatch the rollback"), "rolled_back"),
+        ((*FORBIDDEN, "dispatch the rollback", "fence"), "stuck"),
+        ((*FORBIDDEN, "dispatch the rollback", "fence !"), "rolled_back"),
+        ((*FORBIDDEN, "dispatch the rollback !", "fence"), "stuck"),
+        ((*FORBIDDEN, "dispatch the rollback", "take the lock over", "move the stable tag back !", "dispatch the rollback"), "rolled_back"),
     ],
 )
 def test_such_journals_are_paths(effects: tuple[str, ...], end: str) -> None:
@@ -74,8 +75,8 @@ def test_such_journals_are_paths(effects: tuple[str, ...], end: str) -> None:
         (("take the lock", "authorise the move", "fence", "move the stable tag"), "verified"),
         (("take the lock", "move the stable tag back"), "rolled_back"),
         ((*GOOD, "dispatch the rollback"), "rolled_back"),  # its own push was not tried
-        ((*GOOD, "move the stable tag back !", "dispatch the rollback", "dispatch the rollback"), "rolled_back"),  # twice
-        ((*GOOD, "move the stable tag back !", "fence"), "rolled_back"),
+        ((*FORBIDDEN, "dispatch the rollback", "dispatch the rollback"), "rolled_back"),  # twice
+        ((*FORBIDDEN, "fence"), "rolled_back"),
     ],
 )
 def test_such_journals_are_not(effects: tuple[str, ...], end: str) -> None:
