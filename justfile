@@ -57,7 +57,7 @@ lint:
     ruff format --check .
     python3 -m mypy
     lint-imports
-    zizmor --offline --quiet promote/templates/promote-prod.yaml promote/templates/promote-check.yaml promote/templates/promote-orphans.yaml .github
+    zizmor --offline --quiet --persona=pedantic promote/templates/promote-prod.yaml promote/templates/promote-check.yaml promote/templates/promote-orphans.yaml .github
 
 # how quick it is: figures, no verdicts
 bench:

@@ -73,9 +73,15 @@ def parser() -> argparse.ArgumentParser:
     verb("status", "what the tags point at, how far behind they are, and whether production really runs it")
 
     publish = verb("publish", "the tag transaction alone: prod tag and stable tag in one leased push (what the workflow calls)")
-    publish.add_argument("wanted", metavar="VERSION")
+    publish.add_argument("wanted", nargs="?", default="", metavar="VERSION")
+    publish.add_argument(
+        "--action",
+        choices=("promote", "rollback"),
+        default="promote",
+        help="rollback: only the stable tag, back to VERSION or, without one, to what the last move replaced; proves nothing (promote rollback does)",
+    )
     publish.add_argument("--request-id", default="", help="correlation id of the promotion that asked for it")
-    publish.add_argument("--expected-commit", default="", metavar="SHA", help="refuse when the dev tag is at another commit")
+    publish.add_argument("--expected-commit", default="", metavar="SHA", help="refuse when the dev tag (back: what it goes back to) is elsewhere")
     publish.add_argument(
         "--lock", default="", metavar="OID", help="the lock object that authorises this move; without it a move by hand, marked unchecked"
     )

@@ -47,6 +47,10 @@ class Rejected(ServiceError):
     """The service understood and said no for good: a rule, a lease that no longer holds, an invalid value."""
 
 
+class Forbidden(Rejected):
+    """A rule of the forge forbids this to these credentials: others may be free of it."""
+
+
 class Superseded(PromoteError):
     """Somebody else moved, deleted or shadowed a ref of this promotion: nothing of ours may be written any more."""
 

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 
 from promote.clients.git_push import Pushed, PushResult, RefUpdate
 from promote.clients.git_remote import GitRemote
-from promote.errors import Denied, PromoteError, Rejected, ServiceError, Superseded, Unreachable
+from promote.errors import Denied, Forbidden, PromoteError, Rejected, ServiceError, Superseded, Unreachable
 from promote.model import Tag
 
 LOCK = "refs/promote/lock"
@@ -185,7 +185,7 @@ def refused(git: GitRemote, result: PushResult, what: str) -> PromoteError:
         hint = "allow this ref for your account in the repository's rules"
         if LOCK in what:
             hint += f'; where refs like {LOCK} can never be allowed: lock.keep = "local" in promotion.toml (read what it costs in docs/settings.md)'
-        return Rejected(where, f"a rule forbids to {what}: {result.text}", hint=hint)
+        return Forbidden(where, f"a rule forbids to {what}: {result.text}", hint=hint)
     if result.outcome is Pushed.DENIED:
         return Denied(where, f"not allowed to {what}: {result.text}", hint="use credentials that may push to this repository")
     if result.outcome is Pushed.STALE:

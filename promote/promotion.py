@@ -13,11 +13,11 @@ from promote.errors import Denied, Interrupted, PromoteError, Rejected, Supersed
 from promote.legacy import compare
 from promote.lock import LOCK, lock_at
 from promote.model import Tag, Verdict, short
-from promote.publish import Request, fence, publish, undo_commands
+from promote.publish import Request, publish, undo_commands
 from promote.record import record_path, write_record
 from promote.run import Moved, Result, Run, Said
 from promote.signals import held
-from promote.workflow import cancel_run, run_workflow, stop_run
+from promote.workflow import fence_off, run_workflow, stop_run
 
 FENCE_FOR_S = 60.0  # how long an unreachable remote is asked before the end is "a person must look"
 
@@ -148,24 +148,13 @@ def settle(run: Run, error: BaseException, deadline: Deadline) -> Result:
     """Give up a move whose outcome is not known: fence, look, and say what is true. Not itself interruptible."""
     said = Said.INTERRUPTED if isinstance(error, Interrupted) else Said.FAILED if _said_no(error) else Said.ERRORED
     reason = f"stopped by {error.signal_name}" if isinstance(error, Interrupted) else getattr(error, "what", str(error))
-    assert run.lock is not None
-    lock = run.lock
     patience = Deadline(FENCE_FOR_S, run.tools.clock)
     with held():
         try:
             if is_legacy(run):  # it does not read the lock: only a run that is over moves nothing any more
                 stop_run(run, patience)
             else:
-                run.lock = run.journal.effect(
-                    "fence",
-                    {"lock": lock.oid},
-                    lambda: insist(lambda: fence(run.tools.git, lock), on=Unreachable, deadline=patience),
-                    putting_back=True,
-                )
-                if not isinstance(error, Rejected):  # a run that said no is over
-                    cancel_run(run)
-        except Superseded:
-            pass  # somebody replaced the lock: perhaps our own run, which moved just now; look() tells
+                fence_off(run, error, patience)
         except PromoteError as unfenced:
             return _not_known(run, said, f"{reason}; and a late move could not be fenced off: {unfenced.what}", deadline)
         try:

@@ -6,13 +6,13 @@ afresh, which would overwrite a foreign move), the prod tag, the lock and the un
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from promote.clients.git_push import RefUpdate
 from promote.clients.git_remote import GitRemote
-from promote.errors import Rejected, Superseded
+from promote.errors import NotFound, Rejected, Superseded
 from promote.lock import LOCK, UNDO, Lock, acquire, advance, new_lock, read_lock, release
 from promote.model import Tag, short
 from promote.settings import Settings
@@ -69,15 +69,11 @@ def publish(git: GitRemote, settings: Settings, request: Request) -> Published:
     names = ref_names(settings, request.version.text)
     refs = git.refs(names.dev, names.prod, names.stable, names.shadow, UNDO)
     dev = _dev_tag(git, settings, refs, names, request)
-    if names.shadow in refs:
-        raise Superseded(
-            f"a branch named {settings.tags.stable} exists on the remote, so Argo CD would follow either of the two",
-            hint=f"delete or rename it: git push {git.remote} :{names.shadow}",
-        )
+    unshadowed(git, settings, refs)
     absent = [names.stable] if names.stable in refs and not git.has(refs[names.stable].object) else []
     git.fetch(names.dev, *absent)  # the undo ref is pushed with what stable holds now
     by_hand = not request.lock_id
-    given = None if by_hand else _given_lock(git, request)
+    given = None if by_hand else given_lock(git, request.lock_id)
     prod = refs.get(names.prod)
     if prod and not request.recreate_prod and (given is None or given.replaces != prod.object):
         raise Rejected("publish", f"{prod.name} exists already at {short(prod.commit)}", hint="choose a new version, or pass --recreate-prod")
@@ -93,19 +89,23 @@ def publish(git: GitRemote, settings: Settings, request: Request) -> Published:
     return Published(stable=tag, previous=lock.stable_before, lock=None if by_hand else moved)
 
 
+def unshadowed(git: GitRemote, settings: Settings, refs: Collection[str]) -> None:
+    """Raise Superseded when a branch with the stable tag's name is among these refs."""
+    if (shadow := ref_names(settings, "").shadow) in refs:
+        raise Superseded(
+            f"a branch named {settings.tags.stable} exists on the remote, so Argo CD would follow either of the two",
+            hint=f"delete or rename it: git push {git.remote} :{shadow}",
+        )
+
+
 def _dev_tag(git: GitRemote, settings: Settings, refs: dict[str, Tag], names: TagNames, request: Request) -> Tag:
     name = names.dev.removeprefix("refs/tags/")
     dev = refs.get(names.dev)
     if dev is None:
-        pattern = f"refs/tags/{settings.tags.dev.format(version='*')}"
-        there = [t.name for t in git.refs(pattern).values()]
-        known = sorted(
-            (n for n in there if version_of_tag(n, settings.tags.dev, settings.version.scheme)),
-            key=lambda n: version_of_tag(n, settings.tags.dev, settings.version.scheme) or request.version,
-        )
+        known = known_tags(git, settings, settings.tags.dev)
         raise Rejected(
             "publish",
-            f"Tag {name} does not exist on the remote. Available dev tags: {', '.join(known[-10:]) or 'none'}",
+            f"Tag {name} does not exist on the remote. Available dev tags: {known}",
             hint=f"create it with `promote tag-dev {request.version}`, or `git tag -a {name} -m ... && git push {git.remote} {name}`",
         )
     if request.expected_commit and dev.commit != request.expected_commit:
@@ -116,12 +116,20 @@ def _dev_tag(git: GitRemote, settings: Settings, refs: dict[str, Tag], names: Ta
     return dev
 
 
-def _given_lock(git: GitRemote, request: Request) -> Lock:
+def known_tags(git: GitRemote, settings: Settings, template: str) -> str:
+    """The greatest versions that have such a tag on the remote, as a list for a message."""
+    there = git.refs(f"refs/tags/{template.format(version='*')}").values()
+    versions = {t.name: v for t in there if (v := version_of_tag(t.name, template, settings.version.scheme))}
+    return ", ".join(sorted(versions, key=lambda name: versions[name])[-10:]) or "none"
+
+
+def given_lock(git: GitRemote, lock_id: str) -> Lock:
+    """The lock that authorises a move. Raises Superseded when it is not the remote's any more."""
     lock = read_lock(git)
-    if lock is None or lock.oid != request.lock_id:
+    if lock is None or lock.oid != lock_id:
         now = lock.sentence() if lock else "there is no lock any more"
         raise Superseded(
-            f"this move was authorised by lock {short(request.lock_id)}, which is gone: {now}",
+            f"this move was authorised by lock {short(lock_id)}, which is gone: {now}",
             hint="nothing was moved and nothing may be: the promotion that asked for it gave up; start a new one",
         )
     return lock
@@ -192,6 +200,7 @@ def move_back(git: GitRemote, settings: Settings, lock: Lock, *, to: str, replac
     With `keep_undo` the undo ref stays (it already holds `to`); else it takes the object that is replaced, so this move can be undone.
     """
     names = ref_names(settings, lock.version)
+    bring(git, to)
     undo = () if keep_undo else undo_update(git.ref(UNDO), replacing)
     here = git.ref(names.stable)
     if here is None or here.object != replacing:
@@ -202,6 +211,16 @@ def move_back(git: GitRemote, settings: Settings, lock: Lock, *, to: str, replac
     return advance(git, lock, RefUpdate(ref=names.stable, new=to, expected=replacing), *undo, state="rolling_back")
 
 
+def bring(git: GitRemote, oid: str) -> None:
+    """Have this object here (another clone's promotion replaced it), from whichever ref of the remote holds it. Raises NotFound."""
+    if git.has(oid):
+        return
+    holding = [tag.ref for tag in git.refs("refs/tags/*", UNDO).values() if oid in (tag.object, tag.commit)]
+    if not holding:
+        raise NotFound(f"git remote {git.remote}", f"object {oid} is neither here nor in any tag there", hint="look with `promote status`")
+    git.fetch(holding[0])
+
+
 def undo_commands(settings: Settings, *, stable_now: str, back_to: str) -> tuple[str, str]:
     """The exact leased command that undoes a move, and the plain-git form that needs nothing but the remote."""
     remote, ref = settings.repository.remote, f"refs/tags/{settings.tags.stable}"
@@ -209,9 +228,9 @@ def undo_commands(settings: Settings, *, stable_now: str, back_to: str) -> tuple
     return exact, f"git fetch {remote} {UNDO} && git push -f {remote} FETCH_HEAD:{ref}"
 
 
-def fence(git: GitRemote, lock: Lock) -> Lock:
+def fence(git: GitRemote, lock: Lock, state: str = "fenced") -> Lock:
     """Replace the lock so that a run which holds the old one can move nothing any more. Raises Superseded when somebody replaced it first."""
-    return advance(git, lock, state="fenced")
+    return advance(git, lock, state=state)
 
 
 __all__ = [

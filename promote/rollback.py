@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from promote.deadline import Deadline, insist
-from promote.errors import Unreachable
+from promote.errors import Denied, Forbidden, Unreachable
 from promote.model import SuiteResult, Tag, Verdict, short
 from promote.publish import move_back
 from promote.run import Result, Run, Said
 from promote.signals import held
 from promote.steps import failing, goal_of, proofs, settle_cluster
+from promote.way_back import by_workflow, has_second_way
 
 RESUME = "correct what is named, then prove it with `promote resume` (or give the lock up: `promote abort`)"
 PUSH_FOR_S = 120.0  # how long a push back is tried against an unreachable remote: production is broken meanwhile
@@ -42,19 +43,25 @@ def _push_back(run: Run, before: Tag) -> None:
     run.tools.report.step_started("rollback")
     deadline = Deadline(PUSH_FOR_S, run.tools.clock)
     run.t_before = run.tools.clock.now()
-    with held():
-        run.lock = run.journal.effect(
-            "move the stable tag back",
-            {"to": before.object, "replacing": replacing.object},
-            lambda: insist(
-                lambda: move_back(run.tools.git, run.settings, lock, to=before.object, replacing=replacing.object, keep_undo=not run.undo_moves),
-                on=Unreachable,
-                deadline=deadline,
-            ),
-            putting_back=True,
-        )
+    how = "lease held"
+    try:
+        with held():
+            run.lock = run.journal.effect(
+                "move the stable tag back",
+                {"to": before.object, "replacing": replacing.object},
+                lambda: insist(
+                    lambda: move_back(run.tools.git, run.settings, lock, to=before.object, replacing=replacing.object, keep_undo=not run.undo_moves),
+                    on=Unreachable,
+                    deadline=deadline,
+                ),
+                putting_back=True,
+            )
+    except (Forbidden, Denied) as refusal:
+        if not has_second_way(run):
+            raise
+        how = by_workflow(run, before, refusal)
     run.stable = before
-    run.step("rollback", Verdict.PASSED, deadline.elapsed, f"{run.settings.tags.stable} → {short(before.commit)}, lease held")
+    run.step("rollback", Verdict.PASSED, deadline.elapsed, f"{run.settings.tags.stable} → {short(before.commit)}, {how}")
 
 
 def _name_recreated(run: Run) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from promote.deadline import Deadline, DeadlineExceeded, insist, wait_until
 from promote.driver_rows import judge
-from promote.errors import PromoteError, Rejected, Unreachable
+from promote.errors import PromoteError, Rejected, Superseded, Unreachable
 from promote.model import Verdict
+from promote.publish import fence
 from promote.run import Run
 
 if TYPE_CHECKING:
@@ -19,22 +21,25 @@ SKEW = timedelta(minutes=5)  # between our clock and GitHub's
 APPEARS_S = 60.0  # GitHub lists a dispatched run within seconds; one that has not appeared by then is given up and fenced off
 
 
-def run_workflow(run: Run, inputs: dict[str, str], deadline: Deadline) -> str:
+def run_workflow(run: Run, inputs: dict[str, str], deadline: Deadline, *, effect: str = "dispatch the workflow") -> str:
     """Dispatch and wait for success. Returns what to show. Raises Rejected with the failing jobs' log tails, Unreachable at the deadline.
 
+    The run is known by its input `request_id`. `effect` is what the journal calls it; the checklist's rows speak of the promotion's own run alone.
     The caller settles what happened to the tags: a failed run may have moved them, a late one may still try.
     """
-    forge, workflow = run.tools.forge(), run.settings.workflow
+    forge, workflow, request_id = run.tools.forge(), run.settings.workflow, inputs.get("request_id", run.request_id)
+    row = partial(judge, run) if effect == "dispatch the workflow" else _unjudged
+    run.workflow_run = None
     since = datetime.now(UTC)
     others = {state.id for state in forge.since(workflow.file, since - SKEW)} if workflow.legacy else set()
     handle = run.journal.effect(
-        "dispatch the workflow",
+        effect,
         {"file": workflow.file, "inputs": inputs},
-        lambda: forge.dispatch(workflow.file, run.settings.repository.branch, inputs, request_id=run.request_id, deadline=deadline),
+        lambda: forge.dispatch(workflow.file, run.settings.repository.branch, inputs, request_id=request_id, deadline=deadline),
     )
 
     def find() -> RunState | None:
-        return insist(lambda: _find(run, forge, handle.id if handle else None, since, others), on=Unreachable, deadline=deadline)
+        return insist(lambda: _find(run, forge, handle.id if handle else None, request_id, since, others), on=Unreachable, deadline=deadline)
 
     try:
         soon = Deadline(min(APPEARS_S, deadline.left), run.tools.clock)
@@ -43,14 +48,14 @@ def run_workflow(run: Run, inputs: dict[str, str], deadline: Deadline) -> str:
         run.workflow_run = first.id
         run.tools.report.note(f"run {first.id} {first.url}")
         run.journal.write("note", "run", id=first.id, url=first.url)
-        judge(run, "workflow-dispatched", Verdict.PASSED, run=first.id, url=first.url)
+        row("workflow-dispatched", Verdict.PASSED, run=first.id, url=first.url)
         last = _follow(run, forge, first.id, deadline)
     except DeadlineExceeded as late:
-        row = "workflow-dispatched" if run.workflow_run is None else "workflow-succeeded"
-        judge(run, row, Verdict.ERRORED, f"{late.what}: not within {late.seconds:.0f} s ({_words(late.last)})")
+        which = "workflow-dispatched" if run.workflow_run is None else "workflow-succeeded"
+        row(which, Verdict.ERRORED, f"{late.what}: not within {late.seconds:.0f} s ({_words(late.last)})")
         raise Unreachable("workflow", f"{workflow.file}: {late.what}: not within {late.seconds:.0f} s ({_words(late.last)})", hint="") from late
     verdict = Verdict.PASSED if last.conclusion == "success" else Verdict.FAILED
-    judge(run, "workflow-succeeded", verdict, "" if verdict is Verdict.PASSED else f"it concluded {last.conclusion}", run=last.id, url=last.url)
+    row("workflow-succeeded", verdict, "" if verdict is Verdict.PASSED else f"it concluded {last.conclusion}", run=last.id, url=last.url)
     if last.conclusion != "success":
         logs = "\n".join(f"    {job.job} / {job.step}: {line}" for job in forge.failed_logs(last.id, lines=15) for line in job.lines)
         raise Rejected("workflow", f"run {last.id} concluded {last.conclusion}\n{logs}", hint=f"read {last.url}")
@@ -62,14 +67,18 @@ def _pace(waited_s: float) -> float:
     return 0.5 if waited_s < 5 else 2.0 if waited_s < 30 else 6.0
 
 
-def _find(run: Run, forge: GitHubRuns, run_id: int | None, since: datetime, others: Collection[int]) -> RunState | None:
-    """Our run: by the id that the dispatch answered, else by our request id in its title; an older workflow shows none, so only a single
+def _unjudged(*_: object, **__: object) -> None:
+    """Stands in for `judge`."""
+
+
+def _find(run: Run, forge: GitHubRuns, run_id: int | None, request_id: str, since: datetime, others: Collection[int]) -> RunState | None:
+    """Our run: by the id that the dispatch answered, else by the request id in its title; an older workflow shows none, so only a single
     new one can be ours. Raises Rejected when there are several."""
     file = run.settings.workflow.file
     if run_id is not None:
         return forge.state(run_id)
     if not run.settings.workflow.legacy:
-        return forge.find(file, run.request_id, since)
+        return forge.find(file, request_id, since)
     found = [state for state in forge.since(file, since - SKEW) if state.id not in others]
     if len(found) > 1:
         ids = ", ".join(str(state.id) for state in found)
@@ -119,6 +128,27 @@ def cancel_run(run: Run) -> None:
         run.journal.effect("cancel the run", {"id": run_id}, lambda: run.tools.forge().cancel(run_id), putting_back=True)
     except PromoteError as error:
         run.warnings.append(f"run {run_id} could not be cancelled: {error.what}")
+
+
+def fence_off(run: Run, error: BaseException, deadline: Deadline, *, state: str = "fenced") -> None:
+    """Make our run unable to move anything, whatever `error` ended the wait for it, and cancel it. `state` is what the lock says from now on.
+
+    A lock that somebody replaced before is passed over: perhaps it was our own run, which moved just now; the refs tell. Raises PromoteError when
+    nothing is known.
+    """
+    lock = run.lock
+    assert lock is not None
+    try:
+        run.lock = run.journal.effect(
+            "fence",
+            {"lock": lock.oid},
+            lambda: insist(lambda: fence(run.tools.git, lock, state), on=Unreachable, deadline=deadline),
+            putting_back=True,
+        )
+    except Superseded:
+        return
+    if not isinstance(error, Rejected):  # a run that said no is over
+        cancel_run(run)
 
 
 def stop_run(run: Run, deadline: Deadline) -> None:

@@ -40,15 +40,21 @@ def test_workflow(promotion, evidence):
 
 @pytest.mark.row("way-back")
 def test_way_back(promotion, evidence):
-    """The old tag can be put back: no rule forbids it to this account, its object can be had, and what the way forward removes is named."""
+    """The old tag can be put back: no rule forbids it to this account or, where only the workflow may move the tag, to the workflow; its object can
+    be had, and what the way forward removes is named."""
     rules = promotion.tag_rules()
     name = promotion.settings.tags.stable
+    workflow = workflow_file.rolls_back(promotion)
     evidence("rules", list(rules.denies) if rules.known else f"unknown: {rules.why}")
     evidence("not brought back as it was", candidate.lost_on_the_way(promotion))
     evidence("old object", promotion.stable.object if promotion.target.stable else "none: a first promotion")
+    if rules.denies and workflow and not rules.back_only:
+        evidence("second way", "the workflow, action: rollback: these rules forbid the way forward too, which is the workflow's")
+        return
     assert not rules.denies, (
         f"rules on {name} would refuse the rollback: {', '.join(rules.denies)}\n"
         "do   let this account bypass them (Settings → Rules), or promote with one that may"
+        + ("" if workflow else '\n     or let the workflow do it: promotion.via = "workflow", with the input `action` in its file')
     )
     if not rules.known:
         promotion.advise(f"whether a rule forbids to move {name} back is not known: {rules.why}")

@@ -24,6 +24,16 @@ def inputs_of(text: str) -> frozenset[str]:
     return frozenset((on["workflow_dispatch"] or {}).get("inputs") or {})
 
 
+def rolls_back(promotion: Promotion) -> bool:
+    """Whether the workflow on the trunk, which moves the tag forward, can be asked to move it back as well (its input `action`)."""
+    settings = promotion.settings
+    text = promotion.remote.file(promotion.target.branch.commit, f"{FOLDER}/{settings.workflow.file}") or ""
+    try:
+        return settings.promotion.via == "workflow" and not settings.workflow.legacy and "action" in inputs_of(text)
+    except ValueError:
+        return False
+
+
 def what_is_wrong(promotion: Promotion, evidence: Callable[[str, object], None]) -> str:
     """Why the workflow cannot move the tags as it should; "" when it can, or when nobody asks it to."""
     settings, remote = promotion.settings, promotion.remote

@@ -13,20 +13,27 @@ CONCERNED = ("creation", "update", "deletion", "non_fast_forward", "required_sig
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TagRules:
-    """What is known of the rules on one tag. `denies`: each rule in the way, with its ruleset's name; `why` says why nothing is known."""
+    """What is known of the rules on one tag. `denies`: each rule in the way, with its ruleset's name; `why` says why nothing is known.
+
+    `back_only`: those whose ruleset lets the way forward pass, so that somebody who moved the tag need not be able to move it back.
+    """
 
     known: bool
     denies: tuple[str, ...] = ()
+    back_only: tuple[str, ...] = ()
     why: str = ""
 
 
-def denied(rulesets: Iterable[Mapping[str, Any]], ref: str) -> tuple[str, ...]:
-    """The rules of active rulesets that cover `ref` (a full ref name) and that this token's owner may not pass by."""
+def denied(rulesets: Iterable[Mapping[str, Any]], ref: str, *, back_only: bool = False) -> tuple[str, ...]:
+    """The rules of active rulesets that cover `ref` (a full ref name) and that this token's owner may not pass by.
+
+    `back_only`: only of those that do not restrict every update. A bypass is of a whole ruleset.
+    """
     found = []
     for ruleset in rulesets:
         free = ruleset.get("current_user_can_bypass") in ("always", "exempt")
-        if ruleset.get("enforcement") == "active" and not free and _covers(ruleset, ref):
-            types = [str(rule.get("type", "")) for rule in ruleset.get("rules") or []]
+        types = [str(rule.get("type", "")) for rule in ruleset.get("rules") or []]
+        if ruleset.get("enforcement") == "active" and not free and _covers(ruleset, ref) and not (back_only and "update" in types):
             found += [f'{kind} (ruleset "{ruleset.get("name", "?")}")' for kind in types if kind in CONCERNED]
     return tuple(found)
 

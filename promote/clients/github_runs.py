@@ -185,7 +185,8 @@ class GitHubRuns:
             with self._errors("read the rulesets"):
                 _, listed = ask("GET", base, parameters={"includes_parents": "true", "targets": "tag", "per_page": 100})
                 tags = [r for r in listed if r.get("target") == "tag" and r.get("enforcement") == "active"]
-                return TagRules(known=True, denies=denied([ask("GET", f"{base}/{r['id']}")[1] for r in tags], f"refs/tags/{name}"))
+                rulesets, ref = [ask("GET", f"{base}/{r['id']}")[1] for r in tags], f"refs/tags/{name}"
+                return TagRules(known=True, denies=denied(rulesets, ref), back_only=denied(rulesets, ref, back_only=True))
         except PromoteError as error:
             return TagRules(known=False, why=error.what)
 

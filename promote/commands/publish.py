@@ -1,4 +1,4 @@
-"""`promote publish VERSION`: the tag transaction alone. The workflow calls it; by hand it is the seed's manual method in one step."""
+"""`promote publish`: the tag transaction alone, forward or back. The workflow calls it; by hand it is the seed's manual method in one step."""
 
 from __future__ import annotations
 
@@ -7,39 +7,52 @@ import re
 import secrets
 import sys
 
+from promote.clients.git_remote import GitRemote
 from promote.commands.wiring import open_repository, who
 from promote.errors import PromoteError, Rejected, Superseded, UsageError
 from promote.model import End, short
 from promote.publish import Request, publish
+from promote.publish_back import BackRequest, publish_back
 from promote.record import record_path, write_record
 from promote.report.screen import answer
 from promote.report.sink import Sink
-from promote.versions import parse_version
+from promote.settings import Settings
+from promote.versions import Version, parse_version
 
+Told = tuple[dict[str, object], list[str]]  # the JSON document, the lines for people
 _OID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
 
 def main(args: argparse.Namespace) -> int:
     settings, git = open_repository(args.folder)
-    version = parse_version(args.wanted, settings.version.scheme)
+    version = parse_version(args.wanted, settings.version.scheme) if args.wanted else None
     _check(args)
+    move = _back if args.action == "rollback" else _forward
+    try:
+        document, lines = move(args, settings, git, version, args.request_id or f"by-hand-{secrets.token_hex(4)}")
+    except Superseded as error:
+        return _refuse(args, End.SUPERSEDED, error)
+    except Rejected as error:
+        return _refuse(args, End.REFUSED, error)
+    answer(*lines, document=document if args.json else None)
+    return 0
+
+
+def _forward(args: argparse.Namespace, settings: Settings, git: GitRemote, version: Version | None, request_id: str) -> Told:
+    if version is None:
+        raise UsageError("which version is to be published is not said", hint="promote publish VERSION (in the Actions page: the field `version`)")
     request = Request(
         version=version,
-        request_id=args.request_id or f"by-hand-{secrets.token_hex(4)}",
+        request_id=request_id,
         promoted_by=who(),
         expected_commit=args.expected_commit,
         lock_id=args.lock,
         recreate_prod=args.recreate_prod,
     )
-    try:
-        published = publish(git, settings, request)
-    except Superseded as error:
-        return _refuse(args, End.SUPERSEDED, error)
-    except Rejected as error:
-        return _refuse(args, End.REFUSED, error)
+    published = publish(git, settings, request)
     warning = write_record(git, settings, request, published)
     prod = settings.tags.prod.format(version=version)
-    document = {
+    document: dict[str, object] = {
         "outcome": "published",
         "version": version.text,
         "commit": published.stable.commit,
@@ -54,8 +67,25 @@ def main(args: argparse.Namespace) -> int:
     ]
     if not args.lock:
         lines.append("moved without a pre suite, and nothing is proven yet: look with `promote status`")
-    answer(*lines, document=document if args.json else None)
-    return 0
+    return document, lines
+
+
+def _back(args: argparse.Namespace, settings: Settings, git: GitRemote, version: Version | None, request_id: str) -> Told:
+    if version and args.lock:
+        raise UsageError(
+            f"both a version to go back to ({version}) and a lock are given, and the lock says where to go back to", hint="leave one of them out"
+        )
+    done = publish_back(git, settings, BackRequest(request_id=request_id, to=version, expected_commit=args.expected_commit, lock_id=args.lock))
+    document: dict[str, object] = {
+        "outcome": "moved_back",
+        "commit": done.stable.commit,
+        "stable_object": done.stable.object,
+        "previous_stable_object": done.replaced,
+    }
+    lines = [f"{settings.tags.stable} → {git.describe(done.stable.commit)}, object {done.stable.object}, in place of {done.replaced}"]
+    if not args.lock:
+        lines.append("nothing is proven yet: look with `promote status`")
+    return document, lines
 
 
 def _check(args: argparse.Namespace) -> None:

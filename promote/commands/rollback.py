@@ -106,7 +106,8 @@ def _go(run: Run) -> tuple[End, Result]:
         return End.ROLLED_BACK, result
     if result.said is Said.SUPERSEDED:
         return End.SUPERSEDED, result
-    return (End.STUCK if run.stable is run.target.stable else End.UNCHECKED), result
+    unsettled = run.stable is run.target.stable or run.moved is Moved.UNKNOWN
+    return (End.STUCK if unsettled else End.UNCHECKED), result
 
 
 def _lines(run: Run, end: End, result: Result) -> list[str]:

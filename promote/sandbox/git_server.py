@@ -18,11 +18,12 @@ from typing import IO, Protocol
 from promote.sandbox.git_packets import in_githubs_words
 from promote.sandbox.http_world import Request, Response, World
 
-# A push that breaks a rule is refused as a whole; the words are those of GitHub's rulesets.
+# A push that breaks a rule is refused as a whole; the words are those of GitHub's rulesets. A line: a pattern, and who may pass it by.
 _RULE_HOOK = """#!/bin/sh
 [ -f protected ] || exit 0
 while read -r old new ref; do
-  while read -r pattern; do
+  while read -r pattern free; do
+    [ -n "$free" ] && [ "$free" = "$REMOTE_USER" ] && continue
     case "$ref" in $pattern)
       printf 'error: GH013: Repository rule violations found for %s.\\n\\n- Cannot update this protected ref.\\n\\n' "$ref" >&2
       exit 1;;
@@ -64,7 +65,8 @@ class AnyRemote(Protocol):
 class GitServer(World):
     """Serves `path` at URL/SLUG.git. Writing needs one of `tokens` (as the password, or as a bearer); one of `read_only` is answered 403.
 
-    `private` asks for a token for reading too. `after_push` are called after every request that may have changed refs.
+    `users` says whose a token is, for a rule that lets somebody pass (default: ada's). `private` asks for a token for reading too. `after_push` are
+    called after every request that may have changed refs.
     """
 
     def __init__(
@@ -72,6 +74,7 @@ class GitServer(World):
     ) -> None:
         super().__init__("git")
         self.path, self.slug, self.tokens, self.read_only, self.private = path, slug, tokens, read_only, private
+        self.users: dict[str, str] = {}
         self.after_push: list[Callable[[], None]] = []
         self._backend = Path(_git("--exec-path")) / "git-http-backend"
         self._children: set[subprocess.Popen[bytes]] = set()
@@ -95,9 +98,9 @@ class GitServer(World):
     def token(self) -> str:
         return self.tokens[0]
 
-    def protect(self, *patterns: str) -> None:
-        """Refuse pushes to refs that match these shell patterns, as a rule set would; none lifts it."""
-        (self.path / "protected").write_text("".join(f"{p}\n" for p in patterns))
+    def protect(self, *patterns: str, free: str = "") -> None:
+        """Refuse pushes to refs that match these shell patterns, as a rule set would, but to the user `free`; none lifts it."""
+        (self.path / "protected").write_text("".join(f"{p} {free}\n" for p in patterns))
 
     def stop(self) -> None:
         self.stopping.set()
@@ -165,7 +168,7 @@ class GitServer(World):
             "REQUEST_METHOD": request.method,
             "CONTENT_TYPE": request.headers.get("content-type") or "",
             "CONTENT_LENGTH": str(length),
-            "REMOTE_USER": "sandbox",
+            "REMOTE_USER": self.users.get(_password(request), "ada"),
             "REMOTE_ADDR": "127.0.0.1",
             "HOME": str(self.path),
             "GIT_CONFIG_NOSYSTEM": "1",

@@ -27,7 +27,8 @@ FIRST_RUN = 8100
 class GitHubWorld(World):
     """`read_workflow(file)` gives a workflow file of the trunk or None, `refs` the repository's refs; `runner` executes a workflow.
 
-    `read_only` are tokens that may look but not act. `run_details = False` is a GHES up to 3.20, `rulesets = None` one without rulesets.
+    `read_only` are tokens that may look but not act, `workflow_token` is what a run's steps have. `run_details = False` is a GHES up to 3.20,
+    `rulesets = None` one without rulesets.
     `fail_run`, `hang_run`, `fail_after_move` and `before_run` concern the next run only.
     """
 
@@ -40,11 +41,12 @@ class GitHubWorld(World):
         runner: Runner,
         token: str,
         read_only: Collection[str] = (),
+        workflow_token: str = "",
         refs: Callable[[], Refs] | None = None,
         queue_s: float = 0.3,
     ) -> None:
         super().__init__("github")
-        self.slug, self.token, self.read_only = slug, token, read_only
+        self.slug, self.token, self.read_only, self.workflow_token = slug, token, read_only, workflow_token or token
         self.run_details = True
         self.rulesets: dict[int, Object] | None = {}
         self.actions = Actions(runner, lambda: self.url, queue_s)
@@ -105,7 +107,7 @@ class GitHubWorld(World):
         said = request.headers.get("authorization", "").rpartition(" ")[2]
         if not said:
             return _message(401, "Requires authentication")
-        if said != self.token and said not in self.read_only:
+        if said not in (self.token, self.workflow_token, *self.read_only):
             return _message(401, "Bad credentials")
         if said in self.read_only and request.method != "GET":
             return _message(403, "Resource not accessible by personal access token")

@@ -33,6 +33,7 @@ from promote.sandbox.settled import at_rest, shows
 from promote.sandbox.workflow_run import Runner
 
 SLUG, TOKEN = "acme/gitops", "sandbox-token"
+WORKFLOW_TOKEN, BOT = "sandbox-workflow-token", "github-actions[bot]"  # what a workflow's steps push with, and as whom
 _CHARTS = re.compile(rb"https://charts\.[a-z]+\.example")
 QUICK = Timing(progress_deadline_s=0.8)  # the one application that never gets ready decides how long a start takes
 
@@ -62,7 +63,10 @@ class Sandbox:
         self.directory, self._files, self.apps = directory, files, apps
         path = os.pathsep.join([*(str(c) for c in commands), os.environ.get("PATH", os.defpath)])
         self._path = path
-        self.git: AnyRemote = remote or GitServer(directory / "remote.git", SLUG, tokens=(TOKEN,))
+        self.git: AnyRemote = remote or GitServer(directory / "remote.git", SLUG, tokens=(TOKEN, WORKFLOW_TOKEN))
+        if isinstance(self.git, GitServer):
+            self.git.users[WORKFLOW_TOKEN] = BOT
+        self._workflow_token = self.git.token if remote else WORKFLOW_TOKEN
         self.writer = GitWriter(self.git.path)
         self._repositories: dict[str, Path] = {}
         timing = timing or QUICK
@@ -95,7 +99,7 @@ class Sandbox:
             for started in [pool.submit(cluster.start) for cluster in self._clusters()]:
                 started.result()
         self._environment()
-        runner = Runner(self.directory / "runs", self.git.repository_url, SLUG, self._machine(), token=self.git.token, act=self._act or None)
+        runner = Runner(self.directory / "runs", self.git.repository_url, SLUG, self._machine(), token=self._workflow_token, act=self._act or None)
         self.github = GitHubWorld(
             SLUG,
             read_workflow=self._workflow,
@@ -103,6 +107,7 @@ class Sandbox:
             refs=self._refs,
             runner=runner,
             token=self.git.token,
+            workflow_token=self._workflow_token,
         )
         self.github.start()
         self.writer.load(self._reachable(seed.history(self.apps, self.git.repository_url, self._filled(), dev_suffix=self._dev_suffix)))
@@ -227,9 +232,15 @@ class Sandbox:
     def _import(self, files: Mapping[str, bytes | None], message: str) -> str:
         return self.writer.git("fast-import", "--quiet", stdin=_as_stream(files, message))
 
-    def protect(self, *patterns: str) -> None:
-        """A ruleset on these refs (full names, shell patterns): pushes are refused, and the API shows the rule. None lifts it."""
-        self.git.protect(*patterns)
+    def protect(self, *patterns: str, but_workflow: bool = False) -> None:
+        """A ruleset on these refs (full names, shell patterns): pushes are refused, and the API shows the rule. None lifts it.
+
+        `but_workflow`: what a workflow pushes passes the rule by.
+        """
+        if but_workflow and isinstance(self.git, GitServer):
+            self.git.protect(*patterns, free=BOT)
+        else:
+            self.git.protect(*patterns)
         condition = {"ref_name": {"include": list(patterns), "exclude": []}}
         rule = {
             "id": 1, "name": "protected", "target": "tag", "enforcement": "active", "current_user_can_bypass": "never", "conditions": condition,

@@ -17,6 +17,7 @@ import pytest
 from promote.commands.world import repository_files
 from promote.sandbox.sandbox import Sandbox
 from promote.sandbox.scenarios import SCENARIOS, Play, Scenario
+from tests.model.journal import problems
 from tests.processes import left, mark
 
 BIN = Path(sys.executable).parent
@@ -308,6 +309,29 @@ def _rule_stands_in_the_way(here: Stage) -> None:
     assert resumed.after == stuck.before
 
 
+def _by_the_workflow(here: Stage) -> None:
+    (played,) = here.played
+    forward, back = here.sandbox.github.runs
+    assert (forward.inputs["action"], back.inputs["action"]) == ("promote", "rollback")
+    assert forward.inputs["request_id"] in back.inputs["request_id"] != forward.inputs["request_id"], "neither is taken for the other"
+    assert "a rule forbids to write refs/tags/prod-stable" in played.progress and f"by the workflow: run {back.id}" in played.progress
+    assert [c["id"] for c in played.said["checks"] if c["verdict"] != "passed"] == ["smoke-url[gitea]"], "the rows speak of the promotion's run"
+    assert problems([here.clone]) == []
+
+
+def _refused_to_both(here: Stage) -> None:
+    old, stuck, resumed = here.played
+    assert old.after == stuck.after != old.before == resumed.after
+    assert "a rule forbids to write refs/tags/prod-stable" in old.said["reason"] and "Unexpected inputs provided" in old.said["reason"]
+    assert "give promote-prod.yaml on the trunk the input `action`" in old.progress and "promote resume" in old.progress
+    reason = stuck.said["reason"]
+    assert "a rule forbids to write refs/tags/prod-stable" in reason.partition("nor could the workflow")[0]
+    assert "GH013" in reason.partition("nor could the workflow")[2], "the rule's own text, from the run's log"
+    assert "let the workflow's token move prod-stable" in stuck.progress and "promote resume" in stuck.progress
+    assert [run.inputs.get("action", "promote") for run in here.sandbox.github.runs] == ["promote", "rollback", "rollback"]
+    assert problems([here.clone]) == []
+
+
 def _inputs_named(here: Stage) -> None:
     assert _failed_rows(here.played[0]) == ["workflow"]
     assert "request_id, expected_commit, lock" in here.played[0].progress
@@ -327,6 +351,8 @@ TELLS: Mapping[str, Callable[[Stage], None]] = {
     "legacy-wrong-commit": _undone_wrong_commit,
     "never-approved": _approver_named,
     "rollback-fails": _hook_named,
+    "rollback-by-workflow": _by_the_workflow,
+    "rollback-refused-twice": _refused_to_both,
     "rollback-refused": _rule_stands_in_the_way,
     "rules-forbid": _rule_named,
     "workflow-too-old": _inputs_named,

@@ -307,6 +307,12 @@ class TestRules:
         rules = client.tag_rules(tag)
         assert rules.known and rules.denies == ()
 
+    def test_those_that_let_the_way_forward_pass_are_told_apart(self, forge: Forge, client: GitHubRuns) -> None:
+        forge.rulesets = {5: RULESET, 6: {**RULESET, "id": 6, "name": "no force", "rules": [{"type": "non_fast_forward"}]}}
+        rules = client.tag_rules("prod-stable")
+        assert rules.back_only == ('non_fast_forward (ruleset "no force")',)
+        assert len(rules.denies) == 3
+
     def test_unknown_is_not_none(self, client: GitHubRuns) -> None:
         rules = client.tag_rules("prod-stable")
         assert not rules.known and "404" in rules.why

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 import yaml
@@ -377,6 +378,27 @@ def test_a_rule_against_the_rollback_fails_and_what_would_be_lost_is_named(world
     finally:
         world.sandbox.protect()
     assert verdicts(rows) == {"way-back": "failed"} and "would refuse the rollback" in rows["way-back"]["detail"]
+
+
+def test_a_rule_that_only_the_workflow_passes_by_needs_a_workflow_that_can_roll_back(world: Desk) -> None:
+    def way_back() -> dict[str, Any]:
+        return world.check("-k", "way_back")["way-back"]
+
+    path = ".github/workflows/promote-prod.yaml"
+    world.sandbox.protect("refs/tags/prod-stable", but_workflow=True)
+    try:
+        with settings(world, ('via = "git"', 'via = "workflow"')):
+            row = way_back()
+            assert row["verdict"] == "passed" and "action: rollback" in row["evidence"]["second way"]
+            with changed(world, "ci: an older one", {path: (world.show(path) or b"").replace(b"      action:\n", b"      other:\n")}):
+                row = way_back()
+                assert row["verdict"] == "failed" and "the input `action`" in row["detail"]
+            (ruleset,) = (world.sandbox.github.rulesets or {}).values()
+            ruleset["rules"] = [{"type": "non_fast_forward"}]
+            row = way_back()
+            assert row["verdict"] == "failed", "the way forward passes that rule, the way back does not"
+    finally:
+        world.sandbox.protect()
 
 
 def test_a_calendar_version_is_not_ahead_of_the_calendar(world: Desk) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import sys
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,15 +24,21 @@ SLUG, TOKEN, LOOK_ONLY = "acme/gitops", "ghs_sandbox_token", "ghs_look_only"
 BIN = Path(sys.executable).parent
 ACT = shutil.which("act", path=str(BIN)) or shutil.which("act")
 FORMS = [pytest.param(None, id="plain"), pytest.param(ACT, id="act", marks=pytest.mark.skipif(not ACT, reason="not run: needs act"))]
+BEST = pytest.mark.parametrize("place", FORMS[1:] if ACT else FORMS[:1], indirect=True)  # for what is asked of the file, not of who runs it
 FILE = "promote-prod.yaml"
 
 
 class Remote(GitServer):
-    """A remote on which a colleague pushes to main just before a push to main arrives, once."""
+    """A remote on which a colleague pushes to main just before a push to main arrives, once; `meeting`: who pushes first waits there for the others."""
 
     colleague: GitWriter | None = None
+    meeting: threading.Barrier | None = None
 
     def handle(self, request: Request) -> Response:
+        if self.meeting and request.method == "POST" and request.path.endswith("git-receive-pack"):
+            with contextlib.suppress(threading.BrokenBarrierError):
+                self.meeting.wait(30)
+            self.meeting = None
         if self.colleague and request.method == "POST" and request.path.endswith("git-receive-pack") and b" refs/heads/main" in request.body:
             writer, self.colleague = self.colleague, None
             writer.commit({"theirs.txt": b"x\n"}, "feat: meanwhile")
@@ -53,7 +61,7 @@ class Place:
         env = {"PATH": f"{BIN}:/usr/local/bin:/usr/bin:/bin", "HOME": str(home), "GIT_CONFIG_GLOBAL": str(home / "gitconfig"),
                "GIT_CONFIG_NOSYSTEM": "1", "GIT_TERMINAL_PROMPT": "0"}  # fmt: skip
         runner = Runner(self.folder / "runs", self.git.repository_url, SLUG, env, token=token, act=self.act)
-        given = {"version": version, "request_id": "", "expected_commit": "", "lock": "", **inputs}
+        given = {"action": "promote", "version": version, "request_id": "", "expected_commit": "", "lock": "", **inputs}
         return runner.start(FILE, given, number, "http://127.0.0.1:9")
 
     def run(self, version: str, **how: str) -> tuple[int, str]:
@@ -95,6 +103,21 @@ def test_a_version_is_moved_in_one_object_and_recorded(place: Place) -> None:
     assert "refs/promote/lock" not in refs and TOKEN not in log
 
 
+def test_rollback_by_hand_puts_back_what_was_replaced_or_what_is_named(place: Place) -> None:
+    """From the Actions page, with nothing but the action; then with a version."""
+    old = place.refs()["refs/tags/prod-stable"]
+    code, log = place.run("v1.1.0")
+    assert code == 0, log
+    code, log = place.run("", action="rollback", number=2)
+    assert code == 0, log
+    assert place.refs()["refs/tags/prod-stable"] == old
+    code, log = place.run("v1.1.0", action="rollback", number=3)
+    assert code == 0, log
+    refs = place.refs()
+    assert (refs["refs/tags/prod-stable"], refs["refs/promote/undo"]) == (refs["refs/tags/prod-v1.1.0"], old)
+    assert "refs/promote/lock" not in refs and TOKEN not in log
+
+
 def test_a_version_without_a_dev_tag_lists_those_there_are(place: Place) -> None:
     before = place.refs()
     code, log = place.run("v1.9.0")
@@ -103,6 +126,7 @@ def test_a_version_without_a_dev_tag_lists_those_there_are(place: Place) -> None
     assert place.refs() == before
 
 
+@BEST
 @pytest.mark.parametrize(
     "version",
     [
@@ -125,16 +149,29 @@ def test_a_version_without_a_dev_tag_lists_those_there_are(place: Place) -> None
     ],
 )
 def test_what_is_typed_as_a_version_is_never_more_than_text(place: Place, version: str) -> None:
+    is_only_text(place, version)
+
+
+@BEST
+@pytest.mark.parametrize(
+    "version", ["$(touch PWNED)", 'v1.0.0"; touch PWNED; "', "--action=promote", "../stable", "stable", "v1.0.0\n--recreate-prod"]
+)
+def test_nor_as_a_version_to_go_back_to(place: Place, version: str) -> None:
+    is_only_text(place, version, action="rollback")
+
+
+def is_only_text(place: Place, version: str, **inputs: str) -> None:
     folder, pwned = place.folder, "PWNED"
     version = version.replace(pwned, str(folder / pwned))
     before = place.refs()
-    code, log = place.run(version)
+    code, log = place.run(version, **inputs)
     assert code != 0, log
     assert place.refs() == before
     assert not list(folder.rglob(pwned)) and TOKEN not in log
 
 
-@pytest.mark.parametrize("field", ["request_id", "expected_commit", "lock"])
+@BEST
+@pytest.mark.parametrize("field", ["action", "request_id", "expected_commit", "lock"])
 def test_nor_are_the_other_fields(place: Place, field: str) -> None:
     before = place.refs()
     for text in (f'"; touch {place.folder}/PWNED; "', f"$(touch {place.folder}/PWNED)", "x\nPrechecked: 0000", "--folder=/tmp"):
@@ -146,6 +183,7 @@ def test_nor_are_the_other_fields(place: Place, field: str) -> None:
 
 def test_two_runs_at_once_leave_one_whole_state(place: Place) -> None:
     """Also where no concurrency group keeps them apart: the lock and the leases do."""
+    place.git.meeting = threading.Barrier(2)
     both = [place.begin(version, number=n) for n, version in enumerate(("v1.1.0", "v1.2.0"), 1)]
     ended = {version: execution.wait() for version, execution in zip(("v1.1.0", "v1.2.0"), both, strict=True)}
     refs = place.refs()
@@ -160,7 +198,22 @@ def test_two_runs_at_once_leave_one_whole_state(place: Place) -> None:
     assert sorted(records) == sorted(f".promotions/prod-{version}.json" for version in moved), "no record was lost to the other"
 
 
+def test_a_promotion_and_a_rollback_at_once_leave_one_whole_state(place: Place) -> None:
+    """v1.1.0 is in production: one run moves on to v1.2.0, the other puts v1.0.0 back."""
+    assert place.run("v1.1.0", number=3)[0] == 0
+    place.git.meeting = threading.Barrier(2)
+    on, back = place.begin("v1.2.0", number=1), place.begin("v1.0.0", number=2, action="rollback")
+    (promoted, its_log), (put_back, log) = on.wait(), back.wait()
+    refs = place.refs()
+    ends = [refs.get(f"refs/tags/prod-{v}") for v, code in (("v1.2.0", promoted), ("v1.0.0", put_back)) if code == 0]
+    assert ends and refs["refs/tags/prod-stable"] in ends, (its_log, log)
+    assert ("refs/tags/prod-v1.2.0" in refs) == (promoted == 0), its_log
+    assert all(code == 0 or "  do: " in said for code, said in ((promoted, its_log), (put_back, log)))
+    assert "refs/promote/lock" not in refs and refs["refs/promote/undo"] != refs["refs/tags/prod-stable"]
+
+
 def test_the_same_version_twice_at_once_is_moved_once(place: Place) -> None:
+    place.git.meeting = threading.Barrier(2)
     both = [place.begin("v1.1.0", number=n) for n in (1, 2)]
     ended = sorted((e.wait() for e in both), key=lambda told: told[0])
     assert [code == 0 for code, _ in ended] == [True, False], ended
@@ -187,3 +240,8 @@ def test_a_token_that_may_only_read_moves_nothing_and_says_what_is_missing(place
     assert place.refs() == before
     assert "  do: " in log and "403" in log and LOOK_ONLY not in log, log
     assert "Traceback" not in log
+    place.writer.git("update-ref", "refs/promote/undo", place.at("refs/tags/dev-v1.1.0"))
+    before = place.refs()
+    code, log = place.run("", token=LOOK_ONLY, action="rollback")
+    assert code != 0 and place.refs() == before
+    assert "  do: " in log and "403" in log and LOOK_ONLY not in log and "Traceback" not in log, log

@@ -19,7 +19,8 @@ LABELS: Mapping[str, tuple[set[str], set[str]]] = {
     "move the stable tag": ({"move the stable tag", "move, answer lost"}, {"move refused", "move, answer lost", "somebody was first"}),
     "dispatch the workflow": ({"dispatch the workflow"}, {"dispatch the workflow", "move refused"}),
     "fence": ({"fence"}, {"fence refused", "the remote cannot be reached"}),
-    "move the stable tag back": ({"move the stable tag back"}, {"move back refused", "move back, answer lost"}),
+    "move the stable tag back": ({"move the stable tag back"}, {"move back refused", "move back, answer lost", "move back forbidden"}),
+    "dispatch the rollback": ({"dispatch the rollback"}, {"dispatch the rollback", "dispatch refused"}),
     "take the lock over": ({"take the lock over", "abort"}, set()),
 }
 ENDS = {
@@ -40,8 +41,10 @@ def _graph() -> list[tuple[Place, str, Place]]:
 
 
 GRAPH = _graph()
-REFUSED = {"move refused", "move, answer lost", "move back refused", "move back, answer lost", "fence refused"}  # each is an effect's error
-NAMED = REFUSED | {"dispatch the rollback"} | {label for good, _ in LABELS.values() for label in good}
+REFUSED = {  # each is an effect's error
+    "move refused", "move, answer lost", "move back refused", "move back, answer lost", "move back forbidden", "dispatch refused", "fence refused",
+}  # fmt: skip
+NAMED = REFUSED | {label for good, _ in LABELS.values() for label in good}
 
 
 def _spread(places: set[Place]) -> set[Place]:

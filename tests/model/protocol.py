@@ -1,7 +1,7 @@
 """The protocol as a state machine: refs, two drivers of one promotion, a second promotion, workflow runs, lost answers, and somebody else.
 
 P promotes A. R takes A's promotion over from the lock, while P is dead or still lives. Q promotes B as soon as no lock is there. A run of the workflow
-moves for P, forward or back. A push whose answer was lost may land at any later time. Somebody else moves or deletes the stable tag, puts the old
+moves forward for P, and back for whoever's own push back a rule forbids. A push whose answer was lost may land at any later time. Somebody else moves or deletes the stable tag, puts the old
 value back, and may break the lock. What production shows is a free choice at every look.
 
 A promise that is broken is written into the state; `search` looks at every state that can be reached. `without` leaves one rule out: each of them
@@ -177,10 +177,18 @@ class Model:
                 yield "not ours any more", self.end(s, who, promotion, "superseded")
         elif d.at == "rolling back":
             yield from self.back(s, who, promotion, at)
+        elif d.at == "refused back":
+            yield from self.second_way(s, who, promotion, at)
         elif d.at == "waiting back":
-            yield "time is up", at("looking back")
+            yield "time is up", at("giving up back")
             if s.run_is in ("done", "dead"):
-                yield "the run is over", at("looking back")
+                yield "the run is over", at("looking back" if s.run_is == "done" else "giving up back")
+        elif d.at == "giving up back":
+            if fenced := self.swap(s, d.token, s.lock.state if s.lock else ""):
+                yield "fence", at("looking back", fenced, token=s.tokens)
+            else:
+                yield "fence refused", at("looking back")
+            yield "the remote cannot be reached", self.end(s, who, promotion, "stuck")
         elif d.at == "looking back":
             yield from self.looking_back(s, who, promotion, at)
         elif d.at == "proving back":
@@ -222,18 +230,29 @@ class Model:
         wanted = Push(promotion, d.token, promotion, d.before, "rolling_back")
         if moved := self.push(s, wanted):
             yield "move the stable tag back", at("proving back", moved, token=s.tokens)  # type: ignore[operator]
-            if who == "p":
-                yield "dispatch the rollback", at("waiting back", replace(s, run=wanted, run_is="queued"))  # type: ignore[operator]
+            yield "move back forbidden", at("refused back")  # type: ignore[operator]
         else:
             yield "move back refused", self.end(s, who, promotion, "superseded" if s.stable != promotion else "stuck")
         if s.late is None:
             yield "move back, answer lost", at("looking back", replace(s, late=wanted))  # type: ignore[operator]
+
+    def second_way(self, s: State, who: str, promotion: str, at: object) -> Iterator[tuple[Label, State]]:
+        """A rule or a missing right keeps this driver from pushing; the workflow's token may do it. A former run may still come later."""
+        d: Driver = getattr(s, who)
+        yield "no second way", self.end(s, who, promotion, "stuck")
+        yield "dispatch refused", at("giving up back")  # type: ignore[operator]
+        under_way = s.run_is in ("queued", "running")
+        if not under_way or s.late is None:
+            wanted = Push(promotion, d.token, promotion, d.before, "rolling_back")
+            here = replace(s, run=wanted, run_is="queued", late=s.run if under_way else s.late)
+            yield "dispatch the rollback", at("waiting back", here)  # type: ignore[operator]
 
     def looking_back(self, s: State, who: str, promotion: str, at: object) -> Iterator[tuple[Label, State]]:
         d: Driver = getattr(s, who)
         if s.stable == d.before and s.lock and s.lock.promotion == promotion:
             yield "it is back", at("proving back", token=s.lock.token)  # type: ignore[operator]
         elif s.stable == promotion:
+            yield "not back, given up", self.end(s, who, promotion, "stuck")
             yield "not back yet", at("rolling back") if s.lock and s.lock.token == d.token else self.end(s, who, promotion, "stuck")  # type: ignore[operator]
         else:
             yield "somebody else's", self.end(s, who, promotion, "superseded")
@@ -283,6 +302,26 @@ class Model:
         if s.others == 1 and s.stable in (FOREIGN, GONE):
             yield "somebody puts the old one back", replace(s, stable=OLD, others=2)
 
+    def plain(self, s: State) -> State:
+        """The same situation in its one notation. A token is only ever compared with the lock's, and no lock ever takes a former one again: so it
+        is the current one (0) or worth nothing (-1), and a push with one that is worth nothing will be refused."""
+        current = s.lock.token if s.lock else None
+        lock = s.lock and (s.lock if current == 0 else replace(s.lock, token=0))
+
+        def driver(d: Driver) -> Driver:
+            token = 0 if d.token == current and d.at != "dead" and not d.at.startswith("end") else -1
+            return d if d.token == token else replace(d, token=token)
+
+        def push(p: Push | None) -> Push | None:
+            token = 0 if p and p.token == current else -1
+            if p is None or (token == -1 and self.has("the lock in the push")):
+                return None
+            return p if p.token == token else replace(p, token=token)
+
+        run = push(s.run) if s.run_is in ("queued", "running") else None
+        run_is = "dead" if s.run_is in ("queued", "running") and run is None else s.run_is
+        return State(s.stable, lock, 1, driver(s.p), driver(s.r), driver(s.q), run, run_is, push(s.late), s.said, s.others, s.broken)
+
     def search(self, most: int = 2_000_000) -> str:
         """Every state that can be reached. Returns "" when every promise holds, else the shortest way to a broken one."""
         first = State()
@@ -292,7 +331,7 @@ class Model:
             following = list(self.steps(s))
             if not following and not all(d.at.startswith("end") or d.at in ("absent", "dead", "start") for d in (s.p, s.r, s.q)):
                 return self.way(s, "no way on")
-            for label, t in following:
+            for label, t in ((label, self.plain(t)) for label, t in following):
                 if t in self.seen:
                     continue
                 self.seen[t] = (s, label)

@@ -15,7 +15,7 @@ from tests.model.protocol import RULES, Model
 def test_every_promise_holds_in_every_state() -> None:
     model = Model()
     assert model.search() == ""
-    assert len(model.seen) > 300_000, "docs/reliability.md names the number"
+    assert len(model.seen) > 90_000, "docs/reliability.md names the number"
     assert {end for s in model.seen for _, end in s.said} == {"verified", "rolled back", "unchecked", "stuck", "superseded"}, "every end is reached"
     assert any(dict(s.said) == {"A": "verified", "B": "verified"} for s in model.seen), "one promotion after another"
     assert json.loads(EDGES.read_text()) == model.edges(), "write Model().edges() to edges.json"
@@ -35,6 +35,7 @@ def journal(*effects: str, end: str = "") -> list[dict[str, object]]:
 
 
 GOOD = ("take the lock", "authorise the move", "move the stable tag")
+FORBIDDEN = (*GOOD, "move the stable tag back !")
 
 
 @pytest.mark.parametrize(
@@ -48,6 +49,11 @@ GOOD = ("take the lock", "authorise the move", "move the stable tag")
         (("take the lock", "authorise the move", "take the lock over"), "unchecked"),
         ((*GOOD, "take the lock over", "move the stable tag back", "take the lock over"), "rolled_back"),
         (GOOD, ""),
+        ((*FORBIDDEN, "dispatch the rollback"), "rolled_back"),
+        ((*FORBIDDEN, "dispatch the rollback", "fence"), "stuck"),
+        ((*FORBIDDEN, "dispatch the rollback", "fence !"), "rolled_back"),
+        ((*FORBIDDEN, "dispatch the rollback !", "fence"), "stuck"),
+        ((*FORBIDDEN, "dispatch the rollback", "take the lock over", "move the stable tag back !", "dispatch the rollback"), "rolled_back"),
     ],
 )
 def test_such_journals_are_paths(effects: tuple[str, ...], end: str) -> None:
@@ -68,6 +74,9 @@ def test_such_journals_are_paths(effects: tuple[str, ...], end: str) -> None:
         (("take the lock", "authorise the move"), "rolled_back"),
         (("take the lock", "authorise the move", "fence", "move the stable tag"), "verified"),
         (("take the lock", "move the stable tag back"), "rolled_back"),
+        ((*GOOD, "dispatch the rollback"), "rolled_back"),  # its own push was not tried
+        ((*FORBIDDEN, "dispatch the rollback", "dispatch the rollback"), "rolled_back"),  # twice
+        ((*FORBIDDEN, "fence"), "rolled_back"),
     ],
 )
 def test_such_journals_are_not(effects: tuple[str, ...], end: str) -> None:

@@ -16,6 +16,7 @@ AGAIN = "tests/integration/test_reads_again.py"
 JOURNAL = "tests/unit/test_journal.py"
 TABLE = "tests/unit/test_flow.py"
 MODEL = "tests/model/test_protocol.py"
+BACK, WAY_BACK = "promote/way_back.py", "tests/integration/test_way_back.py"
 PUSH, REMOTE, LOCK, PUBLISH = "promote/clients/git_push.py", "promote/clients/git_remote.py", "promote/lock.py", "promote/publish.py"
 LEASED = "RefUpdate(ref=LOCK, new=following.oid, expected=lock.oid)"
 
@@ -26,12 +27,14 @@ TAGS = (
     Guard("re-read after an unclear push", REMOTE, '        return all((seen[u.ref].object if u.ref in seen else "") == u.new for u in updates), result, seen\n', "        return False, result, seen\n", ORDER),
     Guard("all refs of an unclear push", REMOTE, "return all((seen[u.ref]", "return any((seen[u.ref]", f"{PUBLISHING}::test_a_push_of_which_only_a_part_is_there_is_not_done"),
     Guard("absent is believed of a repository only", REMOTE, "        if not held and not self._listed():\n", "        if False:\n", "tests/integration/test_bad_connections.py", "git-html"),
-    Guard("the fence", PUBLISH, "    if lock is None or lock.oid != request.lock_id:\n", "    if lock is None:\n", PUBLISHING, "fenced"),
-    Guard("a lock at all", PUBLISH, "    if lock is None or lock.oid != request.lock_id:\n", "    if lock is not None and lock.oid != request.lock_id:\n", PUBLISHING, "lock_was_broken"),
+    Guard("the fence", PUBLISH, "    if lock is None or lock.oid != lock_id:\n", "    if lock is None:\n", PUBLISHING, "fenced"),
+    Guard("a lock at all", PUBLISH, "    if lock is None or lock.oid != lock_id:\n", "    if lock is not None and lock.oid != lock_id:\n", PUBLISHING, "lock_was_broken"),
     Guard("expected_commit", PUBLISH, "    if request.expected_commit and dev.commit != request.expected_commit:\n", "    if False:\n", PUBLISHING, "re_created"),
+    Guard("the fence of a rollback's run", BACK, "            fence_off(run, error, Deadline(FENCE_FOR_S, clock), state=run.lock.state)\n", "            pass\n", WAY_BACK, "hangs"),
+    Guard("the look after a rollback's run", BACK, "        if still := _look(run, before):\n", '        if still := "":\n', WAY_BACK, "something_else"),
     Guard("the old value of the lock", PUBLISH, "    if before != lock.stable_before:\n", "    if False:\n", PUBLISHING, "foreign"),
     Guard("the lease on what the lock says", PUBLISH, "RefUpdate(ref=names.stable, new=tag, expected=lock.stable_before)", "RefUpdate(ref=names.stable, new=tag, expected=now.object if (now := git.ref(names.stable)) else '')", SHORT, "R5"),
-    Guard("the branch of the tag's name", PUBLISH, "    if names.shadow in refs:\n", "    if False:\n", PUBLISHING, "branch"),
+    Guard("the branch of the tag's name", PUBLISH, '    if (shadow := ref_names(settings, "").shadow) in refs:\n', "    if False:\n", PUBLISHING, "branch"),
     Guard("a prod tag is made once", PUBLISH, "    if prod and not request.recreate_prod and (", "    if False and (", PUBLISHING, "existing_prod"),
     Guard("a lock by hand too", PUBLISH, "    lock = given or _own_lock(git, settings, request, dev, refs.get(names.stable))\n", "    lock = given or read_lock(git) or _own_lock(git, settings, request, dev, refs.get(names.stable))\n", PUBLISHING, "by_hand"),
     Guard("the undo ref goes along", PUBLISH, "        *undo_update(refs.get(UNDO), lock.stable_before),\n", "", PUBLISHING, "one_push"),

@@ -20,7 +20,7 @@ import yaml
 
 from promote.commands.world import repository_files
 from promote.sandbox.http_world import Fault
-from promote.sandbox.sandbox import TOKEN, Sandbox
+from promote.sandbox.sandbox import TOKEN, WORKFLOW_TOKEN, Sandbox
 from promote.sandbox.scenarios import SCENARIOS
 from tests.robustness.harness import Figures, dice, main, scratch
 
@@ -103,7 +103,7 @@ class Case:
 def _secrets() -> dict[str, str]:
     """Every form of every secret → what it is."""
     named = {
-        "forge token": TOKEN, "kube token of prod": KUBE["prod"], "kube token of dev": KUBE["dev"], "smoke header": SMOKE,
+        "forge token": TOKEN, "workflow's token": WORKFLOW_TOKEN, "kube token of prod": KUBE["prod"], "kube token of dev": KUBE["dev"], "smoke header": SMOKE,
         "prometheus header": PROMETHEUS, "URL password": PASSWORD,
     }  # fmt: skip
     forms: dict[str, str] = {}

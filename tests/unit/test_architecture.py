@@ -34,6 +34,15 @@ def sources(*folders: str) -> list[Path]:
     return [path for folder in folders for path in sorted((ROOT / folder).rglob("*.py"))]
 
 
+def test_every_workflow_is_audited() -> None:
+    """What people run with a token that can move production's tag: `just lint` names each file of the templates that is a workflow."""
+    audited = next(line for line in (ROOT / "justfile").read_text().splitlines() if "zizmor" in line).split()
+    shipped = [p for p in (ROOT / "promote/templates").glob("*.y*ml") if "\njobs:\n" in p.read_text()]
+    assert len(shipped) >= 3
+    assert {p.relative_to(ROOT).as_posix() for p in shipped} <= set(audited)
+    assert ".github" in audited and "--persona=pedantic" in audited
+
+
 def test_arrows_point_one_way() -> None:
     code = "import sys; from importlinter.cli import lint_imports; sys.exit(lint_imports())"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from promote.sandbox.sandbox import Sandbox
-from promote.sandbox.scenarios.basics import GRAFANA
-from promote.sandbox.scenarios.scenario import Scenario
+from promote.sandbox.scenarios.basics import GITEA_DOWN, GRAFANA, STABLE
+from promote.sandbox.scenarios.scenario import Play, Scenario, both, once_moved
 
+FILE = ".github/workflows/promote-prod.yaml"
 MESSAGE = "feat(grafana): raise the memory limit"
 IMPATIENT = {'\ntimeout = "60s"': '\ntimeout = "4s"'}
 # The kind of workflow that a team wrote for itself: one input, and the stable tag deleted before it is made anew.
@@ -46,7 +48,7 @@ LEGACY = {'\ntimeout = "60s"': '\ntimeout = "60s"\nlegacy = true'}
 
 def older(dies: str = "true") -> dict[str, bytes]:
     """The older workflow; `dies` is the shell's word between the two pushes."""
-    return {".github/workflows/promote-prod.yaml": OLDER.replace("@DIES@", dies).encode()}
+    return {FILE: OLDER.replace("@DIES@", dies).encode()}
 
 
 def _approved_soon(sandbox: Sandbox) -> None:
@@ -61,7 +63,46 @@ def _approved_soon(sandbox: Sandbox) -> None:
     sandbox.meanwhile(approve)
 
 
+def _without_action(sandbox: Sandbox) -> None:
+    """The workflow as it was before it could roll back."""
+    text = sandbox.writer.git("show", f"main:{FILE}") + "\n"
+    for words in (r"      action:\n(?:        .*\n)+", r"          ACTION: .*\n", r' --action="\$ACTION"', r"\$\{\{ inputs\.action \}\} "):
+        text, found = re.subn(words, "", text)
+        assert found == 1, words
+    sandbox.commit({FILE: text.encode(), "docs/promotion.md": b"# Promotion\n\nForward only.\n"}, "ci: the workflow that we have")
+
+
+def _with_action(sandbox: Sandbox) -> None:
+    sandbox.commit({FILE: sandbox.writer.git("show", f"{STABLE}~2:{FILE}").encode() + b"\n"}, "ci: the workflow can roll back")
+
+
+def _only_the_workflow(sandbox: Sandbox) -> None:
+    sandbox.protect(STABLE, but_workflow=True)
+
+
 SCENARIOS: Mapping[str, Scenario] = {
+    "rollback-by-workflow": Scenario(
+        "a ruleset lets only the workflow move production's tag: so the workflow moves it back, too",
+        "v1.9.0",
+        "rolled_back",
+        "feat(gitea): new database schema",
+        GITEA_DOWN,
+        _only_the_workflow,
+        via="workflow",
+    ),
+    "rollback-refused-twice": Scenario(
+        "a ruleset appears after the move; the workflow is too old to roll back, and then refused as well: a person must let it pass",
+        "v1.9.0",
+        "stuck",
+        "feat(gitea): new database schema",
+        GITEA_DOWN,
+        both(_without_action, lambda s: once_moved(s, lambda: s.protect(STABLE))),
+        after=(
+            Play(argv=("resume",), code=4, happens=_with_action, words="the workflow's file is brought up to date"),
+            Play(argv=("resume",), code=3, happens=_only_the_workflow, words="the workflow's token is let pass"),
+        ),
+        via="workflow",
+    ),
     "workflow-fails": Scenario(
         "the workflow fails before it moves anything: its log is shown",
         "v1.8.0",

@@ -1,0 +1,119 @@
+"""`action: rollback`: the stable tag back to where it was, for whoever may push it where the driver may not (the workflow's token), or by hand.
+
+The move is `move_back`: one push leased on stable and lock. Nothing is proven here: that is the driver's, or `promote status`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from promote.clients.git_remote import GitRemote
+from promote.errors import Rejected, Superseded, UsageError
+from promote.lock import UNDO, Lock, acquire, new_lock, release
+from promote.model import Tag, short
+from promote.publish import bring, given_lock, known_tags, move_back, ref_names, unshadowed
+from promote.settings import Settings
+from promote.versions import Version
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BackRequest:
+    """`to`: the promoted version to go back to; None: what the last move replaced. `lock_id`: the lock of the promotion (or asked-for rollback) that
+    goes back, which says by itself where to; "" means by hand. `expected_commit`: refuse when that is another commit.
+    """
+
+    request_id: str
+    to: Version | None = None
+    expected_commit: str = ""
+    lock_id: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MovedBack:
+    """The stable tag as it is on the remote after the move, and the object that it held before."""
+
+    stable: Tag
+    replaced: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Move:
+    """`to` and `replacing` are objects of the stable tag."""
+
+    to: str
+    replacing: str
+    keep_undo: bool
+
+
+def publish_back(git: GitRemote, settings: Settings, request: BackRequest) -> MovedBack:
+    """Put the stable tag back. Raises Superseded, Rejected, Denied, Unreachable; UsageError when there is nothing to do."""
+    names = ref_names(settings, request.to.text if request.to else "")
+    wanted = names.prod if request.to else UNDO
+    refs = git.refs(names.stable, names.shadow, wanted)
+    unshadowed(git, settings, refs)
+    if names.stable not in refs:
+        raise Rejected("publish", f"{names.stable} does not exist on the remote: there is nothing to put back", hint="look with `promote status`")
+    if request.lock_id:
+        lock = given_lock(git, request.lock_id)
+        move = _authorised(git, settings, lock)
+    else:
+        move = _by_hand(git, settings, request, refs.get(wanted), refs[names.stable])
+    for oid in (move.to, move.replacing):  # the undo ref may be pushed with what goes
+        bring(git, oid)
+    commit = git.commit_of(move.to)
+    if request.expected_commit and commit != request.expected_commit:
+        raise Superseded(
+            f"production would go back to {short(commit)}, but {short(request.expected_commit)} was meant", hint="look with `promote status`"
+        )
+    if not request.lock_id:
+        lock = _own_lock(git, request, move, commit)
+    try:
+        moved = move_back(git, settings, lock, to=move.to, replacing=move.replacing, keep_undo=move.keep_undo)
+    except BaseException:
+        if not request.lock_id:
+            release(git, lock)
+        raise
+    if not request.lock_id:
+        release(git, moved)
+    return MovedBack(stable=Tag(ref=names.stable, object=move.to, commit=commit), replaced=move.replacing)
+
+
+def _authorised(git: GitRemote, settings: Settings, lock: Lock) -> _Move:
+    """What this lock says is to go back: the promotion that moved the tag, to what it replaced; or a rollback that a person asked for."""
+    plan: Mapping[str, Any] = lock.plan
+    if plan.get("asked_rollback") and plan.get("stable"):
+        return _Move(to=plan["stable"]["object"], replacing=lock.stable_before, keep_undo=not plan.get("undo_moves"))
+    to = lock.stable_before or (plan.get("fallback") or {}).get("object", "")
+    prod = git.ref(ref_names(settings, lock.version).prod)
+    if lock.state != "promoted" or prod is None or not to:
+        raise Rejected(
+            "publish",
+            f"{lock.sentence()}: only a promotion that has moved the tag, and knows what it replaced, can be put back",
+            hint="look with `promote status`; by hand, without a lock: --action=rollback, or promote rollback --to VERSION",
+        )
+    return _Move(to=to, replacing=prod.object, keep_undo=True)
+
+
+def _by_hand(git: GitRemote, settings: Settings, request: BackRequest, back: Tag | None, stable: Tag) -> _Move:
+    if back is None:
+        promoted = known_tags(git, settings, settings.tags.prod)
+        missing = f"Tag {settings.tags.prod.format(version=request.to)}" if request.to else f"{UNDO}, which says what the last move replaced,"
+        raise Rejected(
+            "publish", f"{missing} does not exist on the remote. Versions that were promoted: {promoted}", hint="name one of them as the version"
+        )
+    if back.commit == stable.commit:
+        raise UsageError(
+            f"{settings.tags.stable} is there already: {short(stable.commit)} is what {back.name} says",
+            hint="name another version; what production really runs: `promote status`",
+        )
+    return _Move(to=back.object, replacing=stable.object, keep_undo=request.to is None)
+
+
+def _own_lock(git: GitRemote, request: BackRequest, move: _Move, commit: str) -> Lock:
+    version = request.to.text if request.to else ""
+    return acquire(
+        git,
+        new_lock(request_id=request.request_id, version=version, candidate=commit, stable_before=move.replacing, state="rolling_back"),
+    )

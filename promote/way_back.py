@@ -1,0 +1,110 @@
+"""The second way to put the stable tag back: the workflow's `action: rollback`, where a rule or a missing right refuses our own push.
+
+Our lock authorises that run as it does a promotion's, and it is followed in the same way. Whatever interrupts it, it is fenced off and the refs are
+read before anything is said.
+"""
+
+from __future__ import annotations
+
+import traceback
+
+from promote.deadline import Deadline, insist
+from promote.errors import Denied, Interrupted, NotFound, PromoteError, Rejected, Superseded, Unreachable
+from promote.lock import LOCK, lock_at
+from promote.model import Tag, short
+from promote.run import Moved, Run
+from promote.signals import held
+from promote.workflow import fence_off, run_workflow
+
+FENCE_FOR_S = 60.0  # how long an unreachable remote is asked before the end is "a person must look"
+
+
+def has_second_way(run: Run) -> bool:
+    """Whether the repository's workflow moves the tags, and reads the lock."""
+    return run.settings.promotion.via == "workflow" and not run.settings.workflow.legacy
+
+
+def by_workflow(run: Run, before: Tag, refusal: PromoteError) -> str:
+    """Have the workflow put the stable tag back to `before`, and read that it is. Returns what to show; then the run knows tag and lock.
+
+    Raises Superseded; Interrupted when a person stopped it; else, when the tag is not back, PromoteError with both refusals.
+    """
+    run.tools.report.note(f"{refusal.what}: the workflow is asked to put it back")
+    deadline = Deadline(run.settings.workflow.timeout, run.tools.clock)
+    try:
+        said = run_workflow(run, _inputs(run, before), deadline, effect="dispatch the rollback")
+        if still := _look(run, before):
+            raise Rejected("workflow", f"{said} and succeeded, but {still}", hint="")
+        return f"by the workflow: {said}"
+    except Superseded:
+        raise
+    except (Interrupted, Exception) as error:
+        run.journal.write("note", "the move back was cut short", error=f"{type(error).__name__}: {error}", traceback=traceback.format_exc())
+        return _settle(run, before, refusal, error)
+
+
+def _inputs(run: Run, before: Tag) -> dict[str, str]:
+    """The lock says what goes back where. Its id makes the request id another one than the promotion's, and another at every attempt."""
+    lock = run.lock
+    assert lock is not None
+    return {
+        "action": "rollback",
+        "version": "",
+        "request_id": f"{run.request_id}-back-{lock.oid[:8]}",
+        "expected_commit": before.commit,
+        "lock": lock.oid,
+    }
+
+
+def _look(run: Run, before: Tag) -> str:
+    """Read the refs and write what is true into the run. Returns "" when the tag is back under our lock, else what is the matter."""
+    refs = run.tools.git.refs(run.names.stable, LOCK)
+    stable, name = refs.get(run.names.stable), run.settings.tags.stable
+    lock = lock_at(run.tools.git, refs.get(LOCK))
+    if stable and stable.object == before.object and lock and lock.request_id == run.request_id:
+        if run.lock and lock.holder != run.lock.holder:
+            raise Superseded(f"{LOCK} is not ours any more: {lock.sentence()}", hint="look with `promote status` before anything else")
+        run.lock, run.stable = lock, before
+        return ""
+    if stable and run.stable and stable.object == run.stable.object:
+        return f"{name} is still at {short(stable.commit)}"
+    raise Superseded(
+        f"{name} is {f'at {short(stable.commit)}' if stable else 'gone'}, which neither this promotion nor its rollback did",
+        hint="somebody else moved production's tag; nothing was overwritten. See who: `promote status`",
+    )
+
+
+def _settle(run: Run, before: Tag, refusal: PromoteError, error: BaseException) -> str:
+    """Give it up: fence, look, say what is true. Not itself interruptible. The lock's state stays: whoever resumes still has to go back."""
+    assert run.lock is not None
+    reason = f"stopped by {error.signal_name}" if isinstance(error, Interrupted) else getattr(error, "what", str(error))
+    clock = run.tools.clock
+    with held():
+        try:
+            fence_off(run, error, Deadline(FENCE_FOR_S, clock), state=run.lock.state)
+            problem = insist(lambda: _look(run, before), on=Unreachable, deadline=Deadline(FENCE_FOR_S, clock))
+        except Superseded:
+            raise
+        except PromoteError as unknown:
+            run.moved = Moved.UNKNOWN
+            raise PromoteError(
+                f"{refusal.what}; the workflow was asked to: {reason}; and what becomes of the tag is not known: {unknown.what}", hint=unknown.hint
+            ) from error
+    if isinstance(error, Interrupted):
+        raise error
+    if not problem:
+        return f"the workflow moved it although: {reason}"
+    raise PromoteError(f"{refusal.what}; nor could the workflow, so {problem}: {reason}", hint=_hint(run, refusal, error)) from error
+
+
+def _hint(run: Run, refusal: PromoteError, error: BaseException) -> str:
+    file = run.settings.workflow.file
+    if isinstance(error, Rejected | NotFound) and run.workflow_run is None:
+        other = f"give {file} on the trunk the input `action` (take the template promote-prod.yaml)"
+    elif isinstance(error, Denied):
+        other = error.hint
+    elif not isinstance(error, Rejected):
+        other = f"look at the runs of {file} in the Actions page"
+    else:
+        other = f"let the workflow's token move {run.settings.tags.stable} (a bypass in the repository's rules)"
+    return f"{refusal.hint}; or {other}; then `promote resume`"

@@ -1,0 +1,300 @@
+"""The workflow puts production's tag back where the driver's own push is refused by a rule: real git, GitHub's world, the workflow that is shipped."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from promote.clients.git_remote import GitRemote
+from promote.clients.github_runs import GitHubRuns
+from promote.commands.world import TEMPLATES
+from promote.deadline import Deadline, wait_until
+from promote.errors import Forbidden, Interrupted, PromoteError, Superseded
+from promote.journal import Journal, read_journal
+from promote.lock import LOCK, UNDO, acquire, new_lock, read_lock
+from promote.model import Tag
+from promote.publish import Request, move_back, publish
+from promote.report.silent import Silent
+from promote.run import Moved, Run, Tools
+from promote.sandbox.git_server import GitServer
+from promote.sandbox.git_writer import GitWriter
+from promote.sandbox.github_world import GitHubWorld, WorkflowRun
+from promote.sandbox.http_world import Fault
+from promote.sandbox.seed import Commit
+from promote.sandbox.workflow_run import Runner
+from promote.settings import Settings
+from promote.settings import Workflow as WorkflowSettings
+from promote.signals import as_interrupts
+from promote.target import Target
+from promote.versions import parse_version
+from promote.way_back import by_workflow
+
+SLUG, OURS, BOTS = "acme/gitops", "token-of-ada", "token-of-the-bot"
+FILE, STABLE = "promote-prod.yaml", "refs/tags/prod-stable"
+BIN = Path(sys.executable).parent
+
+
+class Place:
+    """v1.1.0 was just promoted through the workflow's lock, production was at v1.0.0, and only the workflow may move the tag from now on."""
+
+    def __init__(self, folder: Path, timeout_s: float = 30.0) -> None:
+        self.folder = folder
+        self.git = GitServer(folder / "remote.git", SLUG, tokens=(OURS, BOTS))
+        self.git.create()
+        self.git.users[BOTS] = "bot"
+        self.git.start()
+        self.writer = GitWriter(self.git.path)
+        files = {f".github/workflows/{FILE}": (TEMPLATES / FILE).read_bytes(), "promotion.toml": f'[github]\nrepository = "{SLUG}"\n'.encode()}
+        ada = "Ada <ada@acme.example>"
+        self.writer.load([
+            Commit("feat: first", ada, "2026-01-01T00:00:00Z", files, ("dev-v1.0.0", "prod-v1.0.0", "prod-stable")),
+            Commit("feat: second", ada, "2026-01-02T00:00:00Z", {"two.txt": b"2\n"}, ("dev-v1.1.0",)),
+        ])  # fmt: skip
+        home = folder / "home"
+        home.mkdir()
+        (home / "gitconfig").touch()
+        env = {
+            "PATH": f"{BIN}:/usr/local/bin:/usr/bin:/bin",
+            "HOME": str(home),
+            "GIT_CONFIG_GLOBAL": str(home / "gitconfig"),
+            "GIT_CONFIG_NOSYSTEM": "1",
+        }
+        runner = Runner(folder / "runs", self.git.repository_url, SLUG, env, token=BOTS, act=None)
+        self.github = GitHubWorld(
+            SLUG,
+            read_workflow=lambda file: self.writer.git("show", f"main:.github/workflows/{file}"),
+            head=lambda: self.writer.holds("main"),
+            runner=runner,
+            token=OURS,
+            queue_s=0.02,
+        )
+        self.github.start()
+        self.old = self.writer.holds(STABLE)
+        self.end = self.clone("clone")
+        self.run = self.promoted(timeout_s)
+        self.bad = self.writer.holds(STABLE)
+        self.git.protect(STABLE, free="bot")
+
+    def stop(self) -> None:
+        self.github.stop()
+        self.git.stop()
+        assert self.git.errors == self.github.errors == []
+
+    def clone(self, name: str) -> GitRemote:
+        url = self.git.repository_url.replace("//", f"//x:{OURS}@", 1)
+        subprocess.run(["git", "clone", "-q", url, str(self.folder / name)], check=True)
+        return GitRemote(self.folder / name, "origin")
+
+    def promoted(self, timeout_s: float) -> Run:
+        settings = Settings(root=self.end.root, workflow=WorkflowSettings(file=FILE, timeout=timeout_s))  # type: ignore[arg-type]
+        nobody: Any = lambda: None  # noqa: E731
+        client = GitHubRuns(self.github.url, SLUG, OURS, call_s=5)
+        tools = Tools(settings=settings, git=self.end, report=Silent(), production=nobody, forge=lambda: client, who="us")
+        version, refs = parse_version("v1.1.0"), self.end.refs("refs/heads/main", STABLE)
+        target = Target(
+            version=version, commit=refs["refs/heads/main"].commit, from_tree=False, dev_tag=None, stable=refs[STABLE], branch=refs["refs/heads/main"]
+        )
+        run = Run(tools=tools, target=target, version=version, request_id="20260101-120000-abcdef", journal=Journal.open(self.end.git_dir, "r1"))
+        lock = acquire(
+            self.end,
+            new_lock(
+                request_id=run.request_id, version="v1.1.0", candidate=target.commit, stable_before=self.old, state="prechecked", plan=run.plan()
+            ),
+        )
+        published = publish(self.end, settings, Request(version=version, request_id=run.request_id, promoted_by="us", lock_id=lock.oid))
+        run.lock, run.stable, run.moved = published.lock, published.stable, Moved.YES
+        return run
+
+    def go_back(self, run: Run | None = None) -> str:
+        """As a rollback does: its own push first, then the workflow."""
+        run = run or self.run
+        assert run.lock and run.stable and run.target.stable
+        with pytest.raises(Forbidden, match=r"a rule forbids to write refs/tags/prod-stable.*GH013") as refusal:
+            move_back(run.tools.git, run.settings, run.lock, to=run.target.stable.object, replacing=run.stable.object, keep_undo=not run.undo_moves)
+        return by_workflow(run, run.target.stable, refusal.value)
+
+    def holds(self, ref: str) -> str:
+        return self.writer.holds(ref)
+
+    def effects(self) -> list[str]:
+        return [f"{line['name']}: {line['event']}" for line in read_journal(self.run.journal.path) if line["event"] in ("result", "error")]
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Place]:
+    it = Place(tmp_path)
+    yield it
+    it.stop()
+
+
+def nothing_moved(place: Place) -> None:
+    """The tag is where it was, and the lock is ours in a new object, so that no run that was authorised can still move it."""
+    lock = read_lock(place.end)
+    assert place.holds(STABLE) == place.bad
+    assert place.run.lock == lock and lock is not None and lock.state == "promoted"
+
+
+def test_it_is_back_and_the_run_knows_tag_and_lock(place: Place) -> None:
+    assert place.go_back().startswith("by the workflow: run ")
+    assert place.holds(STABLE) == place.old == place.holds(UNDO)
+    assert place.holds("refs/tags/prod-v1.1.0") == place.bad, "what was tried keeps its name"
+    assert place.run.stable and place.run.stable.object == place.old
+    assert place.run.lock == read_lock(place.end) and place.run.lock and place.run.lock.state == "rolling_back"
+    assert place.effects() == ["dispatch the rollback: result"]
+    (run,) = place.github.runs
+    assert run.title.startswith("rollback  20260101-120000-abcdef-back-")
+
+
+def test_a_dispatch_whose_answer_is_lost_is_found_and_not_repeated(place: Place) -> None:
+    place.github.fault(Fault(kind="drop_after", path="/dispatches$", method="POST", times=1))
+    place.go_back()
+    assert place.holds(STABLE) == place.old
+    assert [run.inputs["action"] for run in place.github.runs] == ["rollback"]
+
+
+def test_the_promotions_own_run_is_not_taken_for_that_of_the_rollback(tmp_path: Path) -> None:
+    """It is in the list, with the request id that ours begins with, and ours is not: that dispatch was lost on its way."""
+    place = Place(tmp_path, timeout_s=1.0)
+    place.github.fail_run("the promotion's own run, as it were")
+    inputs = {"version": "v1.1.0", "request_id": place.run.request_id}
+    place.run.tools.forge().dispatch(FILE, "main", inputs, request_id=place.run.request_id, deadline=Deadline(10))
+    place.github.fault(Fault(kind="drop_before", path="/dispatches$", method="POST", times=1))
+    with pytest.raises(PromoteError, match="it never appeared in the list of runs"):
+        place.go_back()
+    assert place.run.workflow_run is None
+    assert [run.inputs["action"] for run in place.github.runs] == ["promote"]
+    nothing_moved(place)
+    place.stop()
+
+
+def test_a_runner_lost_after_the_move_does_not_hide_that_it_is_back(place: Place) -> None:
+    place.github.fail_after_move()
+    assert "although" in place.go_back()
+    assert place.run.stable and place.run.stable.object == place.holds(STABLE) == place.old
+    assert place.effects() == ["dispatch the rollback: result", "fence: error"], "the run had replaced the lock"
+
+
+def test_refused_to_both_it_says_both_and_what_is_true(place: Place) -> None:
+    place.git.protect(STABLE)
+    with pytest.raises(PromoteError) as error:
+        place.go_back()
+    own, _, its = error.value.what.partition("nor could the workflow, so prod-stable is still at")
+    assert "a rule forbids" in own and "GH013" in its
+    assert "promote resume" in error.value.hint
+    nothing_moved(place)
+
+
+def test_success_of_a_run_that_did_something_else_is_not_believed(place: Place) -> None:
+    path = f".github/workflows/{FILE}"
+    text, found = re.subn(r"run: promote publish .*", "run: echo done", place.writer.git("show", f"main:{path}"))
+    assert found == 1
+    place.writer.commit({path: text.encode() + b"\n"}, "ci: our own")
+    with pytest.raises(PromoteError, match=r"still at \w{7}: workflow: run \d+ took \d+ s and succeeded"):
+        place.go_back()
+    nothing_moved(place)
+
+
+@pytest.mark.parametrize(("status", "words"), [(403, "`actions: write`"), (404, "the input `action`"), (422, "the input `action`")])
+def test_a_dispatch_that_is_refused_moves_nothing_and_says_what_to_do(place: Place, status: int, words: str) -> None:
+    place.github.fault(Fault(kind="status", path="/dispatches$", method="POST", status=status, body=b'{"message": "no"}'))
+    with pytest.raises(PromoteError, match=f"{status} no") as error:
+        place.go_back()
+    assert words in error.value.hint
+    assert place.github.runs == []
+    assert place.effects() == ["dispatch the rollback: error", "fence: result"]
+    nothing_moved(place)
+
+
+def test_one_that_hangs_is_given_up_and_moves_nothing_later(tmp_path: Path) -> None:
+    """The cancellation comes too late, and the job goes on after its end was told: what was said to be true stays true."""
+    place = Place(tmp_path, timeout_s=1.0)
+    place.github.hang_run()
+    with pytest.raises(PromoteError, match="prod-stable is still at"):
+        place.go_back()
+    assert place.effects() == ["dispatch the rollback: result", "fence: result", "cancel the run: result"]
+    (run,) = place.github.runs
+    run.status, run.conclusion = "in_progress", None
+    place.github.released.set()
+    wait_until(
+        "the late run ends", lambda: run, ready=lambda r: r.status == "completed" and r.execution is not None, deadline=Deadline(30), every_s=0.05
+    )
+    assert run.conclusion == "failure" and "which is gone" in run.log
+    nothing_moved(place)
+    place.stop()
+
+
+def test_a_person_who_stops_it_finds_it_fenced(place: Place) -> None:
+    place.github.hang_run()
+
+    def stop() -> None:
+        wait_until("it runs", lambda: place.run.workflow_run, ready=bool, deadline=Deadline(30), every_s=0.02)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=stop, daemon=True).start()
+    with as_interrupts(), pytest.raises(Interrupted):
+        place.go_back()
+    assert place.effects() == ["dispatch the rollback: result", "fence: result", "cancel the run: result"]
+    nothing_moved(place)
+
+
+def meddle(place: Place, act: Callable[[], object]) -> None:
+    def before(_: WorkflowRun) -> None:
+        act()
+
+    place.github.before_run(before)
+
+
+def test_somebody_elses_move_meanwhile_is_not_overwritten(place: Place) -> None:
+    meddle(place, lambda: place.writer.tag("prod-stable", place.holds("main~1"), "hotfix by hand"))
+    with pytest.raises(Superseded, match="neither this promotion nor its rollback"):
+        place.go_back()
+    assert place.holds(STABLE) not in (place.old, place.bad)
+    assert "somebody else moved it" in place.github.runs[0].log
+
+
+def test_a_lock_that_was_taken_over_meanwhile_authorises_nothing(place: Place) -> None:
+    meddle(place, lambda: place.writer.git("update-ref", "-d", LOCK))
+    with pytest.raises(PromoteError):
+        place.go_back()
+    assert place.holds(STABLE) == place.bad
+    assert "which is gone" in place.github.runs[0].log
+
+
+def test_an_asked_for_rollback_goes_where_its_lock_says_and_can_be_undone(place: Place) -> None:
+    """`promote rollback --to v1.0.0` when the promotion is long over."""
+    place.git.protect()
+    place.writer.git("update-ref", "-d", LOCK)
+    place.writer.git("update-ref", "-d", UNDO)
+    place.git.protect(STABLE, free="bot")
+    run, refs = place.run, place.end.refs(STABLE, "refs/tags/prod-v1.0.0")
+    back = refs["refs/tags/prod-v1.0.0"]
+    target = Target(
+        version=run.version, commit=back.commit, from_tree=False, dev_tag=None, stable=Tag(ref=STABLE, object=back.object, commit=back.commit),
+        branch=run.target.branch,
+    )  # fmt: skip
+    asked = Run(
+        tools=run.tools, target=target, version=run.version, request_id="rollback-1", journal=Journal.open(place.end.git_dir, "rollback-1"),
+        stable=refs[STABLE], moved=Moved.YES, undo_moves=True, asked_rollback=True,
+    )  # fmt: skip
+    asked.lock = acquire(
+        place.end,
+        new_lock(
+            request_id="rollback-1",
+            version="v1.0.0",
+            candidate=back.commit,
+            stable_before=refs[STABLE].object,
+            state="rolling_back",
+            plan=asked.plan(),
+        ),
+    )
+    place.go_back(asked)
+    assert (place.holds(STABLE), place.holds(UNDO)) == (back.object, place.bad)
