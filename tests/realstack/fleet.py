@@ -1,16 +1,21 @@
-"""A fleet that nobody here wrote: Argo CD's own install manifests and the applications of its end-to-end tests, under one root, in one real cluster.
+"""Fleets in one real cluster, under one root, that dev and production share: one that nobody here wrote, and one of any size.
 
-They are copied at test time from the module that the builder linked as `argo-cd-source`. Dev and production share the cluster.
+The first is Argo CD's own install manifests and the applications of its end-to-end tests, copied at test time from the module that the builder
+linked as `argo-cd-source`.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
-from collections.abc import Iterator
+import time
+import uuid
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -18,7 +23,8 @@ from promote.commands.world import TEMPLATES, checks_folder
 from promote.sandbox.git_server import GitServer
 from promote.sandbox.git_writer import GitWriter
 from promote.sandbox.real.cluster import RealCluster
-from promote.sandbox.seed import Commit
+from promote.sandbox.seed import Commit, deployment
+from promote.sandbox.services import Services
 from tests.contract.api import Object, until
 from tests.contract.place import AUTOMATED
 from tests.realstack.journey import BIN, USER, api_of, grant
@@ -33,6 +39,7 @@ UNWELL = ("core-install", "kustomize")  # Synced, and Progressing for ever: what
 HOPELESS = ("failure-during-sync", "hook", "networking", "post-delete-hook", "ssa-revision-history")
 DEV = ("config-map", "guestbook", "service")
 ROOT, TOKEN, LABEL = "fleet", "fleet-token", "promote"
+SETTLE_S = 300.0
 SETTINGS = """
 promotion.via = "git"
 github.repository = "acme/gitops"
@@ -46,7 +53,7 @@ selector = "promote=yes"
 kubeconfig = ""
 context = "prod"
 [argocd]
-converge_timeout = "25s"
+converge_timeout = "@LIMIT@"
 degraded_grace = "10s"
 look_every = "0.5s"
 looks = 2
@@ -60,6 +67,11 @@ reason = "nobody tests these applications"
 [[checklist.off]]
 id = "documentation"
 reason = "they are documented elsewhere"
+[[smoke.urls]]
+name = "front"
+url = "@SMOKE@"
+tries = 2
+every = "0.5s"
 """
 
 
@@ -86,8 +98,8 @@ def root(env: str, url: str) -> Object:
     return application(ROOT if env == "prod" else "dev", env, url, f"argocd/{env}", "argocd")
 
 
-def repository(source: Path, url: str) -> dict[str, bytes]:
-    """Argo CD's files as they are, an Application for each, and what a repository that uses promote carries."""
+def argo_cds_own(url: str, source: Path) -> dict[str, bytes]:
+    """Argo CD's files as they are, and an Application for each."""
     files: dict[str, bytes] = {}
     for part in ("manifests", *(_folder(name) for name in (*WELL, "kustomize", *HOPELESS))):
         files |= {p.relative_to(source).as_posix(): p.read_bytes() for p in sorted((source / part).rglob("*")) if p.is_file()}
@@ -95,16 +107,30 @@ def repository(source: Path, url: str) -> dict[str, bytes]:
         files[f"argocd/prod/{name}.yaml"] = _yaml(application(name, "prod", url, _folder(name), f"fleet-{name}", counts=name not in HOPELESS))
     for name in DEV:
         files[f"argocd/dev/{name}.yaml"] = _yaml(application(f"dev-{name}", "dev", url, _folder(name), f"dev-{name}"))
-    files |= {f"checks/{p.relative_to(checks_folder()).as_posix()}": p.read_bytes() for p in sorted(checks_folder().rglob("*.py"))}
-    files["justfile"] = (TEMPLATES / "justfile").read_bytes()
-    files[".gitignore"] = b"reports/\n__pycache__/\n"
-    files["promotion.toml"] = SETTINGS.encode()
     return files
+
+
+def many(url: str, count: int) -> dict[str, bytes]:
+    """So many applications of one Deployment each; dev has the first three."""
+    files: dict[str, bytes] = {}
+    for name in (f"service-{n:03}" for n in range(1, count + 1)):
+        files[f"apps/{name}/deployment.yaml"] = deployment(name)
+        files[f"argocd/prod/{name}.yaml"] = _yaml(application(name, "prod", url, f"apps/{name}", name))
+        if name <= "service-003":
+            files[f"argocd/dev/{name}.yaml"] = _yaml(application(f"dev-{name}", "dev", url, f"apps/{name}", f"dev-{name}"))
+    return files
+
+
+def _promotes(limit: str, smoke: str) -> dict[str, bytes]:
+    """What a repository that uses promote carries."""
+    files = {f"checks/{p.relative_to(checks_folder()).as_posix()}": p.read_bytes() for p in sorted(checks_folder().rglob("*.py"))}
+    files |= {"justfile": (TEMPLATES / "justfile").read_bytes(), ".gitignore": b"reports/\n__pycache__/\n"}
+    return files | {"promotion.toml": SETTINGS.replace("@LIMIT@", limit).replace("@SMOKE@", smoke).encode()}
 
 
 @dataclass
 class Fleet:
-    """The running fleet; `env` leads a driver with the documented rights there."""
+    """A running one. `count` applications follow the tag or the trunk and can come to rest; `env` leads a driver with the documented rights there."""
 
     folder: Path
     cluster: RealCluster
@@ -112,42 +138,56 @@ class Fleet:
     writer: GitWriter
     env: dict[str, str]
     seen: Seen
+    count: int
 
     def commit(self, files: dict[str, bytes], message: str) -> str:
         return self.writer.commit(files, message)
 
-    def clone(self, name: str) -> Path:
-        subprocess.run(["git", "clone", "--quiet", self.git.repository_url, str(self.folder / name)], env=self.env, check=True, capture_output=True)
-        return self.folder / name
-
     def settle(self) -> None:
         """Until those that can are at rest at the tag; the others stay as they are."""
-        until(lambda: self._there() and not self.seen.late(self.seen.refs()["refs/tags/prod-stable^{}"]), self._late, seconds=120, pause=0.5)
+        until(lambda: self._there() and not self.seen.late(self.seen.refs()["refs/tags/prod-stable^{}"]), self._late, seconds=SETTLE_S, pause=0.5)
 
     def _there(self) -> bool:
         found = self.seen.applications()
-        return len(found) == len(WELL) + len(UNWELL) + len(DEV) + 2 and all("health" in (a.get("status") or {}) for a in found.values())
+        return len(found) == self.count and all("health" in (a.get("status") or {}) for a in found.values())
 
     def _late(self) -> str:
         return str({name: (app.get("status") or {}).get("sync", {}).get("status") for name, app in self.seen.applications().items()})
 
+    def promote(self, *args: str) -> tuple[dict[str, Any], str, str]:
+        """(what a command's JSON document says, its progress, its figures), typed in a fresh clone once the fleet is at rest."""
+        self.settle()
+        clone, started = self.folder / uuid.uuid4().hex[:8], time.monotonic()
+        subprocess.run(["git", "clone", "--quiet", self.git.repository_url, str(clone)], env=self.env, check=True, capture_output=True)
+        argv = ["promote", *args, "--json"]
+        done = subprocess.run(argv, cwd=clone, env=self.env, capture_output=True, text=True, check=False, timeout=250, stdin=subprocess.DEVNULL)
+        said: dict[str, Any] = json.loads(done.stdout)
+        steps = ", ".join(f"{s['name']} {s['seconds']}" for s in said["steps"])
+        return said, done.stderr, f"promote {args[0]}: {said['outcome']} after {time.monotonic() - started:.1f} s ({steps})"
+
 
 @contextmanager
-def running(folder: Path, programs: Path) -> Iterator[Fleet]:
-    """One real cluster with the whole fleet in it, at rest as far as it can be."""
+def running(folder: Path, programs: Path, files: Callable[[str], dict[str, bytes]], smoke: str, limit: str = "25s") -> Iterator[Fleet]:
+    """One real cluster with a whole fleet in it, at rest as far as it can be.
+
+    `files`: the repository's URL → its applications. `smoke`: the Deployment that is asked. `limit`: how long production may take.
+    """
     cluster, git = RealCluster("fleet", programs), GitServer(folder / "remote.git", "acme/gitops", tokens=(TOKEN,))
     git.create()
-    with git:
+    with git, Services(cluster) as services:
         try:
             cluster.start()
-            files = repository(programs / "argo-cd-source", git.repository_url)
-            writer = GitWriter(git.path)
-            writer.load([Commit("feat: the fleet", "Ada <ada@acme.example>", "2026-11-01T09:00:00Z", files, ("prod-v1.0.0", "prod-stable"))])
+            url, writer = git.repository_url, GitWriter(git.path)
+            held = files(url)
+            carried = held | _promotes(limit, f"{services.url}/{smoke}/")
+            tags = ("prod-v1.0.0", "prod-stable", "prod-working")
+            writer.load([Commit("feat: the fleet", "Ada <ada@acme.example>", "2026-11-01T09:00:00Z", carried, tags)])
             grant(cluster, "promote")
-            seen = Seen(url=git.repository_url, env=_env(folder, git), api=api_of(cluster), selector=f"{LABEL}=yes")
-            made = Fleet(folder, cluster, git, writer, {**_env(folder, git), "KUBECONFIG": _kubeconfig(folder, cluster)}, seen)
+            seen = Seen(url=url, env=_env(folder, git), api=api_of(cluster), selector=f"{LABEL}=yes")
+            count = sum(f"{LABEL}: 'yes'".encode() in content for path, content in held.items() if path.startswith("argocd/"))
+            made = Fleet(folder, cluster, git, writer, {**seen.env, "KUBECONFIG": _kubeconfig(folder, cluster)}, seen, count + 2)
             for env in ("prod", "dev"):
-                cluster.apply(root(env, git.repository_url))
+                cluster.apply(root(env, url))
             made.settle()
             yield made
         finally:

@@ -41,9 +41,9 @@ class Seen:
 
     def _shown(self, app: Object) -> list[str]:
         """The revisions of the sources that follow the tag."""
-        sync = app["status"]["sync"]
+        sync = (app.get("status") or {}).get("sync") or {}
         sources = app["spec"].get("sources") or [app["spec"]["source"]]
-        revisions = sync.get("revisions") or [sync["revision"]]
+        revisions = sync.get("revisions") or [sync.get("revision", "")]  # none until it was first looked at
         return [r for s, r in zip(sources, revisions, strict=True) if (s["repoURL"], s["targetRevision"]) == (self.url, "prod-stable")]
 
     def unwell(self) -> dict[str, str]:

@@ -2,48 +2,41 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.contract.api import Object, until
 from tests.contract.place import config_map, refused_service
-from tests.realstack.fleet import HOPELESS, UNWELL, Fleet, running
+from tests.realstack.fleet import HOPELESS, UNWELL, Fleet, argo_cds_own, running
+from tests.realstack.journey import Measured
 from tests.realstack.plugin import measured, programs
 from tests.realstack.seen import STABLE
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
 DATA = "test/e2e/testdata"
-Measured = Callable[[str, object], None]
 
 
 @pytest.fixture(scope="module")
 def fleet(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     started = time.monotonic()
-    with running(tmp_path_factory.mktemp("fleet"), programs(request.config)) as made:
+    folder, built = tmp_path_factory.mktemp("fleet"), programs(request.config)
+    with running(folder, built, lambda url: argo_cds_own(url, built / "argo-cd-source"), smoke="guestbook-ui") as made:
         measured(request.config, f"one cluster with the fleet of Argo CD's own at rest after {time.monotonic() - started:.0f} s")
         yield made
 
 
 @pytest.fixture
-def promote(fleet: Fleet, tmp_path: Path, record_property: Measured) -> Callable[..., dict[str, Any]]:
-    """Runs a version in a fresh clone and gives its JSON document, whose outcome is as it should be."""
+def promote(fleet: Fleet, record_property: Measured) -> Callable[..., dict[str, Any]]:
+    """Runs a version and gives its JSON document, whose outcome is as it should be."""
 
     def run(version: str, outcome: str) -> dict[str, Any]:
-        fleet.settle()
-        argv = ["promote", "run", version, "--json"]
-        started, clone = time.monotonic(), fleet.clone(f"clone-{version}")
-        done = subprocess.run(argv, cwd=clone, env=fleet.env, capture_output=True, text=True, check=False, timeout=250, stdin=subprocess.DEVNULL)
-        said: dict[str, Any] = json.loads(done.stdout)
-        steps = ", ".join(f"{s['name']} {s['seconds']}" for s in said["steps"])
-        record_property("measured", f"{said['outcome']} after {time.monotonic() - started:.1f} s ({steps})")
-        assert said["outcome"] == outcome, (said["reason"], done.stderr[-3000:])
+        said, progress, figures = fleet.promote("run", version)
+        record_property("measured", figures)
+        assert said["outcome"] == outcome, (said["reason"], progress[-3000:])
         return said
 
     return run
