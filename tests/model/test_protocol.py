@@ -47,6 +47,7 @@ GOOD = ("take the lock", "authorise the move", "move the stable tag")
         (("take the lock", "authorise the move", "dispatch the workflow"), "verified"),
         (("take the lock", "authorise the move", "take the lock over"), "unchecked"),
         ((*GOOD, "take the lock over", "move the stable tag back", "take the lock over"), "rolled_back"),
+        (("take the lock", "authorise the move !", "take the lock over"), "unchecked"),  # taken over, and its new owner died
         (GOOD, ""),
     ],
 )

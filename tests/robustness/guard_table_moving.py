@@ -82,7 +82,6 @@ READS = (
     Guard("dripping answers end", "promote/clients/github_session.py", "            if time.monotonic() > give_up:\n", "            if False:\n", RUNS, "drips"),
 )  # fmt: skip
 ENDS = (
-    Guard("until read, nothing is said to be unmoved", "promote/promotion.py", "    run.moved = Moved.UNKNOWN\n    try:\n", "    try:\n", "tests/integration/test_scenarios.py::test_when_nobody_can_read_what_became_of_the_move_a_person_must_look"),
     Guard("whose move it was", "promote/promotion.py", " or lock.request_id != run.request_id", "", CLOSING, "another_promotion"),
     Guard("both tags are one object", "promote/promotion.py", " or prod is None or prod.object != stable.object", "", CLOSING, "without_its_prod_tag"),
     Guard("failed after the move goes back", "promote/flow.py", "        if moved is Moved.YES:\n", "        if False:\n", TABLE),
