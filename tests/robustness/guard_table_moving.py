@@ -42,6 +42,7 @@ LOCKS = (
     Guard("the lock's lease, in any order of events", LOCK, LEASED, "RefUpdate(ref=LOCK, new=following.oid, expected=now.object if (now := git.ref(LOCK)) else '')", ORDER),
     Guard("the lock is taken when nobody has it", LOCK, 'new=lock.oid, expected="")', "new=lock.oid, expected=now.object if (now := git.ref(LOCK)) else '')", PUBLISHING, "only_one"),
     Guard("the lock is let go when it is ours", LOCK, 'RefUpdate(ref=LOCK, new="", expected=lock.oid))\n    return PushResult', "RefUpdate(ref=LOCK, new='', expected=now.object if (now := git.ref(LOCK)) else lock.oid))\n    return PushResult", PUBLISHING, "does_not_release"),
+    Guard("a lock that changes while it is read", LOCK, "        if not git.has(ref.object):\n            ref = git.ref(ref.ref)\n", "", AGAIN, "lock_that_changes"),
     Guard("a lock nobody can read is no lock", LOCK, "        raise PromoteError(\n            f\"{LOCK} on the remote", "        return None\n        raise PromoteError(\n            f\"{LOCK} on the remote", RESUMING, "nobody_can_read"),
     Guard("when a state was entered", LOCK, '    if changes.get("state", lock.state) != lock.state:\n', "    if True:\n", CLOSING, "says_so"),
     Guard("who took it over", LOCK, "advance(git, lock, owner=owner, host=host,", "advance(git, lock,", CLOSING, "says_so"),
