@@ -17,7 +17,7 @@ from promote.clients.git_push import RefUpdate
 from promote.clients.git_remote import GitRemote
 from promote.deadline import Clock, Deadline, DeadlineExceeded, wait_until
 from promote.errors import PromoteError, ServiceError
-from promote.lock import Lock, read_lock
+from promote.lock import Lock, brought, read_lock
 
 HEARTBEAT = "refs/promote/heartbeat"
 BEAT_S = 10.0  # how long one git command of a beat may take; who ends a promotion waits for it
@@ -39,10 +39,8 @@ class Sign:
 def sign_of(git: GitRemote, lock: Lock) -> Sign:
     """When the owner of this lock was last heard of: at its last transition, or its last beat if that is newer."""
     signs = [(_time(lock.at or lock.since), lock.oid)]
-    ref = git.ref(HEARTBEAT)
+    ref = brought(git, git.ref(HEARTBEAT))
     if ref is not None:
-        if not git.has(ref.object):
-            git.fetch(HEARTBEAT)
         try:
             said = json.loads(git.read_tag(ref.object).message)
             if said["request_id"] == lock.request_id:

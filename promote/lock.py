@@ -16,11 +16,12 @@ from datetime import UTC, datetime
 
 from promote.clients.git_push import Pushed, PushResult, RefUpdate
 from promote.clients.git_remote import GitRemote
-from promote.errors import Denied, Forbidden, PromoteError, Rejected, ServiceError, Superseded, Unreachable
+from promote.errors import Denied, Forbidden, NotFound, PromoteError, Rejected, ServiceError, Superseded, Unreachable
 from promote.model import Tag
 
 LOCK = "refs/promote/lock"
 UNDO = "refs/promote/undo"
+TRIES = 6  # how often a ref may be replaced while it is read; a promotion does so a few times in minutes
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -96,11 +97,10 @@ def read_lock(git: GitRemote) -> Lock | None:
 
 
 def lock_at(git: GitRemote, ref: Tag | None) -> Lock | None:
-    """The lock that was read together with other refs: what all of them were at one moment."""
+    """The lock that was read together with other refs: what all of them were at one moment (or a later one, if it was replaced since)."""
+    ref = brought(git, ref)
     if ref is None:
         return None
-    if not git.has(ref.object):
-        git.fetch(LOCK)
     try:
         fields = json.loads(git.read_tag(ref.object).message)
         fields.pop("nonce", None)
@@ -110,6 +110,20 @@ def lock_at(git: GitRemote, ref: Tag | None) -> Lock | None:
             f"{LOCK} on the remote ({ref.object[:7]}) is not a lock this version can read",
             hint="upgrade promote, or look at it with `git show`; when nobody needs it: `promote abort --break-lock`",
         ) from error
+
+
+def brought(git: GitRemote, ref: Tag | None) -> Tag | None:
+    """A ref as it was read, with its object in this clone. It may be replaced before it can be fetched: then as it is now, None when it is gone."""
+    for _ in range(TRIES):
+        if ref is None or git.has(ref.object):
+            return ref
+        try:
+            git.fetch(ref.ref)
+        except NotFound:
+            return None
+        if not git.has(ref.object):
+            ref = git.ref(ref.ref)
+    return ref
 
 
 def lock_words(git: GitRemote) -> tuple[Lock | None, str]:

@@ -14,8 +14,10 @@ from promote.clients.git_push import Pushed, RefUpdate
 from promote.clients.git_remote import GitRemote
 from promote.clients.kube import Kube, connect
 from promote.errors import ServiceError, Unreachable
+from promote.lock import Lock, acquire, advance, read_lock, release
 from promote.sandbox.http_world import Fault, Request, Response, World, json_response
-from tests.robustness.harness import STABLE, Remote, remote
+from tests.repos import git as run_git
+from tests.robustness.harness import STABLE, Remote, lock_of, remote
 
 PASSING = {"502": Fault(kind="status", status=502), "503": Fault(kind="status", status=503), "lost": Fault(kind="drop_before")}
 TRIES = len(PAUSES_S) + 1
@@ -121,6 +123,27 @@ def test_a_push_goes_out_once(there: Remote, kind: str) -> None:
     assert git.push(update).outcome is Pushed.UNKNOWN
     assert sum(method == "POST" for method, _ in there.server.requests[before:]) == 1
     assert there.holds(STABLE) == there.start
+
+
+@pytest.mark.parametrize("replaced", [True, False], ids=["replaced", "deleted"])
+def test_a_lock_that_changes_between_being_listed_and_fetched_is_read_as_it_is_now(there: Remote, tmp_path: Path, replaced: bool) -> None:
+    """Seen in races (seeds 309, 662): it was called a lock that nobody can read, with the advice to break it."""
+    owner, now = there.clones[0], list[Lock]()
+    lock = acquire(owner, lock_of(0, "v1.1.0", there.commits["v1.1.0"], there.start))
+    run_git(tmp_path, "clone", "-q", owner._read("remote", "get-url", "origin"), "elsewhere")
+
+    def change() -> None:
+        if replaced:
+            now.append(advance(owner, lock, state="prechecked"))
+        else:
+            release(owner, lock)
+
+    def at_the_next_listing() -> None:  # the first is that of the refs, the next that of the fetch
+        there.server.meddle, there.server.moment = change, "git-upload-pack"  # type: ignore[assignment]
+
+    there.server.meddle, there.server.moment = at_the_next_listing, "git-upload-pack"  # type: ignore[assignment]
+    assert read_lock(GitRemote(tmp_path / "elsewhere", "origin")) == (now[0] if replaced else None)
+    assert there.server.moment == "", "it did change in between"
 
 
 def _object(git: GitRemote) -> str:

@@ -33,7 +33,9 @@ Place = tuple[str, str]
 def _graph() -> list[tuple[Place, str, Place]]:
     edges = [((who, where), label, (who, then)) for who, where, label, then in json.loads(EDGES.read_text())]
     resumable = {place for place, _, _ in edges if place[0] == "p" and place[1] != "start"} | {
-        then for _, _, then in edges if then == ("p", "end: stuck")
+        then
+        for _, _, then in edges
+        if then in (("p", "end: stuck"), ("p", "end: superseded"))  # whoever took it over may die too
     }
     taken = [(label, then) for place, label, then in edges if place == ("r", "absent")]
     again = {place for edge in edges for place in (edge[0], edge[2]) if place[0] == "r" and place[1] != "absent"}

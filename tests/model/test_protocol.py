@@ -48,6 +48,7 @@ FORBIDDEN = (*GOOD, "move the stable tag back !")
         (("take the lock", "authorise the move", "dispatch the workflow"), "verified"),
         (("take the lock", "authorise the move", "take the lock over"), "unchecked"),
         ((*GOOD, "take the lock over", "move the stable tag back", "take the lock over"), "rolled_back"),
+        (("take the lock", "authorise the move !", "take the lock over"), "unchecked"),  # taken over, and its new owner died
         (GOOD, ""),
         ((*FORBIDDEN, "dispatch the rollback"), "rolled_back"),
         ((*FORBIDDEN, "dispatch the rollback", "fence"), "stuck"),

@@ -106,7 +106,7 @@ class Game:
         """`promote resume` in either clone, long after the other fell silent."""
         lock = self.there.holds(LOCK)
         here = self.left or Here(before=self.there.holds(STABLE), weather=Weather((Ways(),) * 3, ("",) * 3, {}, (), 0.0))
-        here.weather = Weather(here.weather.ways, here.weather.broken, suites, (), here.weather.soak)
+        here.weather, here.lock_taken = Weather(here.weather.ways, here.weather.broken, suites, (), here.weather.soak), False
         self.time.passed += GONE_S
         self.there.server.clear_faults()
         try:

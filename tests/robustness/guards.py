@@ -111,8 +111,6 @@ def run(tree: Path, tests: str, words: str) -> tuple[int | None, str]:
         "-x",
         "-p",
         "no:cacheprovider",
-        "-p",
-        "no:xdist",
         *tests.split(),
         *(("-k", words) if words else ()),
     ]

@@ -85,6 +85,14 @@ def test_killed_it_is_taken_up(there: Remote, moment: float | str, who: int) -> 
     assert (game.ended, there.holds(LOCK)) == ("unchecked" if moment == IN_CHECKS else "verified", "")
 
 
+@pytest.mark.parametrize(("moment", "end"), [(IN_CHECKS, "unchecked"), (CONVERGING, "verified"), (IN_POST, "verified")])
+def test_taken_over_by_one_who_dies_it_is_taken_up_where_it_began(there: Remote, moment: float | str, end: str) -> None:
+    game = _play(there, weather((moment, "take over")))
+    assert game.ended == "superseded" and there.holds(LOCK)
+    game.pick_up(0, {})
+    assert (game.ended, there.holds(LOCK)) == (end, "")
+
+
 @pytest.mark.parametrize("skew", [-300.0, 300.0], ids=["behind", "ahead"])
 @pytest.mark.parametrize("name", ["all is well", "it takes its time", "a hook fails under a Synced surface", "the sync fails", "post says no"])
 def test_a_cluster_whose_clock_is_wrong_changes_nothing(there: Remote, name: str, skew: float) -> None:
