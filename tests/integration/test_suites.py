@@ -203,7 +203,7 @@ def test_the_suites_deadline_kills_the_whole_group(tmp_path: Path) -> None:
     assert "deadline" in result.reason
     assert [(r.id, "ended while it ran" in r.detail) for r in result.failed] == [("smoke-url[a]", True)]
     state = subprocess.run(["ps", "-o", "stat=", "-p", marker.read_text()], capture_output=True, text=True, check=False).stdout.strip()
-    assert state in ("", "Z"), "the grandchild died with its group"
+    assert state[:1] in ("", "Z"), "the grandchild died with its group"
 
 
 def test_the_row_in_which_the_suite_broke_off_is_told_from_those_it_never_reached(tmp_path: Path) -> None:
