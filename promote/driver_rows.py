@@ -42,8 +42,10 @@ def candidate_tagged(run: Run) -> None:
 def tags_made(run: Run, problem: str) -> None:
     """What was read back of the move: `problem` is "" when both tags are one object at the candidate."""
     stable = run.stable
-    if problem or stable is None:
-        judge(run, "prod-tags-created", Verdict.FAILED, problem or "the tags were not read")
+    if problem:
+        judge(run, "prod-tags-created", Verdict.FAILED, problem)
+    elif stable is None:
+        judge(run, "prod-tags-created", Verdict.ERRORED, "the tags were not read")
     else:
         names = [run.names.prod.removeprefix("refs/tags/"), run.settings.tags.stable]
         judge(run, "prod-tags-created", Verdict.PASSED, tags=names, object=stable.object, commit=stable.commit)

@@ -97,7 +97,7 @@ def _inputs(run: Run) -> dict[str, str]:
 
 def confirm(run: Run, deadline: Deadline, detail: str) -> Result:
     """Read the refs back: the move counts only if stable and the prod tag are one object at our commit and the lock says it was us."""
-    problem = look(run)
+    problem = _read_back(run)
     tags_made(run, problem)
     if problem:
         run.step("promote", Verdict.FAILED, deadline.elapsed, problem)
@@ -115,6 +115,15 @@ def confirm(run: Run, deadline: Deadline, detail: str) -> Result:
         run.tools.report.note(f"exact undo: {exact}")
     run.record = record_path(run.settings, run.version.text)
     return Result(said=Said.PASSED)
+
+
+def _read_back(run: Run) -> str:
+    """What `look` says; somebody else's value there is the row's failure as well."""
+    try:
+        return look(run)
+    except Superseded as gone:
+        tags_made(run, gone.what)
+        raise
 
 
 def look(run: Run) -> str:
@@ -158,7 +167,7 @@ def settle(run: Run, error: BaseException, deadline: Deadline) -> Result:
         except PromoteError as unfenced:
             return _not_known(run, said, f"{reason}; and a late move could not be fenced off: {unfenced.what}", deadline)
         try:
-            what = insist(lambda: look(run), on=Unreachable, deadline=Deadline(FENCE_FOR_S, run.tools.clock))
+            what = insist(lambda: _read_back(run), on=Unreachable, deadline=Deadline(FENCE_FOR_S, run.tools.clock))
         except Unreachable as unread:
             return _not_known(run, said, f"{reason}; and what became of the tag could not be read: {unread.what}", deadline)
     tags_made(run, what)
@@ -187,6 +196,7 @@ def _candidate_still_tagged(run: Run) -> None:
 def _not_known(run: Run, said: Said, reason: str, deadline: Deadline) -> Result:
     """Neither moved nor unmoved can be said: a person must look."""
     run.moved = Moved.UNKNOWN
+    judge(run, "prod-tags-created", Verdict.ERRORED, reason)
     run.step("promote", Verdict.ERRORED, deadline.elapsed, reason)
     return Result(said=said, reason=reason, hint=by_hand(run))
 

@@ -22,7 +22,7 @@ def document(run: Run, end: End, result: Result, *, code: int | None = None) -> 
         version=run.version.text,
         commit=run.target.commit,
         stable_before=run.target.stable if not run.undo_moves else None,
-        stable_after=_stable_now(run),
+        stable_after=_stable_now(run)[0],
         steps=run.steps,
         rows=run.rows,
         applications=run.applications,
@@ -45,15 +45,15 @@ def _waivers(run: Run) -> list[dict[str, object]]:
     return [{**asdict(waiver), "used": row in used} for row, waiver in Policy.of(run.settings, run.waivers).waived.items()]
 
 
-def _stable_now(run: Run) -> Tag | None:
-    """What the remote says now; None when it cannot be asked, which must not cost the end its words."""
+def _stable_now(run: Run) -> tuple[Tag | None, bool]:
+    """(the stable tag as the remote says now, whether it could be asked): a silent remote must not cost the end its words."""
     try:
-        return run.tools.git.ref(run.names.stable)
+        return run.tools.git.ref(run.names.stable), True
     except PromoteError as error:
         warning = f"the stable tag could not be read at the end: {error.what}"
         if warning not in run.warnings:
             run.warnings.append(warning)
-        return None
+        return None, False
 
 
 def describe_stable(kit: Tools, stable: Tag | None, candidate: str) -> str:
@@ -118,10 +118,20 @@ def _truth(run: Run, end: End, result: Result) -> str:
         bad = f" Bad for {(run.tools.clock.now() - run.bad_since).seconds} s." if run.bad_since else ""
         return f"{version} was rolled back: production runs {was} again, {proof(run)}.{bad} Why: {run.cause}."
     if end in (End.REFUSED, End.UNCHECKED, End.INTERRUPTED):
-        return f"nothing was moved: {stable} is still {was}. {result.reason}."
+        return f"nothing was moved: {_unmoved(run, was)}. {result.reason}."
     if end is End.SUPERSEDED:
         return f"superseded: {result.reason}."
     return f"STUCK: {result.reason}" + (f" (rolling back because: {run.cause})" if run.cause else "")
+
+
+def _unmoved(run: Run, was: str) -> str:
+    """Where production's tag is after a promotion that did not move it: as read now, never as remembered."""
+    stable, before, (now, known) = run.settings.tags.stable, run.target.back, _stable_now(run)
+    if not known:
+        return f"{stable} was {was} before, and could not be read now"
+    if (now.object if now else "") == (before.object if before else ""):
+        return f"{stable} is still {was}"
+    return f"{stable} was {was}, and somebody else has it at {short(now.commit) if now else 'nothing'} now"
 
 
 def _stuck(run: Run) -> list[str]:

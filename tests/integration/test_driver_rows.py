@@ -16,6 +16,7 @@ from promote.commands.world import repository_files
 from promote.sandbox.http_world import Fault
 from promote.sandbox.sandbox import Sandbox
 from promote.sandbox.scenarios import SCENARIOS
+from promote.sandbox.scenarios.scenario import once_moved, once_there
 
 BIN = Path(sys.executable).parent
 WORKING = "refs/tags/prod-working"
@@ -37,7 +38,64 @@ def refuses_working(sandbox: Sandbox) -> None:
     sandbox.git.protect(WORKING)
 
 
+def silent(sandbox: Sandbox) -> None:
+    """The remote answers nothing any more."""
+    sandbox.git.fault(Fault(kind="status", status=500))
+
+
+def elsewhere(sandbox: Sandbox, ref: str) -> None:
+    sandbox.writer.git("update-ref", ref, sandbox.writer.holds("refs/tags/prod-v1.7.3"))
+
+
+def works_until_moved(sandbox: Sandbox, act: Callable[[], None]) -> None:
+    """`act` happens in the moment in which prod-working has been moved."""
+    before = sandbox.writer.holds(WORKING)
+
+    def look() -> None:
+        if sandbox.writer.holds(WORKING) != before:
+            sandbox.git.after_push.remove(look)
+            act()
+
+    sandbox.git.after_push.append(look)
+
+
+DEV = "refs/tags/dev-v1.8.0"
 CASES = {
+    "the dev tag is gone as soon as it was there": Case(
+        via="git",
+        begin=lambda s: once_there(s, DEV, lambda: s.writer.git("update-ref", "-d", DEV)),
+        outcome="superseded",
+        rows={"dev-tag-created": "failed", "prod-tags-created": "failed"},
+        says="dev-v1.8.0 is not there",
+    ),
+    "nothing answers when the dev tag was pushed": Case(
+        via="git",
+        begin=lambda s: once_there(s, DEV, lambda: silent(s)),
+        outcome="unchecked",
+        rows={"dev-tag-created": "errored"},
+        says="500",
+    ),
+    "production's tag is somebody else's when it is read back": Case(
+        via="git",
+        begin=lambda s: once_moved(s, lambda: elsewhere(s, "refs/tags/prod-stable")),
+        outcome="superseded",
+        rows={"prod-tags-created": "failed"},
+        says="which this promotion did not put there",
+    ),
+    "prod-working is moved on at once": Case(
+        via="git",
+        begin=lambda s: works_until_moved(s, lambda: elsewhere(s, WORKING)),
+        outcome="verified",
+        rows={"prod-working-updated": "failed"},
+        says="prod-working is at",
+    ),
+    "nothing answers when prod-working was moved": Case(
+        via="git",
+        begin=lambda s: works_until_moved(s, lambda: silent(s)),
+        outcome="verified",
+        rows={"prod-working-updated": "errored"},
+        says="",
+    ),
     "the dispatch is refused": Case(
         via="workflow",
         begin=lambda s: s.github.fault(Fault(kind="status", status=403, method="POST", path="/dispatches", body=b'{"message": "no rights"}')),
@@ -89,6 +147,8 @@ def test_the_rows_that_are_about_it_do_not_pass(tmp_path: Path, name: str) -> No
         sandbox.git.protect()
     said = json.loads(done.stdout)
     assert said["outcome"] == case.outcome, done.stderr
+    unread = "could not be read now" in done.stderr
+    assert unread == (case.outcome == "unchecked" and said["stable_after"] is None), "what nobody could look at is not said"
     rows = {row["id"]: row for row in said["checks"] if row["suite"] in ("during", "after")}
     assert {i: r["verdict"] for i, r in rows.items() if r["verdict"] not in ("passed", "off")} == case.rows, rows
     assert case.says in rows[next(iter(case.rows))]["detail"]
