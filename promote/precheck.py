@@ -16,7 +16,7 @@ from promote.driver_rows import candidate_tagged
 from promote.errors import Rejected
 from promote.handover import baseline_update
 from promote.lock import UNDO, acquire, advance, new_lock
-from promote.model import SuiteResult, Verdict, short
+from promote.model import Row, SuiteResult, Verdict, short
 from promote.publish import undo_update
 from promote.run import Result, Run, Said
 from promote.signals import held
@@ -35,13 +35,17 @@ def precheck(run: Run) -> Result:
             baseline = pool.submit(take_baseline, run.tools.production(), alerts_reader(run.settings))
             smoke = pool.submit(suite, run, "smoke", "before", deadline, quiet=True, stop=stop)
             result = suite(run, "pre", "before", deadline)
-            keep_baseline(run, baseline.result(), smoke=smoke.result())
+            before = smoke.result()
+            keep_baseline(run, baseline.result(), smoke=before)
         except BaseException:
             stop.set()
             raise
     run.step("before", result.verdict, deadline.elapsed, result.reason)
     if result.verdict is not Verdict.PASSED:
         return Result(said=Said(result.verdict.value), reason=f"the pre suite did not pass: {result.reason}", hint=_what_to_do(result))
+    if unasked := _unasked(before):
+        why, hint = unasked.detail.partition("\n")[0], "every [[smoke.urls]] must be one that can be asked from here: pytest checks/smoke"
+        return Result(said=Said.ERRORED, reason=f"the smoke suite could prove nothing after a move: {unasked.id}: {why}", hint=hint)
     _way_back(run)
     _candidate(run, result)
     _announce(run)
@@ -66,6 +70,12 @@ def _take_lock(run: Run) -> None:
 def _what_to_do(result: SuiteResult) -> str:
     names = ", ".join(row.id for row in result.failed[:5])
     return f"correct {names or 'what the log says'} and start again; all rows by hand: pytest checks/pre (log: {result.log})"
+
+
+def _unasked(smoke: SuiteResult) -> Row | None:
+    """A declared address that nobody could ask (none is declared, a header's variable is not set): it would be unknown after the move as well, and
+    cost a rollback. One that answers wrongly is production's own trouble, which a fix must be able to mend."""
+    return next((row for row in smoke.rows if row.id.startswith("smoke-url[") and row.verdict is Verdict.ERRORED), None)
 
 
 def _way_back(run: Run) -> None:

@@ -84,3 +84,19 @@ def test_prod_working_never_goes_back_silently(sandbox: Sandbox, clone: Path) ->
     assert (code, said["outcome"], sandbox.writer.holds(WORKING)) == (2, "usage", ahead)
     code, _, progress = promote(sandbox, clone, "mark-working", "--force")
     assert (code, sandbox.writer.holds(WORKING)) == (0, sandbox.writer.holds(STABLE)), progress
+
+
+@pytest.mark.parametrize("lacking", ["address", "variable"])
+def test_what_could_not_be_proven_afterwards_is_not_begun(tmp_path: Path, lacking: str) -> None:
+    files = repository_files("git")
+    head, *urls = files["promotion.toml"].split(b"[[smoke.urls]]\n")
+    without = [url.partition(b"\n[")[1] + url.partition(b"\n[")[2] for url in urls]
+    asked = b'[[smoke.urls]]\nheaders = ["Authorization: Bearer ${NOT_SET}"]\n' + urls[0]
+    files["promotion.toml"] = head + (b"".join(without) if lacking == "address" else asked + b"".join(without[1:]))
+    with Sandbox(tmp_path / "world", files=files, act=False, commands=[BIN]) as world:
+        before = world.writer.holds(STABLE)
+        code, said, progress = promote(world, world.clone(tmp_path / "clone"), "run", "v1.8.0")
+        assert (code, said["outcome"]) == (5, "unchecked"), progress
+        assert "smoke suite could prove nothing after a move: smoke-url[" in said["reason"]
+        assert ("NOT_SET" if lacking == "variable" else "no smoke URL is configured") in said["reason"]
+        assert (world.writer.holds(STABLE), world.writer.holds("refs/tags/dev-v1.8.0"), world.writer.holds("refs/promote/lock")) == (before, "", "")
