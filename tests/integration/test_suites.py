@@ -157,6 +157,12 @@ def test_a_plugin_named_in_the_environment_or_the_conftest_cannot_either(tmp_pat
     assert (result.verdict, "nope" in result.rows[0].detail) == (Verdict.FAILED, True)
 
 
+def test_a_suite_that_breaks_off_after_its_last_row_is_no_pass(tmp_path: Path) -> None:
+    broken_off = "import os\nimport pytest\n@pytest.hookimpl(tryfirst=True)\ndef pytest_sessionfinish():\n    os._exit(0)\n"
+    result = judge(tmp_path, {"test_a.py": GOOD, "conftest.py": broken_off})
+    assert (result.verdict, result.reason) == (Verdict.ERRORED, "the suite did not reach its end")
+
+
 def test_a_test_that_ends_its_own_group_is_no_pass(tmp_path: Path) -> None:
     text = textwrap.dedent(GOOD) + "\nimport os, signal\ndef test_b(): os.killpg(0, signal.SIGKILL)\n"
     assert judge(tmp_path, {"test_a.py": text}).verdict is Verdict.ERRORED

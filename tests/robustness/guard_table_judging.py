@@ -117,7 +117,7 @@ FLEETWIDE = (
     Guard("somebody must follow the tag", "promote/baseline.py", "    if not tracked:\n", "    if False:\n", "tests/unit/test_baseline.py"),
 )  # fmt: skip
 SUITE = (
-    Guard("recorder's finish", "promote/suite.py", "    if not finish:\n", "    if False:\n", f"{SUITES}::test_a_test_that_ends_its_own_group_is_no_pass"),
+    Guard("recorder's finish", "promote/suite.py", "    if not finish:\n", "    if False:\n", f"{SUITES}::test_a_suite_that_breaks_off_after_its_last_row_is_no_pass"),
     Guard("required rows", "promote/suite.py", "for name in required if name not in reported", "for name in () if name not in reported", f"{SUITES}::test_a_conftest_that_ignores_the_row_is_noticed"),
     Guard("pytest's own end", "promote/suite.py", '    if finish[-1]["exit"] != 0:\n', "    if False:\n", f"{SUITES}::test_a_session_that_pytest_calls_failed_is_no_pass_though_every_row_passed"),
     Guard("the suite's deadline", "promote/suite.py", "    if killed:\n", "    if False:\n", f"{SUITES}::test_the_suites_deadline_kills_the_whole_group"),

@@ -114,7 +114,7 @@ def run(tree: Path, tests: str, words: str) -> tuple[int | None, str]:
         *tests.split(),
         *(("-k", words) if words else ()),
     ]
-    env = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+    env = {**{k: v for k, v in os.environ.items() if k != "PYTHONPATH"}, "PYTHONDONTWRITEBYTECODE": "1"}
     try:
         done = subprocess.run(argv, cwd=tree, env=env, capture_output=True, text=True, check=False, timeout=ENOUGH_S)
     except subprocess.TimeoutExpired:
