@@ -22,6 +22,8 @@ def test_dev_converged(promotion, http, evidence):
     assert not silent, "dev does not answer as declared\n" + "\n".join(silent) + "\ndo   look at dev: what it does not answer was not validated"
     if dev_cluster.renders_nothing_new(promotion):
         evidence("changes", "nothing that an application renders: there was nothing to validate in dev")
+    if unseen := dev_cluster.rendered_in_production_alone(promotion):
+        evidence("advice", f"dev could not show what production alone renders: {', '.join(unseen[:6])}{' …' if len(unseen) > 6 else ''}")
 
 
 @pytest.mark.row("production-baseline")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ from promote.checklist.promotion import Promotion
 from promote.checklist.smoke import ask
 from promote.convergence import Goal, Limits, arrived, healthy
 from promote.deadline import Clock, Deadline
-from promote.errors import NotFound
+from promote.errors import NotFound, PromoteError
 from promote.manifests.inputs import inputs_of
 from promote.manifests.tree import KUSTOMIZATIONS, NotYaml, Tree
 from promote.model import short
@@ -114,6 +114,29 @@ def renders_nothing_new(promotion: Promotion) -> bool:
     return _only_harmless(promotion, stable.commit, promotion.commit, [a for a in promotion.dev.applications() if goal.tracks(a)])
 
 
+def rendered_in_production_alone(promotion: Promotion) -> list[str]:
+    """The files of what would be shipped that production renders and dev does not: nothing was validated about them anywhere.
+
+    [] too when production cannot be asked or a kustomization does not parse: the rows about those say so.
+    """
+    from promote.checklist.candidate import tree_of
+
+    stable, on_dev = promotion.target.stable, dev_goal(promotion, promotion.commit)
+    if stable is None:
+        return []
+    try:
+        in_production = promotion.production_read.result().applications(promotion.goal).values()
+        tree = tree_of(promotion, promotion.commit)
+        rendered, shown = (reached(tree, _folders(apps)) for apps in (in_production, [a for a in promotion.dev.applications() if on_dev.tracks(a)]))
+    except (NotYaml, PromoteError):
+        return []
+    return sorted((rendered - shown) & set(promotion.remote.changed_paths(stable.commit, promotion.commit)))
+
+
+def _folders(apps: Iterable[Application]) -> set[str]:
+    return {s.path.strip("/") for a in apps for s in a.sources if s.path}
+
+
 def _why_not(promotion: Promotion, app: Application, apps: Sequence[Application], before: Application | None) -> str:
     goal = dev_goal(promotion, promotion.commit)
     shown = {s.revision for s in app.sources if follows(s, goal.repository, goal.names)}
@@ -153,9 +176,8 @@ def _only_harmless(promotion: Promotion, old: str, new: str, apps: Sequence[Appl
     records, roots, changed = promotion.settings.promotion.records, _roots(apps), promotion.remote.changed_paths(old, new)
     if not all(harmless(path, roots, records) for path in changed):
         return False
-    folders = {s.path.strip("/") for a in apps for s in a.sources if s.path}
     try:
-        return not any(set(changed) & reached(tree_of(promotion, commit), folders) for commit in (old, new))
+        return not any(set(changed) & reached(tree_of(promotion, commit), _folders(apps)) for commit in (old, new))
     except NotYaml:  # what does not parse may name anything
         return False
 

@@ -50,3 +50,13 @@ def test_a_candidate_that_no_application_renders_anything_of_is_said_to_be_one(w
     world.sandbox.wait_settled()
     row = world.check(version="v1.8.1")["dev-converged"]
     assert (row["verdict"], row["evidence"].get("changes", "")[:36]) == ("passed", "nothing that an application renders:")
+    assert "advice" not in row["evidence"]
+
+
+def test_what_production_alone_renders_is_said_not_to_have_been_on_dev(world: Desk) -> None:
+    path = "apps/vault/overlays/prod/kustomization.yaml"
+    world.commit("fix(vault): in production", {path: (world.show(path) or b"") + b"# reviewed\n"})
+    world.sandbox.refresh()
+    world.sandbox.wait_settled()
+    row = world.check(version="v1.8.1")["dev-converged"]
+    assert (row["verdict"], row["evidence"].get("advice")) == ("passed", f"dev could not show what production alone renders: {path}")
