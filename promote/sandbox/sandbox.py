@@ -74,7 +74,7 @@ class Sandbox:
         self.dev = self.prod if same_cluster else _cluster("dev", self._repositories, timing, real)
         self._dev_suffix = "-dev" if same_cluster else ""
         self.charts = Charts(seed.CHARTS) if real else None
-        self._settle_s = 300.0 if real else 30.0
+        self._settle_s = 300.0 if real else 90.0
         self.services = Services(self.prod)
         self.prometheus, self.alertmanager = Prometheus(self.prod), Alertmanager(self.prod)
         boards = (Dashboard("k8s-cluster", "Cluster", "Kubernetes"), Dashboard("k8s-apps", "Applications", "Kubernetes"))
