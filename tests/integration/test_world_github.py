@@ -212,8 +212,7 @@ class TestRunsOfTheRepositorysOwnFile:
     def test_end_with_all_they_started_when_cancelled(self, start: Callable[..., Forge], act: str | None) -> None:
         forge = start(act)
         run = forge.dispatch("sleepy.yaml")
-        until(lambda: "asleep" in "\n".join(getattr(run.execution, "lines", [])))
-        assert sleepers()
+        until(sleepers)
         assert forge.repository().get_workflow_run(run.id).cancel() is True
         assert forge.over(run) == "cancelled"
         until(lambda: not sleepers())

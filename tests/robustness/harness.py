@@ -90,6 +90,7 @@ def populated(server: Any, folder: Path, tokens: Sequence[str], *, versions: int
     urls = [server.repository_url.replace("//", f"//x:{token}@", 1) for token in tokens]
     first = folder / "clone-0"
     git(folder, "init", "-q", "-b", "main", str(first))
+    _identify(first)
     commits = {}
     for number in range(versions + 1):
         git(first, "commit", "-q", "--allow-empty", "-m", f"feat: {number}")
@@ -101,8 +102,15 @@ def populated(server: Any, folder: Path, tokens: Sequence[str], *, versions: int
     git(first, "fetch", "-q", "origin")
     for number, url in enumerate(urls[1:], 1):
         git(folder, "clone", "-q", url, str(folder / f"clone-{number}"))
+        _identify(folder / f"clone-{number}")
     ends = [GitRemote(folder / f"clone-{number}", "origin") for number in range(len(urls))]
     return Remote(server, ends, commits, git(server.path, "rev-parse", STABLE))
+
+
+def _identify(clone: Path) -> None:
+    """Whoever runs this may be nobody to git: a new machine has no identity."""
+    for name, value in (("user.name", "Ada Tester"), ("user.email", "ada@example.org")):
+        git(clone, "config", name, value)
 
 
 def settings(end: GitRemote) -> Settings:
