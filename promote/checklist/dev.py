@@ -31,6 +31,12 @@ def dev_goal(promotion: Promotion, commit: str) -> Goal:
     return Goal(commit=commit, accepted=frozenset({commit}), names=names, repository=promotion.remote.url, root="")
 
 
+def on_dev(promotion: Promotion) -> list[Application]:
+    """The applications that follow the trunk on dev, as they are now."""
+    goal = dev_goal(promotion, promotion.commit)
+    return [a for a in promotion.dev.applications() if goal.tracks(a)]
+
+
 def waiting_on_dev(promotion: Promotion, *, clock: Clock | None = None) -> tuple[list[str], int]:
     """Refresh dev and wait until it shows the candidate: (who does not, with the reason; how many were looked at).
 
@@ -41,15 +47,14 @@ def waiting_on_dev(promotion: Promotion, *, clock: Clock | None = None) -> tuple
     trunk = promotion.target.branch
     if not promotion.remote.is_ancestor(promotion.commit, trunk.commit):
         # Dev follows the trunk: waiting would not make it show a commit that is not on it.
-        apps = [a for a in dev.applications() if dev_goal(promotion, promotion.commit).tracks(a)]
+        apps = on_dev(promotion)
         return [f"{a.name}: follows {settings.repository.branch}, and {short(promotion.commit)} is not on it" for a in apps], len(apps)
     deadline = Deadline(settings.dev.converge_timeout, clock or Clock())
     seen = {a.key: a for a in dev.applications()}
     asked_at = -1e9
     degraded_since: dict[str, float] = {}
     while True:
-        goal = dev_goal(promotion, promotion.commit)
-        apps = [a for a in dev.applications() if goal.tracks(a)]
+        apps = on_dev(promotion)
         late = {a.key: (a, why) for a in apps if (why := _why_not(promotion, a, apps, seen.get(a.key)))}
         sick = [key for key, (_, why) in late.items() if why.startswith("Degraded")]
         degraded_since = {key: degraded_since.get(key, deadline.elapsed) for key in sick}
@@ -71,8 +76,7 @@ def too_fresh(promotion: Promotion, evidence: Evidence) -> str:
     soak = promotion.settings.dev.soak
     if not soak:
         return ""
-    goal = dev_goal(promotion, promotion.commit)
-    apps = [a for a in promotion.dev.applications() if goal.tracks(a)]
+    apps = on_dev(promotion)
     since = {a.name: _since(a) for a in apps}
     if older := sorted(a.name for a in apps if a.healthy_since is None):
         evidence("only the end of the last sync is known, not since when they are healthy", older[:20])
@@ -110,8 +114,7 @@ def renders_nothing_new(promotion: Promotion) -> bool:
     stable = promotion.target.stable
     if stable is None:
         return False
-    goal = dev_goal(promotion, promotion.commit)
-    return _only_harmless(promotion, stable.commit, promotion.commit, [a for a in promotion.dev.applications() if goal.tracks(a)])
+    return _only_harmless(promotion, stable.commit, promotion.commit, on_dev(promotion))
 
 
 def rendered_in_production_alone(promotion: Promotion) -> list[str]:
@@ -121,13 +124,13 @@ def rendered_in_production_alone(promotion: Promotion) -> list[str]:
     """
     from promote.checklist.candidate import tree_of
 
-    stable, on_dev = promotion.target.stable, dev_goal(promotion, promotion.commit)
+    stable = promotion.target.stable
     if stable is None:
         return []
     try:
         in_production = promotion.production_read.result().applications(promotion.goal).values()
         tree = tree_of(promotion, promotion.commit)
-        rendered, shown = (reached(tree, _folders(apps)) for apps in (in_production, [a for a in promotion.dev.applications() if on_dev.tracks(a)]))
+        rendered, shown = (reached(tree, _folders(apps)) for apps in (in_production, on_dev(promotion)))
     except (NotYaml, PromoteError):
         return []
     return sorted((rendered - shown) & set(promotion.remote.changed_paths(stable.commit, promotion.commit)))
@@ -189,7 +192,7 @@ def reached(tree: Tree, folders: Collection[str]) -> set[str]:
 
 
 def _roots(apps: Sequence[Application]) -> set[str]:
-    return {s.path.strip("/").partition("/")[0] for a in apps for s in a.sources if s.path}
+    return {folder.partition("/")[0] for folder in _folders(apps)}
 
 
 MANIFESTS = (".yaml", ".yml", ".json", ".jsonnet", ".libsonnet", ".tpl", ".toml", ".env", ".properties")
