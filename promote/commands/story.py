@@ -109,8 +109,8 @@ def proof(run: Run) -> str:
 
 
 def _truth(run: Run, end: End, result: Result) -> str:
-    version, stable, before = run.version, run.settings.tags.stable, run.target.back
-    was = f"{version_carried(run.tools, before) or stable} ({short(before.commit)})" if before else "nothing"
+    version, before = run.version, run.target.back
+    was = _named(run, before)
     if end is End.VERIFIED:
         done = f", record {run.record}" if run.record else ""
         return ("nothing to do: " if run.moved is Moved.NO else "") + f"production runs {version} ({short(run.target.commit)}): {proof(run)}{done}"
@@ -118,15 +118,23 @@ def _truth(run: Run, end: End, result: Result) -> str:
         bad = f" Bad for {(run.tools.clock.now() - run.bad_since).seconds} s." if run.bad_since else ""
         return f"{version} was rolled back: production runs {was} again, {proof(run)}.{bad} Why: {run.cause}."
     if end in (End.REFUSED, End.UNCHECKED, End.INTERRUPTED):
-        return f"nothing was moved: {_unmoved(run, was)}. {result.reason}."
+        return f"nothing was moved: {_unmoved(run)}. {result.reason}."
     if end is End.SUPERSEDED:
         return f"superseded: {result.reason}."
     return f"STUCK: {result.reason}" + (f" (rolling back because: {run.cause})" if run.cause else "")
 
 
-def _unmoved(run: Run, was: str) -> str:
-    """Where production's tag is after a promotion that did not move it: as read now, never as remembered."""
-    stable, before, (now, known) = run.settings.tags.stable, run.target.back, _stable_now(run)
+def _named(run: Run, tag: Tag | None) -> str:
+    return f"{version_carried(run.tools, tag) or run.settings.tags.stable} ({short(tag.commit)})" if tag else "nothing"
+
+
+def _unmoved(run: Run) -> str:
+    """Where production's tag is after a promotion that did not move it: as read now, never as remembered.
+
+    What it held before is not what a rollback goes to: that may be a fallback, or the version that a person asked for.
+    """
+    stable, before = run.settings.tags.stable, run.stable if run.asked_rollback else run.target.stable
+    was, (now, known) = _named(run, before), _stable_now(run)
     if not known:
         return f"{stable} was {was} before, and could not be read now"
     if (now.object if now else "") == (before.object if before else ""):

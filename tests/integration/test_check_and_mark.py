@@ -86,6 +86,16 @@ def test_prod_working_never_goes_back_silently(sandbox: Sandbox, clone: Path) ->
     assert (code, sandbox.writer.holds(WORKING)) == (0, sandbox.writer.holds(STABLE)), progress
 
 
+def test_a_rollback_that_moved_nothing_names_what_production_still_has(sandbox: Sandbox, clone: Path) -> None:
+    here = sandbox.writer.holds(f"{STABLE}^{{commit}}")
+    sandbox.protect(STABLE)
+    code, said, progress = promote(sandbox, clone, "rollback", "--to", "v1.7.3")
+    sandbox.protect()
+    assert (code, said["outcome"], sandbox.writer.holds(f"{STABLE}^{{commit}}")) == (5, "unchecked", here), progress
+    (line,) = [line for line in progress.splitlines() if "nothing was moved" in line]
+    assert f"is still prod-stable ({here[:7]})" in line and "somebody else" not in line
+
+
 @pytest.mark.parametrize("lacking", ["address", "variable"])
 def test_what_could_not_be_proven_afterwards_is_not_begun(tmp_path: Path, lacking: str) -> None:
     files = repository_files("git")
