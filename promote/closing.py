@@ -6,8 +6,8 @@ from promote.annotation import annotate
 from promote.clients.git_push import Pushed, RefUpdate
 from promote.driver_rows import working_moved, write_junit
 from promote.errors import PromoteError
-from promote.lock import LOCK, lock_words, release
-from promote.model import End, short
+from promote.lock import LOCK, Lock, lock_at, lock_words, release
+from promote.model import End, Tag, short
 from promote.record import write_ledger
 from promote.run import Moved, Run
 
@@ -18,10 +18,13 @@ def close(run: Run, end: End, entry: dict[str, object]) -> None:
     try:
         if run.moved is not Moved.NO:
             _warn(run, run.journal.effect("write the ledger", {}, lambda: write_ledger(run.tools.git, run.request_id, entry), putting_back=True))
+    except PromoteError as error:
+        _warn(run, f"{error.what} (do: {error.hint})")
+    try:
         if run.lock and (end is not End.STUCK or run.let_go):
             _let_go(run, end)
     except PromoteError as error:
-        _warn(run, f"{error.what} (do: {error.hint})")
+        _warn(run, f"whether {LOCK} was released is not known: {error.what} (do: when the remote can be reached, `promote resume` lets it go)")
     _warn(run, annotate(run, end))
     _own_rows(run)
     run.journal.write("state", end.value)
@@ -32,6 +35,8 @@ def _let_go(run: Run, end: End) -> None:
     lock, git = run.lock, run.tools.git
     assert lock is not None
     here = git.refs(LOCK, run.names.working)
+    if LOCK in here and here[LOCK].object != lock.oid and (unseen := _our_own(run, here[LOCK])):
+        run.lock = lock = unseen
     if LOCK not in here or here[LOCK].object != lock.oid:  # not ours to delete, nor is prod-working ours to move
         _say_who_has_it(run, end, there=LOCK in here)
         return
@@ -50,6 +55,15 @@ def _let_go(run: Run, end: End) -> None:
         working_moved(run)
     if result.outcome is not Pushed.DONE:
         _warn(run, f"the lock was not released: {result.text}; by hand: git push --force-with-lease={LOCK}:{lock.oid} {git.remote} :{LOCK}")
+
+
+def _our_own(run: Run, ref: Tag) -> Lock | None:
+    """The lock there, when it was written by this very process: its push landed, and neither its answer nor a look after it came through."""
+    try:
+        there = lock_at(run.tools.git, ref)
+    except PromoteError:
+        return None
+    return there if there and run.lock and there.oid == ref.object and there.holder == run.lock.holder else None
 
 
 def _say_who_has_it(run: Run, end: End, *, there: bool) -> None:

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 
 from promote.clients.git_push import Pushed, PushResult, RefUpdate
 from promote.clients.git_remote import GitRemote
+from promote.deadline import Deadline, insist
 from promote.errors import Denied, Forbidden, NotFound, PromoteError, Rejected, ServiceError, Superseded, Unreachable
 from promote.model import Tag
 
@@ -146,7 +147,11 @@ def remove_lock(git: GitRemote, oid: str) -> str:
 def acquire(git: GitRemote, lock: Lock) -> Lock:
     """Take the lock; it must not exist. Raises Rejected naming the owner when somebody has it."""
     lock = write_lock(git, lock)
-    held, result, _ = git.push_and_look(RefUpdate(ref=LOCK, new=lock.oid, expected=""))
+    try:
+        held, result, _ = git.push_and_look(RefUpdate(ref=LOCK, new=lock.oid, expected=""))
+    except Unreachable as silence:
+        silence.hint += "; the lock may have been taken all the same: `promote resume` lets it go"
+        raise
     if held:
         return lock
     other = read_lock(git)
@@ -159,22 +164,33 @@ def acquire(git: GitRemote, lock: Lock) -> Lock:
     raise refused(git, result, f"take the lock ({LOCK})")
 
 
-def advance(git: GitRemote, lock: Lock, *others: RefUpdate, **changes: str) -> Lock:
-    """Replace the lock by its next state, together with other refs in one push. Raises Superseded when the lock is not ours any more."""
+def advance(git: GitRemote, lock: Lock, *others: RefUpdate, patience: Deadline | None = None, **changes: str) -> Lock:
+    """Replace the lock by its next state, together with other refs in one push. Raises Superseded when the lock is not ours any more.
+
+    With `patience` an unreachable remote is asked until then, always for the same object: a push of ours that landed unseen is known by it.
+    """
     if changes.get("state", lock.state) != lock.state:
         changes["at"] = _now()
     following = write_lock(git, replace(lock, **changes))  # type: ignore[arg-type]  # `plan` is never among the changes
-    done, result, seen = git.push_and_look(*others, RefUpdate(ref=LOCK, new=following.oid, expected=lock.oid))
-    if done:
-        return following
-    holds = seen.get(LOCK)
-    if holds is None or holds.object != lock.oid:
-        other = read_lock(git)
-        raise Superseded(
-            f"{LOCK} is not ours any more: " + (other.sentence() if other else "it was deleted"),
-            hint="look with `promote status` before anything else",
-        )
-    raise refused(git, result, "write " + ", ".join(u.ref for u in others) if others else f"renew the lock ({LOCK})")
+    updates = (*others, RefUpdate(ref=LOCK, new=following.oid, expected=lock.oid))
+
+    def push() -> Lock:
+        done, result, seen = git.push_and_look(*updates)
+        if done:
+            return following
+        holds = seen.get(LOCK)
+        if holds is not None and holds.object == following.oid:  # all or nothing: it landed
+            changed = ", ".join(u.ref for u in others if u.ref not in seen or seen[u.ref].object != u.new)
+            raise Superseded(f"{changed} was changed by somebody else just after we wrote it", hint="look with `promote status` before anything else")
+        if holds is None or holds.object != lock.oid:
+            other = read_lock(git)
+            raise Superseded(
+                f"{LOCK} is not ours any more: " + (other.sentence() if other else "it was deleted"),
+                hint="look with `promote status` before anything else",
+            )
+        raise refused(git, result, "write " + ", ".join(u.ref for u in others) if others else f"renew the lock ({LOCK})")
+
+    return insist(push, on=Unreachable, deadline=patience) if patience else push()
 
 
 def take_over(git: GitRemote, lock: Lock) -> Lock:

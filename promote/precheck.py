@@ -22,6 +22,8 @@ from promote.run import Result, Run, Said
 from promote.signals import held
 from promote.steps import keep_baseline, suite
 
+AUTHORISE_FOR_S = 60.0  # how long an unreachable remote is asked to renew the lock: the pre suite's work is in it
+
 
 def precheck(run: Run) -> Result:
     """The transition. Nothing but the lock and, at the end, the dev tag is written."""
@@ -106,7 +108,7 @@ def _candidate(run: Run, result: SuiteResult) -> None:
         run.lock = run.journal.effect(
             "authorise the move",
             {"dev_tag": name, "commit": target.commit, "prechecked": verdict_id},
-            lambda: advance(git, lock, *updates, state="prechecked", prechecked=verdict_id),
+            lambda: advance(git, lock, *updates, patience=Deadline(AUTHORISE_FOR_S, run.tools.clock), state="prechecked", prechecked=verdict_id),
         )
     candidate_tagged(run)
     made = "was there already" if not tag else "moved here" if target.dev_tag else "created and pushed"

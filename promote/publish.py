@@ -12,7 +12,8 @@ from datetime import UTC, datetime
 
 from promote.clients.git_push import RefUpdate
 from promote.clients.git_remote import GitRemote
-from promote.errors import NotFound, Rejected, Superseded
+from promote.deadline import Deadline, insist
+from promote.errors import NotFound, Rejected, Superseded, Unreachable
 from promote.lock import LOCK, UNDO, Lock, acquire, advance, new_lock, read_lock, release
 from promote.model import Tag, short
 from promote.settings import Settings
@@ -194,21 +195,29 @@ def trailers_of(message: str) -> dict[str, str]:
     return {key: value for key, sep, value in found if sep and key.replace("-", "").isalpha()}
 
 
-def move_back(git: GitRemote, settings: Settings, lock: Lock, *, to: str, replacing: str, keep_undo: bool = True) -> Lock:
+def move_back(
+    git: GitRemote, settings: Settings, lock: Lock, *, to: str, replacing: str, keep_undo: bool = True, patience: Deadline | None = None
+) -> Lock:
     """Put the stable tag back to the object `to`, leased on `replacing` and on our lock. Raises Superseded when either is not there any more.
 
     With `keep_undo` the undo ref stays (it already holds `to`); else it takes the object that is replaced, so this move can be undone.
+    An unreachable remote is asked until the end of `patience`.
     """
     names = ref_names(settings, lock.version)
-    bring(git, to)
-    undo = () if keep_undo else undo_update(git.ref(UNDO), replacing)
-    here = git.ref(names.stable)
-    if here is None or here.object != replacing:
-        raise Superseded(
-            f"{names.stable} holds {short(here.object) if here else 'nothing'}, not {short(replacing)}: somebody else moved it",
-            hint="nothing was overwritten; look with `promote status`",
-        )
-    return advance(git, lock, RefUpdate(ref=names.stable, new=to, expected=replacing), *undo, state="rolling_back")
+
+    def unmoved() -> Sequence[RefUpdate]:
+        bring(git, to)
+        here = git.refs(names.stable, UNDO)
+        if names.stable not in here or here[names.stable].object != replacing:
+            now = short(here[names.stable].object) if names.stable in here else "nothing"
+            raise Superseded(
+                f"{names.stable} holds {now}, not {short(replacing)}: somebody else moved it",
+                hint="nothing was overwritten; look with `promote status`",
+            )
+        return () if keep_undo else undo_update(here.get(UNDO), replacing)
+
+    also = insist(unmoved, on=Unreachable, deadline=patience) if patience else unmoved()
+    return advance(git, lock, RefUpdate(ref=names.stable, new=to, expected=replacing), *also, state="rolling_back", patience=patience)
 
 
 def bring(git: GitRemote, oid: str) -> None:
@@ -228,9 +237,9 @@ def undo_commands(settings: Settings, *, stable_now: str, back_to: str) -> tuple
     return exact, f"git fetch {remote} {UNDO} && git push -f {remote} FETCH_HEAD:{ref}"
 
 
-def fence(git: GitRemote, lock: Lock, state: str = "fenced") -> Lock:
+def fence(git: GitRemote, lock: Lock, state: str = "fenced", *, patience: Deadline | None = None) -> Lock:
     """Replace the lock so that a run which holds the old one can move nothing any more. Raises Superseded when somebody replaced it first."""
-    return advance(git, lock, state=state)
+    return advance(git, lock, state=state, patience=patience)
 
 
 __all__ = [

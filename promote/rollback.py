@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from promote.deadline import Deadline, insist
-from promote.errors import Denied, Forbidden, Unreachable
+from promote.deadline import Deadline
+from promote.errors import Denied, Forbidden, PromoteError, Unreachable
 from promote.model import SuiteResult, Tag, Verdict, short
 from promote.publish import move_back
 from promote.run import Result, Run, Said
 from promote.signals import held
 from promote.steps import failing, goal_of, proofs, settle_cluster
-from promote.way_back import by_workflow, has_second_way
+from promote.way_back import by_workflow, has_second_way, settle
 
 RESUME = "correct what is named, then prove it with `promote resume` (or give the lock up: `promote abort`)"
 PUSH_FOR_S = 120.0  # how long a push back is tried against an unreachable remote: production is broken meanwhile
@@ -49,10 +49,8 @@ def _push_back(run: Run, before: Tag) -> None:
             run.lock = run.journal.effect(
                 "move the stable tag back",
                 {"to": before.object, "replacing": replacing.object},
-                lambda: insist(
-                    lambda: move_back(run.tools.git, run.settings, lock, to=before.object, replacing=replacing.object, keep_undo=not run.undo_moves),
-                    on=Unreachable,
-                    deadline=deadline,
+                lambda: move_back(
+                    run.tools.git, run.settings, lock, to=before.object, replacing=replacing.object, keep_undo=not run.undo_moves, patience=deadline
                 ),
                 putting_back=True,
             )
@@ -60,6 +58,11 @@ def _push_back(run: Run, before: Tag) -> None:
         if not has_second_way(run):
             raise
         how = by_workflow(run, before, refusal)
+    except Unreachable as silence:
+        run.workflow_run = None  # the one that moved it forward is over: there is nothing to cancel
+        if problem := settle(run, before, silence, asked=f"{run.settings.tags.stable} was to be put back"):
+            raise PromoteError(f"{problem}: {silence.what}", hint=RESUME) from silence
+        how = "although nobody answered"
     run.stable = before
     run.step("rollback", Verdict.PASSED, deadline.elapsed, f"{run.settings.tags.stable} → {short(before.commit)}, {how}")
 

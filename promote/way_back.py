@@ -1,7 +1,7 @@
-"""The second way to put the stable tag back: the workflow's `action: rollback`, where a rule or a missing right refuses our own push.
+"""When our own push back does not settle it. A rule or a missing right refuses it: then the workflow's `action: rollback` is the second way,
+authorised by our lock as a promotion's run is, and followed in the same way. Or nobody answers.
 
-Our lock authorises that run as it does a promotion's, and it is followed in the same way. Whatever interrupts it, it is fenced off and the refs are
-read before anything is said.
+Whatever the end, what may still come is fenced off and the refs are read before anything is said.
 """
 
 from __future__ import annotations
@@ -40,7 +40,9 @@ def by_workflow(run: Run, before: Tag, refusal: PromoteError) -> str:
         raise
     except (Interrupted, Exception) as error:
         run.journal.write("note", "the move back was cut short", error=f"{type(error).__name__}: {error}", traceback=traceback.format_exc())
-        return _settle(run, before, refusal, error)
+        if problem := settle(run, before, error, asked=f"{refusal.what}; the workflow was asked to"):
+            raise PromoteError(f"{refusal.what}; nor could the workflow, so {problem}: {_reason(error)}", hint=_hint(run, refusal, error)) from error
+        return f"the workflow moved it although: {_reason(error)}"
 
 
 def _inputs(run: Run, before: Tag) -> dict[str, str]:
@@ -74,10 +76,13 @@ def _look(run: Run, before: Tag) -> str:
     )
 
 
-def _settle(run: Run, before: Tag, refusal: PromoteError, error: BaseException) -> str:
-    """Give it up: fence, look, say what is true. Not itself interruptible. The lock's state stays: whoever resumes still has to go back."""
+def settle(run: Run, before: Tag, error: BaseException, *, asked: str) -> str:
+    """Give the move back up: fence, look, write what is true into the run. Returns "" when the tag is back after all, else what is the matter.
+
+    The lock's state stays: whoever resumes still has to go back. `asked` begins the sentence that says how it was tried.
+    Not itself interruptible. Raises Superseded; PromoteError when nothing is known; `error` itself when it is an Interrupted.
+    """
     assert run.lock is not None
-    reason = f"stopped by {error.signal_name}" if isinstance(error, Interrupted) else getattr(error, "what", str(error))
     clock = run.tools.clock
     with held():
         try:
@@ -87,14 +92,14 @@ def _settle(run: Run, before: Tag, refusal: PromoteError, error: BaseException) 
             raise
         except PromoteError as unknown:
             run.moved = Moved.UNKNOWN
-            raise PromoteError(
-                f"{refusal.what}; the workflow was asked to: {reason}; and what becomes of the tag is not known: {unknown.what}", hint=unknown.hint
-            ) from error
+            raise PromoteError(f"{asked}: {_reason(error)}; and what becomes of the tag is not known: {unknown.what}", hint=unknown.hint) from error
     if isinstance(error, Interrupted):
         raise error
-    if not problem:
-        return f"the workflow moved it although: {reason}"
-    raise PromoteError(f"{refusal.what}; nor could the workflow, so {problem}: {reason}", hint=_hint(run, refusal, error)) from error
+    return problem
+
+
+def _reason(error: BaseException) -> str:
+    return f"stopped by {error.signal_name}" if isinstance(error, Interrupted) else str(getattr(error, "what", error))
 
 
 def _hint(run: Run, refusal: PromoteError, error: BaseException) -> str:

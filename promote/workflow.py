@@ -142,7 +142,7 @@ def fence_off(run: Run, error: BaseException, deadline: Deadline, *, state: str 
         run.lock = run.journal.effect(
             "fence",
             {"lock": lock.oid},
-            lambda: insist(lambda: fence(run.tools.git, lock, state), on=Unreachable, deadline=deadline),
+            lambda: fence(run.tools.git, lock, state, patience=deadline),
             putting_back=True,
         )
     except Superseded:

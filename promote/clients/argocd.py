@@ -44,8 +44,8 @@ class ArgoCD:
     def _refresh_one(self, app: Application) -> Unreachable | None:
         try:
             if app.refresh_pending:
-                self.kube.merge_patch(_path(app), {"metadata": {"annotations": {REFRESH: None}}})
-            self.kube.merge_patch(_path(app), {"metadata": {"annotations": {REFRESH: "normal"}}})
+                self.kube.merge_patch(_path(app), {"metadata": {"annotations": {REFRESH: None}}}, repeatable=True)
+            self.kube.merge_patch(_path(app), {"metadata": {"annotations": {REFRESH: "normal"}}}, repeatable=True)
         except NotFound:
             return None
         except Unreachable as error:

@@ -68,17 +68,20 @@ class Kube:
     def get(self, path: str) -> dict[str, Any]:
         return self.call("GET", path)
 
-    def merge_patch(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Raises Conflict when the body carries a resourceVersion that is no longer the object's."""
-        return self.call("PATCH", path, body)
+    def merge_patch(self, path: str, body: Mapping[str, Any], *, repeatable: bool = False) -> dict[str, Any]:
+        """Raises Conflict when the body carries a resourceVersion that is no longer the object's.
+
+        `repeatable`: having it twice is as good as once, so it is sent again like a read when its answer is lost.
+        """
+        return self.call("PATCH", path, body, repeatable=repeatable)
 
     def text(self, path: str) -> str:
         """A plain-text answer (pod logs)."""
-        return self._raw("GET", path, None).decode(errors="replace")
+        return self._raw("GET", path, None, repeatable=True).decode(errors="replace")
 
-    def call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    def call(self, method: str, path: str, body: Mapping[str, Any] | None = None, *, repeatable: bool = False) -> dict[str, Any]:
         """One request; its JSON. Raises Unreachable, Denied, NotFound, Conflict, Expired or Rejected."""
-        data = self._raw(method, path, body)
+        data = self._raw(method, path, body, repeatable=repeatable or method == "GET")
         try:
             answer = json.loads(data)
         except ValueError as error:
@@ -96,13 +99,13 @@ class Kube:
     def _unreachable(self, method: str, path: str, what: str, hint: str) -> ServiceError:
         return Unreachable(self._where, f"{method} {plain(path)}: {what[:200]}", hint=hint)
 
-    def _raw(self, method: str, path: str, body: Mapping[str, Any] | None) -> bytes:
+    def _raw(self, method: str, path: str, body: Mapping[str, Any] | None, *, repeatable: bool) -> bytes:
         from kubernetes.client.exceptions import ApiException
         from urllib3.exceptions import HTTPError, SSLError
 
         try:
             with asking(self._where):
-                status, data = self._patiently(path) if method == "GET" else self._exchange(method, path, body)
+                status, data = self._patiently(method, path, body) if repeatable else self._exchange(method, path, body)
         except ApiException as error:  # the client raises it for TLS trouble; statuses are judged below
             raise self._unreachable(method, path, str(error.reason), "check the certificate authority in the kubeconfig") from error
         except HTTPError as error:
@@ -115,13 +118,13 @@ class Kube:
             raise error_of(self._where, method, path, status, data)
         return data
 
-    def _patiently(self, path: str) -> tuple[int, bytes]:
-        """A read, asked again when the connection was lost or a gateway was in trouble."""
+    def _patiently(self, method: str, path: str, body: Mapping[str, Any] | None) -> tuple[int, bytes]:
+        """Asked again when the connection was lost or a gateway was in trouble."""
         from urllib3.exceptions import HTTPError, ProtocolError
 
         def ask(_: float) -> tuple[int, bytes] | HTTPError:
             try:
-                return self._exchange("GET", path, None)
+                return self._exchange(method, path, body)
             except HTTPError as error:
                 if isinstance(getattr(error, "reason", error), ProtocolError):
                     return error

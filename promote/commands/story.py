@@ -148,7 +148,9 @@ def _stuck(run: Run) -> list[str]:
     moved = {
         Moved.YES: "was moved back by us, and nobody could prove that production followed" if back else "was moved by this promotion and stays so",
         Moved.NO: "was not moved",
-        Moved.UNKNOWN: "may still be moved by a run that could not be fenced",
+        Moved.UNKNOWN: "was there when it was last seen, and what was sent to put it back may have come since or still come"
+        if here and (run.cause or run.asked_rollback)
+        else "may still be moved by a run that could not be fenced",
     }
     lines = [f"true now: {stable}" + (f" → {run.tools.git.describe(here.commit)}" if here else "") + f": it {moved[run.moved]}"]
     lines += [f"not there: {a.name}: {a.reason}" for a in run.applications if a.state not in (AppState.PROVEN, AppState.EXCUSED)]

@@ -13,7 +13,7 @@ from promote.clients.git_remote import GitRemote
 from promote.closing import close
 from promote.errors import Superseded, UsageError
 from promote.journal import Journal
-from promote.lock import LOCK, acquire, new_lock, release, take_over, write_lock
+from promote.lock import LOCK, acquire, advance, new_lock, release, take_over, write_lock
 from promote.model import Choices, End, Tag, Verdict
 from promote.promotion import look
 from promote.publish import Request, publish
@@ -62,12 +62,29 @@ def test_a_lock_that_is_ours_is_released_without_a_word(bench: Bench) -> None:
     assert bench.repos.holds("refs/tags/prod-working") == bench.repos.holds(STABLE)
 
 
+def test_a_lock_that_we_renewed_without_hearing_so_is_ours(bench: Bench) -> None:
+    assert bench.run.lock
+    renewed = advance(bench.run.tools.git, bench.run.lock, state="prechecked")
+    assert renewed.oid != bench.run.lock.oid
+    close(bench.run, End.UNCHECKED, {})
+    assert (bench.run.warnings, bench.repos.holds(LOCK)) == ([], "")
+
+
+def test_a_lock_whose_remote_is_gone_is_not_said_to_be_released(bench: Bench, tmp_path: Path) -> None:
+    away = bench.repos.remote.rename(tmp_path / "away")
+    close(bench.run, End.VERIFIED, {})
+    away.rename(bench.repos.remote)
+    (warning,) = bench.run.warnings
+    assert warning.startswith(f"whether {LOCK} was released is not known: git has no usable remote 'origin'") and "`promote resume`" in warning
+    assert bench.run.lock and bench.repos.holds(LOCK) == bench.run.lock.oid
+
+
 @pytest.mark.parametrize("end", [End.VERIFIED, End.UNCHECKED, End.SUPERSEDED])
 def test_who_took_the_lock_over_is_named_and_keeps_it(bench: Bench, tmp_path: Path, end: End) -> None:
     there, lock = bench.stranger(tmp_path), bench.run.lock
     assert lock
     there.fetch(LOCK)
-    theirs = write_lock(there, replace(lock, owner="grace", host="laptop-7"))
+    theirs = write_lock(there, replace(lock, owner="grace", host="laptop-7", holder="hers"))
     assert there.push_and_look(RefUpdate(ref=LOCK, new=theirs.oid, expected=lock.oid))[0]
     close(bench.run, end, {})
     (warning,) = bench.run.warnings

@@ -14,10 +14,10 @@ from promote.clients.git_push import Pushed, RefUpdate
 from promote.clients.git_remote import GitRemote
 from promote.clients.kube import Kube, connect
 from promote.errors import ServiceError, Unreachable
-from promote.lock import Lock, acquire, advance, read_lock, release
+from promote.lock import LOCK, Lock, acquire, advance, read_lock, release
 from promote.sandbox.http_world import Fault, Request, Response, World, json_response
 from tests.repos import git as run_git
-from tests.robustness.harness import STABLE, Remote, lock_of, remote
+from tests.robustness.harness import STABLE, Remote, lock_of, remote, silence
 
 PASSING = {"502": Fault(kind="status", status=502), "503": Fault(kind="status", status=503), "lost": Fault(kind="drop_before")}
 TRIES = len(PAUSES_S) + 1
@@ -72,6 +72,13 @@ def test_a_write_goes_out_once(api: Api, tmp_path: Path, kind: str) -> None:
     assert [method for method, _ in api.requests] == ["PATCH"]
 
 
+@pytest.mark.parametrize("kind", PASSING)
+def test_one_that_is_as_good_twice_goes_out_again(api: Api, tmp_path: Path, kind: str) -> None:
+    api.fault(_times(PASSING[kind], 2))
+    _kube(api, tmp_path).merge_patch("/api/v1/pods/a", {"metadata": {"annotations": {"a": "b"}}}, repeatable=True)
+    assert [method for method, _ in api.requests] == ["PATCH"] * 3
+
+
 def test_a_refusal_is_not_asked_again(api: Api, tmp_path: Path) -> None:
     api.fault(Fault(kind="status", status=403))
     with pytest.raises(ServiceError):
@@ -123,6 +130,13 @@ def test_a_push_goes_out_once(there: Remote, kind: str) -> None:
     assert git.push(update).outcome is Pushed.UNKNOWN
     assert sum(method == "POST" for method, _ in there.server.requests[before:]) == 1
     assert there.holds(STABLE) == there.start
+
+
+def test_a_lock_that_may_have_been_taken_is_said_to_be(there: Remote) -> None:
+    there.server.weather = silence(over=lambda _: False)
+    with pytest.raises(Unreachable, match=r"may have been taken all the same: `promote resume`"):
+        acquire(there.clones[0], lock_of(0, "v1.1.0", there.commits["v1.1.0"], there.start))
+    assert there.holds(LOCK), "it was"
 
 
 @pytest.mark.parametrize("replaced", [True, False], ids=["replaced", "deleted"])

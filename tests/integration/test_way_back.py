@@ -9,21 +9,24 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from promote.clients.again import PAUSES_S
 from promote.clients.git_remote import GitRemote
 from promote.clients.github_runs import GitHubRuns
 from promote.commands.world import TEMPLATES
-from promote.deadline import Deadline, wait_until
+from promote.deadline import Clock, Deadline, wait_until
 from promote.errors import Forbidden, Interrupted, PromoteError, Superseded
 from promote.journal import Journal, read_journal
 from promote.lock import LOCK, UNDO, acquire, new_lock, read_lock
 from promote.model import Tag
 from promote.publish import Request, move_back, publish
 from promote.report.silent import Silent
+from promote.rollback import PUSH_FOR_S, _push_back
 from promote.run import Moved, Run, Tools
 from promote.sandbox.git_server import GitServer
 from promote.sandbox.git_writer import GitWriter
@@ -37,6 +40,8 @@ from promote.signals import as_interrupts
 from promote.target import Target
 from promote.versions import parse_version
 from promote.way_back import by_workflow
+from promote.workflow import fence_off
+from tests.robustness.harness import silence
 
 SLUG, OURS, BOTS = "acme/gitops", "token-of-ada", "token-of-the-bot"
 FILE, STABLE = "promote-prod.yaml", "refs/tags/prod-stable"
@@ -244,6 +249,70 @@ def test_a_person_who_stops_it_finds_it_fenced(place: Place) -> None:
         place.go_back()
     assert place.effects() == ["dispatch the rollback: result", "fence: result", "cancel the run: result"]
     nothing_moved(place)
+
+
+class Hurry:
+    """A clock on which every pause is four minutes."""
+
+    def __init__(self) -> None:
+        self.passed = 0.0
+        self.clock = Clock(monotonic=lambda: self.passed, sleep=self._sleep)
+
+    def _sleep(self, _: float) -> None:
+        self.passed += 240
+
+
+@pytest.mark.parametrize("act", ["back", "fence"])
+def test_a_push_that_nobody_answered_and_nobody_could_look_after_is_known_again(place: Place, act: str) -> None:
+    """Asked again for the same object, not for a new one: else our own push would be called somebody else's."""
+    place.git.protect()
+    place.git.weather = silence(over=lambda looks: looks > 2 * len(PAUSES_S))
+    if act == "back":
+        push_back(place)
+        assert place.run.stable and place.run.stable.object == place.holds(STABLE) == place.old
+    else:
+        fence_off(place.run, Interrupted("SIGINT"), Deadline(60), state="promoted")
+        nothing_moved(place)
+    assert place.run.lock == read_lock(place.end)
+
+
+def push_back(place: Place, time: Hurry | None = None) -> None:
+    assert place.run.target.stable
+    if time:
+        place.run.tools = replace(place.run.tools, clock=time.clock)
+    _push_back(place.run, place.run.target.stable)
+
+
+def test_one_that_was_given_up_is_looked_after_before_anything_is_said(place: Place) -> None:
+    """Two minutes of silence, then the remote is there again: the tag is back, and the run knows it."""
+    place.git.protect()
+    time = Hurry()
+    place.git.weather = silence(over=lambda _: time.passed > PUSH_FOR_S and "fence: " in " ".join(lines(place)))
+    push_back(place, time)
+    assert place.run.stable and place.run.stable.object == place.holds(STABLE) == place.old
+    assert place.run.lock == read_lock(place.end) and place.run.moved is Moved.YES
+
+
+def test_one_that_nobody_can_look_after_is_not_said_to_have_come_or_not(place: Place) -> None:
+    place.git.protect()
+    place.git.weather = silence(over=lambda _: False)
+    with pytest.raises(PromoteError, match="was to be put back: .*what becomes of the tag is not known"):
+        push_back(place, Hurry())
+    assert place.run.moved is Moved.UNKNOWN
+
+
+def test_one_that_never_came_is_fenced_before_it_is_said_to_stay(place: Place) -> None:
+    place.git.protect()
+    time, before = Hurry(), place.run.lock
+    place.git.weather = lambda _: None if time.passed > PUSH_FOR_S and "fence: " in " ".join(lines(place)) else Fault(kind="drop_before")
+    with pytest.raises(PromoteError, match="is still at"):
+        push_back(place, time)
+    nothing_moved(place)
+    assert place.run.lock and before and place.run.lock.oid != before.oid
+
+
+def lines(place: Place) -> list[str]:
+    return [f"{line['name']}: {line['event']}" for line in read_journal(place.run.journal.path)]
 
 
 def meddle(place: Place, act: Callable[[], object]) -> None:

@@ -19,7 +19,10 @@ LABELS: Mapping[str, tuple[set[str], set[str]]] = {
     "move the stable tag": ({"move the stable tag", "move, answer lost"}, {"move refused", "move, answer lost", "somebody was first"}),
     "dispatch the workflow": ({"dispatch the workflow"}, {"dispatch the workflow", "move refused"}),
     "fence": ({"fence"}, {"fence refused", "the remote cannot be reached"}),
-    "move the stable tag back": ({"move the stable tag back"}, {"move back refused", "move back, answer lost", "move back forbidden"}),
+    "move the stable tag back": (
+        {"move the stable tag back"},
+        {"move back refused", "move back, answer lost", "move back, nobody answers", "move back forbidden"},
+    ),
     "dispatch the rollback": ({"dispatch the rollback"}, {"dispatch the rollback", "dispatch refused"}),
     "take the lock over": ({"take the lock over", "abort"}, set()),
 }
@@ -44,7 +47,8 @@ def _graph() -> list[tuple[Place, str, Place]]:
 
 GRAPH = _graph()
 REFUSED = {  # each is an effect's error
-    "move refused", "move, answer lost", "move back refused", "move back, answer lost", "move back forbidden", "dispatch refused", "fence refused",
+    "move refused", "move, answer lost", "move back refused", "move back, answer lost", "move back, nobody answers", "move back forbidden",
+    "dispatch refused", "fence refused",
 }  # fmt: skip
 NAMED = REFUSED | {label for good, _ in LABELS.values() for label in good}
 

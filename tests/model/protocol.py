@@ -235,6 +235,7 @@ class Model:
             yield "move back refused", self.end(s, who, promotion, "superseded" if s.stable != promotion else "stuck")
         if s.late is None:
             yield "move back, answer lost", at("looking back", replace(s, late=wanted))  # type: ignore[operator]
+            yield "move back, nobody answers", at("giving up back", replace(s, late=wanted))  # type: ignore[operator]
 
     def second_way(self, s: State, who: str, promotion: str, at: object) -> Iterator[tuple[Label, State]]:
         """A rule or a missing right keeps this driver from pushing; the workflow's token may do it. A former run may still come later."""

@@ -101,7 +101,7 @@ class Cluster:
     def text(self, path: str) -> str:
         return ""
 
-    def merge_patch(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    def merge_patch(self, path: str, body: Mapping[str, Any], *, repeatable: bool = False) -> dict[str, Any]:
         part = self.parts[path.rpartition("/")[2]]
         notes = (body.get("metadata") or {}).get("annotations") or {}
         if REFRESH in notes:
@@ -199,5 +199,5 @@ class Frozen:
     def get(self, path: str) -> dict[str, Any]:
         return {}
 
-    def merge_patch(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    def merge_patch(self, path: str, body: Mapping[str, Any], *, repeatable: bool = False) -> dict[str, Any]:
         return {}

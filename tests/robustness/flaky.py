@@ -1,5 +1,7 @@
 """R10: whole promotions while one read in five fails (502, 503, a dropped connection): GitHub's and the clusters' GETs, git's ls-remote and fetch.
 
+With `--storm` one write in five loses its answer as well: it was done, and whoever asked for it does not hear so.
+
 By seed: directly or through the workflow, a good version or one whose service is broken in production. The right end is read from the bare repository
 and from the cluster's own objects, GitHub's calls are counted at GitHub. The runner's own reads go well: its machine is not the one under test.
 Which request meets a fault depends on the order in which threads ask, so a seed repeats the odds and the case, not every single failure.
@@ -26,15 +28,17 @@ ENDS = {False: (0, "verified"), True: (3, "rolled_back")}
 
 
 class Weather:
-    """Which reads fail, and how; counts both kinds."""
+    """Which reads fail and, in a storm, which writes lose their answers; counts them."""
 
-    def __init__(self, seed: int) -> None:
-        self._dice, self._guard = dice(seed), threading.Lock()
+    def __init__(self, seed: int, *, storm: bool) -> None:
+        self._dice, self._guard, self._storm = dice(seed), threading.Lock(), storm
         self.seen: Counter[str] = Counter()
 
     def __call__(self, request: Request) -> Fault | None:
         service = request.query.get("service", "")
         runner = "x-runner" in request.headers or (service and "authorization" in request.headers)  # its clone has the checkout's credentials
+        if self._storm and request.method != "GET" and not runner:
+            return self._lost()
         if request.method != "GET" or runner or service == "git-receive-pack":
             return None
         with self._guard:
@@ -45,10 +49,18 @@ class Weather:
             kind = self._dice.choice((502, 503, 0))
         return Fault(kind="status", status=kind, body=b"<html>bad gateway</html>") if kind else Fault(kind="drop_before")
 
+    def _lost(self) -> Fault | None:
+        with self._guard:
+            self.seen["writes"] += 1
+            if self._dice.random() >= SHARE:
+                return None
+            self.seen["lost answers"] += 1
+        return Fault(kind="drop_after")
 
-def one(there: World, seed: int, figures: Figures) -> None:
+
+def one(there: World, seed: int, figures: Figures, *, storm: bool) -> None:
     """One promotion in bad weather. What it said must be what is there, also where it gave up."""
-    bad, weather, box = dice(seed).random() < 0.3, Weather(seed), there.sandbox
+    bad, weather, box = dice(seed).random() < 0.3, Weather(seed, storm=storm), there.sandbox
     version, before = there.next_version(bad=bad), there.holds(STABLE)
     box.refresh()
     box.wait_settled()
@@ -88,22 +100,22 @@ def _clean(there: World, seed: int, bad: bool, before: str, outcome: str, figure
     there.promote("abort", "--break-lock", "--yes")
 
 
-def shard(via: str, seeds: Sequence[int]) -> Figures:
+def shard(via: str, seeds: Sequence[int], storm: bool) -> Figures:
     """Some seeds in one world of their own."""
     figures = Figures("R10 flaky")
     with world(via, runner_env=RUNNER) as there:
         for seed in seeds:
-            one(there, seed, figures)
+            one(there, seed, figures, storm=storm)
     return figures
 
 
-def run(seed: int, count: int, figures: Figures, *, workers: int = 2) -> None:
+def run(seed: int, count: int, figures: Figures, *, workers: int = 2, storm: bool = False) -> None:
     """`count` seeds, odd ones directly and even ones through the workflow, in `workers` processes."""
     seeds = range(seed, seed + count)
     ways = [("git", [s for s in seeds if s % 2]), ("workflow", [s for s in seeds if not s % 2])]
     parts = max(1, workers // 2)
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        tasks = [pool.submit(shard, via, chosen[part::parts]) for via, chosen in ways for part in range(parts) if chosen[part::parts]]
+        tasks = [pool.submit(shard, via, chosen[part::parts], storm) for via, chosen in ways for part in range(parts) if chosen[part::parts]]
         for task in tasks:
             got = task.result()
             figures.counts.update(got.counts)
@@ -120,9 +132,10 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=20, help="how many seeds (default 20)")
     parser.add_argument("--full", action="store_true", help="300 seeds")
     parser.add_argument("--workers", type=int, default=min(2, os.cpu_count() or 1), help="processes at once (default 2)")
+    parser.add_argument("--storm", action="store_true", help="one write in five loses its answer too")
     args = parser.parse_args()
-    figures = Figures("R10 flaky")
-    run(args.seed, 300 if args.full else args.count, figures, workers=args.workers)
+    figures = Figures("R10 storm" if args.storm else "R10 flaky")
+    run(args.seed, 300 if args.full else args.count, figures, workers=args.workers, storm=args.storm)
     print(figures.line())
     for line in (*figures.breaches[:20], *figures.notes[:20]):
         print(f"  {line}")

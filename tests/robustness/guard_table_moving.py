@@ -77,7 +77,7 @@ MEMORY = (
 READS = (
     Guard("a read is asked again", "promote/clients/again.py", "        if not passing(answer) or deadline.left <= pause:\n", "        if True:\n", "tests/unit/test_asking_again.py"),
     Guard("within its deadline", "promote/clients/again.py", " or deadline.left <= pause:\n", ":\n", "tests/unit/test_asking_again.py"),
-    Guard("a write of the cluster goes out once", "promote/clients/kube.py", 'self._patiently(path) if method == "GET" else', "self._patiently(path) if True else", AGAIN, "write"),
+    Guard("a write of the cluster goes out once", "promote/clients/kube.py", "self._patiently(method, path, body) if repeatable else", "self._patiently(method, path, body) if True else", AGAIN, "write"),
     Guard("a push goes out once", "promote/clients/git_process.py", "    reads = bool(args) and args[0] in _READS\n", "    reads = True\n", AGAIN, "push"),
     Guard("a dispatch goes out once", "promote/clients/github_session.py", 'allowed_methods={"GET", "HEAD"}', 'allowed_methods={"GET", "HEAD", "POST"}', RUNS, "never_repeated"),
     Guard("whose run it is", "promote/clients/github_runs.py", ' if request_id in (run.display_title or "")', "", SHORT, "R2"),
@@ -96,6 +96,9 @@ ENDS = (
     Guard("a last look", "promote/verification.py", "        found = _look(run) or watch.look()\n", "        found = watch.look()\n", FLOW, "breaks and proven"),
     Guard("the last look asks whose tag it is", "promote/verification.py", "        guard=run.still_ours,\n", "", FLOW, "lock and broken"),
     Guard("back must be proven", "promote/rollback.py", "    if converged.verdict is not Verdict.PASSED:\n", "    if False:\n", FLOW, "nobody and looks"),
+    Guard("our own lock is known again", "promote/closing.py", " and there.holder == run.lock.holder else None", " else None", CLOSING, "named_and_keeps"),
+    Guard("our own push is known again", LOCK, "insist(push, on=Unreachable, deadline=patience)", "insist(lambda: advance(git, lock, *others, **changes), on=Unreachable, deadline=patience)", WAY_BACK, "known_again"),
+    Guard("a silent way back is looked after", "promote/rollback.py", "    except Unreachable as silence:\n", "    except ZeroDivisionError as silence:\n", WAY_BACK, "given_up_is"),
     Guard("back, and the suites pass", "promote/rollback.py", "        if (verdict := _proven_back(run, name, result)) is not Verdict.PASSED:\n", "        if False:\n", FLOW, "way and back and too"),
     Guard("back, and still ours", "promote/rollback.py", "    run.still_ours()\n", "", FLOW, "way and back and hidden"),
     Guard("still our tag", "promote/run.py", "        if stable and (here is None or here.object != stable.object):\n", "        if False:\n", FLOW, "moved and way and back"),

@@ -20,8 +20,8 @@ from promote.clients.git_remote import GitRemote
 from promote.lock import LOCK, Lock, new_lock
 from promote.publish import Request
 from promote.sandbox.git_server import GitServer
+from promote.sandbox.http_world import Fault, Response
 from promote.sandbox.http_world import Request as HttpRequest
-from promote.sandbox.http_world import Response
 from promote.settings import Settings
 from promote.versions import parse_version
 from tests.repos import git
@@ -41,6 +41,25 @@ class Meddled(GitServer):
             self.moment = ""
             self.meddle()
         return super().handle(request)
+
+
+def silence(over: Callable[[int], bool]) -> Callable[[HttpRequest], Fault | None]:
+    """Weather for a git server: the next push lands and its answer is lost; from then on nobody is there, until `over` (which is told how many
+    requests met that) says so."""
+
+    def lost(request: HttpRequest) -> Fault | None:
+        push = request.method == "POST" and request.path.endswith("/git-receive-pack")
+        if not sent:
+            if push:
+                sent.append(0)
+            return Fault(kind="drop_after") if push else None
+        if over(sent[0]):
+            return None
+        sent[0] += 1
+        return Fault(kind="drop_before")
+
+    sent: list[int] = []
+    return lost
 
 
 @dataclass
@@ -206,5 +225,6 @@ __all__ = [
     "request_of",
     "scratch",
     "settings",
+    "silence",
     "sys",
 ]
