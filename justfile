@@ -44,6 +44,7 @@ robustness *options:
     python3 -m tests.robustness.secrets "$@"
     python3 -m tests.robustness.deadlines "$@"
     python3 -m tests.robustness.flaky "$@"
+    python3 -m tests.robustness.flaky --storm "$@"
     python3 -m tests.robustness.crash "$@"
     python3 -m tests.robustness.guards
 

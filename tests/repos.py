@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,3 +55,17 @@ def make_repos(folder: Path) -> Repos:
     for name in ("prod-v1.0.0", "prod-stable"):
         repos.tag(name)
     return repos
+
+
+def bare_machine(folder: Path) -> dict[str, str]:
+    """The environment of a machine that runs workflows: git, this Python's programs, an empty home, nothing of whoever runs the tests."""
+    home = folder / "home"
+    home.mkdir()
+    (home / "gitconfig").touch()
+    return {
+        "PATH": f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin",
+        "HOME": str(home),
+        "GIT_CONFIG_GLOBAL": str(home / "gitconfig"),
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_TERMINAL_PROMPT": "0",
+    }

@@ -6,7 +6,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -41,11 +40,11 @@ from promote.target import Target
 from promote.versions import parse_version
 from promote.way_back import by_workflow
 from promote.workflow import fence_off
+from tests.repos import bare_machine
 from tests.robustness.harness import silence
 
 SLUG, OURS, BOTS = "acme/gitops", "token-of-ada", "token-of-the-bot"
 FILE, STABLE = "promote-prod.yaml", "refs/tags/prod-stable"
-BIN = Path(sys.executable).parent
 
 
 class Place:
@@ -64,16 +63,7 @@ class Place:
             Commit("feat: first", ada, "2026-01-01T00:00:00Z", files, ("dev-v1.0.0", "prod-v1.0.0", "prod-stable")),
             Commit("feat: second", ada, "2026-01-02T00:00:00Z", {"two.txt": b"2\n"}, ("dev-v1.1.0",)),
         ])  # fmt: skip
-        home = folder / "home"
-        home.mkdir()
-        (home / "gitconfig").touch()
-        env = {
-            "PATH": f"{BIN}:/usr/local/bin:/usr/bin:/bin",
-            "HOME": str(home),
-            "GIT_CONFIG_GLOBAL": str(home / "gitconfig"),
-            "GIT_CONFIG_NOSYSTEM": "1",
-        }
-        runner = Runner(folder / "runs", self.git.repository_url, SLUG, env, token=BOTS, act=None)
+        runner = Runner(folder / "runs", self.git.repository_url, SLUG, bare_machine(folder), token=BOTS, act=None)
         self.github = GitHubWorld(
             SLUG,
             read_workflow=lambda file: self.writer.git("show", f"main:.github/workflows/{file}"),

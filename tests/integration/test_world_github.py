@@ -27,6 +27,7 @@ from promote.sandbox.github_world import GitHubWorld
 from promote.sandbox.http_world import Fault
 from promote.sandbox.seed import Commit
 from promote.sandbox.workflow_run import Runner
+from tests.repos import bare_machine
 
 SLUG, TOKEN, LOOK_ONLY = "acme/gitops", "ghs_sandbox_token", "ghs_look_only"
 BIN = Path(sys.executable).parent
@@ -130,16 +131,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Forge]]:
         writer = GitWriter(git.path)
         files = {f".github/workflows/{name}": text.encode() for name, text in FILES.items()}
         writer.load([Commit("feat: first", "Ada <ada@acme.example>", "2026-01-01T00:00:00Z", files, ("dev-v1.0.0",))])
-        home = tmp_path / "home"
-        home.mkdir()
-        (home / "gitconfig").touch()
-        env = {
-            "PATH": f"{BIN}:/usr/local/bin:/usr/bin:/bin",
-            "HOME": str(home),
-            "GIT_CONFIG_GLOBAL": str(home / "gitconfig"),
-            "GIT_TERMINAL_PROMPT": "0",
-        }
-        runner = Runner(tmp_path / "runs", git.repository_url, SLUG, env, token=TOKEN, act=act)
+        runner = Runner(tmp_path / "runs", git.repository_url, SLUG, bare_machine(tmp_path), token=TOKEN, act=act)
         world = GitHubWorld(
             SLUG, read_workflow=FILES.get, head=lambda: writer.holds("refs/heads/main"), refs=lambda: refs_of(writer), runner=runner, token=TOKEN,
             read_only=(LOOK_ONLY,), queue_s=0.05,

@@ -35,11 +35,25 @@ EVIDENCE = (
     "alerts", "grafana", "events", "way-back",
 )  # fmt: skip
 _PROMETHEUS = re.compile(rb"^\[+prometheus.*\n(?:(?!\[).*\n)*", re.MULTILINE)
-WAYS = {  # way → (who moves the tag, is the version bad, the verb after a good promotion)
-    "good": ("git", False, ""),
-    "good through the workflow": ("workflow", False, ""),
-    "rolled back": ("git", True, ""),
-    "asked-for rollback": ("git", False, "rollback"),
+
+
+@dataclass(frozen=True)
+class Way:
+    """How a promotion goes. `via`: who moves the tag. `bad`: the version is. `verb`: what is asked for after a good promotion. `ruled`: a rule lets the
+    workflow alone write the stable tag."""
+
+    via: str
+    bad: bool = False
+    verb: str = ""
+    ruled: bool = False
+
+
+WAYS = {
+    "good": Way("git"),
+    "good through the workflow": Way("workflow"),
+    "rolled back": Way("git", bad=True),
+    "rolled back through the workflow": Way("workflow", bad=True, ruled=True),
+    "asked-for rollback": Way("git", verb="rollback"),
 }
 
 
@@ -144,8 +158,9 @@ def _until_dead(child: subprocess.Popen[bytes]) -> tuple[bytes, bytes]:
 
 
 @contextmanager
-def world(via: str, *, runner_env: Mapping[str, str] | None = None, lean: bool = False) -> Iterator[World]:
-    """`runner_env`: what the machine that runs the workflow has beside git and PATH. `lean`: without the rows that read evidence of no state."""
+def world(via: str, *, runner_env: Mapping[str, str] | None = None, lean: bool = False, ruled: bool = False) -> Iterator[World]:
+    """`runner_env`: what the machine that runs the workflow has beside git and PATH. `lean`: without the rows that read evidence of no state.
+    `ruled`: as of a `Way`."""
     with scratch() as folder:
         files = repository_files(via)
         if lean:
@@ -154,17 +169,19 @@ def world(via: str, *, runner_env: Mapping[str, str] | None = None, lean: bool =
         made = Sandbox(folder / "world", files=files, apps=6, act=False, commands=[BIN])
         made.runner_env |= runner_env or {}
         with made as sandbox:
+            if ruled:
+                sandbox.protect(STABLE, but_workflow=True)
             yield World(sandbox, folder, sandbox.clone(folder / "clone"))
 
 
 def points(way: str) -> list[Point]:
     """Every effect of an undisturbed run, as its journal tells; a wave of refreshes counts once."""
-    via, bad, verb = WAYS[way]
-    with world(via, lean=True) as there:
-        version = there.next_version(bad=bad)
+    its = WAYS[way]
+    with world(its.via, lean=True, ruled=its.ruled) as there:
+        version = there.next_version(bad=its.bad)
         there.promote("run", version)
-        if verb:
-            there.promote(verb)
+        if its.verb:
+            there.promote(its.verb)
         journal = max((there.clone / ".git/promote/journal").glob("*.jsonl"), key=lambda p: p.stat().st_mtime)
         lines = [json.loads(line) for line in journal.read_text().splitlines()]
     seen: dict[str, int] = {}
@@ -178,9 +195,9 @@ def points(way: str) -> list[Point]:
 
 def one(there: World, point: Point, seed_: int, figures: Figures) -> None:
     """Die at the point, perhaps once more while it is resumed, then one `resume` that may end."""
-    _, bad, verb = WAYS[point.way]
-    chance = dice(seed_)
-    version, first = there.next_version(bad=bad), there.holds(STABLE)
+    way, chance = WAYS[point.way], dice(seed_)
+    verb = way.verb
+    version, first = there.next_version(bad=way.bad), there.holds(STABLE)
     if verb:
         code, outcome, words = there.promote("run", version)
         if outcome != "verified":
@@ -213,7 +230,7 @@ def one(there: World, point: Point, seed_: int, figures: Figures) -> None:
 def shard(way: str, chosen: Sequence[tuple[Point, int]]) -> Figures:
     """Some points in one world of their own."""
     figures = Figures("R3 crash")
-    with world(WAYS[way][0], lean=True) as there:
+    with world(WAYS[way].via, lean=True, ruled=WAYS[way].ruled) as there:
         for point, number in chosen:
             one(there, point, number, figures)
     return figures

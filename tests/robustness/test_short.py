@@ -19,6 +19,7 @@ PROOFS: dict[str, tuple[Callable[[int, int, Figures], None], int]] = {
     "R8 deadlines": (deadlines.run, 4),
     "R9 secrets": (secrets.run, 3),
     "R10 flaky": (flaky.run, 2),
+    "R10 storm": (lambda seed, count, figures: flaky.run(seed, count, figures, storm=True), 2),
 }
 
 

@@ -1,31 +1,25 @@
 """Hypothesis plays the world: two promoters, a foreign pusher, crashes, takeovers and lost answers, in any order, over real git HTTP.
 
 A small model says after every step what the remote must hold and who may write; what comes out differently is shrunk to the shortest way there.
-PROMOTE_EXAMPLES=N plays N games instead of the few of `just test`; a failing one is printed as code.
 """
 
 from __future__ import annotations
 
-import os
 from collections import Counter
-from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from promote.errors import Rejected, Superseded
 from promote.lock import Lock, acquire, advance, read_lock, release
 from promote.publish import fence, move_back, publish
 from promote.sandbox.http_world import Fault
-from tests.robustness.harness import LOCK, STABLE, Remote, lock_of, remote, request_of
+from tests.robustness.harness import LOCK, STABLE, lock_of, request_of
 from tests.robustness.harness import settings as settings_of
+from tests.robustness.play import ASKED, play, the_remote
 
-ASKED = os.environ.get("PROMOTE_EXAMPLES", "")  # read here: no test sees such variables
 VERSIONS, SHADOW = 12, "refs/heads/prod-stable"
 SEEN: Counter[str] = Counter()
 OURS = ("begin", "move", "back", "give_up", "take_over", "end", "crash")
@@ -46,7 +40,7 @@ class Game(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.there = _remote()
+        self.there = the_remote()
         self.there.fresh()
         self.there.put(SHADOW, "")
         self.there.put("refs/promote/undo", "")
@@ -190,27 +184,10 @@ class Game(RuleBasedStateMachine):
             self.there.server.fault(Fault(kind="drop_after", method="POST", path="git-receive-pack", times=1))
 
 
-_HELD: list[Remote] = []
-
-
-def _remote() -> Remote:
-    return _HELD[-1]
-
-
 @pytest.mark.timeout(1800)
 def test_the_world_may_do_what_it_likes() -> None:
-    profile = settings(
-        max_examples=int(ASKED or 8), stateful_step_count=40, deadline=None, derandomize=not ASKED, database=None, print_blob=True,
-        suppress_health_check=list(HealthCheck), phases=[Phase.generate, *([Phase.shrink] if ASKED else [])],  # shrinking real git takes minutes
-    )  # fmt: skip
     SEEN.clear()
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(TemporaryDirectory(prefix="promote-proof-")))
-        _HELD.append(stack.enter_context(remote(folder, clones=2, versions=VERSIONS)))
-        try:
-            run_state_machine_as_test(Game, settings=profile)
-        finally:
-            _HELD.pop()
+    play(Game, few=8, steps=40, versions=VERSIONS)
     print(dict(SEEN))
     few = {"moved", "refused", "fenced", "taken over"}  # what a short play always comes to
     assert set(SEEN) >= (few | {"moved, the answer lost", "went back"} if ASKED else few), SEEN

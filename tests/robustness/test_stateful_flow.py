@@ -1,30 +1,22 @@
 """Hypothesis plays the world around whole promotions (`flow_game.py`): a cluster that shows the tag late, from a cache, wrongly or never, suites that
 say no, clocks that differ, somebody else at the tag, a second promoter, ^C and kill -9 at any second.
-
-PROMOTE_EXAMPLES=N plays N games instead of the few of `just test`; a failing one is printed as code.
 """
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Mapping
-from contextlib import ExitStack
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from promote.model import Verdict
 from tests.robustness.cluster import Ways
 from tests.robustness.flow_game import VERSIONS, Game, Weather
-from tests.robustness.harness import Remote, remote
+from tests.robustness.play import play, the_remote
 
-ASKED = os.environ.get("PROMOTE_EXAMPLES", "")
 SEEN: Counter[str] = Counter()
 HOW = ("", "", "", "", "Degraded", "Progressing", "sync", "hook", "prune")
 DEEDS = (
@@ -64,7 +56,7 @@ class Flow(RuleBasedStateMachine):
 
     @initialize(skew=st.sampled_from([0.0, 0.0, 1.0, 300.0, -300.0]), unwell=st.booleans())
     def a_world(self, skew: float, unwell: bool) -> None:
-        self.game = Game(_HELD[-1], skew=skew, unwell=unwell, seen=SEEN)
+        self.game = Game(the_remote(), skew=skew, unwell=unwell, seen=SEEN)
 
     @rule(who=st.integers(0, 1), weather=WEATHER)
     def ship(self, who: int, weather: Weather) -> None:
@@ -75,22 +67,9 @@ class Flow(RuleBasedStateMachine):
         self.game.pick_up(who, suites)
 
 
-_HELD: list[Remote] = []
-
-
 @pytest.mark.timeout(3600)
 def test_what_is_said_is_true_however_late_the_cluster_is() -> None:
-    profile = settings(
-        max_examples=int(ASKED or 6), stateful_step_count=6, deadline=None, derandomize=not ASKED, database=None, print_blob=True,
-        suppress_health_check=list(HealthCheck), phases=[Phase.generate, *([Phase.shrink] if ASKED else [])],
-    )  # fmt: skip
     SEEN.clear()
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(TemporaryDirectory(prefix="promote-proof-")))
-        _HELD.append(stack.enter_context(remote(folder, clones=2, versions=VERSIONS)))
-        try:
-            run_state_machine_as_test(Flow, settings=profile)
-        finally:
-            _HELD.pop()
+    play(Flow, few=6, steps=6, versions=VERSIONS)
     print(dict(SEEN))
     assert set(SEEN) >= {"verified", "rolled_back"}, SEEN
