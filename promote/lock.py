@@ -208,6 +208,19 @@ def release(git: GitRemote, lock: Lock, *others: RefUpdate) -> PushResult:
     return PushResult(outcome=Pushed.DONE) if done else result
 
 
+def let_go(git: GitRemote, lock: Lock) -> str:
+    """Release a lock that this process took for one move of its own, whatever object it is by now. Returns "", or what is left and what to do."""
+    try:
+        here = read_lock(git)
+        if here is None or here.holder != lock.holder:
+            return ""
+        result = release(git, here)
+        why = "" if result.outcome is Pushed.DONE else result.text or "no clear answer"
+    except PromoteError as error:
+        why = error.what
+    return why and f"{LOCK} may be left ({why}): look with `promote status`, then `promote abort --break-lock`"
+
+
 def refused(git: GitRemote, result: PushResult, what: str) -> PromoteError:
     """The exception for a push that did not do what it should."""
     where = f"git remote {git.remote}"

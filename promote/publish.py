@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 from promote.clients.git_push import RefUpdate
 from promote.clients.git_remote import GitRemote
 from promote.deadline import Deadline, insist
-from promote.errors import NotFound, Rejected, Superseded, Unreachable
-from promote.lock import LOCK, UNDO, Lock, acquire, advance, new_lock, read_lock, release
+from promote.errors import NotFound, PromoteError, Rejected, Superseded, Unreachable
+from promote.lock import LOCK, UNDO, Lock, acquire, advance, let_go, new_lock, read_lock
 from promote.model import Tag, short
 from promote.settings import Settings
 from promote.versions import Version, version_of_tag
@@ -58,15 +58,20 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Published:
-    """The tags as they are on the remote after the move, and the lock that goes on from here (None: it was our own and is released)."""
+    """The tags as they are on the remote after the move, and the lock that goes on from here (None: it was our own and is released, but for what
+    `left` says)."""
 
     stable: Tag
     previous: str
     lock: Lock | None
+    left: str = ""
 
 
-def publish(git: GitRemote, settings: Settings, request: Request) -> Published:
-    """Create the prod tag and move the stable tag to the commit of the dev tag. Raises Rejected, Superseded, Denied, Unreachable."""
+def publish(git: GitRemote, settings: Settings, request: Request, *, patience: Deadline | None = None) -> Published:
+    """Create the prod tag and move the stable tag to the commit of the dev tag. Raises Rejected, Superseded, Denied, Unreachable.
+
+    A push that nobody answers is asked for until the end of `patience`.
+    """
     names = ref_names(settings, request.version.text)
     refs = git.refs(names.dev, names.prod, names.stable, names.shadow, UNDO)
     dev = _dev_tag(git, settings, refs, names, request)
@@ -80,14 +85,12 @@ def publish(git: GitRemote, settings: Settings, request: Request) -> Published:
         raise Rejected("publish", f"{prod.name} exists already at {short(prod.commit)}", hint="choose a new version, or pass --recreate-prod")
     lock = given or _own_lock(git, settings, request, dev, refs.get(names.stable))
     try:
-        tag, moved = _move(git, names, refs, dev, request, lock)
-    except BaseException:
-        if by_hand:
-            release(git, lock)
+        tag, moved = _move(git, names, refs, dev, request, lock, patience)
+    except BaseException as error:
+        if by_hand and (left := let_go(git, lock)) and isinstance(error, PromoteError):
+            error.hint += f"; {left}"
         raise
-    if by_hand:
-        release(git, moved)
-    return Published(stable=tag, previous=lock.stable_before, lock=None if by_hand else moved)
+    return Published(stable=tag, previous=lock.stable_before, lock=None if by_hand else moved, left=let_go(git, moved) if by_hand else "")
 
 
 def unshadowed(git: GitRemote, settings: Settings, refs: Collection[str]) -> None:
@@ -150,7 +153,9 @@ def _own_lock(git: GitRemote, settings: Settings, request: Request, dev: Tag, st
     )  # fmt: skip
 
 
-def _move(git: GitRemote, names: TagNames, refs: dict[str, Tag], dev: Tag, request: Request, lock: Lock) -> tuple[Tag, Lock]:
+def _move(
+    git: GitRemote, names: TagNames, refs: dict[str, Tag], dev: Tag, request: Request, lock: Lock, patience: Deadline | None
+) -> tuple[Tag, Lock]:
     before = refs[names.stable].object if names.stable in refs else ""
     if before != lock.stable_before:
         raise Superseded(
@@ -163,7 +168,7 @@ def _move(git: GitRemote, names: TagNames, refs: dict[str, Tag], dev: Tag, reque
         RefUpdate(ref=names.prod, new=tag, expected=refs[names.prod].object if names.prod in refs else ""),
         *undo_update(refs.get(UNDO), lock.stable_before),
     ]
-    moved = advance(git, lock, *updates, state="promoted", run=request.promoted_by)
+    moved = advance(git, lock, *updates, patience=patience, state="promoted", run=request.promoted_by)
     return Tag(ref=names.stable, object=tag, commit=dev.commit), moved
 
 

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from promote.clients.git_remote import GitRemote
-from promote.errors import Rejected, Superseded, UsageError
-from promote.lock import UNDO, Lock, acquire, new_lock, release
+from promote.deadline import Deadline
+from promote.errors import PromoteError, Rejected, Superseded, UsageError
+from promote.lock import UNDO, Lock, acquire, let_go, new_lock
 from promote.model import Tag, short
 from promote.publish import bring, given_lock, known_tags, move_back, ref_names, unshadowed
 from promote.settings import Settings
@@ -32,10 +33,11 @@ class BackRequest:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MovedBack:
-    """The stable tag as it is on the remote after the move, and the object that it held before."""
+    """The stable tag as it is on the remote after the move, and the object that it held before. `left`: as of `Published`."""
 
     stable: Tag
     replaced: str
+    left: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,8 +49,11 @@ class _Move:
     keep_undo: bool
 
 
-def publish_back(git: GitRemote, settings: Settings, request: BackRequest) -> MovedBack:
-    """Put the stable tag back. Raises Superseded, Rejected, Denied, Unreachable; UsageError when there is nothing to do."""
+def publish_back(git: GitRemote, settings: Settings, request: BackRequest, *, patience: Deadline | None = None) -> MovedBack:
+    """Put the stable tag back. Raises Superseded, Rejected, Denied, Unreachable; UsageError when there is nothing to do.
+
+    `patience`: as of `publish`.
+    """
     names = ref_names(settings, request.to.text if request.to else "")
     wanted = names.prod if request.to else UNDO
     refs = git.refs(names.stable, names.shadow, wanted)
@@ -70,14 +75,13 @@ def publish_back(git: GitRemote, settings: Settings, request: BackRequest) -> Mo
     if not request.lock_id:
         lock = _own_lock(git, request, move, commit)
     try:
-        moved = move_back(git, settings, lock, to=move.to, replacing=move.replacing, keep_undo=move.keep_undo)
-    except BaseException:
-        if not request.lock_id:
-            release(git, lock)
+        moved = move_back(git, settings, lock, to=move.to, replacing=move.replacing, keep_undo=move.keep_undo, patience=patience)
+    except BaseException as error:
+        if not request.lock_id and (left := let_go(git, lock)) and isinstance(error, PromoteError):
+            error.hint += f"; {left}"
         raise
-    if not request.lock_id:
-        release(git, moved)
-    return MovedBack(stable=Tag(ref=names.stable, object=move.to, commit=commit), replaced=move.replacing)
+    left = "" if request.lock_id else let_go(git, moved)
+    return MovedBack(stable=Tag(ref=names.stable, object=move.to, commit=commit), replaced=move.replacing, left=left)
 
 
 def _authorised(git: GitRemote, settings: Settings, lock: Lock) -> _Move:

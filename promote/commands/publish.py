@@ -9,6 +9,7 @@ import sys
 
 from promote.clients.git_remote import GitRemote
 from promote.commands.wiring import open_repository, who
+from promote.deadline import Deadline
 from promote.errors import PromoteError, Rejected, Superseded, UsageError
 from promote.model import End, short
 from promote.publish import Request, publish
@@ -19,6 +20,7 @@ from promote.report.sink import Sink
 from promote.settings import Settings
 from promote.versions import Version, parse_version
 
+PATIENCE_S = 60.0  # how long a push that nobody answers is asked for: seconds without a network must not hide that the tag was moved
 Told = tuple[dict[str, object], list[str]]  # the JSON document, the lines for people
 _OID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
@@ -49,8 +51,8 @@ def _forward(args: argparse.Namespace, settings: Settings, git: GitRemote, versi
         lock_id=args.lock,
         recreate_prod=args.recreate_prod,
     )
-    published = publish(git, settings, request)
-    warning = write_record(git, settings, request, published)
+    published = publish(git, settings, request, patience=Deadline(PATIENCE_S))
+    unwritten = write_record(git, settings, request, published)
     prod = settings.tags.prod.format(version=version)
     document: dict[str, object] = {
         "outcome": "published",
@@ -59,11 +61,12 @@ def _forward(args: argparse.Namespace, settings: Settings, git: GitRemote, versi
         "stable_object": published.stable.object,
         "previous_stable_object": published.previous,
         "record": record_path(settings, version.text),
-        "warning": warning,
+        "warning": "; ".join(filter(None, (unwritten, published.left))),
     }
     lines = [
         f"{prod} and {settings.tags.stable} → {short(published.stable.commit)} in one push, object {published.stable.object}",
-        f"warning: {warning}" if warning else f"record {record_path(settings, version.text)} committed to {settings.repository.branch}",
+        f"warning: {unwritten}" if unwritten else f"record {record_path(settings, version.text)} committed to {settings.repository.branch}",
+        *([f"warning: {published.left}"] if published.left else []),
     ]
     if not args.lock:
         lines.append("moved without a pre suite, and nothing is proven yet: look with `promote status`")
@@ -75,14 +78,18 @@ def _back(args: argparse.Namespace, settings: Settings, git: GitRemote, version:
         raise UsageError(
             f"both a version to go back to ({version}) and a lock are given, and the lock says where to go back to", hint="leave one of them out"
         )
-    done = publish_back(git, settings, BackRequest(request_id=request_id, to=version, expected_commit=args.expected_commit, lock_id=args.lock))
+    request = BackRequest(request_id=request_id, to=version, expected_commit=args.expected_commit, lock_id=args.lock)
+    done = publish_back(git, settings, request, patience=Deadline(PATIENCE_S))
     document: dict[str, object] = {
         "outcome": "moved_back",
         "commit": done.stable.commit,
         "stable_object": done.stable.object,
         "previous_stable_object": done.replaced,
+        "warning": done.left,
     }
     lines = [f"{settings.tags.stable} → {git.describe(done.stable.commit)}, object {done.stable.object}, in place of {done.replaced}"]
+    if done.left:
+        lines.append(f"warning: {done.left}")
     if not args.lock:
         lines.append("nothing is proven yet: look with `promote status`")
     return document, lines

@@ -13,7 +13,7 @@ from promote.clients.git_remote import GitRemote
 from promote.closing import close
 from promote.errors import Superseded, UsageError
 from promote.journal import Journal
-from promote.lock import LOCK, acquire, advance, new_lock, release, take_over, write_lock
+from promote.lock import LOCK, acquire, advance, let_go, new_lock, release, take_over, write_lock
 from promote.model import Choices, End, Tag, Verdict
 from promote.promotion import look
 from promote.publish import Request, publish
@@ -102,6 +102,16 @@ def test_whoever_takes_over_says_so_in_the_lock(bench: Bench, tmp_path: Path) ->
     theirs = take_over(there, replace(lock, owner="grace", host="laptop-7"))
     assert (theirs.owner, theirs.host) == (lock.owner, lock.host), "this process runs on the machine that took the first lock"
     assert (theirs.state, theirs.at, theirs.since) == (lock.state, lock.at, lock.since), "since when is the promotion's, not the taker's"
+
+
+def test_a_move_by_hand_lets_go_of_its_own_lock_only(bench: Bench, tmp_path: Path) -> None:
+    there, lock = bench.stranger(tmp_path), bench.run.lock
+    assert lock
+    there.fetch(LOCK)
+    theirs = take_over(there, lock)
+    assert (let_go(bench.run.tools.git, lock), bench.repos.holds(LOCK)) == ("", theirs.oid)
+    assert (let_go(there, lock), bench.repos.holds(LOCK)) == ("", theirs.oid), "a new holder is another process"
+    assert (let_go(there, theirs), bench.repos.holds(LOCK)) == ("", "")
 
 
 def test_a_lock_that_was_broken_is_missed(bench: Bench, tmp_path: Path) -> None:

@@ -13,11 +13,15 @@ from promote.clients.again import PAUSES_S
 from promote.clients.git_push import Pushed, RefUpdate
 from promote.clients.git_remote import GitRemote
 from promote.clients.kube import Kube, connect
+from promote.deadline import Deadline
 from promote.errors import ServiceError, Unreachable
 from promote.lock import LOCK, Lock, acquire, advance, read_lock, release
+from promote.publish import Request as MoveRequest
+from promote.publish import publish
 from promote.sandbox.http_world import Fault, Request, Response, World, json_response
+from promote.versions import parse_version
 from tests.repos import git as run_git
-from tests.robustness.harness import STABLE, Remote, lock_of, remote, silence
+from tests.robustness.harness import STABLE, Remote, lock_of, remote, settings, silence
 
 PASSING = {"502": Fault(kind="status", status=502), "503": Fault(kind="status", status=503), "lost": Fault(kind="drop_before")}
 TRIES = len(PAUSES_S) + 1
@@ -137,6 +141,27 @@ def test_a_lock_that_may_have_been_taken_is_said_to_be(there: Remote) -> None:
     with pytest.raises(Unreachable, match=r"may have been taken all the same: `promote resume`"):
         acquire(there.clones[0], lock_of(0, "v1.1.0", there.commits["v1.1.0"], there.start))
     assert there.holds(LOCK), "it was"
+
+
+@pytest.mark.parametrize("lost", [2, 3], ids=["the move", "the release"])
+def test_a_move_by_hand_in_bad_weather_is_told_as_it_is(there: Remote, lost: int) -> None:
+    """The push lands, its answer and the looks after it do not arrive. It said that it could not write, and left its lock."""
+    end = there.clones[0]
+    request = MoveRequest(version=parse_version("v1.1.0"), request_id="by-hand", promoted_by="ada")
+    there.server.weather = silence(over=lambda looks: looks > 2 * len(PAUSES_S), push=lost)
+    published = publish(end, settings(end), request, patience=Deadline(60))
+    assert there.holds(STABLE) == published.stable.object
+    assert there.holds(LOCK) == ""
+    assert ("may be left" in published.left) is (lost == 3), "nobody could look after the release"
+
+
+def test_a_move_by_hand_that_cannot_clean_up_says_what_is_left(there: Remote) -> None:
+    end = there.clones[0]
+    request = MoveRequest(version=parse_version("v1.1.0"), request_id="by-hand", promoted_by="ada")
+    there.server.weather = silence(over=lambda _: False, push=2)
+    with pytest.raises(Unreachable, match=r"may be left .*`promote abort --break-lock`"):
+        publish(end, settings(end), request)
+    assert there.holds(LOCK)
 
 
 @pytest.mark.parametrize("replaced", [True, False], ids=["replaced", "deleted"])

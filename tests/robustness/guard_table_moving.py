@@ -96,6 +96,7 @@ ENDS = (
     Guard("a last look", "promote/verification.py", "        found = _look(run) or watch.look()\n", "        found = watch.look()\n", FLOW, "breaks and proven"),
     Guard("the last look asks whose tag it is", "promote/verification.py", "        guard=run.still_ours,\n", "", FLOW, "lock and broken"),
     Guard("back must be proven", "promote/rollback.py", "    if converged.verdict is not Verdict.PASSED:\n", "    if False:\n", FLOW, "nobody and looks"),
+    Guard("by hand, one's own lock only", LOCK, " or here.holder != lock.holder", "", CLOSING, "own_lock_only"),
     Guard("our own lock is known again", "promote/closing.py", " and there.holder == run.lock.holder else None", " else None", CLOSING, "named_and_keeps"),
     Guard("our own push is known again", LOCK, "insist(push, on=Unreachable, deadline=patience)", "insist(lambda: advance(git, lock, *others, **changes), on=Unreachable, deadline=patience)", WAY_BACK, "known_again"),
     Guard("a silent way back is looked after", "promote/rollback.py", "    except Unreachable as silence:\n", "    except ZeroDivisionError as silence:\n", WAY_BACK, "given_up_is"),

@@ -43,23 +43,22 @@ class Meddled(GitServer):
         return super().handle(request)
 
 
-def silence(over: Callable[[int], bool]) -> Callable[[HttpRequest], Fault | None]:
-    """Weather for a git server: the next push lands and its answer is lost; from then on nobody is there, until `over` (which is told how many
-    requests met that) says so."""
+def silence(over: Callable[[int], bool], *, push: int = 1) -> Callable[[HttpRequest], Fault | None]:
+    """Weather for a git server: the next push (or that which is the `push`th from now) lands and its answer is lost; from then on nobody is there,
+    until `over` (which is told how many requests met that) says so."""
 
-    def lost(request: HttpRequest) -> Fault | None:
-        push = request.method == "POST" and request.path.endswith("/git-receive-pack")
-        if not sent:
-            if push:
-                sent.append(0)
-            return Fault(kind="drop_after") if push else None
-        if over(sent[0]):
+    def weather(request: HttpRequest) -> Fault | None:
+        nonlocal pushes, met
+        if pushes < push:
+            pushes += request.method == "POST" and request.path.endswith("/git-receive-pack")
+            return Fault(kind="drop_after") if pushes == push else None
+        if over(met):
             return None
-        sent[0] += 1
+        met += 1
         return Fault(kind="drop_before")
 
-    sent: list[int] = []
-    return lost
+    pushes, met = 0, 0
+    return weather
 
 
 @dataclass
