@@ -12,50 +12,17 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import threading
-from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
-from promote.sandbox.http_world import Fault, Request
-from tests.robustness.crash import World, world
 from tests.robustness.harness import STABLE, Figures, dice
+from tests.robustness.weather import Weather
+from tests.robustness.world import World, world
 
-SHARE, MOST_CALLS, ENOUGH = 0.2, 150, 0.99
+MOST_CALLS, ENOUGH = 150, 0.99
 RUNNER = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "http.extraHeader", "GIT_CONFIG_VALUE_0": "X-Runner: 1"}
 ENDS = {False: (0, "verified"), True: (3, "rolled_back")}
-
-
-class Weather:
-    """Which reads fail and, in a storm, which writes lose their answers; counts them."""
-
-    def __init__(self, seed: int, *, storm: bool) -> None:
-        self._dice, self._guard, self._storm = dice(seed), threading.Lock(), storm
-        self.seen: Counter[str] = Counter()
-
-    def __call__(self, request: Request) -> Fault | None:
-        service = request.query.get("service", "")
-        runner = "x-runner" in request.headers or (service and "authorization" in request.headers)  # its clone has the checkout's credentials
-        if self._storm and request.method != "GET" and not runner:
-            return self._lost()
-        if request.method != "GET" or runner or service == "git-receive-pack":
-            return None
-        with self._guard:
-            self.seen["reads"] += 1
-            if self._dice.random() >= SHARE:
-                return None
-            self.seen["failed reads"] += 1
-            kind = self._dice.choice((502, 503, 0))
-        return Fault(kind="status", status=kind, body=b"<html>bad gateway</html>") if kind else Fault(kind="drop_before")
-
-    def _lost(self) -> Fault | None:
-        with self._guard:
-            self.seen["writes"] += 1
-            if self._dice.random() >= SHARE:
-                return None
-            self.seen["lost answers"] += 1
-        return Fault(kind="drop_after")
 
 
 def one(there: World, seed: int, figures: Figures, *, storm: bool) -> None:
@@ -64,15 +31,9 @@ def one(there: World, seed: int, figures: Figures, *, storm: bool) -> None:
     version, before = there.next_version(bad=bad), there.holds(STABLE)
     box.refresh()
     box.wait_settled()
-    worlds = (box.github, box.git, box.prod.api, box.dev.api)
     calls = len(box.github.requests)
-    for place in worlds:
-        place.weather = weather
-    try:
+    with there.in_weather(weather):
         code, outcome, words = there.promote("run", version)
-    finally:
-        for place in worlds:
-            place.weather = None
     calls = len(box.github.requests) - calls
     figures.counts.update(weather.seen)
     figures.counts["promotions"] += 1

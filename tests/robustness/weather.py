@@ -1,0 +1,42 @@
+"""Bad weather between promote and everything it talks to: what a seed lets fail, at the worlds themselves."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+
+from promote.sandbox.http_world import Fault, Request
+from tests.robustness.harness import dice
+
+SHARE = 0.2
+
+
+class Weather:
+    """Which reads fail and, in a storm, which writes lose their answers; counts them."""
+
+    def __init__(self, seed: int, *, storm: bool) -> None:
+        self._dice, self._guard, self._storm = dice(seed), threading.Lock(), storm
+        self.seen: Counter[str] = Counter()
+
+    def __call__(self, request: Request) -> Fault | None:
+        service = request.query.get("service", "")
+        runner = "x-runner" in request.headers or (service and "authorization" in request.headers)  # its clone has the checkout's credentials
+        if self._storm and request.method != "GET" and not runner:
+            return self._lost()
+        if request.method != "GET" or runner or service == "git-receive-pack":
+            return None
+        with self._guard:
+            self.seen["reads"] += 1
+            if self._dice.random() >= SHARE:
+                return None
+            self.seen["failed reads"] += 1
+            kind = self._dice.choice((502, 503, 0))
+        return Fault(kind="status", status=kind, body=b"<html>bad gateway</html>") if kind else Fault(kind="drop_before")
+
+    def _lost(self) -> Fault | None:
+        with self._guard:
+            self.seen["writes"] += 1
+            if self._dice.random() >= SHARE:
+                return None
+            self.seen["lost answers"] += 1
+        return Fault(kind="drop_after")
