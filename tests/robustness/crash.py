@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 import time
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -71,12 +72,12 @@ def points(way: str) -> list[Point]:
             there.promote(its.verb)
         journal = max((there.clone / ".git/promote/journal").glob("*.jsonl"), key=lambda p: p.stat().st_mtime)
         lines = [json.loads(line) for line in journal.read_text().splitlines()]
-    seen: dict[str, int] = {}
+    seen: Counter[tuple[str, str]] = Counter()
     found = []
-    for name in (line["name"] for line in lines if line["event"] == "intent"):
-        seen[name] = seen.get(name, 0) + 1
-        if name != "ask for a refresh" or seen[name] == 1:
-            found += [Point(way, name, seen[name], event, phase) for event, phase in PHASES]
+    for event, name in ((line["event"], line["name"]) for line in lines if line["event"] in ("intent", "result", "error")):
+        seen[event, name] += 1
+        if name != "ask for a refresh" or seen[event, name] == 1:
+            found += [Point(way, name, seen[event, name], event, phase) for phase in ("before", "after")]
     return found
 
 
