@@ -47,6 +47,11 @@ robustness *options:
     python3 -m tests.robustness.flaky --storm "$@"
     python3 -m tests.robustness.crash "$@"
     python3 -m tests.robustness.guards
+    python3 -m pytest -q tests/integration/test_suites.py
+
+# one proof alone: races, dispatch, continuity, foreign, stale, secrets, deadlines, flaky, crash, guards; then its options (--seed N, --count N, --help)
+prove proof *options:
+    @proof="$1"; shift; python3 -m "tests.robustness.$proof" "$@"
 
 # who is fooled by a race: Argo CD's own wait, a script, promote (twenty minutes; writes docs/waits.md)
 compare-waits *options:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from enum import StrEnum
 
 from promote.errors import Interrupted, PromoteError, Superseded
@@ -74,7 +75,7 @@ def walk(run: Run, state: State = State.START, transitions: Mapping[State, Calla
     """Go through the transitions until an end. Never raises: the end is always one of the table."""
     while True:
         run.journal.write("state", state.value)
-        result = attempt(transitions[state], run)
+        result = _timely(attempt(transitions[state], run), run, state)
         unknown = run.settings.promotion.on_unknown == "hold"
         place = following(state, result.said, run.moved, hold_unknown=unknown, hold=bool(run.hold))
         run.journal.write("note", "said", state=state, said=result.said, reason=result.reason, moved=run.moved, next=place)
@@ -84,6 +85,13 @@ def walk(run: Run, state: State = State.START, transitions: Mapping[State, Calla
             run.cause = result.reason
             run.tools.report.note(f"rolling back by itself: {result.reason}")
         state = place
+
+
+def _timely(result: Result, run: Run, state: State) -> Result:
+    """With the reason behind the reason, when what went wrong was cut short by the promotion's own deadline."""
+    if result.said in (Said.PASSED, Said.SUPERSEDED) or state is State.ROLLING_BACK or not run.ends.expired:
+        return result
+    return replace(result, reason=f"{result.reason} (promotion.timeout, {run.ends.seconds:.0f} s, is over)")
 
 
 def attempt(transition: Callable[[Run], Result], run: Run) -> Result:

@@ -29,7 +29,7 @@ def precheck(run: Run) -> Result:
     """The transition. Nothing but the lock and, at the end, the dev tag is written."""
     _take_lock(run)
     run.tools.report.step_started("before")
-    deadline = Deadline(run.settings.suites.timeout, run.tools.clock)
+    deadline = run.deadline(run.settings.suites.timeout)
     stop = threading.Event()
     with ThreadPoolExecutor(2) as pool:
         try:
@@ -48,6 +48,8 @@ def precheck(run: Run) -> Result:
     if unasked := _unasked(before):
         why, hint = unasked.detail.partition("\n")[0], "every [[smoke.urls]] must be one that can be asked from here: pytest checks/smoke"
         return Result(said=Said.ERRORED, reason=f"the smoke suite could prove nothing after a move: {unasked.id}: {why}", hint=hint)
+    if late := _too_late(run):
+        return Result(said=Said.ERRORED, reason=late, hint="see what took so long (the suites' JUnit), or set promotion.timeout higher")
     _way_back(run)
     _candidate(run, result)
     _announce(run)
@@ -78,6 +80,14 @@ def _unasked(smoke: SuiteResult) -> Row | None:
     """A declared address that nobody could ask (none is declared, a header's variable is not set): it would be unknown after the move as well, and
     cost a rollback. One that answers wrongly is production's own trouble, which a fix must be able to mend."""
     return next((row for row in smoke.rows if row.id.startswith("smoke-url[") and row.verdict is Verdict.ERRORED), None)
+
+
+def _too_late(run: Run) -> str:
+    """What is begun must have the time to be proven: else it would be moved only to be moved back."""
+    wanted, left = run.settings.argocd.converge_timeout + run.settings.post.soak, run.ends.left
+    if left >= wanted:
+        return ""
+    return f"{left:.0f} s are left of promotion.timeout ({run.ends.seconds:.0f} s), and production may take {wanted:.0f} s"
 
 
 def _way_back(run: Run) -> None:

@@ -31,7 +31,7 @@ def promote(run: Run) -> Result:
         run.tools.report.undo([f"promote rollback       (or, without this tool: {plain})"])
     run.journal.write("note", "t_before", at=run.t_before.isoformat())
     run.tools.report.step_started("promote")
-    deadline = Deadline(run.settings.workflow.timeout, run.tools.clock)
+    deadline = run.deadline(run.settings.workflow.timeout)
     # From here on a move is possible: until the refs were read, "nothing moved" must not be said, whatever escapes.
     run.moved = Moved.UNKNOWN
     try:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from promote.clients.git_remote import GitRemote
-from promote.deadline import Clock
+from promote.deadline import Clock, Deadline
 from promote.errors import Superseded
 from promote.journal import Journal
 from promote.lock import LOCK, Lock, lock_words
@@ -114,6 +114,10 @@ class Run:
     record: str = ""
     driver_junit: str = ""  # the JUnit file of the driver's own rows
     bad_since: datetime | None = None
+    ends: Deadline = field(init=False)  # of the way forward; a resumed promotion has its time anew
+
+    def __post_init__(self) -> None:
+        self.ends = Deadline(self.settings.promotion.timeout, self.tools.clock)
 
     @property
     def settings(self) -> Settings:
@@ -134,6 +138,11 @@ class Run:
     @property
     def reports(self) -> Path:
         return self.tools.reports / self.version.text
+
+    def deadline(self, seconds: float) -> Deadline:
+        """So long from now and, on the way forward, no longer than the promotion may take. The way back always has its whole time."""
+        going_back = bool(self.cause) or self.asked_rollback
+        return Deadline(seconds if going_back else min(seconds, self.ends.left), self.tools.clock)
 
     def plan(self) -> dict[str, object]:
         """What this promotion is about: all that `promote resume` and `promote abort` need in another process, here or on another machine."""

@@ -46,6 +46,10 @@ class Promotion:
     via: Annotated[str, Choice(("workflow", "git"))] = key("workflow", "who pushes the tags: the GitHub workflow, or this program directly")
     allow_unchecked: bool = key(True, "whether `promote publish` may move the tag without a pre suite (marked Prechecked: no)")
     on_unknown: Annotated[str, Choice(("rollback", "hold"))] = key("rollback", "what to do when nobody can tell whether production is well")
+    timeout: Seconds = key(
+        Seconds(7200),
+        "how long a promotion may take from its first check to its last look, whatever its parts may take; a rollback is not cut short by it",
+    )
     migrations: str = key("migrations", "folder of the migration plans on the branch, VERSION.md; `rollback: unsafe` in one holds a failure")
     records: str = key(".promotions", "folder of the promotion records on the branch")
 

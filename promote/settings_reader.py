@@ -126,6 +126,7 @@ def _pauses(settings: Settings) -> list[tuple[bool, str]]:
     held = {
         "repository.timeout": settings.repository.timeout,
         "workflow.timeout": settings.workflow.timeout,
+        "promotion.timeout": settings.promotion.timeout,
         "lock.heartbeat": settings.lock.heartbeat,
         "argocd.look_every": settings.argocd.look_every,
         "argocd.converge_timeout": settings.argocd.converge_timeout,
@@ -149,6 +150,10 @@ def _rules(settings: Settings) -> list[tuple[bool, str]]:
         (
             settings.lock.keep == "local" and settings.promotion.via == "workflow",
             'lock.keep: "local" needs promotion.via = "git": the workflow runs elsewhere and could not see the lock that authorises it',
+        ),
+        (
+            settings.promotion.timeout <= settings.argocd.converge_timeout + settings.post.soak,
+            "promotion.timeout: must be longer than argocd.converge_timeout and post.soak together, or nothing would ever be moved",
         ),
         (not 0 <= settings.baseline.max_unhealthy <= 1, f"baseline.max_unhealthy: {settings.baseline.max_unhealthy} is not between 0 and 1"),
         (settings.argocd.looks < 1, f"argocd.looks: {settings.argocd.looks} is less than 1"),

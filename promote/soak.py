@@ -60,7 +60,7 @@ class Watch:
 
 def ask_again(run: Run) -> Result | None:
     """The post and the smoke suite once more: None when both pass, else what did not. Only what did not pass is told."""
-    deadline, stop = Deadline(run.settings.suites.timeout, run.tools.clock), threading.Event()
+    deadline, stop = run.deadline(run.settings.suites.timeout), threading.Event()
     with ThreadPoolExecutor(2) as pool:
         try:
             asked = [pool.submit(suite, run, name, "soaked", deadline, quiet=True, stop=stop) for name in ("post", "smoke")]

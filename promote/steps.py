@@ -94,7 +94,7 @@ def settle_cluster(run: Run, goal: Goal, *, rollback: bool) -> ConvergenceResult
     """Wait until production is at the goal, showing who is not there yet and why."""
     report = run.tools.report
     report.step_started("converge")
-    deadline = Deadline(run.settings.argocd.converge_timeout, run.tools.clock)
+    deadline = run.deadline(run.settings.argocd.converge_timeout)
     result = converge(
         run.tools.production(),
         goal,
@@ -148,7 +148,7 @@ def proofs(run: Run, state: str) -> Iterator[tuple[str, SuiteResult]]:
 
     Smoke is stopped when nobody asks for it any more, because post did not pass or a person wants to stop.
     """
-    deadline, stop = Deadline(run.settings.suites.timeout, run.tools.clock), threading.Event()
+    deadline, stop = run.deadline(run.settings.suites.timeout), threading.Event()
     with ThreadPoolExecutor(1) as pool:
         smoke = pool.submit(suite, run, "smoke", state, deadline, quiet=True, stop=stop)
         try:

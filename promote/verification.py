@@ -36,6 +36,8 @@ def _soak_and_last_look(run: Run) -> Result:
             asked, found = True, ask_again(run)
             if not found:
                 continue  # that took a while: the last look is a look at everything after it
+        if not found and run.ends.expired:
+            found = Result(said=Said.ERRORED, reason="it did not come to its end in time")
         if found:
             run.step("last look", Verdict(found.said.value), soak.elapsed, found.reason)
             return Result(said=found.said, reason=f"at the last look: {found.reason}", hint=found.hint)

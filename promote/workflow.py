@@ -101,12 +101,12 @@ def _follow(run: Run, forge: GitHubRuns, run_id: int, deadline: Deadline) -> Run
     def over(state: RunState) -> bool:
         return state.status == "completed"
 
-    workflow, clock = run.settings.workflow, run.tools.clock
+    workflow = run.settings.workflow
     state = wait_until("the run completes", look, ready=lambda s: over(s) or bool(s.waiting_for), deadline=deadline, every_s=_pace)
     while not over(state):
-        deadline = Deadline(workflow.approval_timeout, clock)
+        deadline = run.deadline(workflow.approval_timeout)
         state = wait_until("the run is approved", look, ready=lambda s: not s.waiting_for, deadline=deadline, every_s=_pace)
-        deadline = Deadline(workflow.timeout, clock)
+        deadline = run.deadline(workflow.timeout)
         state = wait_until("the run completes", look, ready=lambda s: over(s) or bool(s.waiting_for), deadline=deadline, every_s=_pace)
     return state
 

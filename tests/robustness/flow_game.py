@@ -15,6 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from promote.clients.again import PAUSES_S
 from promote.clients.git_remote import GitRemote
 from promote.closing import close
 from promote.errors import Interrupted, PromoteError
@@ -31,7 +32,7 @@ from promote.target import resolve_target
 from promote.versions import parse_version
 from tests.model.journal import problem
 from tests.robustness.cluster import ROOT, Cluster, Time, Ways
-from tests.robustness.harness import STABLE, Remote
+from tests.robustness.harness import STABLE, Remote, silence
 
 VERSIONS, SHADOW, WORKING = 12, "refs/heads/prod-stable", "refs/tags/prod-working"
 GONE_S = 600.0  # a promoter that has been silent for so long may be taken over
@@ -51,6 +52,7 @@ class Weather:
     suites: Mapping[str, Verdict]
     deeds: tuple[tuple[float | str, str], ...]
     soak: float
+    timeout: float = 7200.0
 
 
 @dataclass
@@ -76,7 +78,7 @@ class Game:
             self.there.put(ref, "")
         self.time, self.next = Time(), 1
         self.left: Here | None = None  # a promotion that was cut short
-        self.ended = ""
+        self.ended = self.reason = ""
         for journal in _journals(there):
             journal.unlink()
         self.cluster = Cluster(
@@ -133,8 +135,9 @@ class Game:
             self._let_go(run)
             self.time.events.clear()
             self.there.server.clear_faults()
+            self.there.server.weather = None
         self.seen[end.value] += 1
-        self.ended = end.value
+        self.ended, self.reason = end.value, result.reason
         self.left = here if self.there.holds(LOCK) else None
         said = f"{end.value}: {result.reason} (deeds: {here.done})"
         self._judge(run, end, here, said, held)
@@ -150,7 +153,7 @@ class Game:
         git: GitRemote = self.there.clones[who]
         nobody: Any = lambda: None  # noqa: E731
         return Tools(
-            settings=_settings(git, here.weather.soak), git=git, report=Silent(), production=self.cluster.argocd, forge=nobody, who=f"promoter {who}",
+            settings=_settings(git, here.weather), git=git, report=Silent(), production=self.cluster.argocd, forge=nobody, who=f"promoter {who}",
             clock=self.time.clock(), run_suite=self._suite(here),
         )  # fmt: skip
 
@@ -190,6 +193,8 @@ class Game:
             raise Interrupted("SIGINT")
         if deed == "lose an answer":
             self.there.server.fault(Fault(kind="drop_after", method="POST", path="git-receive-pack", times=1))
+        elif deed == "lose it and the network":  # for longer than one look is asked again
+            self.there.server.weather = silence(over=lambda looks: looks > 2 * len(PAUSES_S))
         elif deed == "take over":
             other = self.there.clones[1 - who]
             if lock := read_lock(other):
@@ -268,9 +273,10 @@ def _passed(time: Time, at: datetime | None) -> float:
     return (at - time.begun).total_seconds() if at else 0.0
 
 
-def _settings(git: GitRemote, soak: float) -> Settings:
+def _settings(git: GitRemote, weather: Weather) -> Settings:
     return Settings(
-        root=git.root, promotion=Promotion(via="git"), prod=ProdCluster(root=ROOT), post=Post(soak=soak),  # type: ignore[arg-type]
+        root=git.root, prod=ProdCluster(root=ROOT),
+        promotion=Promotion(via="git", timeout=weather.timeout), post=Post(soak=weather.soak),  # type: ignore[arg-type]
         argocd=ArgoCD(looks=2, look_every=2.0, refresh_every=5.0, converge_timeout=120.0, degraded_grace=10.0),  # type: ignore[arg-type]
     )  # fmt: skip
 

@@ -38,7 +38,7 @@ TAGS = (
     Guard("a prod tag is made once", PUBLISH, "    if prod and not request.recreate_prod and (", "    if False and (", PUBLISHING, "existing_prod"),
     Guard("a lock by hand too", PUBLISH, "    lock = given or _own_lock(git, settings, request, dev, refs.get(names.stable))\n", "    lock = given or read_lock(git) or _own_lock(git, settings, request, dev, refs.get(names.stable))\n", PUBLISHING, "by_hand"),
     Guard("the undo ref goes along", PUBLISH, "        *undo_update(refs.get(UNDO), lock.stable_before),\n", "", PUBLISHING, "one_push"),
-    Guard("back over our own only", PUBLISH, "    if here is None or here.object != replacing:\n", "    if False:\n", PUBLISHING, "rolled_back_over"),
+    Guard("back over our own only", PUBLISH, "        if names.stable not in here or here[names.stable].object != replacing:\n", "        if False:\n", PUBLISHING, "rolled_back_over"),
 )  # fmt: skip
 LOCKS = (
     Guard("the lock's lease", LOCK, LEASED, "RefUpdate(ref=LOCK, new=following.oid, expected=git.ref(LOCK).object)", PUBLISHING, "lease_alone"),
@@ -96,6 +96,9 @@ ENDS = (
     Guard("a last look", "promote/verification.py", "        found = _look(run) or watch.look()\n", "        found = watch.look()\n", FLOW, "breaks and proven"),
     Guard("the last look asks whose tag it is", "promote/verification.py", "        guard=run.still_ours,\n", "", FLOW, "lock and broken"),
     Guard("back must be proven", "promote/rollback.py", "    if converged.verdict is not Verdict.PASSED:\n", "    if False:\n", FLOW, "nobody and looks"),
+    Guard("time for the proof", "promote/precheck.py", "    if left >= wanted:\n", "    if True:\n", FLOW, "may_not_take"),
+    Guard("the promotion's own deadline", "promote/verification.py", "        if not found and run.ends.expired:\n", "        if False:\n", FLOW, "takes_too_long"),
+    Guard("the way back has its time", "promote/run.py", "seconds if going_back else min(seconds, self.ends.left)", "min(seconds, self.ends.left)", FLOW, "takes_too_long"),
     Guard("by hand, one's own lock only", LOCK, " or here.holder != lock.holder", "", CLOSING, "own_lock_only"),
     Guard("our own lock is known again", "promote/closing.py", " and there.holder == run.lock.holder else None", " else None", CLOSING, "named_and_keeps"),
     Guard("our own push is known again", LOCK, "insist(push, on=Unreachable, deadline=patience)", "insist(lambda: advance(git, lock, *others, **changes), on=Unreachable, deadline=patience)", WAY_BACK, "known_again"),

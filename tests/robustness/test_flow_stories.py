@@ -15,9 +15,11 @@ LATE = Ways(lag=15.0, stale=3, takes=8.0, rolls=12.0)
 QUICK = Ways(lag=0.0, takes=0.0, rolls=0.0)
 
 
-def weather(*deeds: tuple[float | str, str], web: str = "", ways: Ways = QUICK, soak: float = 0.0, **suites: Verdict) -> Weather:
+def weather(
+    *deeds: tuple[float | str, str], web: str = "", ways: Ways = QUICK, soak: float = 0.0, timeout: float = 7200.0, **suites: Verdict
+) -> Weather:
     said = {name.replace("_", " "): verdict for name, verdict in suites.items()}
-    return Weather(ways=(ways, ways, ways), broken=("", web, ""), suites=said, deeds=deeds, soak=soak)
+    return Weather(ways=(ways, ways, ways), broken=("", web, ""), suites=said, deeds=deeds, soak=soak, timeout=timeout)
 
 
 NO, UNKNOWN = Verdict.FAILED, Verdict.ERRORED
@@ -55,6 +57,8 @@ STORIES: dict[str, tuple[Weather, str]] = {
     "stopped while it converges": (weather((CONVERGING, "^C")), "rolled_back"),
     "stopped during post": (weather((IN_POST, "^C")), "rolled_back"),
     "an answer is lost": (weather((IN_CHECKS, "lose an answer")), "verified"),
+    "an answer and the network are lost": (weather((IN_CHECKS, "lose it and the network")), "verified"),
+    "both are lost on the way back": (weather((IN_POST, "lose it and the network"), post_after=NO), "rolled_back"),
 }  # fmt: skip
 
 
@@ -98,6 +102,24 @@ def test_taken_over_by_one_who_dies_it_is_taken_up_where_it_began(there: Remote,
 def test_a_cluster_whose_clock_is_wrong_changes_nothing(there: Remote, name: str, skew: float) -> None:
     one, end = STORIES[name]
     assert _play(there, one, skew=skew).ended == end
+
+
+def test_a_promotion_that_may_not_take_its_time_moves_nothing(there: Remote) -> None:
+    """The checks took 5 s of 123 s, and production may take two minutes."""
+    game = _play(there, weather(timeout=123.0))
+    assert game.ended == "unchecked" and game.reason == "118 s are left of promotion.timeout (123 s), and production may take 120 s"
+
+
+def test_a_promotion_that_takes_too_long_goes_back_and_takes_its_time_for_that(there: Remote) -> None:
+    slow = Ways(lag=0.0, takes=0.0, rolls=112.0)
+    game = _play(there, weather(timeout=140.0, soak=6.0, ways=slow))
+    assert game.ended == "rolled_back"
+    assert game.time.passed > 200, "the way back is as long as the way there"
+    assert "promotion.timeout, 140 s, is over" in said(there), "in the journal"
+
+
+def said(there: Remote) -> str:
+    return " ".join(path.read_text() for clone in there.clones for path in clone.git_dir.glob("promote/journal/*.jsonl"))
 
 
 def test_what_was_unwell_before_is_not_counted(there: Remote) -> None:

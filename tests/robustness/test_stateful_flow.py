@@ -20,7 +20,7 @@ from tests.robustness.play import play, the_remote
 SEEN: Counter[str] = Counter()
 HOW = ("", "", "", "", "Degraded", "Progressing", "sync", "hook", "prune")
 DEEDS = (
-    "a move", "a deletion", "put back", "a branch", "it breaks", "break the lock", "take over", "crash", "crash", "^C", "lose an answer", "lose an answer",
+    "a move", "a deletion", "put back", "a branch", "it breaks", "break the lock", "take over", "crash", "crash", "^C", "lose an answer", "lose it and the network",
 )  # fmt: skip
 LATE: dict[str, st.SearchStrategy[Any]] = {
     "lag": st.sampled_from([0.0, 1.0, 4.0, 15.0]), "stale": st.sampled_from([0, 0, 1, 3]), "takes": st.sampled_from([0.0, 2.0, 8.0]),

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from promote.deadline import Deadline
 from promote.errors import Interrupted, Rejected, Superseded, Unreachable
 from promote.flow import State, attempt, following, walk
 from promote.journal import Journal, read_journal
@@ -70,6 +71,7 @@ def fake_run(tmp_path: Path) -> Any:
         moved=Moved.NO,
         cause="",
         hold="",
+        ends=Deadline(60),
         tools=SimpleNamespace(report=SimpleNamespace(note=said.append)),
     )
 

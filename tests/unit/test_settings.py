@@ -64,6 +64,7 @@ def test_every_error_is_said_at_once_with_the_nearest_key(tmp_path: Path) -> Non
         ('[[smoke.urls]]\nname = "a"\nurl = "http://a"\nheaders = ["x"]\n', "smoke.urls: a: headers: 'x' is not a header"),
         ('[[smoke.urls]]\nname = "a"\nurl = "ftp://a"\n', "does not begin with http:// or https://"),
         ('[prometheus]\nurl = "http://a:b@c"\n', "prometheus.url: holds a password"),
+        ('[promotion]\ntimeout = "12m"\n[post]\nsoak = "2m"\n', "promotion.timeout: must be longer than argocd.converge_timeout and post.soak"),
         ('[prometheus]\nurl = "http://a"\nwait = "2m"\n', "prometheus.wait: must be shorter than suites.row_timeout"),
         ('[[prometheus.rules]]\nname = "a"\nquery = "up"\nexpect = "< 1"\n', "there are rules, but no prometheus.url"),
         ('[prometheus]\nurl = "http://a"\n[[prometheus.rules]]\nname = "a"\nquery = "up"\n', "expect: '' is not a comparison"),
