@@ -32,10 +32,10 @@ def main(args: argparse.Namespace) -> int:
     with reporter(json=args.json, secrets=secrets()) as report:
         kit = tools(settings, git, report)
         run = _prepare(kit, args)
-        with beating(git.hurried(BEAT_S), lambda: run.lock, every_s=settings.lock.heartbeat):
-            end, result = _go(run)
-        code = 0 if end is End.ROLLED_BACK else end.exit_code
-        with held(drop=True):
+        with held(drop=True):  # from before the lock is there until what it ended as is said
+            with beating(git.hurried(BEAT_S), lambda: run.lock, every_s=settings.lock.heartbeat):
+                end, result = _go(run)
+            code = 0 if end is End.ROLLED_BACK else end.exit_code
             close(run, end, document(run, end, result, code=code))
             report.end(end, _lines(run, end, result))
             if args.json:
@@ -94,8 +94,7 @@ def _go(run: Run) -> tuple[End, Result]:
         plan=run.plan(),
     )
     run.remember()
-    with held():
-        run.lock = run.journal.effect("take the lock", {"stable": stable.object}, lambda: acquire(git, lock))
+    run.lock = run.journal.effect("take the lock", {"stable": stable.object}, lambda: acquire(git, lock))
 
     def transition(run: Run) -> Result:
         keep_baseline(run, take_baseline(run.tools.production()), smoke=None)
@@ -106,8 +105,9 @@ def _go(run: Run) -> tuple[End, Result]:
         return End.ROLLED_BACK, result
     if result.said is Said.SUPERSEDED:
         return End.SUPERSEDED, result
-    unsettled = run.stable is run.target.stable or run.moved is Moved.UNKNOWN
-    return (End.STUCK if unsettled else End.UNCHECKED), result
+    if run.stable is run.target.stable or run.moved is Moved.UNKNOWN:
+        return End.STUCK, result
+    return (End.INTERRUPTED if result.said is Said.INTERRUPTED else End.UNCHECKED), result
 
 
 def _lines(run: Run, end: End, result: Result) -> list[str]:

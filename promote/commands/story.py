@@ -143,12 +143,14 @@ def _unmoved(run: Run) -> str:
 
 
 def _stuck(run: Run) -> list[str]:
-    stable, here = run.settings.tags.stable, run.stable
+    stable, here = run.settings.tags.stable, run.stable or (_stable_now(run)[0] if run.let_go else None)
     back = here is not None and run.target.back is not None and here.object == run.target.back.object
     moved = {
         Moved.YES: "was moved back by us, and nobody could prove that production followed" if back else "was moved by this promotion and stays so",
         Moved.NO: "was not moved",
-        Moved.UNKNOWN: "was there when it was last seen, and what was sent to put it back may have come since or still come"
+        Moved.UNKNOWN: "was left there, and whether this promotion moved it was not asked"
+        if run.let_go
+        else "was there when it was last seen, and what was sent to put it back may have come since or still come"
         if here and (run.cause or run.asked_rollback)
         else "may still be moved by a run that could not be fenced",
     }
