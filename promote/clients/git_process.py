@@ -47,20 +47,24 @@ _PASSING = re.compile(
 _QUOTED = re.compile(r"'[^'\n]*'")
 _READS = frozenset({"ls-remote", "fetch"})
 _URL_HELPER = '!f() { test "$1" = get && echo "username=$PROMOTE_URL_USER" && echo "password=$PROMOTE_URL_PASSWORD"; }; f'
-_WITH_PASSWORD = re.compile(r"(https?://)([^/@:\s]*):([^/@\s]*)@([^/\s]+)")
+_WITH_USER = re.compile(r"(https?://)([^/@:\s]*)(?::([^/@\s]*))?@([^/\s]+)")
 
 
 def password_aside(url: str) -> dict[str, str]:
-    """Environment that makes git reach such a URL without its password in it: git would hand the whole URL to its helpers on their command lines,
-    where every user of the machine can read it. Empty for a URL without one."""
-    found = _WITH_PASSWORD.match(url)
-    if found is None:
+    """Environment that makes git reach such a URL without its user and password in it: git would hand the whole URL to its helpers on their command
+    lines, where every user of the machine can read it, and a user may be a token. Empty for a URL without them."""
+    found = _WITH_USER.match(url)
+    if found is None or not (found[2] or found[3]):
         return {}
     scheme, user, password, host = found.groups()
     clean, count = f"{scheme}{host}", _config_count(os.environ.get("GIT_CONFIG_COUNT", ""))
-    pairs = [(f"url.{clean}.insteadOf", found[0]), (f"credential.{clean}.helper", ""), (f"credential.{clean}.helper", _URL_HELPER)]
+    pairs = [(f"url.{clean}.insteadOf", found[0])]
+    if password is None:  # whoever knows the password of this user still does
+        pairs += [(f"credential.{clean}.username", unquote(user))]
+    else:
+        pairs += [(f"credential.{clean}.helper", ""), (f"credential.{clean}.helper", _URL_HELPER)]
     env = {f"GIT_CONFIG_{part}_{count + n}": text for n, pair in enumerate(pairs) for part, text in zip(("KEY", "VALUE"), pair, strict=True)}
-    return env | {"GIT_CONFIG_COUNT": str(count + len(pairs)), "PROMOTE_URL_USER": unquote(user), "PROMOTE_URL_PASSWORD": unquote(password)}
+    return env | {"GIT_CONFIG_COUNT": str(count + len(pairs)), "PROMOTE_URL_USER": unquote(user), "PROMOTE_URL_PASSWORD": unquote(password or "")}
 
 
 def forget_local_variables(environ: MutableMapping[str, str]) -> None:
