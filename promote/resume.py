@@ -29,7 +29,7 @@ from promote.run import Moved, Result, Run, Said, Tools
 from promote.signals import listening
 from promote.steps import keep_baseline
 from promote.target import Target
-from promote.versions import parse_version
+from promote.versions import recorded_version
 from promote.waivers import Waiver
 from promote.workflow import cancel_run, stop_run
 
@@ -121,7 +121,7 @@ def _rebuild(kit: Tools, lock: Lock, journal: Journal, plan: Mapping[str, Any], 
     def tag(name: str) -> Tag | None:
         return Tag(**plan[name]) if plan.get(name) else None
 
-    version = parse_version(plan["version"], kit.settings.version.scheme)
+    version = recorded_version(plan["version"], kit.settings.version.scheme)
     branch = tag("branch")
     assert branch is not None
     target = Target(

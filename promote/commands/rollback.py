@@ -24,7 +24,7 @@ from promote.run import Moved, Result, Run, Said, Tools
 from promote.signals import held
 from promote.steps import keep_baseline
 from promote.target import Target
-from promote.versions import parse_version
+from promote.versions import UNVERSIONED, parse_version, recorded_version
 
 
 def main(args: argparse.Namespace) -> int:
@@ -61,7 +61,7 @@ def _prepare(kit: Tools, args: argparse.Namespace) -> Run:
             hint="name another version with --to; what production really runs: `promote status`",
         )
     target = Tag(ref=names.stable, object=back.object, commit=git.commit_of(back.object))
-    version = parse_version(version_carried(kit, target) or "v0.0.0", settings.version.scheme)
+    version = recorded_version(version_carried(kit, target) or UNVERSIONED.text, settings.version.scheme)
     request_id = f"rollback-{datetime.now(UTC):%Y%m%d-%H%M%S}-{random.token_hex(3)}"
     kit.report.headline(f"rollback · {describe_stable(kit, stable, branch.commit)}")
     distance = git.count(f"{target.commit}..{stable.commit}")
@@ -114,7 +114,7 @@ def _lines(run: Run, end: End, result: Result) -> list[str]:
     if end is not End.ROLLED_BACK:
         return ending(run, end, result)
     return [
-        f"production runs {run.version} ({short(run.target.commit)}): {proof(run)}",
+        f"production runs {run.settings.tags.stable if run.version is UNVERSIONED else run.version} ({short(run.target.commit)}): {proof(run)}",
         *(f"warning: {warning}" for warning in run.warnings),
         f"journal: {run.journal.path}",
     ]
