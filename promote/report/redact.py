@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from urllib.parse import quote, quote_plus
 
 MASK = "***"
+LEAST_LEFT = 8  # characters of a secret that was cut; fewer are found in ordinary words
 SHORTEST = 6  # characters; a shorter "secret" would tear ordinary words apart
 
 # GitHub's tokens are recognisable by their form; credentials in a URL and in an Authorization header by their place.
@@ -56,8 +57,11 @@ class Redactor:
 
     def text(self, text: str) -> str:
         """The text without secrets."""
-        for secret in sorted(_LEARNED.union(self._known), key=len, reverse=True):  # the longest first: one may hold another
+        known = sorted(_LEARNED.union(self._known), key=len, reverse=True)  # the longest first: one may hold another
+        for secret in known:
             text = text.replace(secret, MASK)
+        for secret in known:
+            text = _without_beginning(text, secret)
         text = _HTTP_USER.sub(MASK, _URL_PASSWORD.sub(MASK, text))
         text = _BEARER.sub(rf"\1{MASK}", _HEADER.sub(rf"\1{MASK}", text))
         return _TOKENS.sub(MASK, text)
@@ -71,6 +75,17 @@ class Redactor:
         if isinstance(value, list | tuple | set | frozenset):
             return [self.value(v) for v in value]
         return value
+
+
+def _without_beginning(text: str, secret: str) -> str:
+    """A client cuts what a server says, perhaps within a secret: what is left of one is masked when it is half of it or more."""
+    least = max(LEAST_LEFT, (len(secret) + 1) // 2)
+    while (start := text.find(secret[:least])) >= 0:
+        end = start + least
+        while text[end : end + 1] == secret[end - start : end - start + 1] != "":
+            end += 1
+        text = text[:start] + MASK + text[end:]
+    return text
 
 
 def _base64(text: str) -> str:

@@ -14,7 +14,10 @@ from urllib.parse import quote
 import pytest
 
 from promote.checklist.smoke import ask
+from promote.clients.git_errors import excerpt
 from promote.clients.git_remote import GitRemote
+from promote.clients.github_errors import message
+from promote.clients.kube_errors import error_of
 from promote.clients.monitoring import Prometheus
 from promote.clients.web import Web
 from promote.connect import headers
@@ -42,6 +45,16 @@ def test_it_is_known_however_it_is_shown(shown: str) -> None:
 def test_one_that_holds_another_is_masked_whole_whoever_knew_which() -> None:
     learn("learnt-before")
     assert Redactor(["learnt-before-and-longer"]).text("x learnt-before-and-longer") == "x ***"
+
+
+@pytest.mark.parametrize("most", range(240, 258))
+def test_what_a_cut_leaves_of_it_is_masked(most: int) -> None:
+    token = "kube-bearer-of-prod-1111"
+    body = json.dumps({"kind": "Status", "message": f"{'d' * (most - 1)} {token} tail"}).encode()
+    told = [error_of("cluster prod", "GET", "/api", 403, body).what, message({"message": f"{'d' * (most - 1)} {token} tail"})]
+    told.append(excerpt(f"fatal: {'d' * (most - 8)} {token} tail"))
+    assert not any(token[:12] in Redactor([token]).text(text) for text in told)
+    assert Redactor([token]).text("kube-bearer is a word, kube-bearer-of-prod-1112 is not ours") == "kube-bearer is a word, ***2 is not ours"
 
 
 class Echo(BaseHTTPRequestHandler):
