@@ -102,7 +102,7 @@ def remote(settings: Settings) -> GitRemote:
     forget_local_variables(os.environ)
     where = settings.repository
     keeps = "refs/promote/" if settings.lock.keep == "local" else ""
-    return GitRemote(settings.root, where.remote, token=token() or None, timeout_s=where.timeout, keeps=keeps)
+    return GitRemote(settings.root, where.remote, token=token() or None, timeout_s=where.timeout, keeps=keeps, learn=learn)
 
 
 def slug(settings: Settings, git: GitRemote) -> str:

@@ -46,14 +46,14 @@ class Claim:
     compare: str
     value: object
 
-    def problem(self, document: object) -> str:
-        """ "" when it holds, else what is there instead."""
+    def problem(self, document: object, clean: Callable[[str], str] = str) -> str:
+        """ "" when it holds, else what is there instead; `clean` masks it before it is cut."""
         found = at_path(document, self.path)
         if found is MISSING:
             return f"{'.'.join(self.path)} is not there"
         if not self.compare or self._holds(found):
             return ""
-        return f"{'.'.join(self.path)} is {json.dumps(found)[:80]}"
+        return f"{'.'.join(self.path)} is {clean(json.dumps(found))[:80]}"
 
     def _holds(self, found: object) -> bool:
         if isinstance(found, bool) is not isinstance(self.value, bool):  # JSON's true is not 1, although Python's is
@@ -111,8 +111,11 @@ def variables(headers: list[str]) -> tuple[str, ...]:
 
 
 def filled(headers: list[str], environment: Mapping[str, str]) -> dict[str, str]:
-    """Headers with `${NAME}` replaced by the environment's value. Raises LookupError that names the first variable which is not set or empty."""
+    """Headers with `${NAME}` replaced by the environment's value, without the line break that a file gave it.
+
+    Raises LookupError that names the first variable which is not set or empty.
+    """
     for name in variables(headers):
-        if not environment.get(name):
+        if not environment.get(name, "").strip():
             raise LookupError(name)
-    return {name: _VARIABLE.sub(lambda m: environment[m[1]], value) for name, value in map(header, headers)}
+    return {name: _VARIABLE.sub(lambda m: environment[m[1]].strip(), value) for name, value in map(header, headers)}

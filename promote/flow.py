@@ -13,6 +13,7 @@ from promote.precheck import precheck
 from promote.promotion import promote
 from promote.rollback import roll_back
 from promote.run import Moved, Result, Run, Said
+from promote.signals import forget, held, listening
 from promote.verification import verify
 
 
@@ -72,9 +73,17 @@ def following(state: State, said: Said, moved: Moved, *, hold_unknown: bool = Fa
 
 
 def walk(run: Run, state: State = State.START, transitions: Mapping[State, Callable[[Run], Result]] = TRANSITIONS) -> tuple[End, Result]:
-    """Go through the transitions until an end. Never raises: the end is always one of the table."""
+    """Go through the transitions until an end, which is always one of the table. A stop request between two of them is the next one's to answer; one
+    after the last is raised when nobody above holds it."""
+    with held():
+        return _walk(run, state, transitions)
+
+
+def _walk(run: Run, state: State, transitions: Mapping[State, Callable[[Run], Result]]) -> tuple[End, Result]:
     while True:
         run.journal.write("state", state.value)
+        if state is State.ROLLING_BACK:
+            forget()
         result = _timely(attempt(transitions[state], run), run, state)
         unknown = run.settings.promotion.on_unknown == "hold"
         place = following(state, result.said, run.moved, hold_unknown=unknown, hold=bool(run.hold))
@@ -97,7 +106,8 @@ def _timely(result: Result, run: Run, state: State) -> Result:
 def attempt(transition: Callable[[Run], Result], run: Run) -> Result:
     """Run one transition and turn whatever escapes it into a verdict. Not being able to tell is ERRORED, never a pass."""
     try:
-        return transition(run)
+        with listening():
+            return transition(run)
     except Superseded as gone:
         return Result(said=Said.SUPERSEDED, reason=gone.what, hint=gone.hint)
     except Interrupted as stop:

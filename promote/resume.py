@@ -26,10 +26,10 @@ from promote.promotion import is_legacy
 from promote.publish import Published, Request, trailers_of
 from promote.record import record_path, write_record
 from promote.run import Moved, Result, Run, Said, Tools
-from promote.signals import held
+from promote.signals import listening
 from promote.steps import keep_baseline
 from promote.target import Target
-from promote.versions import parse_version
+from promote.versions import recorded_version
 from promote.waivers import Waiver
 from promote.workflow import cancel_run, stop_run
 
@@ -42,8 +42,24 @@ def pick_up(kit: Tools, *, orphaned_s: float | None = None) -> Run | None:
 
     It is rebuilt from its journal in this clone or, anywhere else, from the lock alone. With `orphaned_s` also None while its owner was heard of in
     the last so many seconds, or is heard of while we watch.
-    Raises UsageError when its owner still lives or the lock says too little, Superseded when somebody else took it over first.
+    Raises UsageError when its owner still lives or the lock says too little, Superseded when somebody else took it over first. Called with stop
+    requests held: one that comes while the lock is taken over is for what follows to answer.
     """
+    with listening():  # looking and watching take nothing: who stops here leaves all as it was
+        found = _left_over(kit, orphaned_s)
+    if found is None:
+        return None
+    run, lock, plan, here = found
+    run.moved = Moved.UNKNOWN  # until the refs were read: whatever stops us before, "nothing was moved" is not said
+    run.journal.hold()
+    run.journal.write("note", "taken up", lock=lock.oid, state=lock.state, here=here)
+    run.journal.write("note", "plan", **{**plan, "pid": os.getpid()})
+    run.lock = run.journal.effect("take the lock over", {"lock": lock.oid}, lambda: take_over(kit.git, lock))
+    return run
+
+
+def _left_over(kit: Tools, orphaned_s: float | None) -> tuple[Run, Lock, dict[str, Any], bool] | None:
+    """(the promotion that may be taken over, its lock, its plan, whether its journal is in this clone)."""
     lock = read_lock(kit.git)
     if lock is None:
         return None
@@ -65,13 +81,7 @@ def pick_up(kit: Tools, *, orphaned_s: float | None = None) -> Run | None:
             return None
     elif not lines:
         _refuse_a_living_owner(kit, lock)
-    run = _rebuild(kit, lock, journal, plan, lines)
-    journal.hold()
-    journal.write("note", "taken up", lock=lock.oid, state=lock.state, here=bool(lines))
-    journal.write("note", "plan", **{**plan, "pid": os.getpid()})
-    with held():
-        run.lock = journal.effect("take the lock over", {"lock": lock.oid}, lambda: take_over(kit.git, lock))
-    return run
+    return _rebuild(kit, lock, journal, plan, lines), lock, plan, bool(lines)
 
 
 def _refuse_a_living_owner(kit: Tools, lock: Lock) -> None:
@@ -111,7 +121,7 @@ def _rebuild(kit: Tools, lock: Lock, journal: Journal, plan: Mapping[str, Any], 
     def tag(name: str) -> Tag | None:
         return Tag(**plan[name]) if plan.get(name) else None
 
-    version = parse_version(plan["version"], kit.settings.version.scheme)
+    version = recorded_version(plan["version"], kit.settings.version.scheme)
     branch = tag("branch")
     assert branch is not None
     target = Target(

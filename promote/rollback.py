@@ -54,6 +54,7 @@ def _push_back(run: Run, before: Tag) -> None:
                 ),
                 putting_back=True,
             )
+            run.stable = before  # within: a stop request that came meanwhile counts at the end of this block
     except (Forbidden, Denied) as refusal:
         if not has_second_way(run):
             raise
@@ -63,7 +64,6 @@ def _push_back(run: Run, before: Tag) -> None:
         if problem := settle(run, before, silence, asked=f"{run.settings.tags.stable} was to be put back"):
             raise PromoteError(f"{problem}: {silence.what}", hint=RESUME) from silence
         how = "although nobody answered"
-    run.stable = before
     run.step("rollback", Verdict.PASSED, deadline.elapsed, f"{run.settings.tags.stable} → {short(before.commit)}, {how}")
 
 

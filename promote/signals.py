@@ -1,6 +1,8 @@
 """Stop requests: ^C, SIGTERM and SIGHUP become one exception, `Interrupted`, in the main thread.
 
-A push that moves a tag must not be cut in the middle by our own doing, so `held()` postpones the exception to the end of a short block.
+A push that moves a tag must not be cut in the middle by our own doing, so `held()` postpones the exception to the end of a short block. A
+whole promotion is such a block as well, in which each step is `listening()`: so a request that comes between two steps, or after the last one, is
+answered by a step or by the end, and never gets past both.
 """
 
 from __future__ import annotations
@@ -34,7 +36,7 @@ def _on_signal(number: int, _frame: FrameType | None) -> None:
 @contextmanager
 def as_interrupts() -> Iterator[None]:
     """Within the block, stop signals raise `Interrupted`. Outside the main thread it does nothing (signals arrive only there)."""
-    if threading.current_thread() is not threading.main_thread():
+    if not _on_main_thread():
         yield
         return
     before = {number: signal.signal(number, _on_signal) for number in STOP_SIGNALS}
@@ -45,12 +47,19 @@ def as_interrupts() -> Iterator[None]:
             signal.signal(number, handler)
 
 
+def _on_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()
+
+
 @contextmanager
 def held(*, drop: bool = False) -> Iterator[None]:
     """Postpone a stop request to the end of the block: for the seconds in which an effect is under way and its result unknown.
 
-    With `drop` it is forgotten there: the promotion is over, and what it ended as must still be said.
+    With `drop` it is forgotten there: the promotion is over, and what it ended as must still be said. Signals arrive in the main thread only.
     """
+    if not _on_main_thread():
+        yield
+        return
     _State.held += 1
     try:
         yield
@@ -58,6 +67,29 @@ def held(*, drop: bool = False) -> Iterator[None]:
         _State.held -= 1
         if drop:
             _State.pending = None
-        if not _State.held and _State.pending:
-            name, _State.pending = _State.pending, None
-            raise Interrupted(name)
+        _raise_pending()
+
+
+@contextmanager
+def listening() -> Iterator[None]:
+    """A part of a held block in which a stop request counts at once. One that came before it counts at its begin."""
+    if not _on_main_thread():
+        yield
+        return
+    kept, _State.held = _State.held, 0
+    try:
+        _raise_pending()
+        yield
+    finally:
+        _State.held = kept
+
+
+def forget() -> None:
+    """What was asked for is being done anyway: a promotion that goes back is not to be stopped by the request that it should."""
+    _State.pending = None
+
+
+def _raise_pending() -> None:
+    if not _State.held and _State.pending:
+        name, _State.pending = _State.pending, None
+        raise Interrupted(name)

@@ -26,6 +26,7 @@ from promote.errors import PromoteError
 from promote.model import Row, SuiteResult, Verdict
 from promote.report.redact import Redactor
 from promote.settings import Settings
+from promote.signals import held
 
 TICK_S = 0.05
 _HIJACKS = ("PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTEST_CURRENT_TEST")
@@ -69,8 +70,11 @@ def run_suite(
         f"--promote-context={told}",
     ]
     started = time.monotonic()
-    killed = _run(argv, log, settings.root, recorder, deadline, _Teller(name, on_row), stop or threading.Event())
-    _mask(connect.redactor(settings), log, junit, recorder)
+    try:
+        killed = _run(argv, log, settings.root, recorder, deadline, _Teller(name, on_row), stop or threading.Event())
+    finally:  # also when a person stops it: what a check has printed by then stays on disk
+        with held():
+            _mask(connect.redactor(settings), log, junit, recorder)
     events = read_events(recorder)
     rows = _rows(name, events)
     versioned = context.version is not None
@@ -108,9 +112,13 @@ def _run(argv: list[str], log: Path, cwd: Path, recorder: Path, deadline: Deadli
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONUNBUFFERED": "1",
     }
+    child: subprocess.Popen[bytes] | None = None
     with log.open("wb") as out:
-        child = subprocess.Popen(argv, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, start_new_session=True)
         try:
+            with held():  # a stop request while it starts would leave a child that nobody knows
+                child = subprocess.Popen(
+                    argv, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, start_new_session=True
+                )
             while not deadline.expired and not stop.is_set():
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     child.wait(TICK_S)
@@ -118,8 +126,9 @@ def _run(argv: list[str], log: Path, cwd: Path, recorder: Path, deadline: Deadli
                 teller.look(recorder)
             return True
         finally:
-            _end_session(child.pid)
-            child.wait()
+            if child:
+                _end_session(child.pid)
+                child.wait()
             teller.look(recorder)
 
 

@@ -52,6 +52,14 @@ class Version:
         return hash(self._key())
 
 
+UNVERSIONED = Version("unversioned", (0, 0, 0), ())  # a commit that no prod tag names: production's tag may have been put there by hand
+
+
+def recorded_version(text: str, scheme: str) -> Version:
+    """A version as a lock, a journal or a suite's context has it: `UNVERSIONED` is no version that anybody could type."""
+    return UNVERSIONED if text == UNVERSIONED.text else parse_version(text, scheme)
+
+
 def parse_version(text: str, scheme: str = "semver") -> Version:
     """Read `1.2.3` or `v1.2.3`. Raises UsageError for anything else, naming what was expected."""
     if len(text) > _LONGEST:

@@ -30,7 +30,7 @@ from promote.publish import TagNames, ref_names
 from promote.settings import Settings
 from promote.settings_reader import find_settings_file, read_settings
 from promote.target import Target, resolve_target
-from promote.versions import Version, parse_version, version_of_tag
+from promote.versions import Version, parse_version, recorded_version, version_of_tag
 
 
 @dataclass(kw_only=True)
@@ -91,10 +91,10 @@ def load_state(config: pytest.Config) -> State:
     context = SuiteContext.read(Path(context_file)) if context_file else None
     if context is None or context.state == "before":
         validate(settings, context.waivers if context else ())
-    asked = config.getoption("--promote-version") or (context.version if context else None)
+    asked, told = config.getoption("--promote-version"), context.version if context else None
     return State(
         settings=settings,
-        version=parse_version(asked, settings.version.scheme) if asked else None,
+        version=parse_version(asked, settings.version.scheme) if asked else recorded_version(told, settings.version.scheme) if told else None,
         context=context,
     )
 

@@ -27,8 +27,8 @@ def ask(http: Web, wanted: SmokeUrl, evidence: Evidence, clock: Clock | None = N
     evidence("url", f"{wanted.method} {wanted.url}" if wanted.method != "GET" else wanted.url)
     for attempt in range(1, tries + 1):
         answer = http.ask(_asked(wanted, headers), within=wanted.within)
-        wrong = problems(answer, wanted)
-        evidence("answer", redact.text(answer.words()))
+        wrong = problems(answer, wanted, redact.text)
+        evidence("answer", redact.text(answer.words(redact.text)))
         if not wrong:
             break
         if attempt < tries:
@@ -36,7 +36,8 @@ def ask(http: Web, wanted: SmokeUrl, evidence: Evidence, clock: Clock | None = N
     else:
         told = "".join(f"\n          {redact.text(line)}" for line in wrong if line not in (answer.trouble, _status(answer)))
         seconds = clock.monotonic() - started
-        return f"{wanted.url}\nexpected  {expected(wanted)}\ngot       {redact.text(answer.words())} ({_tries(tries)} in {seconds:.0f} s){told}"
+        got = redact.text(answer.words(redact.text))
+        return f"{wanted.url}\nexpected  {expected(wanted)}\ngot       {got} ({_tries(tries)} in {seconds:.0f} s){told}"
     if wanted.slow and answer.seconds > wanted.slow:
         evidence("advice", f"slow: {answer.seconds:.2f} s, more than {wanted.slow:g} s")
     return _certificate(http, wanted, evidence, clock)
@@ -58,7 +59,7 @@ def expected(wanted: SmokeUrl) -> str:
     return ", ".join([*parts, *wanted.json])
 
 
-def problems(answer: Answer, wanted: SmokeUrl) -> list[str]:
+def problems(answer: Answer, wanted: SmokeUrl, clean: Callable[[str], str] = str) -> list[str]:
     """How an answer differs from what was declared, one sentence each; [] when it does not."""
     if answer.trouble:
         return [answer.trouble]
@@ -66,19 +67,19 @@ def problems(answer: Answer, wanted: SmokeUrl) -> list[str]:
     found += [f"it took {answer.seconds:.1f} s"] if answer.seconds > wanted.within else []
     found += [f"it leads to {answer.location or 'nowhere'}"] if wanted.redirect and answer.location != wanted.redirect else []
     found += [f'the body does not contain "{wanted.contains}"'] if wanted.contains not in answer.body else []
-    return found + (_claims(answer, wanted.json) if wanted.json else [])
+    return found + (_claims(answer, wanted.json, clean) if wanted.json else [])
 
 
 def _status(answer: Answer) -> str:
     return f"the status is {answer.status}"
 
 
-def _claims(answer: Answer, texts: list[str]) -> list[str]:
+def _claims(answer: Answer, texts: list[str], clean: Callable[[str], str]) -> list[str]:
     try:
         document = answer.json()
     except ValueError:
         return ["the body is not JSON"]
-    return [why for text in texts if (why := claim(text).problem(document))]
+    return [why for text in texts if (why := claim(text).problem(document, clean))]
 
 
 def _certificate(http: Web, wanted: SmokeUrl, evidence: Evidence, clock: Clock) -> str:

@@ -6,6 +6,7 @@ GitPython starts the process; the deadline is ours, because GitPython's own kill
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -18,6 +19,7 @@ from urllib.parse import unquote
 from promote.asking import asking
 from promote.clients.again import asked
 from promote.errors import UsageError
+from promote.signals import held
 
 # What `git rev-parse --local-env-vars` lists, less the GIT_CONFIG_COUNT family, which carries credentials in CI: set by a surrounding
 # git (a hook, an alias), these would silently point our commands at another repository.
@@ -37,6 +39,7 @@ _NEUTRAL = tuple(word for setting in _NEUTRAL_SETTINGS for word in ("-c", settin
 _TOKEN_HELPER = '!f() { test "$1" = get && echo username=x-access-token && echo "password=$PROMOTE_GIT_TOKEN"; }; f'
 
 
+PIPES_S = 1.0
 # Git's words for a connection that was lost on the way and for a gateway's trouble: the same read may go well a moment later.
 _PASSING = re.compile(
     r"returned error: 50[234]|Empty reply from server|Recv failure|Connection reset|early EOF|hung up unexpectedly|unexpected disconnect|RPC failed"
@@ -44,20 +47,24 @@ _PASSING = re.compile(
 _QUOTED = re.compile(r"'[^'\n]*'")
 _READS = frozenset({"ls-remote", "fetch"})
 _URL_HELPER = '!f() { test "$1" = get && echo "username=$PROMOTE_URL_USER" && echo "password=$PROMOTE_URL_PASSWORD"; }; f'
-_WITH_PASSWORD = re.compile(r"(https?://)([^/@:\s]*):([^/@\s]*)@([^/\s]+)")
+_WITH_USER = re.compile(r"(https?://)([^/@:\s]*)(?::([^/@\s]*))?@([^/\s]+)")
 
 
 def password_aside(url: str) -> dict[str, str]:
-    """Environment that makes git reach such a URL without its password in it: git would hand the whole URL to its helpers on their command lines,
-    where every user of the machine can read it. Empty for a URL without one."""
-    found = _WITH_PASSWORD.match(url)
-    if found is None:
+    """Environment that makes git reach such a URL without its user and password in it: git would hand the whole URL to its helpers on their command
+    lines, where every user of the machine can read it, and a user may be a token. Empty for a URL without them."""
+    found = _WITH_USER.match(url)
+    if found is None or not (found[2] or found[3]):
         return {}
     scheme, user, password, host = found.groups()
     clean, count = f"{scheme}{host}", _config_count(os.environ.get("GIT_CONFIG_COUNT", ""))
-    pairs = [(f"url.{clean}.insteadOf", found[0]), (f"credential.{clean}.helper", ""), (f"credential.{clean}.helper", _URL_HELPER)]
+    pairs = [(f"url.{clean}.insteadOf", found[0])]
+    if password is None:  # whoever knows the password of this user still does
+        pairs += [(f"credential.{clean}.username", unquote(user))]
+    else:
+        pairs += [(f"credential.{clean}.helper", ""), (f"credential.{clean}.helper", _URL_HELPER)]
     env = {f"GIT_CONFIG_{part}_{count + n}": text for n, pair in enumerate(pairs) for part, text in zip(("KEY", "VALUE"), pair, strict=True)}
-    return env | {"GIT_CONFIG_COUNT": str(count + len(pairs)), "PROMOTE_URL_USER": unquote(user), "PROMOTE_URL_PASSWORD": unquote(password)}
+    return env | {"GIT_CONFIG_COUNT": str(count + len(pairs)), "PROMOTE_URL_USER": unquote(user), "PROMOTE_URL_PASSWORD": unquote(password or "")}
 
 
 def forget_local_variables(environ: MutableMapping[str, str]) -> None:
@@ -130,30 +137,46 @@ def run_git(
     from git.cmd import Git
     from git.exc import GitCommandNotFound
 
-    try:
-        handle = Git(str(folder)).execute(
-            ["git", *_NEUTRAL, *args],
-            istream=subprocess.PIPE if stdin is not None else None,
-            as_process=True,
-            env=_environment(token, env),
-            start_new_session=True,
-        )
-    except GitCommandNotFound as error:
-        raise UsageError("git is not on PATH", hint="install git 2.30 or newer") from error
-    process = handle.proc
-    assert process is not None  # AutoInterrupt drops it only after it ended
+    process: subprocess.Popen[bytes] | None = None
     killed = False
     try:
+        with held():  # a stop request while it starts would leave a child that nobody knows
+            handle = Git(str(folder)).execute(
+                ["git", *_NEUTRAL, *args],
+                istream=subprocess.PIPE if stdin is not None else None,
+                as_process=True,
+                env=_environment(token, env),
+                start_new_session=True,
+            )
+            process = handle.proc
+        assert process is not None  # AutoInterrupt drops it only after it ended
         out, err = process.communicate(stdin, timeout=timeout_s)
+    except GitCommandNotFound as error:
+        raise UsageError("git is not on PATH", hint="install git 2.30 or newer") from error
     except subprocess.TimeoutExpired:
-        killed = True
+        assert process is not None
+        killed = process.poll() is None  # it may have ended, and something that it started holds its pipes
         kill_group(process.pid)
-        out, err = process.communicate()
+        out, err = _last_words(process)
     except BaseException:
-        kill_group(process.pid)
-        process.communicate()
+        if process is not None:
+            kill_group(process.pid)
+            _last_words(process)
         raise
     return Done(code=process.returncode, out=out.decode(errors="replace"), err=err.decode(errors="replace"), killed=killed, raw=out)
+
+
+def _last_words(process: subprocess.Popen[bytes]) -> tuple[bytes, bytes]:
+    """What a command that is over has said. Its pipes may never end: a helper's daemon in a session of its own holds them and outlives the group."""
+    try:
+        return process.communicate(timeout=PIPES_S)
+    except subprocess.TimeoutExpired as held_open:
+        return held_open.output or b"", held_open.stderr or b""
+    finally:
+        for pipe in (process.stdin, process.stdout, process.stderr):
+            if pipe:
+                with contextlib.suppress(OSError):
+                    pipe.close()
 
 
 def run_git_patiently(

@@ -7,6 +7,7 @@ except `fast_forward`. Fetched refs live under refs/promote-remote/, out of ever
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cached_property
@@ -45,16 +46,22 @@ class GitRemote:
     """One clone and its remote. Raises the classes of promote.errors; git's own words are in the message.
 
     Refs that begin with `keeps` are read and written in this clone instead: for an account that may push tags and nothing else.
+    `learn` is told the password that the remote's URL may carry: a server's answer may repeat it.
     """
 
-    def __init__(self, root: Path, remote: str, *, token: str | None = None, timeout_s: float = 60.0, keeps: str = "") -> None:
-        self.root, self.remote = root, remote
+    def __init__(
+        self, root: Path, remote: str, *, token: str | None = None, timeout_s: float = 60.0, keeps: str = "",
+        learn: Callable[..., None] = lambda *_: None,
+    ) -> None:  # fmt: skip
+        self.root, self.remote, self._learn = root, remote, learn
         self._token, self._timeout_s = token, timeout_s
         self._kept = KeptRefs(self._read, self.git, keeps)
 
     def hurried(self, timeout_s: float) -> GitRemote:
         """The same clone and remote for somebody who waits no longer than this for one command, in seconds."""
-        return GitRemote(self.root, self.remote, token=self._token, timeout_s=min(timeout_s, self._timeout_s), keeps=self._kept.prefix)
+        return GitRemote(
+            self.root, self.remote, token=self._token, timeout_s=min(timeout_s, self._timeout_s), keeps=self._kept.prefix, learn=self._learn
+        )
 
     def git(self, *args: str, stdin: bytes | None = None, env: dict[str, str] | None = None) -> Done:
         """Any git command in this clone; the caller reads the exit code."""
@@ -62,7 +69,10 @@ class GitRemote:
 
     @cached_property
     def _aside(self) -> dict[str, str]:
-        return password_aside(run_git(self.root, "remote", "get-url", self.remote, timeout_s=self._timeout_s).out.strip())
+        aside = password_aside(run_git(self.root, "remote", "get-url", self.remote, timeout_s=self._timeout_s).out.strip())
+        if password := aside.get("PROMOTE_URL_PASSWORD"):
+            self._learn(password, f"{aside['PROMOTE_URL_USER']}:{password}")
+        return aside
 
     def _read(self, *args: str, stdin: bytes | None = None, env: dict[str, str] | None = None) -> str:
         done = self.git(*args, stdin=stdin, env=env)

@@ -64,6 +64,9 @@ class Service:
                         raise late
         except requests.Timeout as error:
             raise late from error
+        except requests.exceptions.InvalidHeader as error:  # its own words show the value
+            what = f"{method} {path}: a header cannot be sent: is there a line break in what the environment has for it?"
+            raise Rejected(where, what, hint=f"see {self.name}.headers in promotion.toml") from error
         except (requests.RequestException, HTTPError, OSError) as error:
             raise _Broken(where, f"{method} {path}: {self._plain(f'{type(error).__name__}: {error}')}", hint=self._hint) from error
         if not 200 <= status < 300:

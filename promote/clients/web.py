@@ -7,7 +7,7 @@ import os
 import socket
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -36,8 +36,9 @@ class Answer:
         """The body as JSON. Raises ValueError."""
         return json.loads(self.body)
 
-    def words(self) -> str:
-        first = " ".join(self.body.split())[:80]
+    def words(self, clean: Callable[[str], str] = str) -> str:
+        """One line. `clean` masks the body before it is cut: half a secret would not be known."""
+        first = " ".join(clean(self.body).split())[:80]
         return self.trouble or f'{self.status} after {self.seconds:.1f} s, body "{first}"'
 
 
@@ -132,6 +133,8 @@ def _words(error: Exception, within: float) -> str:
         return f"no answer within {within:g} s"
     if isinstance(error, requests.exceptions.SSLError):
         return f"the certificate does not verify: {str(error)[:160]}"
+    if isinstance(error, requests.exceptions.InvalidHeader):  # its own words show the value
+        return "a header cannot be sent: is there a line break in what the environment has for it?"
     if isinstance(error, requests.ConnectionError):
         return f"no connection: {str(error)[:160]}"
     return f"{type(error).__name__}: {str(error)[:160]}"

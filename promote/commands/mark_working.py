@@ -21,7 +21,7 @@ from promote.publish import ref_names
 from promote.report.screen import reporter
 from promote.run import Run, Tools
 from promote.target import Target
-from promote.versions import parse_version
+from promote.versions import UNVERSIONED, recorded_version
 
 
 def main(args: argparse.Namespace) -> int:
@@ -56,7 +56,7 @@ def _prepare(kit: Tools, *, force: bool) -> tuple[Run, Tag | None]:
             hint="if that is meant: --force",
         )
     kit.report.headline(f"mark-working · {describe_stable(kit, stable, branch.commit)}")
-    version = parse_version(version_carried(kit, stable) or "v0.0.0", "semver" if not version_carried(kit, stable) else settings.version.scheme)
+    version = recorded_version(version_carried(kit, stable) or UNVERSIONED.text, settings.version.scheme)
     request_id = f"mark-{datetime.now(UTC):%Y%m%d-%H%M%S}-{random.token_hex(3)}"
     target = Target(version=version, commit=stable.commit, from_tree=False, dev_tag=None, stable=stable, branch=branch)
     return Run(tools=kit, target=target, version=version, request_id=request_id, journal=Journal.open(git.git_dir, request_id, kit.redact)), working

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import json
 
 from promote.closing import close
 from promote.commands.story import describe_stable, document, ending
 from promote.commands.wiring import open_repository, tools
 from promote.connect import secrets
+from promote.errors import PromoteError
 from promote.heartbeat import BEAT_S, beating
 from promote.model import End
-from promote.report.screen import reporter
+from promote.report.screen import answer, reporter
 from promote.resume import abort, pick_up, resume
+from promote.run import Run, Tools
 from promote.settings_reader import duration
 from promote.signals import held
 
@@ -22,22 +23,29 @@ def main(args: argparse.Namespace) -> int:
     settings, git = open_repository(args.folder)
     aborting = args.command == "abort"
     orphaned_s = duration(args.if_orphaned, "--if-orphaned") if not aborting and args.if_orphaned else None
-    with reporter(json=args.json, secrets=secrets()) as report:
+    with reporter(json=args.json, secrets=secrets()) as report, held(drop=True):
         kit = tools(settings, git, report)
         run = pick_up(kit, orphaned_s=orphaned_s)
         if run is None:
             nobody = "no promotion holds the lock" if orphaned_s is None else "no promotion was left by its owner"
-            print(json.dumps({"outcome": "nothing", "exit": 0}) if args.json else f"nothing to do: {nobody}")
+            answer(f"nothing to do: {nobody}", document={"outcome": "nothing", "exit": 0} if args.json else None, secrets=secrets())
             return 0
-        report.headline(f"{args.command} {run.version} · {run.request_id} · {describe_stable(kit, git.ref(run.names.stable), run.target.commit)}")
+        report.headline(f"{args.command} {run.version} · {run.request_id}{_where(kit, run)}")
         with beating(git.hurried(BEAT_S), lambda: run.lock, every_s=settings.lock.heartbeat):
             end, result = abort(run, keep=args.keep) if aborting else resume(run)
         # What was asked for and done is a success: an abort that went back or had nothing to take back, and an asked-for rollback.
         done = (end is End.ROLLED_BACK and (aborting or run.asked_rollback)) or (aborting and end is End.INTERRUPTED)
         code = 0 if done else end.exit_code
-        with held(drop=True):
-            close(run, end, document(run, end, result, code=code))
-            report.end(end, ending(run, end, result))
-            if args.json:
-                report.document(document(run, end, result, code=code))
+        close(run, end, document(run, end, result, code=code))
+        report.end(end, ending(run, end, result))
+        if args.json:
+            report.document(document(run, end, result, code=code))
     return code
+
+
+def _where(kit: Tools, run: Run) -> str:
+    """Where the tag is, for the headline. The lock is ours by now, so a remote that is silent here is for the promotion's own end to tell."""
+    try:
+        return f" · {describe_stable(kit, kit.git.ref(run.names.stable), run.target.commit)}"
+    except PromoteError:
+        return ""

@@ -24,7 +24,7 @@ from promote.run import Moved, Result, Run, Said, Tools
 from promote.signals import held
 from promote.steps import keep_baseline
 from promote.target import Target
-from promote.versions import parse_version
+from promote.versions import UNVERSIONED, parse_version, recorded_version
 
 
 def main(args: argparse.Namespace) -> int:
@@ -32,10 +32,10 @@ def main(args: argparse.Namespace) -> int:
     with reporter(json=args.json, secrets=secrets()) as report:
         kit = tools(settings, git, report)
         run = _prepare(kit, args)
-        with beating(git.hurried(BEAT_S), lambda: run.lock, every_s=settings.lock.heartbeat):
-            end, result = _go(run)
-        code = 0 if end is End.ROLLED_BACK else end.exit_code
-        with held(drop=True):
+        with held(drop=True):  # from before the lock is there until what it ended as is said
+            with beating(git.hurried(BEAT_S), lambda: run.lock, every_s=settings.lock.heartbeat):
+                end, result = _go(run)
+            code = 0 if end is End.ROLLED_BACK else end.exit_code
             close(run, end, document(run, end, result, code=code))
             report.end(end, _lines(run, end, result))
             if args.json:
@@ -61,7 +61,7 @@ def _prepare(kit: Tools, args: argparse.Namespace) -> Run:
             hint="name another version with --to; what production really runs: `promote status`",
         )
     target = Tag(ref=names.stable, object=back.object, commit=git.commit_of(back.object))
-    version = parse_version(version_carried(kit, target) or "v0.0.0", settings.version.scheme)
+    version = recorded_version(version_carried(kit, target) or UNVERSIONED.text, settings.version.scheme)
     request_id = f"rollback-{datetime.now(UTC):%Y%m%d-%H%M%S}-{random.token_hex(3)}"
     kit.report.headline(f"rollback · {describe_stable(kit, stable, branch.commit)}")
     distance = git.count(f"{target.commit}..{stable.commit}")
@@ -94,8 +94,7 @@ def _go(run: Run) -> tuple[End, Result]:
         plan=run.plan(),
     )
     run.remember()
-    with held():
-        run.lock = run.journal.effect("take the lock", {"stable": stable.object}, lambda: acquire(git, lock))
+    run.lock = run.journal.effect("take the lock", {"stable": stable.object}, lambda: acquire(git, lock))
 
     def transition(run: Run) -> Result:
         keep_baseline(run, take_baseline(run.tools.production()), smoke=None)
@@ -106,15 +105,16 @@ def _go(run: Run) -> tuple[End, Result]:
         return End.ROLLED_BACK, result
     if result.said is Said.SUPERSEDED:
         return End.SUPERSEDED, result
-    unsettled = run.stable is run.target.stable or run.moved is Moved.UNKNOWN
-    return (End.STUCK if unsettled else End.UNCHECKED), result
+    if run.stable is run.target.stable or run.moved is Moved.UNKNOWN:
+        return End.STUCK, result
+    return (End.INTERRUPTED if result.said is Said.INTERRUPTED else End.UNCHECKED), result
 
 
 def _lines(run: Run, end: End, result: Result) -> list[str]:
     if end is not End.ROLLED_BACK:
         return ending(run, end, result)
     return [
-        f"production runs {run.version} ({short(run.target.commit)}): {proof(run)}",
+        f"production runs {run.settings.tags.stable if run.version is UNVERSIONED else run.version} ({short(run.target.commit)}): {proof(run)}",
         *(f"warning: {warning}" for warning in run.warnings),
         f"journal: {run.journal.path}",
     ]

@@ -48,9 +48,9 @@ def main(args: argparse.Namespace) -> int:
         run = Run(
             tools=kit, target=target, version=version, request_id=request_id, choices=choices, waivers=waivers, trunk_seen=trunk, journal=journal
         )
-        with beating(git.hurried(BEAT_S), lambda: run.lock, every_s=settings.lock.heartbeat):
-            end, result = _promote(run)
-        with held(drop=True):
+        with held(drop=True):  # whatever comes between its steps and after them: what it ended as is said
+            with beating(git.hurried(BEAT_S), lambda: run.lock, every_s=settings.lock.heartbeat):
+                end, result = _promote(run)
             close(run, end, document(run, end, result))
             report.end(end, ending(run, end, result))
             if args.json:

@@ -11,7 +11,7 @@ from promote.errors import PromoteError
 from promote.model import AppState, End, Tag, Verdict, short
 from promote.report.document import run_document
 from promote.run import Moved, Result, Run, Tools
-from promote.versions import version_of_tag
+from promote.versions import UNVERSIONED, version_of_tag
 
 
 def document(run: Run, end: End, result: Result, *, code: int | None = None) -> dict[str, object]:
@@ -19,7 +19,7 @@ def document(run: Run, end: End, result: Result, *, code: int | None = None) -> 
     return run_document(
         end=end,
         reason=result.reason or run.cause,
-        version=run.version.text,
+        version="" if run.version is UNVERSIONED else run.version.text,
         commit=run.target.commit,
         stable_before=run.target.stable if not run.undo_moves else None,
         stable_after=_stable_now(run)[0],
@@ -115,7 +115,7 @@ def _truth(run: Run, end: End, result: Result) -> str:
         done = f", record {run.record}" if run.record else ""
         return ("nothing to do: " if run.moved is Moved.NO else "") + f"production runs {version} ({short(run.target.commit)}): {proof(run)}{done}"
     if end is End.ROLLED_BACK:
-        bad = f" Bad for {(run.tools.clock.now() - run.bad_since).seconds} s." if run.bad_since else ""
+        bad = f" Bad for {(run.tools.clock.now() - run.bad_since).total_seconds():.0f} s." if run.bad_since else ""
         return f"{version} was rolled back: production runs {was} again, {proof(run)}.{bad} Why: {run.cause}."
     if end in (End.REFUSED, End.UNCHECKED, End.INTERRUPTED):
         return f"nothing was moved: {_unmoved(run)}. {result.reason}."
@@ -143,12 +143,14 @@ def _unmoved(run: Run) -> str:
 
 
 def _stuck(run: Run) -> list[str]:
-    stable, here = run.settings.tags.stable, run.stable
+    stable, here = run.settings.tags.stable, run.stable or (_stable_now(run)[0] if run.let_go else None)
     back = here is not None and run.target.back is not None and here.object == run.target.back.object
     moved = {
         Moved.YES: "was moved back by us, and nobody could prove that production followed" if back else "was moved by this promotion and stays so",
         Moved.NO: "was not moved",
-        Moved.UNKNOWN: "was there when it was last seen, and what was sent to put it back may have come since or still come"
+        Moved.UNKNOWN: "was left there, and whether this promotion moved it was not asked"
+        if run.let_go
+        else "was there when it was last seen, and what was sent to put it back may have come since or still come"
         if here and (run.cause or run.asked_rollback)
         else "may still be moved by a run that could not be fenced",
     }

@@ -110,3 +110,14 @@ def test_what_could_not_be_proven_afterwards_is_not_begun(tmp_path: Path, lackin
         assert "smoke suite could prove nothing after a move: smoke-url[" in said["reason"]
         assert ("NOT_SET" if lacking == "variable" else "no smoke URL is configured") in said["reason"]
         assert (world.writer.holds(STABLE), world.writer.holds("refs/tags/dev-v1.8.0"), world.writer.holds("refs/promote/lock")) == (before, "", "")
+
+
+def test_a_rollback_to_what_no_version_names_is_done_whatever_the_scheme(tmp_path: Path) -> None:
+    files = repository_files("git")
+    files["promotion.toml"] = files["promotion.toml"].replace(b"[version]\n", b'[version]\nscheme = "calver"\n')
+    with Sandbox(tmp_path / "world", files=files, act=False, commands=[BIN]) as world:
+        before = world.writer.tag("before-promote", world.writer.holds("refs/tags/prod-v1.7.3^{commit}"))
+        world.writer.git("update-ref", "refs/promote/undo", before)
+        code, said, progress = promote(world, world.clone(tmp_path / "clone"), "rollback")
+        assert (code, said["outcome"], said["version"], world.writer.holds(STABLE)) == (0, "rolled_back", "", before), progress
+        assert "v0.0.0" not in progress and f"production runs prod-stable ({said['commit'][:7]})" in progress

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from promote.clients.git_push import RefUpdate
 from promote.clients.git_remote import GitRemote
 from promote.closing import close
+from promote.commands.story import ending
 from promote.errors import Superseded, UsageError
 from promote.journal import Journal
 from promote.lock import LOCK, acquire, advance, let_go, new_lock, release, take_over, write_lock
@@ -19,7 +21,7 @@ from promote.promotion import look
 from promote.publish import Request, publish
 from promote.report.silent import Silent
 from promote.resume import pick_up
-from promote.run import Run, Tools
+from promote.run import Moved, Result, Run, Said, Tools
 from promote.settings import Settings
 from promote.target import Target
 from promote.versions import parse_version
@@ -169,3 +171,9 @@ def test_a_move_without_its_prod_tag_is_not_ours(bench: Bench) -> None:
 def test_a_lock_made_by_hand_says_too_little_to_be_resumed(bench: Bench) -> None:
     with pytest.raises(UsageError, match="does not say what it was about"):
         pick_up(bench.run.tools)
+
+
+def test_how_long_production_was_bad_is_not_told_without_the_days(bench: Bench) -> None:
+    bench.run.moved, bench.run.bad_since = Moved.YES, datetime.now(UTC) - timedelta(hours=25)
+    (first, *_) = ending(bench.run, End.ROLLED_BACK, Result(said=Said.PASSED))
+    assert "Bad for 900" in first, "90,000 s, not 3,600"

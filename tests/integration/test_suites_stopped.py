@@ -1,0 +1,80 @@
+"""A suite that a person stops: no child is left, whenever the request comes, and no secret in what is left on disk."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pytest
+
+from promote.clients.git_process import run_git
+from promote.errors import Interrupted
+from promote.signals import as_interrupts
+from tests.integration.test_suites import judge
+from tests.processes import NAME, left, mark
+
+SECRET = "token-of-the-forge-4711"
+# Shows what it does as it does it, past pytest's capturing, and then its driver is asked to stop.
+LOUD = f"""
+    import os, signal, time
+
+    def test_loud(capfd):
+        with capfd.disabled():
+            print("progress {SECRET}", flush=True)
+        time.sleep(0.3)
+        os.kill(os.getppid(), signal.SIGINT)
+        time.sleep(60)
+"""
+
+
+def test_what_a_stopped_suite_leaves_on_disk_holds_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GITHUB_TOKEN", SECRET)
+    with as_interrupts(), pytest.raises(Interrupted):
+        judge(tmp_path, {"test_x.py": LOUD}, seconds=50)
+    written = {p.name: p.read_bytes() for p in (tmp_path / "reports").iterdir()}
+    assert b"progress ***" in written["smoke.log"], written["smoke.log"]
+    assert [name for name, text in written.items() if SECRET.encode() in text] == []
+
+
+@pytest.mark.parametrize("what", ["suite", "git"])
+def test_a_stop_request_while_a_child_starts_leaves_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str) -> None:
+    marked = mark()
+    monkeypatch.setenv(NAME, marked[NAME])  # of this process it shows only in what it starts
+
+    def at_the_fork(frame: FrameType, event: str, arg: object) -> Any:
+        if frame.f_code.co_name == "_execute_child" and event == "return":
+            sys.settrace(None)
+            os.kill(os.getpid(), signal.SIGINT)
+        return at_the_fork
+
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    subprocess.run(["git", "-C", str(tmp_path), "config", "alias.slow", "!sleep 30"], check=True)
+    assert run_git(tmp_path, "--version").code == 0  # GitPython asks for it by itself the first time
+    with as_interrupts(), pytest.raises(Interrupted):
+        try:
+            sys.settrace(at_the_fork)
+            if what == "git":
+                run_git(tmp_path, "slow")
+            else:
+                judge(tmp_path, {"test_x.py": "import time\n\n\ndef test_x():\n    time.sleep(60)\n"})
+        finally:
+            sys.settrace(None)
+    assert left(marked) == []
+
+
+@pytest.mark.parametrize(("own", "killed"), [("sleep 60", True), ("echo said", False)])
+def test_a_daemon_that_holds_gits_pipes_costs_no_more_than_the_deadline(tmp_path: Path, own: str, killed: bool) -> None:
+    """A credential helper may start one, in a session of its own, and git itself ends or is ended."""
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    subprocess.run(["git", "-C", str(tmp_path), "config", "alias.does", f"!setsid sleep 20 & {own}"], check=True)
+    started = time.monotonic()
+    done = run_git(tmp_path, "does", timeout_s=2)
+    assert time.monotonic() - started < 6
+    assert (done.killed, done.out) == (killed, "" if killed else "said\n")
+    assert killed or done.code == 0, "it did what it was asked to do"
