@@ -193,13 +193,13 @@ def advance(git: GitRemote, lock: Lock, *others: RefUpdate, patience: Deadline |
     return insist(push, on=Unreachable, deadline=patience) if patience else push()
 
 
-def take_over(git: GitRemote, lock: Lock) -> Lock:
+def take_over(git: GitRemote, lock: Lock, holder: str = "") -> Lock:
     """Make somebody's lock ours, in the state it is in: it says our name from now on, and whoever had it can write nothing any more.
 
     Raises Superseded when somebody else was first.
     """
     owner, host = _me()
-    return advance(git, lock, owner=owner, host=host, holder=secrets.token_hex(4))
+    return advance(git, lock, owner=owner, host=host, holder=holder or secrets.token_hex(4))
 
 
 def release(git: GitRemote, lock: Lock, *others: RefUpdate) -> PushResult:

@@ -6,19 +6,21 @@ Taking over replaces the lock under its lease, so the former owner, should it st
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from promote.baseline import Baseline, take_baseline
+from promote.clients.git_remote import GitRemote
 from promote.deadline import Deadline
 from promote.errors import Superseded, UsageError
 from promote.flow import State, attempt, following, walk
 from promote.handover import read_baseline
 from promote.heartbeat import MISSED, sign_of, silent
 from promote.journal import Journal, is_open_elsewhere, read_journal
-from promote.legacy import compare
+from promote.legacy import compare, made_by_our_run
 from promote.lock import Lock, read_lock, take_over
 from promote.model import Choices, End, Tag, short
 from promote.precheck import unsafe_rollback
@@ -35,6 +37,8 @@ from promote.workflow import cancel_run, stop_run
 
 Lines = list[dict[str, Any]]
 STOP_S = 60.0
+KEEP = "`promote abort --keep` gives up the lock and leaves the tag"
+KEPT = "given up as it is: nothing was proven and the tag was left where it is"
 
 
 def pick_up(kit: Tools, *, orphaned_s: float | None = None) -> Run | None:
@@ -63,14 +67,15 @@ def pick_up(kit: Tools, *, orphaned_s: float | None = None) -> Run | None:
     if orphaned_s is not None:
         if not _is_orphaned(kit, lock, orphaned_s):
             return None
-    elif not lines:
+    elif not any(line.get("holder") == lock.holder for line in lines):  # no process of this clone has it, whoever began it
         _refuse_a_living_owner(kit, lock)
     run = _rebuild(kit, lock, journal, plan, lines)
     journal.hold()
     journal.write("note", "taken up", lock=lock.oid, state=lock.state, here=bool(lines))
     journal.write("note", "plan", **{**plan, "pid": os.getpid()})
+    holder = secrets.token_hex(4)
     with held():
-        run.lock = journal.effect("take the lock over", {"lock": lock.oid}, lambda: take_over(kit.git, lock))
+        run.lock = journal.effect("take the lock over", {"lock": lock.oid, "holder": holder}, lambda: take_over(kit.git, lock, holder))
     return run
 
 
@@ -156,32 +161,49 @@ def where(run: Run) -> State | None:
     Raises Superseded when the stable tag holds what this promotion did not put there, Unreachable when a run of an older workflow may still come.
     """
     run.moved = Moved.UNKNOWN
-    lock, git = run.lock, run.tools.git
+    lock, git, back = run.lock, run.tools.git, run.target.back
     assert lock is not None
     if not run.asked_rollback and is_legacy(run) and lock.state == "prechecked":
         stop_run(run, Deadline(STOP_S, run.tools.clock))
         compare(run)
-        return State.PROMOTED if run.moved is Moved.YES else None
-    now = git.ref(run.names.stable)
+        return _forward(run) if run.moved is Moved.YES else None
+    refs = git.refs(run.names.stable, run.names.prod)
+    now = refs.get(run.names.stable)
     if now:
         git.fetch(now.ref)
     if lock.state == "rolling_back":
         return _going_back(run, now)
-    if now and lock.state == "promoted" and now.object == lock.stable_before:  # it had moved: somebody used the undo that was printed
+    moved = lock.state == "promoted"  # entered in the push that moved the tag, or after it: what it holds now was put there since
+    if now and back and moved and now.object == back.object:  # somebody used the undo that was printed
         run.cause = run.cause or f"{run.settings.tags.stable} was put back by hand"
         run.moved, run.stable, run.bad_since = Moved.YES, now, run.t_before
         return State.ROLLING_BACK
-    if (now.object if now else "") == lock.stable_before:
+    if not moved and (now.object if now else "") == lock.stable_before:
         run.moved = Moved.NO
         return None
-    made_by = trailers_of(git.read_tag(now.object).message).get("Request-Id") if now and now.object != now.commit else ""
-    if now is None or made_by != run.request_id:
+    if now and moved and is_legacy(run):
+        made_by_our_run(run, now, refs.get(run.names.prod))
+    elif now is None or _made_by(git, now) != run.request_id:
         raise Superseded(
             f"{run.settings.tags.stable} is {f'at {short(now.commit)}' if now else 'gone'}, which this promotion did not do",
             hint="nothing was overwritten; see who: `promote status`",
         )
-    run.moved, run.stable, run.bad_since = Moved.YES, now, run.t_before
-    return State.PROMOTED
+    run.moved, run.stable = Moved.YES, now
+    return _forward(run)
+
+
+def _made_by(git: GitRemote, tag: Tag) -> str:
+    """The id of the promotion that made this tag object, as it says itself."""
+    return trailers_of(git.read_tag(tag.object).message).get("Request-Id", "") if tag.object != tag.commit else ""
+
+
+def _forward(run: Run) -> State:
+    """The tag was moved, and what it holds is to be proven, unless that is not the candidate: an older workflow may have tagged anything."""
+    run.bad_since, now, wanted = run.t_before, run.stable, run.target.commit
+    if now is None or now.commit == wanted:
+        return State.PROMOTED
+    run.cause = f"{run.settings.tags.stable} was moved to {short(now.commit)} instead of {short(wanted)}"
+    return State.ROLLING_BACK
 
 
 def _going_back(run: Run, now: Tag | None) -> State:
@@ -214,20 +236,25 @@ def resume(run: Run) -> tuple[End, Result]:
     if state is State.PROMOTED:
         _record(run)
     run.hold = "" if run.asked_rollback else unsafe_rollback(run)
+    if run.hold and state is State.ROLLING_BACK and run.stable != run.target.back:
+        return End.STUCK, Result(said=Said.FAILED, reason=f"{run.cause}; {run.hold}", hint=KEEP)
     return walk(run, state)
 
 
 def abort(run: Run, *, keep: bool) -> tuple[End, Result]:
     """Put production's tag back to the recorded object if this promotion moved it, and prove that. `keep`: leave the tag, give up the lock alone."""
-    if keep:
-        run.let_go = True
-        return End.STUCK, Result(said=Said.FAILED, reason="given up as it is: nothing was proven and the tag was left where it is")
     place: list[State | None] = []
+    run.moved, run.let_go = Moved.UNKNOWN, keep
+    if keep and is_legacy(run) and run.lock and run.lock.state == "prechecked":  # to look would be to stop its run, and to put the tag back
+        return End.STUCK, Result(said=Said.FAILED, reason=KEPT)
     result = attempt(lambda run: _found(place, where(run)), run)
+    if run.asked_rollback and run.stable and run.stable != run.target.back:
+        run.moved, place[:] = Moved.NO, [None]  # the rollback had not pushed yet
+    if keep and result.said is not Said.SUPERSEDED:
+        unread = "" if place else f" (which could not be read: {result.reason})"
+        return End.STUCK, Result(said=Said.FAILED, reason=f"{KEPT}{unread}")
     if not place:
         return _unknown(run, result), result
-    if run.asked_rollback and run.stable != run.target.back and place[0]:
-        run.moved, place[0] = Moved.NO, None  # the rollback had not pushed yet
     if place[0] is None:
         cancel_run(run)
         return End.INTERRUPTED, Result(said=Said.INTERRUPTED, reason="given up before the move")
@@ -235,11 +262,12 @@ def abort(run: Run, *, keep: bool) -> tuple[End, Result]:
         run.let_go = True
         reason = f"there is no earlier {run.settings.tags.stable} to go back to: the tag stays where it is, unproven, and the lock is given up"
         return End.STUCK, Result(said=Said.FAILED, reason=reason, hint="fix forward with a new version")
-    if why := unsafe_rollback(run):
+    there = run.asked_rollback or run.stable == run.target.back  # nothing but the proof is left to do
+    if not there and (why := unsafe_rollback(run)):
         return End.STUCK, Result(
             said=Said.FAILED,
             reason=f"{why}: the tag stays where it is",
-            hint="`promote resume` proves it again; `promote abort --keep` gives up the lock and leaves the tag",
+            hint=f"`promote resume` proves it again; {KEEP}",
         )
     run.cause = run.cause or "given up by `promote abort`"
     return walk(run, State.ROLLING_BACK)
