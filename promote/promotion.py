@@ -70,6 +70,8 @@ def _directly(run: Run) -> str:
         "write the record", {}, lambda: write_record(run.tools.git, run.settings, request, published), putting_back=True
     ):
         run.warnings.append(warning)
+    else:
+        run.record = record_path(run.settings, run.version.text)
     return "one push"
 
 
@@ -113,7 +115,8 @@ def confirm(run: Run, deadline: Deadline, detail: str) -> Result:
     if back := run.target.back:
         exact, _ = undo_commands(run.settings, stable_now=run.stable.object, back_to=back.object)
         run.tools.report.note(f"exact undo: {exact}")
-    run.record = record_path(run.settings, run.version.text)
+    if run.settings.promotion.via == "workflow" and not is_legacy(run):  # an older workflow writes none
+        run.record = record_path(run.settings, run.version.text)
     return Result(said=Said.PASSED)
 
 

@@ -276,7 +276,7 @@ def abort(run: Run, *, keep: bool) -> tuple[End, Result]:
 def _record(run: Run) -> None:
     """The record of the move on the branch, where the move was made directly and cut short before it was written."""
     git, path = run.tools.git, record_path(run.settings, run.version.text)
-    run.record = path
+    run.record = "" if is_legacy(run) else path
     branch = git.ref(run.names.branch)
     if run.settings.promotion.via != "git" or branch is None or run.stable is None:
         return
@@ -287,6 +287,7 @@ def _record(run: Run) -> None:
         published = Published(stable=run.stable, previous=previous, lock=run.lock)
         if warning := run.journal.effect("write the record", {}, lambda: write_record(git, run.settings, request, published)):
             run.warnings.append(warning)
+            run.record = ""
 
 
 def _found(place: list[State | None], state: State | None) -> Result:

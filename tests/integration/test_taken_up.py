@@ -14,19 +14,22 @@ import pytest
 
 from promote.clients.git_push import RefUpdate
 from promote.clients.git_remote import GitRemote
+from promote.closing import close
 from promote.commands.story import ending
-from promote.deadline import Clock
+from promote.deadline import Clock, Deadline
 from promote.errors import Superseded, Unreachable, UsageError
 from promote.heartbeat import HEARTBEAT
 from promote.journal import Journal
 from promote.legacy import compare
-from promote.lock import LOCK, Lock, acquire, new_lock, read_lock, take_over
+from promote.lock import LOCK, Lock, acquire, new_lock, read_lock, release, take_over, write_lock
 from promote.model import Choices, End, Tag
-from promote.promotion import look
+from promote.promotion import confirm, look
 from promote.publish import Request, publish
 from promote.report.silent import Silent
 from promote.resume import abort, pick_up, where
-from promote.run import Moved, Run, Tools
+from promote.run import Moved, Run, Said, Tools
+from promote.sandbox.http_world import Fault
+from promote.sandbox.http_world import Request as HttpRequest
 from promote.settings import Settings, Workflow
 from promote.target import Target
 from promote.versions import parse_version
@@ -240,3 +243,62 @@ def test_an_asked_for_rollback_that_has_pushed_is_proven_whatever_its_versions_p
     taken.tools = replace(taken.tools, production=_nobody_answers)
     result = abort(taken, keep=False)[1]
     assert "unsafe" not in result.reason and result.reason == "cluster: no answer", result
+
+
+def test_a_release_that_nobody_answered_is_not_told_as_failed_when_the_next_promoter_was_quick(make: Make) -> None:
+    place = make()
+    place.publish()
+    assert look(place.run) == ""
+    lock, server = place.run.lock, place.remote.server
+    assert lock
+    theirs = write_lock(place.remote.clones[0], replace(lock, request_id="r2", holder="hers"))
+    place.remote.clones[0].push(RefUpdate(ref="refs/heads/brings-it", new=theirs.oid, expected=""))
+    git(server.path, "update-ref", "refs/hidden", theirs.oid)
+
+    def weather(request: HttpRequest) -> Fault | None:
+        if not (request.method == "POST" and request.path.endswith("/git-receive-pack")):
+            return None
+        server.weather, server.moment = None, "git-upload-pack"
+        server.meddle = lambda: place.remote.put(LOCK, theirs.oid)
+        return Fault(kind="drop_after")
+
+    server.weather = weather
+    place.run.moved = Moved.NO  # so that no ledger is written before
+    close(place.run, End.VERIFIED, {})
+    assert place.remote.holds("refs/tags/prod-working") == place.remote.holds(STABLE), "it did land"
+    assert (place.run.warnings, place.remote.holds(LOCK)) == ([], theirs.oid)
+
+
+def test_a_move_by_hand_whose_lock_may_be_left_names_what_takes_it_away(make: Make) -> None:
+    place = make()
+    end, lock = place.remote.clones[0], place.run.lock
+    assert lock
+    release(end, lock)
+    place.remote.server.weather = silence(lambda met: met > 8)
+    with pytest.raises(Unreachable) as silent:
+        publish(end, place.settings, Request(version=place.run.version, request_id="r9", promoted_by="ada"))
+    place.remote.server.weather = None
+    assert place.remote.holds(LOCK)
+    with pytest.raises(UsageError, match="does not say what it was about"):
+        pick_up(place.tools())
+    assert "--break-lock" in silent.value.hint and "resume" not in silent.value.hint
+
+
+def test_no_record_is_told_of_that_an_older_workflow_never_writes(make: Make) -> None:
+    place = make(legacy=True)
+    older_workflow(place)
+    assert confirm(place.run, Deadline(10.0), "run 1").said is Said.PASSED
+    assert place.run.record == ""
+
+
+def test_a_release_that_somebody_forestalled_at_the_working_tag_is_made_without_it(make: Make) -> None:
+    """`promote mark-working` put it where it was to go: as wanted, and the lock is still ours."""
+    place = make()
+    place.publish()
+    assert look(place.run) == ""
+    server = place.remote.server
+    server.moment, server.meddle = "git-receive-pack", lambda: place.remote.put("refs/tags/prod-working", place.remote.holds(STABLE))
+    place.run.moved = Moved.NO
+    close(place.run, End.VERIFIED, {})
+    assert place.remote.holds(LOCK) == ""
+    assert place.remote.holds("refs/tags/prod-working") == place.remote.holds(STABLE)
