@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from promote.clients.git_push import RefUpdate
 from promote.errors import Superseded
-from promote.lock import LOCK, advance, lock_words
+from promote.lock import LOCK, advance, lock_at, lock_words
 from promote.model import Tag, short
 from promote.run import Moved, Run
 from promote.signals import held
@@ -19,25 +19,31 @@ def compare(run: Run) -> str:
     A tag that our run left deleted is put back under an empty lease. Raises Superseded when somebody else's value is there.
     """
     refs = run.tools.git.refs(run.names.stable, run.names.prod, LOCK)
-    stable, prod, before, lock = refs.get(run.names.stable), refs.get(run.names.prod), run.target.stable, refs.get(LOCK)
-    if run.lock is None or lock is None or lock.object != run.lock.oid:
+    stable, before, lock = refs.get(run.names.stable), run.target.stable, lock_at(run.tools.git, refs.get(LOCK))
+    if run.lock is None or lock is None or lock.holder != run.lock.holder:
         raise Superseded(f"{LOCK} is not ours any more: {lock_words(run.tools.git)[1]}", hint="look with `promote status` before anything else")
+    run.lock = lock  # perhaps in an object that we wrote and never heard of: the older workflow does not touch it
     if stable is None:
         return _put_back(run, before)
     if before and stable.object == before.object:
         run.moved = Moved.NO
         return f"{run.settings.tags.stable} is still at {short(stable.commit)}: nothing was moved"
+    made_by_our_run(run, stable, refs.get(run.names.prod))
+    run.moved, run.stable = Moved.YES, Tag(ref=stable.ref, object=stable.object, commit=stable.commit)
+    _step_on(run, "promoted")
+    if stable.commit != run.target.commit:
+        return f"the workflow moved {run.settings.tags.stable} to {short(stable.commit)} instead of {short(run.target.commit)}"
+    return ""
+
+
+def made_by_our_run(run: Run, stable: Tag, prod: Tag | None) -> None:
+    """Raise Superseded unless the stable tag is at what was tagged as this version since we began: an older workflow's tags carry no trailers."""
     made_now = prod is not None and (run.target.prod_tag is None or prod.object != run.target.prod_tag.object)
     if prod is None or not made_now or prod.commit != stable.commit:
         raise Superseded(
             f"{run.settings.tags.stable} is at {short(stable.commit)}, which is not what the workflow tagged as {run.version}",
             hint="somebody else moved production's tag; nothing was overwritten. See who: `promote status`",
         )
-    run.moved, run.stable = Moved.YES, Tag(ref=stable.ref, object=stable.object, commit=stable.commit)
-    _step_on(run, "promoted")
-    if stable.commit != run.target.commit:
-        return f"the workflow moved {run.settings.tags.stable} to {short(stable.commit)} instead of {short(run.target.commit)}"
-    return ""
 
 
 def _put_back(run: Run, before: Tag | None) -> str:

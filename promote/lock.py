@@ -150,7 +150,8 @@ def acquire(git: GitRemote, lock: Lock) -> Lock:
     try:
         held, result, _ = git.push_and_look(RefUpdate(ref=LOCK, new=lock.oid, expected=""))
     except Unreachable as silence:
-        silence.hint += "; the lock may have been taken all the same: `promote resume` lets it go"
+        way = "`promote resume` lets it go" if lock.plan else "look with `promote status`, then `promote abort --break-lock`"
+        silence.hint += f"; the lock may have been taken all the same: {way}"
         raise
     if held:
         return lock
@@ -193,19 +194,22 @@ def advance(git: GitRemote, lock: Lock, *others: RefUpdate, patience: Deadline |
     return insist(push, on=Unreachable, deadline=patience) if patience else push()
 
 
-def take_over(git: GitRemote, lock: Lock) -> Lock:
+def take_over(git: GitRemote, lock: Lock, holder: str = "") -> Lock:
     """Make somebody's lock ours, in the state it is in: it says our name from now on, and whoever had it can write nothing any more.
 
     Raises Superseded when somebody else was first.
     """
     owner, host = _me()
-    return advance(git, lock, owner=owner, host=host, holder=secrets.token_hex(4))
+    return advance(git, lock, owner=owner, host=host, holder=holder or secrets.token_hex(4))
 
 
 def release(git: GitRemote, lock: Lock, *others: RefUpdate) -> PushResult:
     """Delete the lock (if it is still ours), together with other refs in one push."""
-    done, result, _ = git.push_and_look(*others, RefUpdate(ref=LOCK, new="", expected=lock.oid))
-    return PushResult(outcome=Pushed.DONE) if done else result
+    done, result, seen = git.push_and_look(*others, RefUpdate(ref=LOCK, new="", expected=lock.oid))
+    # All or nothing: where the others are as wanted it landed, and the lock that is there is the next promoter's.
+    theirs = LOCK in seen and seen[LOCK].object != lock.oid
+    landed = theirs and bool(others) and all((seen[u.ref].object if u.ref in seen else "") == u.new for u in others)
+    return PushResult(outcome=Pushed.DONE) if done or landed else result
 
 
 def let_go(git: GitRemote, lock: Lock) -> str:

@@ -68,7 +68,9 @@ def _take_lock(run: Run) -> None:
         plan=run.plan(),
     )
     with held():
-        run.lock = run.journal.effect("take the lock", {"stable_before": lock.stable_before}, lambda: acquire(run.tools.git, lock))
+        run.lock = run.journal.effect(
+            "take the lock", {"stable_before": lock.stable_before, "holder": lock.holder}, lambda: acquire(run.tools.git, lock)
+        )
 
 
 def _what_to_do(result: SuiteResult) -> str:

@@ -70,6 +70,8 @@ def _directly(run: Run) -> str:
         "write the record", {}, lambda: write_record(run.tools.git, run.settings, request, published), putting_back=True
     ):
         run.warnings.append(warning)
+    else:
+        run.record = record_path(run.settings, run.version.text)
     return "one push"
 
 
@@ -113,7 +115,8 @@ def confirm(run: Run, deadline: Deadline, detail: str) -> Result:
     if back := run.target.back:
         exact, _ = undo_commands(run.settings, stable_now=run.stable.object, back_to=back.object)
         run.tools.report.note(f"exact undo: {exact}")
-    run.record = record_path(run.settings, run.version.text)
+    if run.settings.promotion.via == "workflow" and not is_legacy(run):  # an older workflow writes none
+        run.record = record_path(run.settings, run.version.text)
     return Result(said=Said.PASSED)
 
 
@@ -135,11 +138,12 @@ def look(run: Run) -> str:
         return compare(run)
     refs = run.tools.git.refs(run.names.stable, run.names.prod, LOCK)
     stable, prod, before = refs.get(run.names.stable), refs.get(run.names.prod), run.target.stable
-    if (stable and before and stable.object == before.object) or (stable is None and before is None):
+    lock, unmoved = lock_at(run.tools.git, refs.get(LOCK)), (stable.object if stable else "") == (before.object if before else "")
+    ours = lock is not None and lock.request_id == run.request_id
+    if unmoved and not (ours and lock and lock.state == "promoted"):
         run.moved = Moved.NO
         return f"{run.settings.tags.stable} is still {f'at {short(stable.commit)}' if stable else 'absent'}: nothing was moved"
-    lock = lock_at(run.tools.git, refs.get(LOCK))
-    if stable is None or lock is None or lock.request_id != run.request_id or prod is None or prod.object != stable.object:
+    if stable is None or lock is None or not ours or not (unmoved or (prod and prod.object == stable.object)):
         now = short(stable.commit) if stable else "nothing"
         raise Superseded(
             f"{run.settings.tags.stable} is at {now}, which this promotion did not put there",
@@ -148,6 +152,8 @@ def look(run: Run) -> str:
     if run.lock and lock.holder != run.lock.holder:
         raise Superseded(f"{LOCK} is not ours any more: {lock.sentence()}", hint="look with `promote status` before anything else")
     run.lock, run.moved, run.stable = lock, Moved.YES, Tag(ref=stable.ref, object=stable.object, commit=stable.commit)
+    if unmoved:
+        return f"{run.settings.tags.stable} was moved, and put back to {short(stable.commit)} by hand"
     if stable.commit != run.target.commit:
         return f"{run.settings.tags.stable} was moved to {short(stable.commit)} instead of {short(run.target.commit)}"
     return ""

@@ -1,163 +1,25 @@
-"""Picking up a promotion that was cut short: from its journal here or from the lock alone, and always by the refs on the remote.
-
-Taking over replaces the lock under its lease, so the former owner, should it still live, can write nothing any more.
-"""
+"""Going on with a promotion that was cut short, or giving it up: always by the refs on the remote, as they are now."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
-from datetime import datetime
-from pathlib import Path
-from typing import Any
-
-from promote.baseline import Baseline, take_baseline
+from promote.baseline import take_baseline
+from promote.clients.git_remote import GitRemote
 from promote.deadline import Deadline
-from promote.errors import Superseded, UsageError
+from promote.errors import Superseded
 from promote.flow import State, attempt, following, walk
-from promote.handover import read_baseline
-from promote.heartbeat import MISSED, sign_of, silent
-from promote.journal import Journal, is_open_elsewhere, read_journal
-from promote.legacy import compare
-from promote.lock import Lock, read_lock, take_over
-from promote.model import Choices, End, Tag, short
+from promote.legacy import compare, made_by_our_run
+from promote.model import End, Tag, short
 from promote.precheck import unsafe_rollback
 from promote.promotion import is_legacy
 from promote.publish import Published, Request, trailers_of
 from promote.record import record_path, write_record
-from promote.run import Moved, Result, Run, Said, Tools
-from promote.signals import listening
+from promote.run import Moved, Result, Run, Said
 from promote.steps import keep_baseline
-from promote.target import Target
-from promote.versions import recorded_version
-from promote.waivers import Waiver
 from promote.workflow import cancel_run, stop_run
 
-Lines = list[dict[str, Any]]
 STOP_S = 60.0
-
-
-def pick_up(kit: Tools, *, orphaned_s: float | None = None) -> Run | None:
-    """The promotion that holds the lock, with the lock taken over; None when nobody holds it.
-
-    It is rebuilt from its journal in this clone or, anywhere else, from the lock alone. With `orphaned_s` also None while its owner was heard of in
-    the last so many seconds, or is heard of while we watch.
-    Raises UsageError when its owner still lives or the lock says too little, Superseded when somebody else took it over first. Called with stop
-    requests held: one that comes while the lock is taken over is for what follows to answer.
-    """
-    with listening():  # looking and watching take nothing: who stops here leaves all as it was
-        found = _left_over(kit, orphaned_s)
-    if found is None:
-        return None
-    run, lock, plan, here = found
-    run.moved = Moved.UNKNOWN  # until the refs were read: whatever stops us before, "nothing was moved" is not said
-    run.journal.hold()
-    run.journal.write("note", "taken up", lock=lock.oid, state=lock.state, here=here)
-    run.journal.write("note", "plan", **{**plan, "pid": os.getpid()})
-    run.lock = run.journal.effect("take the lock over", {"lock": lock.oid}, lambda: take_over(kit.git, lock))
-    return run
-
-
-def _left_over(kit: Tools, orphaned_s: float | None) -> tuple[Run, Lock, dict[str, Any], bool] | None:
-    """(the promotion that may be taken over, its lock, its plan, whether its journal is in this clone)."""
-    lock = read_lock(kit.git)
-    if lock is None:
-        return None
-    journal = Journal.open(kit.git.git_dir, lock.request_id, kit.redact)
-    lines: Lines = read_journal(journal.path) if journal.path.exists() else []
-    plan = {k: v for k, v in (_last(lines, "plan") or lock.plan).items() if k not in ("schema", "at", "event", "name")}
-    if not plan:
-        raise UsageError(
-            f"{lock.sentence()}: this lock does not say what it was about (a move by hand with `promote publish`)",
-            hint="when that is over or dead: `promote abort --break-lock`",
-        )
-    if lines and is_open_elsewhere(journal.path):
-        if orphaned_s is not None:
-            _not_orphaned(kit, f"{lock.sentence()}: it is still running here")
-            return None
-        raise UsageError(f"{lock.sentence()}: it is still running (process {plan.get('pid')})", hint="wait for it, or stop it with ^C or SIGTERM")
-    if orphaned_s is not None:
-        if not _is_orphaned(kit, lock, orphaned_s):
-            return None
-    elif not lines:
-        _refuse_a_living_owner(kit, lock)
-    return _rebuild(kit, lock, journal, plan, lines), lock, plan, bool(lines)
-
-
-def _refuse_a_living_owner(kit: Tools, lock: Lock) -> None:
-    """Its process cannot be asked from another machine: only its silence tells. Taking over a living one would be safe, and still be rude."""
-    every = kit.settings.lock.heartbeat
-    age = sign_of(kit.git, lock).age(kit.clock.now()).total_seconds()
-    if age < MISSED * every:
-        raise UsageError(
-            f"{lock.sentence()}: it gave its last sign of life {age:.0f} s ago",
-            hint=f"stop it there, or try again in {MISSED * every - age:.0f} s if that machine is gone (or now: `promote abort --break-lock`)",
-        )
-
-
-def _is_orphaned(kit: Tools, lock: Lock, after_s: float) -> bool:
-    """Silent for so long by its own clock, and by ours while we watch for longer than a beat takes."""
-    age = sign_of(kit.git, lock).age(kit.clock.now()).total_seconds()
-    if age < after_s:
-        _not_orphaned(kit, f"{lock.sentence()}: it gave a sign of life {age:.0f} s ago")
-        return False
-    watch = min(2 * kit.settings.lock.heartbeat, after_s)
-    kit.report.note(f"{lock.sentence()}: not heard of for {age:.0f} s; watching for {watch:.0f} s whether it lives")
-    if silent(kit.git, lock, seconds=watch, clock=kit.clock, every_s=max(1.0, watch / 10)):
-        return True
-    _not_orphaned(kit, f"{lock.sentence()}: it lives")
-    return False
-
-
-def _not_orphaned(kit: Tools, text: str) -> None:
-    kit.report.note(f"{text}: not an orphan")
-
-
-def _last(lines: Lines, name: str) -> Mapping[str, Any]:
-    return next((line for line in reversed(lines) if line.get("name") == name and line.get("event") == "note"), {})
-
-
-def _rebuild(kit: Tools, lock: Lock, journal: Journal, plan: Mapping[str, Any], lines: Lines) -> Run:
-    def tag(name: str) -> Tag | None:
-        return Tag(**plan[name]) if plan.get(name) else None
-
-    version = recorded_version(plan["version"], kit.settings.version.scheme)
-    branch = tag("branch")
-    assert branch is not None
-    target = Target(
-        version=version, commit=plan["commit"], from_tree=plan["from_tree"], dev_tag=tag("dev_tag"), stable=tag("stable"), branch=branch,
-        prod_tag=tag("prod_tag"), fallback=tag("fallback"),
-    )  # fmt: skip
-    run = Run(
-        tools=kit,
-        target=target,
-        version=version,
-        request_id=lock.request_id,
-        journal=journal,
-        choices=Choices(**plan["choices"]),
-        waivers=tuple(Waiver(**waiver) for waiver in plan.get("waivers") or ()),
-        lock=lock,
-        undo_moves=plan["undo_moves"],
-        asked_rollback=plan["asked_rollback"],
-        workflow_run=_last(lines, "run").get("id"),
-        cause=next((str(line["reason"]) for line in reversed(lines) if line.get("name") == "said" and line.get("next") == State.ROLLING_BACK), ""),
-    )
-    before = "" if lock.state == "rolling_back" else _last(lines, "t_before").get("at")
-    if at := before or (lock.at if lock.state in ("promoted", "rolling_back") else ""):
-        run.t_before = datetime.fromisoformat(at)
-    _baseline(run, _last(lines, "baseline"))
-    return run
-
-
-def _baseline(run: Run, known: Mapping[str, Any]) -> None:
-    """Production as it was: from the file of this clone, else as it was handed over on the remote. Without either nothing is excused."""
-    if known and Path(known["file"]).is_file():
-        run.baseline_file = Path(known["file"])
-        run.baseline = Baseline.read(run.baseline_file)
-        run.smoke_before = frozenset(known["smoke_passed"]) if known.get("smoke_passed") is not None else None
-    elif handed := read_baseline(run.tools.git, run.request_id):
-        keep_baseline(run, handed, smoke=None)
-        run.smoke_before = frozenset(handed.smoke_passed)
+KEEP = "`promote abort --keep` gives up the lock and leaves the tag"
+KEPT = "given up as it is: nothing was proven and the tag was left where it is"
 
 
 def where(run: Run) -> State | None:
@@ -166,32 +28,49 @@ def where(run: Run) -> State | None:
     Raises Superseded when the stable tag holds what this promotion did not put there, Unreachable when a run of an older workflow may still come.
     """
     run.moved = Moved.UNKNOWN
-    lock, git = run.lock, run.tools.git
+    lock, git, back = run.lock, run.tools.git, run.target.back
     assert lock is not None
     if not run.asked_rollback and is_legacy(run) and lock.state == "prechecked":
         stop_run(run, Deadline(STOP_S, run.tools.clock))
         compare(run)
-        return State.PROMOTED if run.moved is Moved.YES else None
-    now = git.ref(run.names.stable)
+        return _forward(run) if run.moved is Moved.YES else None
+    refs = git.refs(run.names.stable, run.names.prod)
+    now = refs.get(run.names.stable)
     if now:
         git.fetch(now.ref)
     if lock.state == "rolling_back":
         return _going_back(run, now)
-    if now and lock.state == "promoted" and now.object == lock.stable_before:  # it had moved: somebody used the undo that was printed
+    moved = lock.state == "promoted"  # entered in the push that moved the tag, or after it: what it holds now was put there since
+    if now and back and moved and now.object == back.object:  # somebody used the undo that was printed
         run.cause = run.cause or f"{run.settings.tags.stable} was put back by hand"
         run.moved, run.stable, run.bad_since = Moved.YES, now, run.t_before
         return State.ROLLING_BACK
-    if (now.object if now else "") == lock.stable_before:
+    if not moved and (now.object if now else "") == lock.stable_before:
         run.moved = Moved.NO
         return None
-    made_by = trailers_of(git.read_tag(now.object).message).get("Request-Id") if now and now.object != now.commit else ""
-    if now is None or made_by != run.request_id:
+    if now and moved and is_legacy(run):
+        made_by_our_run(run, now, refs.get(run.names.prod))
+    elif now is None or _made_by(git, now) != run.request_id:
         raise Superseded(
             f"{run.settings.tags.stable} is {f'at {short(now.commit)}' if now else 'gone'}, which this promotion did not do",
             hint="nothing was overwritten; see who: `promote status`",
         )
-    run.moved, run.stable, run.bad_since = Moved.YES, now, run.t_before
-    return State.PROMOTED
+    run.moved, run.stable = Moved.YES, now
+    return _forward(run)
+
+
+def _made_by(git: GitRemote, tag: Tag) -> str:
+    """The id of the promotion that made this tag object, as it says itself."""
+    return trailers_of(git.read_tag(tag.object).message).get("Request-Id", "") if tag.object != tag.commit else ""
+
+
+def _forward(run: Run) -> State:
+    """The tag was moved, and what it holds is to be proven, unless that is not the candidate: an older workflow may have tagged anything."""
+    run.bad_since, now, wanted = run.t_before, run.stable, run.target.commit
+    if now is None or now.commit == wanted:
+        return State.PROMOTED
+    run.cause = f"{run.settings.tags.stable} was moved to {short(now.commit)} instead of {short(wanted)}"
+    return State.ROLLING_BACK
 
 
 def _going_back(run: Run, now: Tag | None) -> State:
@@ -224,20 +103,25 @@ def resume(run: Run) -> tuple[End, Result]:
     if state is State.PROMOTED:
         _record(run)
     run.hold = "" if run.asked_rollback else unsafe_rollback(run)
+    if run.hold and state is State.ROLLING_BACK and run.stable != run.target.back:
+        return End.STUCK, Result(said=Said.FAILED, reason=f"{run.cause}; {run.hold}", hint=KEEP)
     return walk(run, state)
 
 
 def abort(run: Run, *, keep: bool) -> tuple[End, Result]:
     """Put production's tag back to the recorded object if this promotion moved it, and prove that. `keep`: leave the tag, give up the lock alone."""
-    if keep:
-        run.let_go = True
-        return End.STUCK, Result(said=Said.FAILED, reason="given up as it is: nothing was proven and the tag was left where it is")
     place: list[State | None] = []
+    run.moved, run.let_go = Moved.UNKNOWN, keep
+    if keep and is_legacy(run) and run.lock and run.lock.state == "prechecked":  # to look would be to stop its run, and to put the tag back
+        return End.STUCK, Result(said=Said.FAILED, reason=KEPT)
     result = attempt(lambda run: _found(place, where(run)), run)
+    if run.asked_rollback and run.stable and run.stable != run.target.back:
+        run.moved, place[:] = Moved.NO, [None]  # the rollback had not pushed yet
+    if keep and result.said is not Said.SUPERSEDED:
+        unread = "" if place else f" (which could not be read: {result.reason})"
+        return End.STUCK, Result(said=Said.FAILED, reason=f"{KEPT}{unread}")
     if not place:
         return _unknown(run, result), result
-    if run.asked_rollback and run.stable != run.target.back and place[0]:
-        run.moved, place[0] = Moved.NO, None  # the rollback had not pushed yet
     if place[0] is None:
         cancel_run(run)
         return End.INTERRUPTED, Result(said=Said.INTERRUPTED, reason="given up before the move")
@@ -245,11 +129,12 @@ def abort(run: Run, *, keep: bool) -> tuple[End, Result]:
         run.let_go = True
         reason = f"there is no earlier {run.settings.tags.stable} to go back to: the tag stays where it is, unproven, and the lock is given up"
         return End.STUCK, Result(said=Said.FAILED, reason=reason, hint="fix forward with a new version")
-    if why := unsafe_rollback(run):
+    there = run.asked_rollback or run.stable == run.target.back  # nothing but the proof is left to do
+    if not there and (why := unsafe_rollback(run)):
         return End.STUCK, Result(
             said=Said.FAILED,
             reason=f"{why}: the tag stays where it is",
-            hint="`promote resume` proves it again; `promote abort --keep` gives up the lock and leaves the tag",
+            hint=f"`promote resume` proves it again; {KEEP}",
         )
     run.cause = run.cause or "given up by `promote abort`"
     return walk(run, State.ROLLING_BACK)
@@ -258,7 +143,7 @@ def abort(run: Run, *, keep: bool) -> tuple[End, Result]:
 def _record(run: Run) -> None:
     """The record of the move on the branch, where the move was made directly and cut short before it was written."""
     git, path = run.tools.git, record_path(run.settings, run.version.text)
-    run.record = path
+    run.record = "" if is_legacy(run) else path
     branch = git.ref(run.names.branch)
     if run.settings.promotion.via != "git" or branch is None or run.stable is None:
         return
@@ -269,6 +154,7 @@ def _record(run: Run) -> None:
         published = Published(stable=run.stable, previous=previous, lock=run.lock)
         if warning := run.journal.effect("write the record", {}, lambda: write_record(git, run.settings, request, published)):
             run.warnings.append(warning)
+            run.record = ""
 
 
 def _found(place: list[State | None], state: State | None) -> Result:

@@ -12,10 +12,11 @@ from promote.errors import PromoteError
 from promote.heartbeat import BEAT_S, beating
 from promote.model import End
 from promote.report.screen import answer, reporter
-from promote.resume import abort, pick_up, resume
+from promote.resume import abort, resume
 from promote.run import Run, Tools
 from promote.settings_reader import duration
 from promote.signals import held
+from promote.takeover import pick_up
 
 
 def main(args: argparse.Namespace) -> int:

@@ -94,7 +94,7 @@ def _go(run: Run) -> tuple[End, Result]:
         plan=run.plan(),
     )
     run.remember()
-    run.lock = run.journal.effect("take the lock", {"stable": stable.object}, lambda: acquire(git, lock))
+    run.lock = run.journal.effect("take the lock", {"stable": stable.object, "holder": lock.holder}, lambda: acquire(git, lock))
 
     def transition(run: Run) -> Result:
         keep_baseline(run, take_baseline(run.tools.production()), smoke=None)

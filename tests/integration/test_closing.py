@@ -20,9 +20,9 @@ from promote.model import Choices, End, Tag, Verdict
 from promote.promotion import look
 from promote.publish import Request, publish
 from promote.report.silent import Silent
-from promote.resume import pick_up
 from promote.run import Moved, Result, Run, Said, Tools
 from promote.settings import Settings
+from promote.takeover import pick_up
 from promote.target import Target
 from promote.versions import parse_version
 from tests.repos import Repos, git, make_repos

@@ -24,10 +24,11 @@ from promote.journal import Journal, read_journal
 from promote.lock import LOCK, read_lock, take_over
 from promote.model import End, Row, SuiteResult, Verdict
 from promote.report.silent import Silent
-from promote.resume import pick_up, resume
+from promote.resume import resume
 from promote.run import Result, Run, Tools
 from promote.sandbox.http_world import Fault
 from promote.settings import ArgoCD, Post, ProdCluster, Promotion, Settings
+from promote.takeover import pick_up
 from promote.target import resolve_target
 from promote.versions import parse_version
 from tests.model.journal import problem

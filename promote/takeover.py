@@ -1,0 +1,155 @@
+"""Taking over a promotion that was cut short: whose it is, whether its owner still lives, and the promotion rebuilt from its journal here or from the
+lock alone.
+
+Taking over replaces the lock under its lease, so the former owner, should it still live, can write nothing any more.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from promote.baseline import Baseline
+from promote.errors import UsageError
+from promote.flow import State
+from promote.handover import read_baseline
+from promote.heartbeat import MISSED, sign_of, silent
+from promote.journal import Journal, is_open_elsewhere, read_journal
+from promote.lock import Lock, read_lock, take_over
+from promote.model import Choices, Tag
+from promote.run import Moved, Run, Tools
+from promote.signals import listening
+from promote.steps import keep_baseline
+from promote.target import Target
+from promote.versions import recorded_version
+from promote.waivers import Waiver
+
+Lines = list[dict[str, Any]]
+
+
+def pick_up(kit: Tools, *, orphaned_s: float | None = None) -> Run | None:
+    """The promotion that holds the lock, with the lock taken over; None when nobody holds it.
+
+    It is rebuilt from its journal in this clone or, anywhere else, from the lock alone. With `orphaned_s` also None while its owner was heard of in
+    the last so many seconds, or is heard of while we watch.
+    Raises UsageError when its owner still lives or the lock says too little, Superseded when somebody else took it over first. Called with stop
+    requests held: one that comes while the lock is taken over is for what follows to answer.
+    """
+    with listening():  # looking and watching take nothing: who stops here leaves all as it was
+        found = _left_over(kit, orphaned_s)
+    if found is None:
+        return None
+    run, lock, plan, here = found
+    run.moved = Moved.UNKNOWN  # until the refs were read: whatever stops us before, "nothing was moved" is not said
+    run.journal.hold()
+    run.journal.write("note", "taken up", lock=lock.oid, state=lock.state, here=here)
+    run.journal.write("note", "plan", **{**plan, "pid": os.getpid()})
+    holder = secrets.token_hex(4)
+    run.lock = run.journal.effect("take the lock over", {"lock": lock.oid, "holder": holder}, lambda: take_over(kit.git, lock, holder))
+    return run
+
+
+def _left_over(kit: Tools, orphaned_s: float | None) -> tuple[Run, Lock, dict[str, Any], bool] | None:
+    """(the promotion that may be taken over, its lock, its plan, whether its journal is in this clone)."""
+    lock = read_lock(kit.git)
+    if lock is None:
+        return None
+    journal = Journal.open(kit.git.git_dir, lock.request_id, kit.redact)
+    lines: Lines = read_journal(journal.path) if journal.path.exists() else []
+    plan = {k: v for k, v in (_last(lines, "plan") or lock.plan).items() if k not in ("schema", "at", "event", "name")}
+    if not plan:
+        raise UsageError(
+            f"{lock.sentence()}: this lock does not say what it was about (a move by hand with `promote publish`)",
+            hint="when that is over or dead: `promote abort --break-lock`",
+        )
+    if lines and is_open_elsewhere(journal.path):
+        if orphaned_s is not None:
+            _not_orphaned(kit, f"{lock.sentence()}: it is still running here")
+            return None
+        raise UsageError(f"{lock.sentence()}: it is still running (process {plan.get('pid')})", hint="wait for it, or stop it with ^C or SIGTERM")
+    if orphaned_s is not None:
+        if not _is_orphaned(kit, lock, orphaned_s):
+            return None
+    elif not any(line.get("holder") == lock.holder for line in lines):  # no process of this clone has it, whoever began it
+        _refuse_a_living_owner(kit, lock)
+    return _rebuild(kit, lock, journal, plan, lines), lock, plan, bool(lines)
+
+
+def _refuse_a_living_owner(kit: Tools, lock: Lock) -> None:
+    """Its process cannot be asked from another machine: only its silence tells. Taking over a living one would be safe, and still be rude."""
+    every = kit.settings.lock.heartbeat
+    age = sign_of(kit.git, lock).age(kit.clock.now()).total_seconds()
+    if age < MISSED * every:
+        raise UsageError(
+            f"{lock.sentence()}: it gave its last sign of life {age:.0f} s ago",
+            hint=f"stop it there, or try again in {MISSED * every - age:.0f} s if that machine is gone (or now: `promote abort --break-lock`)",
+        )
+
+
+def _is_orphaned(kit: Tools, lock: Lock, after_s: float) -> bool:
+    """Silent for so long by its own clock, and by ours while we watch for longer than a beat takes."""
+    age = sign_of(kit.git, lock).age(kit.clock.now()).total_seconds()
+    if age < after_s:
+        _not_orphaned(kit, f"{lock.sentence()}: it gave a sign of life {age:.0f} s ago")
+        return False
+    watch = min(2 * kit.settings.lock.heartbeat, after_s)
+    kit.report.note(f"{lock.sentence()}: not heard of for {age:.0f} s; watching for {watch:.0f} s whether it lives")
+    if silent(kit.git, lock, seconds=watch, clock=kit.clock, every_s=max(1.0, watch / 10)):
+        return True
+    _not_orphaned(kit, f"{lock.sentence()}: it lives")
+    return False
+
+
+def _not_orphaned(kit: Tools, text: str) -> None:
+    kit.report.note(f"{text}: not an orphan")
+
+
+def _last(lines: Lines, name: str) -> Mapping[str, Any]:
+    return next((line for line in reversed(lines) if line.get("name") == name and line.get("event") == "note"), {})
+
+
+def _rebuild(kit: Tools, lock: Lock, journal: Journal, plan: Mapping[str, Any], lines: Lines) -> Run:
+    def tag(name: str) -> Tag | None:
+        return Tag(**plan[name]) if plan.get(name) else None
+
+    version = recorded_version(plan["version"], kit.settings.version.scheme)
+    branch = tag("branch")
+    assert branch is not None
+    target = Target(
+        version=version, commit=plan["commit"], from_tree=plan["from_tree"], dev_tag=tag("dev_tag"), stable=tag("stable"), branch=branch,
+        prod_tag=tag("prod_tag"), fallback=tag("fallback"),
+    )  # fmt: skip
+    run = Run(
+        tools=kit,
+        target=target,
+        version=version,
+        request_id=lock.request_id,
+        journal=journal,
+        choices=Choices(**plan["choices"]),
+        waivers=tuple(Waiver(**waiver) for waiver in plan.get("waivers") or ()),
+        lock=lock,
+        undo_moves=plan["undo_moves"],
+        asked_rollback=plan["asked_rollback"],
+        workflow_run=_last(lines, "run").get("id"),
+        cause=next((str(line["reason"]) for line in reversed(lines) if line.get("name") == "said" and line.get("next") == State.ROLLING_BACK), ""),
+    )
+    before = "" if lock.state == "rolling_back" else _last(lines, "t_before").get("at")
+    if at := before or (lock.at if lock.state in ("promoted", "rolling_back") else ""):
+        run.t_before = datetime.fromisoformat(at)
+    _baseline(run, _last(lines, "baseline"))
+    return run
+
+
+def _baseline(run: Run, known: Mapping[str, Any]) -> None:
+    """Production as it was: from the file of this clone, else as it was handed over on the remote. Without either nothing is excused."""
+    if known and Path(known["file"]).is_file():
+        run.baseline_file = Path(known["file"])
+        run.baseline = Baseline.read(run.baseline_file)
+        run.smoke_before = frozenset(known["smoke_passed"]) if known.get("smoke_passed") is not None else None
+    elif handed := read_baseline(run.tools.git, run.request_id):
+        keep_baseline(run, handed, smoke=None)
+        run.smoke_before = frozenset(handed.smoke_passed)

@@ -1,0 +1,305 @@
+"""What is said of a promotion that is looked at again, or picked up, or given up: real git over HTTP, and whatever happened to it meanwhile."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from promote.clients.git_push import RefUpdate
+from promote.clients.git_remote import GitRemote
+from promote.closing import close
+from promote.commands.story import ending
+from promote.deadline import Clock, Deadline
+from promote.errors import Superseded, Unreachable, UsageError
+from promote.heartbeat import HEARTBEAT
+from promote.journal import Journal
+from promote.legacy import compare
+from promote.lock import LOCK, Lock, acquire, new_lock, read_lock, release, take_over, write_lock
+from promote.model import Choices, End, Tag
+from promote.promotion import confirm, look
+from promote.publish import Request, publish
+from promote.report.silent import Silent
+from promote.resume import abort, where
+from promote.run import Moved, Run, Said, Tools
+from promote.sandbox.http_world import Fault
+from promote.sandbox.http_world import Request as HttpRequest
+from promote.settings import Settings, Workflow
+from promote.takeover import pick_up
+from promote.target import Target
+from promote.versions import parse_version
+from tests.repos import git
+from tests.robustness.harness import STABLE, Remote, remote, silence
+
+VERSION, PROD = "v1.1.0", "refs/tags/prod-v1.1.0"
+
+
+@dataclass
+class Place:
+    """A promotion of v1.1.0 whose pre suite has passed; production is at v1.0.0, or at nothing when `first`."""
+
+    remote: Remote
+    settings: Settings
+    first: bool = False
+    clock: Clock = Clock()
+
+    def __post_init__(self) -> None:
+        if self.first:
+            self.remote.put(STABLE, "")
+        tools, end = self.tools(), self.remote.clones[0]
+        commit, stable = self.remote.commits[VERSION], end.ref(STABLE)
+        target = Target(
+            version=parse_version(VERSION), commit=commit, from_tree=False, dev_tag=end.ref(f"refs/tags/dev-{VERSION}"), stable=stable,
+            branch=Tag(ref="refs/heads/main", object=commit, commit=commit),
+        )  # fmt: skip
+        self.run = Run(
+            tools=tools, target=target, version=parse_version(VERSION), request_id="r1", journal=Journal.open(end.git_dir, "r1"),
+            choices=Choices(first=self.first),
+        )  # fmt: skip
+        lock = new_lock(
+            request_id="r1", version=VERSION, candidate=commit, stable_before=stable.object if stable else "", state="prechecked",
+            plan=self.run.plan(),
+        )  # fmt: skip
+        self.take(lock)
+
+    def take(self, lock: Lock) -> None:
+        """As a promotion does at its begin."""
+        self.run.remember()
+        self.run.lock = self.run.journal.effect("take the lock", {"holder": lock.holder}, lambda: acquire(self.remote.clones[0], lock))
+
+    def tools(self, clone: int = 0) -> Tools:
+        end = self.remote.clones[clone]
+        nobody: Any = lambda: pytest.fail("nothing but git is needed")  # noqa: E731
+        return Tools(settings=self.settings, git=end, report=Silent(), production=nobody, forge=nobody, who="us", clock=self.clock)
+
+    def publish(self) -> None:
+        """As the workflow does for us: this process does not hear of it."""
+        assert self.run.lock
+        publish(self.remote.clones[0], self.settings, Request(version=self.run.version, request_id="r1", promoted_by="ci", lock_id=self.run.lock.oid))
+
+    def dies(self) -> None:
+        """The process is gone, and with it its hold on the journal."""
+        assert self.run.journal._held is not None
+        os.close(self.run.journal._held)
+
+    def taken_up(self, clone: int = 0) -> Run:
+        self.dies()
+        run = pick_up(self.tools(clone))
+        assert run
+        return run
+
+
+Make = Callable[..., Place]
+
+
+def _nobody_answers() -> Any:
+    raise Unreachable("cluster", "no answer", hint="")
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Iterator[Make]:
+    with remote(tmp_path, clones=2, versions=1) as place:
+        end = place.clones[0]
+        yield lambda legacy=False, **kind: Place(place, Settings(root=end.root, workflow=Workflow(legacy=legacy)), **kind)
+
+
+def older_workflow(place: Place, commit: str = "") -> None:
+    """It tags and moves in its own words, with a tag of its own for each name."""
+    for ref in (PROD, STABLE):
+        name = ref.removeprefix("refs/tags/")
+        git(
+            place.remote.server.path, "-c", "user.name=ci", "-c", "user.email=ci@x", "tag", "-f", "-am", name, name, commit or place.run.target.commit
+        )
+
+
+def test_what_was_put_back_by_hand_while_the_run_ended_was_moved(make: Make) -> None:
+    place = make()
+    place.publish()
+    place.remote.put(STABLE, place.remote.start)
+    assert "put back" in look(place.run)
+    assert (place.run.moved, place.run.stable) == (Moved.YES, place.run.target.stable), "its proof is still owed"
+
+
+def test_a_first_promotion_whose_tag_was_deleted_was_moved(make: Make) -> None:
+    place = make(first=True)
+    assert "nothing was moved" in look(place.run)
+    place.publish()
+    place.remote.put(STABLE, "")
+    with pytest.raises(Superseded, match="which this promotion did not put there"):
+        look(place.run)
+    with pytest.raises(Superseded, match="prod-stable is gone"):
+        where(place.taken_up())
+
+
+def test_an_older_workflows_move_that_was_written_down_unheard_is_ours(make: Make) -> None:
+    place = make(legacy=True)
+    older_workflow(place)
+    place.remote.server.weather = silence(lambda met: met > 8)
+    with pytest.raises(Unreachable):
+        compare(place.run)
+    place.remote.server.weather = None
+    assert (compare(place.run), place.run.moved) == ("", Moved.YES)
+    assert place.run.lock and place.run.lock.oid == place.remote.holds(LOCK)
+
+
+def test_an_older_workflows_tag_that_was_put_back_unheard_is_back(make: Make) -> None:
+    place = make(legacy=True)
+    place.remote.put(STABLE, "")
+    place.remote.server.weather = silence(lambda met: met > 8)
+    with pytest.raises(Unreachable):
+        compare(place.run)
+    place.remote.server.weather = None
+    assert "nothing was moved" in compare(place.run)
+    assert place.remote.holds(STABLE) == place.remote.start
+
+
+def test_a_lock_that_was_taken_over_during_an_older_workflow_is_not_ours(make: Make) -> None:
+    place = make(legacy=True)
+    older_workflow(place)
+    assert place.run.lock
+    there = place.remote.clones[1]
+    there.fetch(LOCK)
+    take_over(there, place.run.lock)
+    with pytest.raises(Superseded, match="is not ours any more"):
+        compare(place.run)
+
+
+def test_given_up_as_it_is_a_moved_tag_is_said_to_be_moved(make: Make) -> None:
+    place = make()
+    place.publish()
+    run = place.taken_up()
+    end, result = abort(run, keep=True)
+    lines = "\n".join(ending(run, end, result))
+    assert end is End.STUCK and "was moved by this promotion and stays so" in lines and "was not moved" not in lines, lines
+
+
+def test_given_up_as_it_is_an_unmoved_tag_is_said_to_be_unmoved(make: Make) -> None:
+    run = make().taken_up()
+    end, result = abort(run, keep=True)
+    assert (end, run.moved, run.let_go) == (End.STUCK, Moved.NO, True)
+    assert "was not moved" in "\n".join(ending(run, end, result))
+
+
+def test_given_up_as_it_is_somebody_elses_tag_is_said_to_be_theirs(make: Make) -> None:
+    place = make()
+    place.remote.put(STABLE, place.remote.commits["v1.1.0"])
+    assert abort(place.taken_up(), keep=True)[0] is End.SUPERSEDED
+
+
+def test_given_up_as_it_is_nothing_is_said_of_an_older_workflow_that_may_still_run(make: Make) -> None:
+    run = make(legacy=True).taken_up()
+    end, result = abort(run, keep=True)
+    assert (end, run.moved) == (End.STUCK, Moved.UNKNOWN)
+    assert "may still be moved" in "\n".join(ending(run, end, result))
+
+
+def test_it_is_not_taken_back_from_another_machine_that_lives(make: Make) -> None:
+    """Its journal is in this clone, and whoever took it up elsewhere goes on with it now."""
+    place = make()
+    place.dies()
+    there = place.remote.clones[1]
+    lock = read_lock(there)
+    assert lock
+    theirs = take_over(there, replace(lock, at=(datetime.now(UTC) - timedelta(hours=1)).isoformat()))
+    beat(place, there, theirs)
+    with pytest.raises(UsageError, match="it gave its last sign of life"):
+        pick_up(place.tools())
+    assert place.remote.holds(LOCK) == theirs.oid
+
+
+def test_it_is_taken_up_where_it_died_again_and_again(make: Make) -> None:
+    place = make()
+    first = place.taken_up()
+    assert first.journal._held is not None
+    os.close(first.journal._held)
+    again = pick_up(place.tools())
+    assert again and again.lock and first.lock and again.lock.holder != first.lock.holder
+
+
+def beat(place: Place, there: GitRemote, lock: Lock) -> None:
+    said = {"request_id": lock.request_id, "at": datetime.now(UTC).isoformat(timespec="seconds")}
+    place.remote.put(HEARTBEAT, "")
+    new = there.make_tag(name="promote-heartbeat", commit=lock.candidate, message=json.dumps(said))
+    assert there.push_and_look(RefUpdate(ref=HEARTBEAT, new=new, expected=""))[0]
+
+
+def test_an_asked_for_rollback_that_has_pushed_is_proven_whatever_its_versions_plan_says(make: Make) -> None:
+    """That one speaks of going back from this version; production goes back to it. Nothing but the proof is left, and nobody answers here."""
+    place = make()
+    end, run = place.remote.clones[0], place.run
+    planned = end.commit_file(run.target.commit, f"migrations/{VERSION}.md", "rollback: unsafe it drops a table\n", "docs: the plan")
+    assert run.lock and run.target.stable
+    end.push_and_look(RefUpdate(ref="refs/heads/planned", new=planned, expected=""), RefUpdate(ref=LOCK, new="", expected=run.lock.oid))
+    run.target, run.asked_rollback = replace(run.target, commit=planned), True
+    asked = new_lock(request_id="r1", version=VERSION, candidate=planned, stable_before="0" * 40, state="rolling_back", plan=run.plan())
+    place.dies()
+    place.take(asked)
+    taken = place.taken_up()
+    taken.tools = replace(taken.tools, production=_nobody_answers)
+    result = abort(taken, keep=False)[1]
+    assert "unsafe" not in result.reason and result.reason == "cluster: no answer", result
+
+
+def test_a_release_that_nobody_answered_is_not_told_as_failed_when_the_next_promoter_was_quick(make: Make) -> None:
+    place = make()
+    place.publish()
+    assert look(place.run) == ""
+    lock, server = place.run.lock, place.remote.server
+    assert lock
+    theirs = write_lock(place.remote.clones[0], replace(lock, request_id="r2", holder="hers"))
+    place.remote.clones[0].push(RefUpdate(ref="refs/heads/brings-it", new=theirs.oid, expected=""))
+    git(server.path, "update-ref", "refs/hidden", theirs.oid)
+
+    def weather(request: HttpRequest) -> Fault | None:
+        if not (request.method == "POST" and request.path.endswith("/git-receive-pack")):
+            return None
+        server.weather, server.moment = None, "git-upload-pack"
+        server.meddle = lambda: place.remote.put(LOCK, theirs.oid)
+        return Fault(kind="drop_after")
+
+    server.weather = weather
+    place.run.moved = Moved.NO  # so that no ledger is written before
+    close(place.run, End.VERIFIED, {})
+    assert place.remote.holds("refs/tags/prod-working") == place.remote.holds(STABLE), "it did land"
+    assert (place.run.warnings, place.remote.holds(LOCK)) == ([], theirs.oid)
+
+
+def test_a_move_by_hand_whose_lock_may_be_left_names_what_takes_it_away(make: Make) -> None:
+    place = make()
+    end, lock = place.remote.clones[0], place.run.lock
+    assert lock
+    release(end, lock)
+    place.remote.server.weather = silence(lambda met: met > 8)
+    with pytest.raises(Unreachable) as silent:
+        publish(end, place.settings, Request(version=place.run.version, request_id="r9", promoted_by="ada"))
+    place.remote.server.weather = None
+    assert place.remote.holds(LOCK)
+    with pytest.raises(UsageError, match="does not say what it was about"):
+        pick_up(place.tools())
+    assert "--break-lock" in silent.value.hint and "resume" not in silent.value.hint
+
+
+def test_no_record_is_told_of_that_an_older_workflow_never_writes(make: Make) -> None:
+    place = make(legacy=True)
+    older_workflow(place)
+    assert confirm(place.run, Deadline(10.0), "run 1").said is Said.PASSED
+    assert place.run.record == ""
+
+
+def test_a_release_that_somebody_forestalled_at_the_working_tag_is_made_without_it(make: Make) -> None:
+    """`promote mark-working` put it where it was to go: as wanted, and the lock is still ours."""
+    place = make()
+    place.publish()
+    assert look(place.run) == ""
+    server = place.remote.server
+    server.moment, server.meddle = "git-receive-pack", lambda: place.remote.put("refs/tags/prod-working", place.remote.holds(STABLE))
+    place.run.moved = Moved.NO
+    close(place.run, End.VERIFIED, {})
+    assert place.remote.holds(LOCK) == ""
+    assert place.remote.holds("refs/tags/prod-working") == place.remote.holds(STABLE)
