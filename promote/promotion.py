@@ -169,7 +169,7 @@ def settle(run: Run, error: BaseException, deadline: Deadline) -> Result:
             if is_legacy(run):  # it does not read the lock: only a run that is over moves nothing any more
                 stop_run(run, patience)
             else:
-                fence_off(run, error, patience)
+                fence_off(run, error, patience, state="promoted" if run.moved is Moved.YES else "fenced")
         except PromoteError as unfenced:
             return _not_known(run, said, f"{reason}; and a late move could not be fenced off: {unfenced.what}", deadline)
         try:

@@ -12,10 +12,10 @@ from promote.clients.git_push import RefUpdate
 from promote.commands.story import describe_stable, version_carried
 from promote.commands.wiring import open_repository, tools
 from promote.connect import secrets
-from promote.errors import NotFound, UsageError
+from promote.errors import NotFound, Rejected, UsageError
 from promote.flow import attempt
 from promote.journal import Journal
-from promote.lock import refused
+from promote.lock import LOCK, lock_words, refused
 from promote.model import End, Tag, short
 from promote.publish import ref_names
 from promote.report.screen import reporter
@@ -43,7 +43,10 @@ def main(args: argparse.Namespace) -> int:
 def _prepare(kit: Tools, *, force: bool) -> tuple[Run, Tag | None]:
     git, settings = kit.git, kit.settings
     names = ref_names(settings, "")
-    refs = git.refs(names.stable, names.working, names.branch)
+    refs = git.refs(names.stable, names.working, names.branch, LOCK)
+    if refs.pop(LOCK, None):  # in its soak all may look proven, and go back all the same
+        hint = f"wait for it to end: it moves {settings.tags.working} itself; if it was cut short: `promote resume`"
+        raise Rejected("lock", f"{lock_words(git)[1]}: {settings.tags.working} is that promotion's to move", hint=hint)
     stable, working, branch = refs.get(names.stable), refs.get(names.working), refs.get(names.branch)
     if stable is None or branch is None:
         missing = names.stable if stable is None else names.branch

@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
+from promote.clients.git_remote import GitRemote
 from promote.commands.world import repository_files
+from promote.lock import acquire, new_lock, remove_lock
 from promote.sandbox import seed
 from promote.sandbox.http_world import Fault
 from promote.sandbox.sandbox import Sandbox
@@ -84,6 +86,16 @@ def test_prod_working_never_goes_back_silently(sandbox: Sandbox, clone: Path) ->
     assert (code, said["outcome"], sandbox.writer.holds(WORKING)) == (2, "usage", ahead)
     code, _, progress = promote(sandbox, clone, "mark-working", "--force")
     assert (code, sandbox.writer.holds(WORKING)) == (0, sandbox.writer.holds(STABLE)), progress
+
+
+def test_prod_working_is_left_to_a_promotion_that_runs(sandbox: Sandbox, clone: Path) -> None:
+    before, end = sandbox.writer.holds(WORKING), GitRemote(clone, "origin", token=sandbox.git.token)
+    here = sandbox.writer.holds(f"{STABLE}^{{commit}}")
+    lock = acquire(end, new_lock(request_id="r1", version="v1.9.0", candidate=here, stable_before="", state="promoted"))
+    code, said, progress = promote(sandbox, clone, "mark-working", "--force")
+    assert remove_lock(end, lock.oid) == ""
+    assert (code, sandbox.writer.holds(WORKING)) == (5, before), progress
+    assert "is promoting v1.9.0" in said["error"]
 
 
 def test_a_rollback_that_moved_nothing_names_what_production_still_has(sandbox: Sandbox, clone: Path) -> None:
