@@ -142,17 +142,21 @@ def _unmoved(run: Run) -> str:
     return f"{stable} was {was}, and somebody else has it at {short(now.commit) if now else 'nothing'} now"
 
 
+def _not_known(run: Run) -> str:
+    if run.let_go:
+        return "was left there; whether this promotion moved it is not known, and it may still be moved by a run of its own"
+    if run.stable and (run.cause or run.asked_rollback):
+        return "was there when it was last seen, and what was sent to put it back may have come since or still come"
+    return "may still be moved by a run that could not be fenced"
+
+
 def _stuck(run: Run) -> list[str]:
     stable, here = run.settings.tags.stable, run.stable or (_stable_now(run)[0] if run.let_go else None)
     back = here is not None and run.target.back is not None and here.object == run.target.back.object
     moved = {
         Moved.YES: "was moved back by us, and nobody could prove that production followed" if back else "was moved by this promotion and stays so",
         Moved.NO: "was not moved",
-        Moved.UNKNOWN: "was left there, and whether this promotion moved it was not asked"
-        if run.let_go
-        else "was there when it was last seen, and what was sent to put it back may have come since or still come"
-        if here and (run.cause or run.asked_rollback)
-        else "may still be moved by a run that could not be fenced",
+        Moved.UNKNOWN: _not_known(run),
     }
     lines = [f"true now: {stable}" + (f" → {run.tools.git.describe(here.commit)}" if here else "") + f": it {moved[run.moved]}"]
     lines += [f"not there: {a.name}: {a.reason}" for a in run.applications if a.state not in (AppState.PROVEN, AppState.EXCUSED)]
