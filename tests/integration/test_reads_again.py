@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -136,10 +137,13 @@ def test_a_push_goes_out_once(there: Remote, kind: str) -> None:
     assert there.holds(STABLE) == there.start
 
 
-def test_a_lock_that_may_have_been_taken_is_said_to_be(there: Remote) -> None:
+@pytest.mark.parametrize(
+    ("plan", "way"), [({"version": "v1.1.0"}, "`promote resume`"), ({}, "`promote abort --break-lock`")], ids=["planned", "by hand"]
+)
+def test_a_lock_that_may_have_been_taken_is_said_to_be(there: Remote, plan: dict[str, object], way: str) -> None:
     there.server.weather = silence(over=lambda _: False)
-    with pytest.raises(Unreachable, match=r"may have been taken all the same: `promote resume`"):
-        acquire(there.clones[0], lock_of(0, "v1.1.0", there.commits["v1.1.0"], there.start))
+    with pytest.raises(Unreachable, match=f"may have been taken all the same: .*{way}"):
+        acquire(there.clones[0], replace(lock_of(0, "v1.1.0", there.commits["v1.1.0"], there.start), plan=plan))
     assert there.holds(LOCK), "it was"
 
 

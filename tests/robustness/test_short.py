@@ -23,6 +23,7 @@ PROOFS: dict[str, tuple[Callable[[int, int, Figures], None], int]] = {
 }
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("name", PROOFS)
 def test_it_holds(name: str) -> None:
     proof, count = PROOFS[name]
