@@ -93,12 +93,12 @@ def wait_until(
         deadline.sleep(every_s(deadline.elapsed) if callable(every_s) else every_s)
 
 
-def insist(act: Callable[[], T], *, on: type[Exception], deadline: Deadline, every_s: float = 2.0) -> T:
-    """Do `act` until it does not raise `on`; at the deadline the last such exception passes through. `act` must be safe to repeat."""
+def insist(act: Callable[[], T], *, on: type[Exception], deadline: Deadline | None, every_s: float = 2.0) -> T:
+    """Do `act` until it does not raise `on`; at the deadline (None: at once) the last such exception passes through. `act` must be safe to repeat."""
     while True:
         try:
             return act()
         except on:
-            if deadline.expired:
+            if deadline is None or deadline.expired:
                 raise
             deadline.sleep(every_s)

@@ -181,7 +181,7 @@ def advance(git: GitRemote, lock: Lock, *others: RefUpdate, patience: Deadline |
             return following
         holds = seen.get(LOCK)
         if holds is not None and holds.object == following.oid:  # all or nothing: it landed
-            changed = ", ".join(u.ref for u in others if u.ref not in seen or seen[u.ref].object != u.new)
+            changed = ", ".join(u.ref for u in others if not u.is_done(seen))
             raise Superseded(f"{changed} was changed by somebody else just after we wrote it", hint="look with `promote status` before anything else")
         if holds is None or holds.object != lock.oid:
             other = read_lock(git)
@@ -191,7 +191,7 @@ def advance(git: GitRemote, lock: Lock, *others: RefUpdate, patience: Deadline |
             )
         raise refused(git, result, "write " + ", ".join(u.ref for u in others) if others else f"renew the lock ({LOCK})")
 
-    return insist(push, on=Unreachable, deadline=patience) if patience else push()
+    return insist(push, on=Unreachable, deadline=patience)
 
 
 def take_over(git: GitRemote, lock: Lock, holder: str = "") -> Lock:
@@ -208,7 +208,7 @@ def release(git: GitRemote, lock: Lock, *others: RefUpdate) -> PushResult:
     done, result, seen = git.push_and_look(*others, RefUpdate(ref=LOCK, new="", expected=lock.oid))
     # All or nothing: where the others are as wanted it landed, and the lock that is there is the next promoter's.
     theirs = LOCK in seen and seen[LOCK].object != lock.oid
-    landed = theirs and bool(others) and all((seen[u.ref].object if u.ref in seen else "") == u.new for u in others)
+    landed = theirs and bool(others) and all(u.is_done(seen) for u in others)
     return PushResult(outcome=Pushed.DONE) if done or landed else result
 
 

@@ -17,9 +17,7 @@ from promote.publish import Request, publish, undo_commands
 from promote.record import record_path, write_record
 from promote.run import Moved, Result, Run, Said
 from promote.signals import held
-from promote.workflow import fence_off, run_workflow, stop_run
-
-FENCE_FOR_S = 60.0  # how long an unreachable remote is asked before the end is "a person must look"
+from promote.workflow import FENCE_FOR_S, fence_off, run_workflow, stop_run
 
 
 def promote(run: Run) -> Result:

@@ -221,7 +221,7 @@ def move_back(
             )
         return () if keep_undo else undo_update(here.get(UNDO), replacing)
 
-    also = insist(unmoved, on=Unreachable, deadline=patience) if patience else unmoved()
+    also = insist(unmoved, on=Unreachable, deadline=patience)
     return advance(git, lock, RefUpdate(ref=names.stable, new=to, expected=replacing), *also, state="rolling_back", patience=patience)
 
 

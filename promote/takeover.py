@@ -6,7 +6,6 @@ Taking over replaces the lock under its lease, so the former owner, should it st
 
 from __future__ import annotations
 
-import os
 import secrets
 from collections.abc import Mapping
 from datetime import datetime
@@ -43,18 +42,17 @@ def pick_up(kit: Tools, *, orphaned_s: float | None = None) -> Run | None:
         found = _left_over(kit, orphaned_s)
     if found is None:
         return None
-    run, lock, plan, here = found
+    run, lock, here = found
     run.moved = Moved.UNKNOWN  # until the refs were read: whatever stops us before, "nothing was moved" is not said
-    run.journal.hold()
+    run.remember()
     run.journal.write("note", "taken up", lock=lock.oid, state=lock.state, here=here)
-    run.journal.write("note", "plan", **{**plan, "pid": os.getpid()})
     holder = secrets.token_hex(4)
     run.lock = run.journal.effect("take the lock over", {"lock": lock.oid, "holder": holder}, lambda: take_over(kit.git, lock, holder))
     return run
 
 
-def _left_over(kit: Tools, orphaned_s: float | None) -> tuple[Run, Lock, dict[str, Any], bool] | None:
-    """(the promotion that may be taken over, its lock, its plan, whether its journal is in this clone)."""
+def _left_over(kit: Tools, orphaned_s: float | None) -> tuple[Run, Lock, bool] | None:
+    """(the promotion that may be taken over, its lock, whether its journal is in this clone)."""
     lock = read_lock(kit.git)
     if lock is None:
         return None
@@ -76,7 +74,7 @@ def _left_over(kit: Tools, orphaned_s: float | None) -> tuple[Run, Lock, dict[st
             return None
     elif not any(line.get("holder") == lock.holder for line in lines):  # no process of this clone has it, whoever began it
         _refuse_a_living_owner(kit, lock)
-    return _rebuild(kit, lock, journal, plan, lines), lock, plan, bool(lines)
+    return _rebuild(kit, lock, journal, plan, lines), lock, bool(lines)
 
 
 def _refuse_a_living_owner(kit: Tools, lock: Lock) -> None:

@@ -14,9 +14,7 @@ from promote.lock import LOCK, lock_at
 from promote.model import Tag, short
 from promote.run import Moved, Run
 from promote.signals import held
-from promote.workflow import fence_off, run_workflow
-
-FENCE_FOR_S = 60.0  # how long an unreachable remote is asked before the end is "a person must look"
+from promote.workflow import FENCE_FOR_S, fence_off, run_workflow
 
 
 def has_second_way(run: Run) -> bool:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from promote.clients.github_runs import GitHubRuns, RunState
 
 SKEW = timedelta(minutes=5)  # between our clock and GitHub's
+FENCE_FOR_S = 60.0  # how long an unreachable remote is asked before the end is "a person must look"
 APPEARS_S = 60.0  # GitHub lists a dispatched run within seconds; one that has not appeared by then is given up and fenced off
 
 

@@ -38,8 +38,7 @@ _NEUTRAL_SETTINGS = (
 _NEUTRAL = tuple(word for setting in _NEUTRAL_SETTINGS for word in ("-c", setting))
 _TOKEN_HELPER = '!f() { test "$1" = get && echo username=x-access-token && echo "password=$PROMOTE_GIT_TOKEN"; }; f'
 
-
-PIPES_S = 1.0
+PIPES_S = 1.0  # how long the last words of a command that is over are waited for
 # Git's words for a connection that was lost on the way and for a gateway's trouble: the same read may go well a moment later.
 _PASSING = re.compile(
     r"returned error: 50[234]|Empty reply from server|Recv failure|Connection reset|early EOF|hung up unexpectedly|unexpected disconnect|RPC failed"

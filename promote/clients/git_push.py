@@ -11,12 +11,12 @@ Facts it stands on (git's own sources; tried on 2.39):
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from promote.clients.git_process import Done
-from promote.model import short
+from promote.model import Tag, short
 
 _CHANGED_FLAGS = " +*-"
 _FRAME = re.compile(r"^remote:\s*(?:error:\s*)?")
@@ -33,6 +33,10 @@ class RefUpdate:
     ref: str
     new: str
     expected: str
+
+    def is_done(self, seen: Mapping[str, Tag]) -> bool:
+        """Whether the ref is as wanted in what was read of the remote."""
+        return (seen[self.ref].object if self.ref in seen else "") == self.new
 
     def __str__(self) -> str:
         return f"{self.ref}: {short(self.expected) or 'absent'} → {short(self.new) or 'absent'}"

@@ -191,7 +191,7 @@ class GitRemote:
         if result.outcome is Pushed.DONE:
             return True, result, {}
         seen = self.refs(*(u.ref for u in updates))
-        return all((seen[u.ref].object if u.ref in seen else "") == u.new for u in updates), result, seen
+        return all(u.is_done(seen) for u in updates), result, seen
 
     # -- objects -----------------------------------------------------------------------------------------------------------------------
 
