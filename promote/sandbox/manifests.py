@@ -35,12 +35,13 @@ def git(repository: Path, *args: str) -> bytes:
 
 
 class Repository:
-    """One bare repository. `refs()` is a fresh look; trees and parsed files are cached, since commits never change."""
+    """One bare repository. `refs()` is a fresh look; trees, parsed files and what a tag object stands for are cached, since objects never change."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._trees: dict[str, dict[str, bytes]] = {}
         self._parsed: dict[bytes, list[Object]] = {}
+        self._commits: dict[str, str] = {}  # by tag object
         self._lock = threading.Lock()
 
     def refs(self) -> dict[str, str]:
@@ -51,9 +52,14 @@ class Repository:
             name, oid, *peeled = line.split(" ")
             found[name] = oid
             if peeled and peeled[0]:
-                found[name] = git(self.path, "rev-parse", f"{oid}^{{commit}}").decode().strip()
+                found[name] = self._commit(oid)
         head = git(self.path, "symbolic-ref", "HEAD").decode().strip()
         return {**found, "HEAD": found.get(head, "")}
+
+    def _commit(self, tag: str) -> str:
+        if tag not in self._commits:  # one process for each tag at every look is what a world that lives on would spend its time with
+            self._commits[tag] = git(self.path, "rev-parse", f"{tag}^{{commit}}").decode().strip()
+        return self._commits[tag]
 
     def tree(self, commit: str) -> dict[str, bytes]:
         with self._lock:
