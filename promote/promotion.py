@@ -14,7 +14,7 @@ from promote.legacy import compare
 from promote.lock import LOCK, lock_at
 from promote.model import Tag, Verdict, short
 from promote.publish import Request, publish, undo_commands
-from promote.record import record_path, write_record
+from promote.recording import expect_record, record_directly
 from promote.run import Moved, Result, Run, Said
 from promote.signals import held
 from promote.workflow import FENCE_FOR_S, fence_off, run_workflow, stop_run
@@ -64,12 +64,7 @@ def _directly(run: Run) -> str:
     with held():
         published = run.journal.effect("move the stable tag", {"to": run.target.commit}, lambda: publish(run.tools.git, run.settings, request))
     run.lock, run.stable, run.moved = published.lock, published.stable, Moved.YES
-    if warning := run.journal.effect(
-        "write the record", {}, lambda: write_record(run.tools.git, run.settings, request, published), putting_back=True
-    ):
-        run.warnings.append(warning)
-    else:
-        run.record = record_path(run.settings, run.version.text)
+    record_directly(run, request, published)
     return "one push"
 
 
@@ -114,7 +109,7 @@ def confirm(run: Run, deadline: Deadline, detail: str) -> Result:
         exact, _ = undo_commands(run.settings, stable_now=run.stable.object, back_to=back.object)
         run.tools.report.note(f"exact undo: {exact}")
     if run.settings.promotion.via == "workflow" and not is_legacy(run):  # an older workflow writes none
-        run.record = record_path(run.settings, run.version.text)
+        expect_record(run)
     return Result(said=Said.PASSED)
 
 

@@ -41,6 +41,19 @@ def write_record(git: GitRemote, settings: Settings, request: Request, published
     return _append(git, ref_names(settings, version).branch, path, content, f"chore(promotion): record {version} in production")
 
 
+def has_record(git: GitRemote, settings: Settings, request_id: str, version: str) -> bool:
+    """Whether the branch, as the remote has it now, holds the record of this very promotion. Raises PromoteError when that cannot be read."""
+    branch = git.ref(ref_names(settings, version).branch)
+    if branch is None:
+        return False
+    git.fetch(branch.ref)
+    try:
+        found = json.loads(git.file(branch.commit, record_path(settings, version)) or "{}")
+    except ValueError:
+        return False
+    return isinstance(found, dict) and found.get("request_id") == request_id
+
+
 def write_ledger(git: GitRemote, request_id: str, entry: Mapping[str, object]) -> str:
     """Append one promotion to the ledger. Returns a warning, or ""."""
     at = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")

@@ -11,8 +11,8 @@ from promote.legacy import compare, made_by_our_run
 from promote.model import End, Tag, short
 from promote.precheck import unsafe_rollback
 from promote.promotion import is_legacy
-from promote.publish import Published, Request, trailers_of
-from promote.record import record_path, write_record
+from promote.publish import trailers_of
+from promote.recording import catch_up_record, expect_record
 from promote.run import Moved, Result, Run, Said
 from promote.steps import keep_baseline
 from promote.workflow import cancel_run, stop_run
@@ -141,20 +141,11 @@ def abort(run: Run, *, keep: bool) -> tuple[End, Result]:
 
 
 def _record(run: Run) -> None:
-    """The record of the move on the branch, where the move was made directly and cut short before it was written."""
-    git, path = run.tools.git, record_path(run.settings, run.version.text)
-    run.record = "" if is_legacy(run) else path
-    branch = git.ref(run.names.branch)
-    if run.settings.promotion.via != "git" or branch is None or run.stable is None:
-        return
-    git.fetch(branch.ref)
-    if git.file(branch.commit, path) is None:
-        request = Request(version=run.version, request_id=run.request_id, promoted_by=run.tools.who)
-        previous = run.target.stable.object if run.target.stable else ""
-        published = Published(stable=run.stable, previous=previous, lock=run.lock)
-        if warning := run.journal.effect("write the record", {}, lambda: write_record(git, run.settings, request, published)):
-            run.warnings.append(warning)
-            run.record = ""
+    """The record of the move on the branch: an older workflow writes none, and ours may have been let or not."""
+    if run.settings.promotion.via == "git":
+        catch_up_record(run)
+    elif not is_legacy(run):
+        expect_record(run)
 
 
 def _found(place: list[State | None], state: State | None) -> Result:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["pytester", "tests.realstack.plugin"]
+pytest_plugins = ["pytester", "tests.realstack.plugin", "tests.prechecked"]
 
 _LEADS_OUT = ("GIT_", "GITHUB_", "GH_", "KUBE", "PROMOTE_")
 

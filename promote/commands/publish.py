@@ -60,7 +60,7 @@ def _forward(args: argparse.Namespace, settings: Settings, git: GitRemote, versi
         "commit": published.stable.commit,
         "stable_object": published.stable.object,
         "previous_stable_object": published.previous,
-        "record": record_path(settings, version.text),
+        "record": "" if unwritten else record_path(settings, version.text),
         "warning": "; ".join(filter(None, (unwritten, published.left))),
     }
     lines = [

@@ -1,0 +1,75 @@
+"""The record on the branch is named as there only after it was read there, and nothing about it ever costs a promotion its end."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+from promote.deadline import Deadline
+from promote.promotion import confirm
+from promote.publish import Published, Request, publish
+from promote.record import write_record
+from promote.recording import catch_up_record, expect_record
+from promote.run import Run, Said
+from promote.sandbox.http_world import Fault
+from promote.settings import Promotion
+from tests.prechecked import Make, Place
+from tests.repos import git
+
+PATH = ".promotions/prod-v1.1.0.json"
+
+
+def moved(place: Place) -> tuple[Request, Published]:
+    """As the workflow does for us, but for the record."""
+    assert place.run.lock
+    request = Request(version=place.run.version, request_id="r1", promoted_by="ci", lock_id=place.run.lock.oid)
+    return request, publish(place.remote.clones[0], place.settings, request)
+
+
+def directly(place: Place, published: Published) -> Run:
+    """The promotion was cut short after its own push."""
+    run = place.run
+    run.tools = replace(run.tools, settings=replace(place.settings, promotion=Promotion(via="git")))
+    run.stable, run.lock = published.stable, published.lock
+    return run
+
+
+def whose(place: Place) -> str:
+    return str(json.loads(git(place.remote.server.path, "show", f"main:{PATH}"))["request_id"])
+
+
+def test_a_record_that_the_workflow_wrote_is_named(make: Make) -> None:
+    place = make()
+    assert write_record(place.remote.clones[1], place.settings, *moved(place)) == ""
+    assert confirm(place.run, Deadline(10.0), "run 1").said is Said.PASSED
+    assert (place.run.record, place.run.warnings) == (PATH, [])
+
+
+def test_a_record_that_the_workflow_was_not_let_write_is_missed(make: Make) -> None:
+    place = make()
+    moved(place)
+    assert confirm(place.run, Deadline(10.0), "run 1").said is Said.PASSED
+    assert place.run.record == ""
+    assert [w for w in place.run.warnings if f"{PATH} is not on main" in w] == place.run.warnings != []
+
+
+def test_a_record_of_an_earlier_promotion_of_this_version_is_not_this_ones(make: Make) -> None:
+    place = make()
+    request, published = moved(place)
+    assert write_record(place.remote.clones[1], place.settings, replace(request, request_id="r0"), published) == ""
+    assert confirm(place.run, Deadline(10.0), "run 1").said is Said.PASSED
+    assert place.run.record == ""
+    run = directly(place, published)
+    catch_up_record(run)
+    assert (run.record, whose(place)) == (PATH, "r1")
+
+
+def test_a_record_that_nobody_can_read_is_neither_named_nor_an_end(make: Make) -> None:
+    place = make()
+    request, published = moved(place)
+    assert write_record(place.remote.clones[1], place.settings, request, published) == ""
+    place.remote.server.weather = lambda _: Fault(kind="drop_before")
+    expect_record(place.run)
+    catch_up_record(directly(place, published))
+    assert (place.run.record, len(place.run.warnings)) == ("", 2)
+    assert all(w.startswith(f"whether {PATH} is on main is not known: ") for w in place.run.warnings)

@@ -1,0 +1,91 @@
+"""A promotion over real git whose pre suite has passed, at the moment before the move: for what is said of it when it is looked at, cut short, taken up."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from promote.deadline import Clock
+from promote.journal import Journal
+from promote.lock import Lock, acquire, new_lock
+from promote.model import Choices, Tag
+from promote.publish import Request, publish
+from promote.report.silent import Silent
+from promote.run import Run, Tools
+from promote.settings import Settings, Workflow
+from promote.takeover import pick_up
+from promote.target import Target
+from promote.versions import parse_version
+from tests.robustness.harness import STABLE, Remote, remote
+
+VERSION, PROD = "v1.1.0", "refs/tags/prod-v1.1.0"
+
+
+@dataclass
+class Place:
+    """A promotion of v1.1.0 whose pre suite has passed; production is at v1.0.0, or at nothing when `first`."""
+
+    remote: Remote
+    settings: Settings
+    first: bool = False
+    clock: Clock = Clock()
+
+    def __post_init__(self) -> None:
+        if self.first:
+            self.remote.put(STABLE, "")
+        tools, end = self.tools(), self.remote.clones[0]
+        commit, stable = self.remote.commits[VERSION], end.ref(STABLE)
+        target = Target(
+            version=parse_version(VERSION), commit=commit, from_tree=False, dev_tag=end.ref(f"refs/tags/dev-{VERSION}"), stable=stable,
+            branch=Tag(ref="refs/heads/main", object=commit, commit=commit),
+        )  # fmt: skip
+        self.run = Run(
+            tools=tools, target=target, version=parse_version(VERSION), request_id="r1", journal=Journal.open(end.git_dir, "r1"),
+            choices=Choices(first=self.first),
+        )  # fmt: skip
+        lock = new_lock(
+            request_id="r1", version=VERSION, candidate=commit, stable_before=stable.object if stable else "", state="prechecked",
+            plan=self.run.plan(),
+        )  # fmt: skip
+        self.take(lock)
+
+    def take(self, lock: Lock) -> None:
+        """As a promotion does at its begin."""
+        self.run.remember()
+        self.run.lock = self.run.journal.effect("take the lock", {"holder": lock.holder}, lambda: acquire(self.remote.clones[0], lock))
+
+    def tools(self, clone: int = 0) -> Tools:
+        end = self.remote.clones[clone]
+        nobody: Any = lambda: pytest.fail("nothing but git is needed")  # noqa: E731
+        return Tools(settings=self.settings, git=end, report=Silent(), production=nobody, forge=nobody, who="us", clock=self.clock)
+
+    def publish(self) -> None:
+        """As the workflow does for us: this process does not hear of it."""
+        assert self.run.lock
+        publish(self.remote.clones[0], self.settings, Request(version=self.run.version, request_id="r1", promoted_by="ci", lock_id=self.run.lock.oid))
+
+    def dies(self) -> None:
+        """The process is gone, and with it its hold on the journal."""
+        assert self.run.journal._held is not None
+        os.close(self.run.journal._held)
+
+    def taken_up(self, clone: int = 0) -> Run:
+        self.dies()
+        run = pick_up(self.tools(clone))
+        assert run
+        return run
+
+
+Make = Callable[..., Place]
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Iterator[Make]:
+    with remote(tmp_path, clones=2, versions=1) as place:
+        end = place.clones[0]
+        yield lambda legacy=False, **kind: Place(place, Settings(root=end.root, workflow=Workflow(legacy=legacy)), **kind)
