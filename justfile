@@ -34,20 +34,9 @@ e2e *options:
 forge *options:
     python3 -m pytest --gitea -m gitea -n 2 tests/realstack "$@"
 
-# proofs by many seeded runs (docs/reliability.md); --full for all of them
+# proofs by many seeded runs, two at a time (docs/reliability.md); --full for all of them, --jobs N
 robustness *options:
-    python3 -m tests.robustness.races "$@"
-    python3 -m tests.robustness.dispatch "$@"
-    python3 -m tests.robustness.continuity "$@"
-    python3 -m tests.robustness.foreign "$@"
-    python3 -m tests.robustness.stale "$@"
-    python3 -m tests.robustness.secrets "$@"
-    python3 -m tests.robustness.deadlines "$@"
-    python3 -m tests.robustness.flaky "$@"
-    python3 -m tests.robustness.flaky --storm "$@"
-    python3 -m tests.robustness.crash "$@"
-    python3 -m tests.robustness.guards
-    python3 -m pytest -q tests/integration/test_suites.py
+    python3 -m tests.robustness "$@"
 
 # one proof alone: races, dispatch, continuity, foreign, stale, secrets, deadlines, flaky, crash, guards; then its options (--seed N, --count N, --help)
 prove proof *options:

@@ -1,7 +1,8 @@
 """R3: kill -9 before and after every journaled effect of a promotion, with a second kill while it is resumed: one `promote resume` must settle it.
 
-The points are listed by the machine: every way is run once undisturbed and its journal read. Whether it is settled is read from the bare repository
-and from the cluster's own objects, never from what promote says; what it says must agree with them.
+The points are listed by the machine: every way is run once undisturbed and its journal read. Before an effect stands the line of its intent, after it
+that of its result or error: whether it dies just before or just after that line is written, the seed says, and the next one says the other. Whether it
+is settled is read from the bare repository and from the cluster's own objects, never from what promote says; what it says must agree with them.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import random
 import signal
 import sys
 import time
@@ -18,11 +20,11 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
 
-from tests.robustness.harness import STABLE, Figures, dice
+from tests.robustness.harness import STABLE, Figures
 from tests.robustness.weather import Weather
 from tests.robustness.world import World, world
 
-PHASES = (("intent", "before"), ("intent", "after"), ("result", "before"), ("result", "after"))
+EVENTS, SIDES = ("intent", "result", "error"), ("before", "after")
 
 
 @dataclass(frozen=True)
@@ -47,19 +49,18 @@ WAYS = {
 
 @dataclass(frozen=True)
 class Point:
-    """One place to die at."""
+    """One place to die at: before an effect (its intent) or after it (its result or error), the `nth` of that name."""
 
     way: str
     effect: str
     nth: int
     event: str
-    phase: str
 
-    def at(self) -> str:
-        return f"{self.event}|{self.effect}|{self.nth}|{self.phase}"
+    def at(self, seed: int) -> str:
+        return f"{self.event}|{self.effect}|{self.nth}|{SIDES[seed % 2]}"
 
     def __str__(self) -> str:
-        return f"{self.way}: {self.phase} the {self.event} of {self.effect!r} ({self.nth})"
+        return f"{self.way}: {self.event} of {self.effect!r} ({self.nth})"
 
 
 def points(way: str) -> list[Point]:
@@ -74,16 +75,16 @@ def points(way: str) -> list[Point]:
         lines = [json.loads(line) for line in journal.read_text().splitlines()]
     seen: Counter[tuple[str, str]] = Counter()
     found = []
-    for event, name in ((line["event"], line["name"]) for line in lines if line["event"] in ("intent", "result", "error")):
+    for event, name in ((line["event"], line["name"]) for line in lines if line["event"] in EVENTS):
         seen[event, name] += 1
         if name != "ask for a refresh" or seen[event, name] == 1:
-            found += [Point(way, name, seen[event, name], event, phase) for phase in ("before", "after")]
+            found.append(Point(way, name, seen[event, name], event))
     return found
 
 
 def one(there: World, point: Point, seed_: int, figures: Figures, *, storm: bool) -> None:
     """Die at the point, perhaps once more while it is resumed, then one `resume` that may end. In a `storm` that is done in bad weather."""
-    way, chance = WAYS[point.way], dice(seed_)
+    way, chance = WAYS[point.way], random.Random(f"{seed_}: {point}")
     verb = way.verb
     version, first = there.next_version(bad=way.bad), there.holds(STABLE)
     if verb:
@@ -92,7 +93,7 @@ def one(there: World, point: Point, seed_: int, figures: Figures, *, storm: bool
             figures.breach(seed_, f"{point}: the promotion before it ended {outcome}: {words}")
             return
     before = {STABLE: there.holds(STABLE), "back": first, "prod": there.holds(f"refs/tags/prod-{version}") if verb else ""}
-    code, outcome, words = there.promote(*([verb] if verb else ["run", version]), at=point.at())
+    code, outcome, words = there.promote(*([verb] if verb else ["run", version]), at=point.at(seed_))
     if code != -signal.SIGKILL:
         figures.breach(seed_, f"{point}: it was not reached: {outcome} ({code}): {words}")
         there.promote("abort", "--break-lock", "--yes")
@@ -100,8 +101,8 @@ def one(there: World, point: Point, seed_: int, figures: Figures, *, storm: bool
     figures.counts["kills"] += 1
     again = ""
     if chance.random() < 0.5:
-        effect, (event, phase) = chance.choice(("take the lock over", point.effect, "release the lock", "ask for a refresh")), chance.choice(PHASES)
-        again = f"{event}|{effect}|1|{phase}"
+        effect = chance.choice(("take the lock over", point.effect, "release the lock", "ask for a refresh"))
+        again = f"{chance.choice(('intent', 'result'))}|{effect}|1|{chance.choice(SIDES)}"
     with there.in_weather(Weather(seed_, storm=True) if storm else None):
         code, outcome, words = there.promote("resume", at=again)
         if code == -signal.SIGKILL:
@@ -159,16 +160,15 @@ def run(
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=1, help="the first seed")
-    parser.add_argument("--count", type=int, default=1, help="seeds a point (default 1)")
-    parser.add_argument("--every", type=int, default=3, help="one point in so many, beginning with the seed's (default 3: ten minutes on two cores)")
+    parser.add_argument("--count", type=int, default=3, help="seeds a point (default 3)")
+    parser.add_argument("--every", type=int, default=1, help="only one point in so many, beginning with the seed's")
     parser.add_argument("--full", action="store_true", help="25 seeds at every point")
-    parser.add_argument("--workers", type=int, default=max(2, (os.cpu_count() or 2) - 1))
+    parser.add_argument("--workers", type=int, default=2 * (os.cpu_count() or 1), help="processes at once (default: two a core)")
     parser.add_argument("--only", default="", help="points whose words hold this")
     parser.add_argument("--storm", action="store_true", help="resume in bad weather: one read in five fails, one write in five loses its answer")
     args = parser.parse_args()
     figures, started = Figures("R3 crash"), time.monotonic()
-    every = 1 if args.full or args.only else args.every
-    run(args.seed, 25 if args.full else args.count, figures, workers=args.workers, only=args.only, every=every, storm=args.storm)
+    run(args.seed, 25 if args.full else args.count, figures, workers=args.workers, only=args.only, every=args.every, storm=args.storm)
     print(figures.line(), f"({time.monotonic() - started:.0f} s)")
     for breach in figures.breaches[:30]:
         print(f"  {breach}")

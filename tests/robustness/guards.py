@@ -33,7 +33,7 @@ GUARDS = (*JUDGING, *MOVING)
 
 
 def copy(folder: Path) -> Path:
-    """The tree as git knows it, with what is not committed yet."""
+    """The tree as git knows it, with what is not committed yet, and with what Python has compiled of it: it is the same but for one file."""
     there = folder / "tree"
     listed = subprocess.run(
         ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
@@ -42,7 +42,10 @@ def copy(folder: Path) -> Path:
         source = ROOT / name
         if source.is_file():
             (there / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(source, there / name)
+            shutil.copy2(source, there / name)  # with its time, by which Python knows what it has compiled
+    for inside in {Path(name).parent for name in listed if name.endswith(".py")}:
+        if (compiled := ROOT / inside / "__pycache__").is_dir():
+            shutil.copytree(compiled, there / inside / "__pycache__", dirs_exist_ok=True)
     return there
 
 
@@ -63,6 +66,8 @@ def missed(guard: Guard) -> Answer:
         if text.count(guard.before) != 1:
             return Answer(guard, wrong=f"its text stands {text.count(guard.before)} times in {guard.file}: the table is out of date")
         path.write_text(text.replace(guard.before, guard.after))
+        for stale in path.parent.glob(f"__pycache__/{path.stem}.*"):
+            stale.unlink()
         code, said = run(tree, guard.tests, guard.words)
     if code is None:
         return Answer(guard, red=f"{guard.tests} did not end")
@@ -111,6 +116,8 @@ def run(tree: Path, tests: str, words: str) -> tuple[int | None, str]:
         "-x",
         "-p",
         "no:cacheprovider",
+        "-p",
+        "no:hypothesispytest",  # a second for each, and no words of it are needed
         *tests.split(),
         *(("-k", words) if words else ()),
     ]

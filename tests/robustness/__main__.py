@@ -1,0 +1,48 @@
+"""All proofs, two at a time: they wait for each other's like more than they compute. What each prints is printed when it ends, with its time."""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+
+# The longest first. The last two take no options: each of their cases is tried anyway.
+SEEDED = ("crash", "flaky --storm", "secrets", "flaky", "deadlines", "races", "foreign", "dispatch", "continuity", "stale")
+WHOLE = (("guards", ("-m", "tests.robustness.guards")), ("suites (R7)", ("-m", "pytest", "-q", "tests/integration/test_suites.py")))
+
+
+def run(argv: Sequence[str]) -> tuple[int, str, float]:
+    """(exit code, what it printed, seconds) of one proof."""
+    started = time.monotonic()
+    done = subprocess.run([sys.executable, *argv], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    return done.returncode, done.stdout.rstrip(), time.monotonic() - started
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="just robustness", description=__doc__, epilog="Other options go to each proof: --full, --seed N.")
+    parser.add_argument("--jobs", type=int, default=2, help="proofs at once (default 2)")
+    args, options = parser.parse_known_args()
+    proofs = {name: ("-m", f"tests.robustness.{name.split()[0]}", *name.split()[1:], *options) for name in SEEDED} | dict(WHOLE)
+    order = sorted(proofs, key=lambda name: name not in ("crash", "guards"))
+    started, failed = time.monotonic(), []
+    with ThreadPoolExecutor(args.jobs) as pool:
+        running = {pool.submit(run, proofs[name]): name for name in order}
+        for ended in as_completed(running):
+            code, words, seconds = ended.result()
+            failed += [running[ended]] if code else []
+            print(f"== {running[ended]}: {'failed' if code else 'holds'}, {seconds:.0f} s\n{words}\n", flush=True)
+    print(
+        f"{len(proofs) - len(failed)} of {len(proofs)} hold, {time.monotonic() - started:.0f} s"
+        + (f"; failed: {', '.join(failed)}" if failed else "")
+    )
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)
