@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 
 from promote.clients.git_push import Pushed, RefUpdate
 from promote.clients.git_remote import GitRemote
+from promote.deadline import Deadline
 from promote.errors import PromoteError
 from promote.model import Tag
 from promote.publish import Published, Request, ref_names
@@ -18,6 +19,7 @@ from promote.settings import Settings
 
 LEDGER = "refs/promote/ledger"
 TRIES = 6
+PATIENCE_S = 20.0  # after that, one that cannot be reached is not asked again: a person waits for the end
 
 
 def record_path(settings: Settings, version: str) -> str:
@@ -77,7 +79,7 @@ def last_entry(git: GitRemote) -> dict[str, object]:
 
 def _append(git: GitRemote, ref: str, path: str, content: Mapping[str, object], message: str) -> str:
     text = json.dumps(content, indent=2, sort_keys=True, default=str) + "\n"
-    last = ""
+    last, patience = "", Deadline(PATIENCE_S)
     for _ in range(TRIES):  # the branch moves under us: read again and put our commit on top
         try:
             base: Tag | None = git.ref(ref)
@@ -87,6 +89,8 @@ def _append(git: GitRemote, ref: str, path: str, content: Mapping[str, object], 
             done, result, _seen = git.push_and_look(RefUpdate(ref=ref, new=commit, expected=base.object if base else ""))
         except PromoteError as error:
             last = error.what
+            if patience.expired:
+                break
             continue
         if done:
             return ""

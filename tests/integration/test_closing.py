@@ -101,9 +101,11 @@ def test_whoever_takes_over_says_so_in_the_lock(bench: Bench, tmp_path: Path) ->
     there, lock = bench.stranger(tmp_path), bench.run.lock
     assert lock
     there.fetch(LOCK)
-    theirs = take_over(there, replace(lock, owner="grace", host="laptop-7"))
+    theirs = take_over(there, replace(lock, owner="grace", host="laptop-7", at="2026-11-25T10:00:00+00:00"))
     assert (theirs.owner, theirs.host) == (lock.owner, lock.host), "this process runs on the machine that took the first lock"
-    assert (theirs.state, theirs.at, theirs.since) == (lock.state, lock.at, lock.since), "since when is the promotion's, not the taker's"
+    assert (theirs.state, theirs.at, theirs.since) == (lock.state, "2026-11-25T10:00:00+00:00", lock.since), (
+        "since when is the promotion's, not the taker's"
+    )
 
 
 def test_a_move_by_hand_lets_go_of_its_own_lock_only(bench: Bench, tmp_path: Path) -> None:

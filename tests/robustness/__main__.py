@@ -21,6 +21,11 @@ def run(argv: Sequence[str]) -> tuple[int, str, float]:
     return done.returncode, done.stdout.rstrip(), time.monotonic() - started
 
 
+def _figures(words: str) -> str:
+    """Without the lines of what went well, of which there are many."""
+    return "\n".join(line for line in words.splitlines() if not line.startswith("  ✓"))
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="just robustness", description=__doc__, epilog="Other options go to each proof: --full, --seed N.")
     parser.add_argument("--jobs", type=int, default=2, help="proofs at once (default 2)")
@@ -33,7 +38,7 @@ def main() -> int:
         for ended in as_completed(running):
             code, words, seconds = ended.result()
             failed += [running[ended]] if code else []
-            print(f"== {running[ended]}: {'failed' if code else 'holds'}, {seconds:.0f} s\n{words}\n", flush=True)
+            print(f"== {running[ended]}: {'failed' if code else 'holds'}, {seconds:.0f} s\n{_figures(words)}\n", flush=True)
     print(
         f"{len(proofs) - len(failed)} of {len(proofs)} hold, {time.monotonic() - started:.0f} s"
         + (f"; failed: {', '.join(failed)}" if failed else "")

@@ -24,7 +24,7 @@ VERSIONS, SHADOW = 12, "refs/heads/prod-stable"
 SEEN: Counter[str] = Counter()
 OURS = ("begin", "move", "back", "give_up", "take_over", "end", "crash")
 FOREIGN = ("a move", "a deletion", "put back", "a branch", "no branch", "break the lock")
-DEEDS = (*("ship", "back", "move") * 4, *OURS, *OURS, *FOREIGN)
+DEEDS = (*("ship", "back", "move") * 4, *("robbed",) * 2, *OURS, *OURS, *FOREIGN)
 
 
 @dataclass
@@ -150,6 +150,11 @@ class Game(RuleBasedStateMachine):
         moved = self.stable if self.stable == self.there.holds(f"refs/tags/prod-{lock.version}") else ""
         self.people[who], self.lock = Promoter(lock, moved), lock.oid
         SEEN["taken over"] += 1
+
+    def robbed(self, who: int, lost: bool) -> None:
+        """The other takes the lock over, and whoever had it does not know yet."""
+        self.take_over(1 - who, lost=False)
+        self.give_up(who, lost)
 
     def end(self, who: int, lost: bool) -> None:
         me = self.people[who]

@@ -38,6 +38,7 @@ class World:
     folder: Path
     clone: Path
     number: int = 0
+    said: str = ""  # what the last command wrote for people
 
     def holds(self, ref: str) -> str:
         return git(self.sandbox.git.path, "rev-parse", "--verify", "--quiet", ref, ok=False)
@@ -50,21 +51,22 @@ class World:
         self.sandbox.commit(files, f"feat(vault): number {self.number}")
         return f"v1.{20 + self.number}.0"
 
-    def promote(self, *args: str, at: str = "") -> tuple[int, str, str]:
-        """Exit code (-9: killed at that point), the outcome it says, and its words."""
-        env = {**self.sandbox.env, **({"CRASH_AT": at, "PYTHONPATH": str(SITE)} if at else {})}
+    def promote(self, *args: str, at: str = "", marked: Mapping[str, str] | None = None, within_s: float = 300) -> tuple[int, str, str]:
+        """Exit code (-9: killed at that point), the outcome it says, and its last words. `marked`: what is in its environment beside."""
+        env = {**self.sandbox.env, **(marked or {}), **({"CRASH_AT": at, "PYTHONPATH": str(SITE)} if at else {})}
         argv = [sys.executable, "-m", "promote", *args, "--json"]
         child = subprocess.Popen(
             argv, cwd=self.clone, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
         )
-        out, err = child.communicate(timeout=300) if not at else _until_dead(child)
+        out, err = child.communicate(timeout=within_s) if not at else _until_dead(child)
         outcome = ""
         if child.returncode != -signal.SIGKILL:
             try:
                 outcome = json.loads(out)["outcome"]
             except (ValueError, KeyError):
                 outcome = "no document"
-        return child.returncode, outcome, " / ".join(line.strip() for line in err.decode(errors="replace").splitlines()[-3:])
+        self.said = err.decode(errors="replace")
+        return child.returncode, outcome, " / ".join(line.strip() for line in self.said.splitlines()[-3:])
 
     @contextmanager
     def in_weather(self, weather: Weather | None) -> Iterator[None]:
@@ -126,11 +128,21 @@ def _until_dead(child: subprocess.Popen[bytes]) -> tuple[bytes, bytes]:
 
 
 @contextmanager
-def world(via: str, *, runner_env: Mapping[str, str] | None = None, lean: bool = False, ruled: bool = False) -> Iterator[World]:
-    """`runner_env`: what the machine that runs the workflow has beside git and PATH. `lean`: without the rows that read evidence of no state.
-    `ruled`: as of a `Way`."""
+def world(
+    via: str,
+    *,
+    runner_env: Mapping[str, str] | None = None,
+    settings: Mapping[bytes, bytes] | None = None,
+    lean: bool = False,
+    ruled: bool = False,
+) -> Iterator[World]:
+    """`runner_env`: what the machine that runs the workflow has beside git and PATH. `settings`: other words in promotion.toml.
+    `lean`: without the rows that read evidence of no state. `ruled`: as of a `Way`."""
     with scratch() as folder:
         files = repository_files(via)
+        for old, new in (settings or {}).items():
+            assert old in files["promotion.toml"], old
+            files["promotion.toml"] = files["promotion.toml"].replace(old, new)
         if lean:
             files["promotion.toml"] = _PROMETHEUS.sub(b"", files["promotion.toml"])  # declared rules are the repository's own: they go by going
             files["promotion.toml"] += "".join(f'\n[[checklist.off]]\nid = "{row}"\nreason = "not what is tried here"\n' for row in EVIDENCE).encode()
