@@ -29,12 +29,12 @@ EVENTS, SIDES = ("intent", "result", "error"), ("before", "after")
 
 @dataclass(frozen=True)
 class Way:
-    """How a promotion goes. `via`: who moves the tag. `bad`: the version is. `verb`: what is asked for after a good promotion. `ruled`: a rule lets the
-    workflow alone write the stable tag."""
+    """How a promotion goes. `via`: who moves the tag. `bad`: the version is. `asked`: it is a rollback that was asked for, to and fro between two
+    versions that were shipped before. `ruled`: a rule lets the workflow alone write the stable tag."""
 
     via: str
     bad: bool = False
-    verb: str = ""
+    asked: bool = False
     ruled: bool = False
 
 
@@ -43,8 +43,9 @@ WAYS = {
     "good through the workflow": Way("workflow"),
     "rolled back": Way("git", bad=True),
     "rolled back through the workflow": Way("workflow", bad=True, ruled=True),
-    "asked-for rollback": Way("git", verb="rollback"),
+    "asked-for rollback": Way("git", asked=True),
 }
+SHIPPED = ("v1.7.4", "v1.21.0")  # by the seed, and as the first version of a world
 
 
 @dataclass(frozen=True)
@@ -67,10 +68,7 @@ def points(way: str) -> list[Point]:
     """Every effect of an undisturbed run, as its journal tells; a wave of refreshes counts once."""
     its = WAYS[way]
     with world(its.via, lean=True, ruled=its.ruled) as there:
-        version = there.next_version(bad=its.bad)
-        there.promote("run", version)
-        if its.verb:
-            there.promote(its.verb)
+        there.promote(*_asked(there, its)[0])
         journal = max((there.clone / ".git/promote/journal").glob("*.jsonl"), key=lambda p: p.stat().st_mtime)
         lines = [json.loads(line) for line in journal.read_text().splitlines()]
     seen: Counter[tuple[str, str]] = Counter()
@@ -82,18 +80,23 @@ def points(way: str) -> list[Point]:
     return found
 
 
+def _asked(there: World, way: Way) -> tuple[list[str], str, str]:
+    """What is typed, the version that it is about, and the object to which production goes back."""
+    if not way.asked:
+        return ["run", version := there.next_version(bad=way.bad)], version, there.holds(STABLE)
+    if not there.number:
+        ended = there.promote("run", there.next_version(bad=False))
+        assert ended[1] == "verified", ended
+    tags = {version: there.holds(f"refs/tags/prod-{version}") for version in SHIPPED}
+    (to,) = (version for version, tag in tags.items() if there.holds(f"{tag}^{{commit}}") != there.holds(f"{STABLE}^{{commit}}"))
+    return ["rollback", "--to", to], to, tags[to]
+
+
 def one(there: World, point: Point, seed_: int, figures: Figures, *, storm: bool) -> None:
     """Die at the point, perhaps once more while it is resumed, then one `resume` that may end. In a `storm` that is done in bad weather."""
-    way, chance = WAYS[point.way], random.Random(f"{seed_}: {point}")
-    verb = way.verb
-    version, first = there.next_version(bad=way.bad), there.holds(STABLE)
-    if verb:
-        code, outcome, words = there.promote("run", version)
-        if outcome != "verified":
-            figures.breach(seed_, f"{point}: the promotion before it ended {outcome}: {words}")
-            return
-    before = {STABLE: there.holds(STABLE), "back": first, "prod": there.holds(f"refs/tags/prod-{version}") if verb else ""}
-    code, outcome, words = there.promote(*([verb] if verb else ["run", version]), at=point.at(seed_))
+    chance, (argv, version, back) = random.Random(f"{seed_}: {point}"), _asked(there, WAYS[point.way])
+    before = {STABLE: there.holds(STABLE), "back": back, "prod": there.holds(f"refs/tags/prod-{version}")}
+    code, outcome, words = there.promote(*argv, at=point.at(seed_))
     if code != -signal.SIGKILL:
         figures.breach(seed_, f"{point}: it was not reached: {outcome} ({code}): {words}")
         there.promote("abort", "--break-lock", "--yes")
@@ -149,7 +152,7 @@ def run(
         tasks = []
         for way in ways:
             mine = [(p, first_seed + n) for n in range(seeds) for p in listed if p.way == way]
-            parts = max(1, min(workers, len(mine) // 8))
+            parts = max(1, min(workers, len(mine) // 12))
             tasks += [pool.submit(shard, way, mine[part::parts], storm) for part in range(parts) if mine[part::parts]]
         for task in tasks:
             got = task.result()
