@@ -40,6 +40,7 @@ ENDPOINTS: dict[str, tuple[str, Callable[[World], Any]]] = {  # the word that na
 SETTINGS = {
     b'[promotion]\n': f'[promotion]\ntimeout = "{TIMEOUT_S}s"\n'.encode(), b'converge_timeout = "60s"': b'converge_timeout = "20s"',
     b'\ntimeout = "60s"': b'\ntimeout = "20s"', b"[github]\n": b'[repository]\ntimeout = "4s"\n[suites]\nrow_timeout = "25s"\n[github]\n',
+    b"[dev]\n": b'[dev]\nconverge_timeout = "10s"\n',
 }  # fmt: skip
 
 
@@ -115,7 +116,8 @@ def shard(via: str, chosen: Sequence[tuple[int, str, str]]) -> Figures:
         there.sandbox.refresh()
         there.sandbox.wait_settled()
         asked = {name: len(place.requests) for name, place in places.items()}
-        there.promote("run", version)
+        first = there.promote("run", version)
+        assert first[1] == "verified", first
         usual = {name: len(place.requests) - asked[name] for name, place in places.items()}
         for seed, name, kind in chosen:
             one(there, seed, name, kind, usual, figures)
