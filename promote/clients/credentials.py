@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from promote.clients.git_process import kill_group
+from promote.clients.program import apart
 from promote.errors import UsageError
 
 PROGRAM_S = 10.0  # a keychain may take a moment; a question to a person gets no answer
@@ -45,7 +46,7 @@ def _said(argv: list[str], environ: Mapping[str, str], stdin: str = "") -> str:
     """The program's stdout when it succeeds within its deadline, else ""; whatever it started dies with it."""
     try:
         child = subprocess.Popen(
-            argv, env=dict(environ), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, start_new_session=True
+            argv, env=dict(environ), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, **apart()
         )
     except OSError:
         return ""

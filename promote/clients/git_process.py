@@ -18,6 +18,7 @@ from urllib.parse import unquote
 
 from promote.asking import asking
 from promote.clients.again import asked
+from promote.clients.program import apart
 from promote.errors import UsageError
 from promote.signals import held
 
@@ -145,7 +146,7 @@ def run_git(
                 istream=subprocess.PIPE if stdin is not None else None,
                 as_process=True,
                 env=_environment(token, env),
-                start_new_session=True,
+                **apart(),
             )
             process = handle.proc
         assert process is not None  # AutoInterrupt drops it only after it ended

@@ -1,6 +1,6 @@
 """Running another program (bd, kustomize, a team's tests): a deadline, no stdin, no forge token. Judges nothing.
 
-It has a process group of its own, so that all of it dies at once, in our session, so that what ends a suite finds it.
+It has a process group of its own, so that all of it dies at once, in our session, so that what ends a suite finds it (`suite.py`).
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from promote.errors import NotFound, Unreachable
 
@@ -25,6 +26,17 @@ class Ended:
     code: int
     out: str
     err: str
+
+
+def apart() -> dict[str, Any]:
+    """How to start a child that may want to ask somebody (git, gh): as a group of its own, and where there is a terminal in a session of its own
+    too, for ssh asks there past stdin. A suite has no terminal: what it asks stays in its session, and dies with it.
+    """
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
+    except OSError:
+        return {"process_group": 0}
+    return {"start_new_session": True}
 
 
 def run_program(argv: Sequence[str], *, cwd: Path, seconds: float, together: bool = False) -> Ended:

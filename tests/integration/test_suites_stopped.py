@@ -15,6 +15,7 @@ import pytest
 
 from promote.clients.git_process import run_git
 from promote.errors import Interrupted
+from promote.model import Verdict
 from promote.signals import as_interrupts
 from tests.integration.test_suites import judge
 from tests.processes import NAME, left, mark
@@ -78,3 +79,31 @@ def test_a_daemon_that_holds_gits_pipes_costs_no_more_than_the_deadline(tmp_path
     assert time.monotonic() - started < 6
     assert (done.killed, done.out) == (killed, "" if killed else "said\n")
     assert killed or done.code == 0, "it did what it was asked to do"
+
+
+# A program of git's that does not end; its row is cut off before git's own deadline comes.
+ASKS_GIT = """
+    import pathlib
+    from promote.clients.git_process import run_git
+    from promote.clients.credentials import from_gh
+
+    def test_git():
+        run_git(pathlib.Path({clone!r}), "slow", timeout_s=60)
+
+    def test_gh():
+        from_gh("forge.example", {{"PATH": {clone!r} + ":/usr/bin:/bin"}})
+"""
+
+
+@pytest.mark.parametrize("row", ["test_git", "test_gh"])
+def test_what_a_suite_asks_dies_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, row: str) -> None:
+    marked, clone = mark(), tmp_path / "clone"
+    monkeypatch.setenv(NAME, marked[NAME])
+    subprocess.run(["git", "init", "-q", str(clone)], check=True)
+    subprocess.run(["git", "-C", str(clone), "config", "alias.slow", "!sleep 60"], check=True)
+    (clone / "gh").write_text(f"#!/bin/sh\n{NAME}={marked[NAME]} exec sleep 60\n")
+    (clone / "gh").chmod(0o755)
+    text = ASKS_GIT.format(clone=str(clone))
+    result = judge(tmp_path, {"test_x.py": text.replace(f"def {row}", "def test_x").replace("def test_g", "def not_g")}, seconds=4)
+    assert result.verdict is Verdict.ERRORED
+    assert left(marked) == []
