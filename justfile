@@ -38,7 +38,7 @@ forge *options:
 robustness *options:
     python3 -m tests.robustness "$@"
 
-# one proof alone: races, dispatch, continuity, foreign, stale, secrets, deadlines, flaky, crash, guards; then its options (--seed N, --count N, --help)
+# one proof alone: races, dispatch, continuity, foreign, stale, secrets, deadlines, outage, flaky, crash, guards; then its options (--seed N, --count N, --help)
 prove proof *options:
     @proof="$1"; shift; python3 -m "tests.robustness.$proof" "$@"
 

@@ -148,8 +148,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
         sys.stderr.reconfigure(errors="replace")  # type: ignore[union-attr]
     try:
-        args = parser().parse_args(argv)
         with as_interrupts():
+            args = parser().parse_args(argv)
             return _dispatch(args)
     except SystemExit as said:  # --help and --version
         return _said(said)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 
 # The longest first. The last two take no options: each of their cases is tried anyway.
-SEEDED = ("crash", "flaky --storm", "secrets", "flaky", "deadlines", "races", "foreign", "dispatch", "continuity", "stale")
+SEEDED = ("crash", "flaky --storm", "secrets", "flaky", "outage", "deadlines", "races", "foreign", "dispatch", "continuity", "stale")
 WHOLE = (("guards", ("-m", "tests.robustness.guards")), ("suites (R7)", ("-m", "pytest", "-q", "tests/integration/test_suites.py")))
 
 

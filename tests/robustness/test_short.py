@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.robustness import continuity, crash, deadlines, dispatch, flaky, foreign, races, secrets, stale
+from tests.robustness import continuity, crash, deadlines, dispatch, flaky, foreign, outage, races, secrets, stale
 from tests.robustness.harness import Figures
 
 PROOFS: dict[str, tuple[Callable[[int, int, Figures], None], int]] = {
@@ -17,6 +17,7 @@ PROOFS: dict[str, tuple[Callable[[int, int, Figures], None], int]] = {
     "R5 foreign moves": (foreign.run, 12),
     "R6 stale cluster": (stale.run, len(stale.PLAYS)),
     "R8 deadlines": (deadlines.run, 4),
+    "R8 outage": (lambda seed, count, figures: outage.run(seed, count, figures, only="GitHub: refuse"), 1),
     "R9 secrets": (secrets.run, 3),
     "R10 flaky": (flaky.run, 2),
     "R10 storm": (lambda seed, count, figures: flaky.run(seed, count, figures, storm=True), 2),
