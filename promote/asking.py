@@ -6,12 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 _now: list[str] = []
+_last: list[str] = []  # one at most: who answered last
 
 
 @contextmanager
 def asking(whom: str) -> Iterator[None]:
     """Around a request. What ends it from outside (pytest-timeout, ^C: no `Exception`) leaves it to be told by `cut_off`."""
     _now.append(whom)
+    _last[:] = [whom]
     try:
         yield
     except Exception:
@@ -21,7 +23,13 @@ def asking(whom: str) -> Iterator[None]:
 
 
 def cut_off() -> str:
-    """Whom this process was asking, "" for nobody; forgets it."""
-    told = ", ".join(dict.fromkeys(_now))
+    """What this process was doing with others, "" when nothing; forgets it. Slow answers use a row's time up between two questions too."""
+    now, last = ", ".join(dict.fromkeys(_now)), ", ".join(_last)
+    forget()
+    return f"it was waiting for {now}" if now else f"it had just asked {last}" if last else ""
+
+
+def forget() -> None:
+    """Another row begins."""
     _now.clear()
-    return told
+    _last.clear()

@@ -89,11 +89,10 @@ def phase_verdict(report: pytest.TestReport, call: pytest.CallInfo[None]) -> tup
         return Verdict.ERRORED, f"{error.what}\ndo   {error.hint}"
     text = _own_words(error)
     if timed_out(error):
-        whom = cut_off()
-        waited = f"; it was waiting for {whom}" if whom else ""
+        doing = f"; {words}" if (words := cut_off()) else ""
         return (
             Verdict.ERRORED,
-            f"{text}: it could not be judged in time{waited}\ndo   start again; a row's limit is suites.row_timeout in promotion.toml",
+            f"{text}: it could not be judged in time{doing}\ndo   start again; a row's limit is suites.row_timeout in promotion.toml",
         )
     said_no = report.when == "call" and isinstance(error, AssertionError | pytest.fail.Exception)
     return (Verdict.FAILED, text) if said_no else (Verdict.ERRORED, f"{type(error).__name__}: {text}")

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from promote import connect
+from promote.asking import forget
 from promote.checklist import actions
 from promote.checklist.fixtures import *  # noqa: F403 - fixtures are found by name in a plugin module
 from promote.checklist.judge import Judged, timed_out
@@ -116,6 +117,7 @@ class Checklist:
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         if nodeid in self.ids:
             self.recorder.write("begin", id=self.ids[nodeid])
+            forget()
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, pytest.TestReport, pytest.TestReport]:

@@ -100,6 +100,41 @@ HOSTILE = {
 }
 
 
+@pytest.mark.parametrize(("slow", "said"), [("asked", "it had just asked the cluster"), ("asking", "it was waiting for the cluster")])
+def test_a_row_that_is_cut_off_says_whom_it_asked(tmp_path: Path, slow: str, said: str) -> None:
+    """Also when slow answers, one after the other, use its time up, and never what a row before it asked."""
+    quick = SETTINGS + 'tries = 1\nwithin = "0.5s"\n' + '[suites]\nrow_timeout = "1s"\n[dev]\nconverge_timeout = "0.5s"\n'
+    text = """
+        import time
+
+        import pytest
+
+        from promote.asking import asking
+
+        @pytest.mark.row("asked")
+        def test_asked():
+            with asking("the cluster"):
+                time.sleep(0.1)
+            time.sleep(30)
+
+        @pytest.mark.row("asking")
+        def test_asking():
+            with asking("the cluster"):
+                time.sleep(30)
+
+        def test_before():
+            with asking("the forge"):
+                pass
+
+        @pytest.mark.row("alone")
+        def test_alone():
+            time.sleep(30)
+        """
+    found = {row.id: row.detail for row in judge(tmp_path, {"test_x.py": text}, settings=quick).rows}
+    assert said in found[slow]
+    assert " ask" not in found["alone"] and "waiting for" not in found["alone"]
+
+
 @pytest.mark.parametrize("name", HOSTILE)
 def test_what_only_looks_like_a_pass_is_none(tmp_path: Path, name: str) -> None:
     text, verdict = HOSTILE[name]
