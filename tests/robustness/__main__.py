@@ -1,4 +1,4 @@
-"""All proofs, two at a time: they wait for each other's like more than they compute. What each prints is printed when it ends, with its time."""
+"""All proofs, two at a time, for each of them waits too. What one prints is printed when it ends, with its time."""
 
 from __future__ import annotations
 

@@ -167,7 +167,7 @@ def main() -> int:
     parser.add_argument("--every", type=int, default=1, help="only one point in so many, beginning with the seed's")
     parser.add_argument("--full", action="store_true", help="25 seeds at every point")
     parser.add_argument("--workers", type=int, default=2 * (os.cpu_count() or 1), help="processes at once (default: two a core)")
-    parser.add_argument("--only", default="", help="points whose words hold this")
+    parser.add_argument("--only", default="", help="points whose words hold this; with --seed N --count 1 and the words of a breach: that one again")
     parser.add_argument("--storm", action="store_true", help="resume in bad weather: one read in five fails, one write in five loses its answer")
     args = parser.parse_args()
     figures, started = Figures("R3 crash"), time.monotonic()

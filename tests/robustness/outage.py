@@ -145,7 +145,7 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=1, help="seeds a case (default 1)")
     parser.add_argument("--full", action="store_true", help="25 seeds a case")
     parser.add_argument("--workers", type=int, default=4, help="processes at once (default 4: they wait)")
-    parser.add_argument("--only", default="", help="cases whose words hold this")
+    parser.add_argument("--only", default="", help="cases whose words hold this; with --seed N --count 1 and the words of a breach: that one again")
     args = parser.parse_args()
     figures = Figures(NAME)
     run(args.seed, 25 if args.full else args.count, figures, workers=args.workers, only=args.only)
