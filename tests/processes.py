@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 
 NAME = "PROMOTE_TEST_MARK"
@@ -14,20 +15,24 @@ def mark() -> dict[str, str]:
     return {NAME: uuid.uuid4().hex}
 
 
-def left(environment: dict[str, str], *, patience_s: float = 3.0) -> list[str]:
+def left(environment: Mapping[str, str], *, patience_s: float = 3.0) -> list[str]:
     """The command lines of those still alive after a moment (a killed process takes one to go)."""
-    needle = f"{NAME}={environment[NAME]}".encode()
     end = time.monotonic() + patience_s
-    while (found := _with(needle)) and time.monotonic() < end:
+    while (found := _with(environment)) and time.monotonic() < end:
         time.sleep(0.05)
     return found
 
 
-def _with(needle: bytes) -> list[str]:
+def is_marked(process: Path, environment: Mapping[str, str]) -> bool:
+    """Whether the process of this folder in /proc has the mark. Raises OSError when it is gone, or somebody else's."""
+    return f"{NAME}={environment[NAME]}".encode() in (process / "environ").read_bytes().split(b"\0")
+
+
+def _with(environment: Mapping[str, str]) -> list[str]:
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            if needle in (process / "environ").read_bytes().split(b"\0"):
+            if is_marked(process, environment):
                 found.append((process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace"))
         except OSError:
             continue  # it has just gone, or it is somebody else's

@@ -23,7 +23,7 @@ _SERVER_SET = ("resourceVersion", "uid", "creationTimestamp")
 
 
 class Revisions:
-    """The repo-server's view of the repositories: refs are cached for `ttl` seconds unless a refresh asks for a fresh look."""
+    """The repo-server's view of the repositories: refs are cached for `ttl` seconds unless a refresh asks for a look of its own time."""
 
     def __init__(self, repositories: Mapping[str, Path], ttl: float) -> None:
         self._paths, self._ttl = repositories, ttl
@@ -37,12 +37,13 @@ class Revisions:
             raise RenderError(f"failed to list refs: repository not found: {url}")
         return self._known.setdefault(url, Repository(path))
 
-    def resolve(self, url: str, target: str, *, fresh: bool) -> str:
+    def resolve(self, url: str, target: str, *, since: float | None) -> str:
+        """`since`: only what was read after this moment (monotonic) will do, the one at which the request for it was seen."""
         repository = self.repository(url)
         with self._lock:
             at, refs = self._refs.get(url, (-1e9, {}))
             now = time.monotonic()
-            if now - at > (0.05 if fresh else self._ttl):
+            if at < (now - self._ttl if since is None else since):
                 refs = repository.refs()
                 self._refs[url] = (now, refs)
         return resolve(refs, target)
@@ -53,7 +54,7 @@ def sources_of(app: Object) -> list[Object]:
     return list(spec.get("sources") or ([spec["source"]] if spec.get("source") else []))
 
 
-def desired(app: Object, revisions: Revisions, *, fresh: bool) -> tuple[list[str], list[Object]]:
+def desired(app: Object, revisions: Revisions, *, since: float | None) -> tuple[list[str], list[Object]]:
     """(revision per source, manifests with tracking). Raises RenderError."""
     shown: list[str] = []
     found: list[Object] = []
@@ -63,7 +64,7 @@ def desired(app: Object, revisions: Revisions, *, fresh: bool) -> tuple[list[str
             shown.append(source["targetRevision"])
             found += chart_manifests(app["metadata"]["name"], namespace, source)
             continue
-        commit = revisions.resolve(source["repoURL"], source.get("targetRevision") or "HEAD", fresh=fresh)
+        commit = revisions.resolve(source["repoURL"], source.get("targetRevision") or "HEAD", since=since)
         shown.append(commit)
         found += render(revisions.repository(source["repoURL"]), commit, source)
     return shown, [tracked(app, manifest, namespace) for manifest in found if manifest["kind"] in KINDS]

@@ -150,7 +150,7 @@ class Controller:
 
     def _reconcile(self, app: Object, *, fresh: bool, now: float) -> None:
         try:
-            shown, wanted = desired(app, self.revisions, fresh=fresh)
+            shown, wanted = desired(app, self.revisions, since=now if fresh else None)
         except RenderError as error:
             self._write_error(app, str(error))
             return

@@ -22,6 +22,7 @@ from promote.commands.world import repository_files
 from promote.sandbox.http_world import Fault
 from promote.sandbox.sandbox import TOKEN, WORKFLOW_TOKEN, Sandbox
 from promote.sandbox.scenarios import SCENARIOS
+from tests.processes import is_marked, mark
 from tests.robustness.harness import Figures, dice, main, scratch
 
 SMOKE, PROMETHEUS, PASSWORD = "smoke-header-secret-4711", "prometheus-header-secret-42", "url-password-secret-0815"
@@ -44,9 +45,10 @@ def test_loud():
 
 @dataclass
 class Watch:
-    """Looks at the command lines of every process on the machine while something runs."""
+    """Looks at the command lines of every process that has the mark while something runs: others on this machine may be careless."""
 
     forms: Mapping[str, str]
+    marked: Mapping[str, str]
     found: set[str] = field(default_factory=set)
     looks: int = 0
     _stop: threading.Event = field(default_factory=threading.Event)
@@ -66,9 +68,10 @@ class Watch:
             for process in (p for p in Path("/proc").iterdir() if p.name.isdigit()):
                 try:
                     line = (process / "cmdline").read_bytes()
+                    if shown := {name for form, name in self.forms.items() if form.encode() in line}:
+                        self.found |= shown if is_marked(process, self.marked) else set()
                 except OSError:
                     continue
-                self.found |= {name for form, name in self.forms.items() if form.encode() in line}
 
 
 @dataclass
@@ -79,10 +82,11 @@ class Case:
     clone: Path
     env: dict[str, str]
     forms: Mapping[str, str]
+    marked: Mapping[str, str]
 
     def run(self, *args: str) -> tuple[int, dict[str, bytes]]:
         """The exit code, and everything that was written, by place."""
-        with Watch(self.forms) as watch:
+        with Watch(self.forms, self.marked) as watch:
             done = subprocess.run(
                 [sys.executable, "-m", "promote", *args], cwd=self.clone, env=self.env, capture_output=True, check=False, stdin=subprocess.DEVNULL
             )
@@ -193,11 +197,12 @@ def one(seed: int, name: str, figures: Figures) -> None:
     settings = settings.replace('wait = "10s"', 'wait = "10s"\nheaders = ["Authorization: Bearer ${PROMETHEUS_TOKEN}"]', 1)
     files["promotion.toml"] = settings.encode()
     with scratch() as folder, Sandbox(folder / "world", files=files, apps=6, act=False, commands=[BIN]) as world:
-        env = {**world.env, "SMOKE_TOKEN": SMOKE, "PROMETHEUS_TOKEN": PROMETHEUS, "GITHUB_ACTIONS": "true"}
+        marked = mark()
+        env = {**world.env, **marked, "SMOKE_TOKEN": SMOKE, "PROMETHEUS_TOKEN": PROMETHEUS, "GITHUB_ACTIONS": "true"}
         env["TMPDIR"] = str(folder / "tmp")
         Path(env["TMPDIR"]).mkdir()
         env["GITHUB_STEP_SUMMARY"] = str(folder / "clone-summary.md")
-        case = Case(world, world.clone(folder / "clone"), env, _secrets())
+        case = Case(world, world.clone(folder / "clone"), env, _secrets(), marked)
         _own_tokens(Path(env["KUBECONFIG"]))
         prepare(case)
         code, left = case.run("run", "v1.8.0", *(["--json"] if dice(seed).random() < 0.5 else []))
