@@ -100,6 +100,7 @@ ENDS = (
     Guard("the promotion's own deadline", "promote/verification.py", "        if not found and run.ends.expired:\n", "        if False:\n", FLOW, "takes_too_long"),
     Guard("the way back has its time", "promote/run.py", "seconds if going_back else min(seconds, self.ends.left)", "min(seconds, self.ends.left)", FLOW, "takes_too_long"),
     Guard("by hand, one's own lock only", LOCK, " or here.holder != lock.holder", "", CLOSING, "own_lock_only"),
+    Guard("a record is named when it was read", "promote/recording.py", 'path if there else ""', "path", "tests/integration/test_recording.py"),
     Guard("our own lock is known again", "promote/closing.py", " and there.holder == run.lock.holder else None", " else None", CLOSING, "named_and_keeps"),
     Guard("our own push is known again", LOCK, "insist(push, on=Unreachable, deadline=patience)", "insist((lambda: advance(git, lock, *others, **changes)) if patience else push, on=Unreachable, deadline=patience)", WAY_BACK, "known_again"),
     Guard("a silent way back is looked after", "promote/rollback.py", "    except Unreachable as silence:\n", "    except ZeroDivisionError as silence:\n", WAY_BACK, "given_up_is"),
