@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 _now: list[str] = []
-_last: list[str] = []  # one at most: who answered last
+_last: list[str] = []  # one at most: whoever was asked last
 
 
 @contextmanager
