@@ -14,7 +14,7 @@ from promote.deadline import Clock
 from promote.journal import Journal
 from promote.lock import Lock, acquire, new_lock
 from promote.model import Choices, Tag
-from promote.publish import Request, publish
+from promote.publish import Published, Request, publish
 from promote.report.silent import Silent
 from promote.run import Run, Tools
 from promote.settings import Settings, Workflow
@@ -64,10 +64,11 @@ class Place:
         nobody: Any = lambda: pytest.fail("nothing but git is needed")  # noqa: E731
         return Tools(settings=self.settings, git=end, report=Silent(), production=nobody, forge=nobody, who="us", clock=self.clock)
 
-    def publish(self) -> None:
-        """As the workflow does for us: this process does not hear of it."""
+    def publish(self) -> tuple[Request, Published]:
+        """As the workflow does for us, but for the record: this process does not hear of it."""
         assert self.run.lock
-        publish(self.remote.clones[0], self.settings, Request(version=self.run.version, request_id="r1", promoted_by="ci", lock_id=self.run.lock.oid))
+        request = Request(version=self.run.version, request_id="r1", promoted_by="ci", lock_id=self.run.lock.oid)
+        return request, publish(self.remote.clones[0], self.settings, request)
 
     def dies(self) -> None:
         """The process is gone, and with it its hold on the journal."""

@@ -11,8 +11,7 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from promote.clients.git_process import kill_group
-from promote.clients.program import apart
+from promote.clients.program import apart, kill_group
 from promote.errors import UsageError
 
 PROGRAM_S = 10.0  # a keychain may take a moment; a question to a person gets no answer

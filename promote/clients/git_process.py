@@ -18,7 +18,7 @@ from urllib.parse import unquote
 
 from promote.asking import asking
 from promote.clients.again import asked
-from promote.clients.program import apart
+from promote.clients.program import apart, kill_group
 from promote.errors import UsageError
 from promote.signals import held
 
@@ -95,14 +95,6 @@ class Done:
             return f"exit {self.code}" if self.code >= 0 else f"ended by {signal.Signals(-self.code).name}"
         except ValueError:
             return f"ended by signal {-self.code}"
-
-
-def kill_group(pid: int) -> None:
-    """End a child that leads its own process group, with everything it started."""
-    try:
-        os.killpg(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return
 
 
 def _environment(token: str | None, extra: dict[str, str] | None) -> dict[str, str]:

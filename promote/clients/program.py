@@ -39,6 +39,12 @@ def apart() -> dict[str, Any]:
     return {"start_new_session": True}
 
 
+def kill_group(pid: int) -> None:
+    """End a child that leads its own process group, with everything it started: what it left running holds our pipes and must not outlive it."""
+    with suppress(ProcessLookupError):
+        os.killpg(pid, signal.SIGKILL)
+
+
 def run_program(argv: Sequence[str], *, cwd: Path, seconds: float, together: bool = False) -> Ended:
     """Run it and wait for its end; whatever it started dies with it.
 
@@ -55,17 +61,11 @@ def run_program(argv: Sequence[str], *, cwd: Path, seconds: float, together: boo
     try:
         said, complained = child.communicate(timeout=seconds)
     except subprocess.TimeoutExpired as late:
-        _end(child)
+        kill_group(child.pid)
         said = child.communicate()[0]
         tail = " | ".join((said or b"").decode(errors="replace").splitlines()[-3:])
         what = f"did not end within {seconds:.0f} s" + (f"; its last words: {tail}" if tail else "")
         raise Unreachable(argv[0], what, hint="run it by hand to see what it waits for") from late
     finally:
-        _end(child)
+        kill_group(child.pid)
     return Ended(code=child.returncode, out=said.decode(errors="replace"), err=(complained or b"").decode(errors="replace"))
-
-
-def _end(child: subprocess.Popen[bytes]) -> None:
-    """What it left running holds our pipes and must not outlive it."""
-    with suppress(ProcessLookupError):
-        os.killpg(child.pid, signal.SIGKILL)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from promote.deadline import Deadline
 from promote.promotion import confirm
-from promote.publish import Published, Request, publish
+from promote.publish import Published
 from promote.record import write_record
 from promote.recording import catch_up_record, expect_record
 from promote.run import Run, Said
@@ -17,13 +17,6 @@ from tests.prechecked import Make, Place
 from tests.repos import git
 
 PATH = ".promotions/prod-v1.1.0.json"
-
-
-def moved(place: Place) -> tuple[Request, Published]:
-    """As the workflow does for us, but for the record."""
-    assert place.run.lock
-    request = Request(version=place.run.version, request_id="r1", promoted_by="ci", lock_id=place.run.lock.oid)
-    return request, publish(place.remote.clones[0], place.settings, request)
 
 
 def directly(place: Place, published: Published) -> Run:
@@ -40,14 +33,14 @@ def whose(place: Place) -> str:
 
 def test_a_record_that_the_workflow_wrote_is_named(make: Make) -> None:
     place = make()
-    assert write_record(place.remote.clones[1], place.settings, *moved(place)) == ""
+    assert write_record(place.remote.clones[1], place.settings, *place.publish()) == ""
     assert confirm(place.run, Deadline(10.0), "run 1").said is Said.PASSED
     assert (place.run.record, place.run.warnings) == (PATH, [])
 
 
 def test_a_record_that_the_workflow_was_not_let_write_is_missed(make: Make) -> None:
     place = make()
-    moved(place)
+    place.publish()
     assert confirm(place.run, Deadline(10.0), "run 1").said is Said.PASSED
     assert place.run.record == ""
     assert [w for w in place.run.warnings if f"{PATH} is not on main" in w] == place.run.warnings != []
@@ -55,7 +48,7 @@ def test_a_record_that_the_workflow_was_not_let_write_is_missed(make: Make) -> N
 
 def test_a_record_of_an_earlier_promotion_of_this_version_is_not_this_ones(make: Make) -> None:
     place = make()
-    request, published = moved(place)
+    request, published = place.publish()
     assert write_record(place.remote.clones[1], place.settings, replace(request, request_id="r0"), published) == ""
     assert confirm(place.run, Deadline(10.0), "run 1").said is Said.PASSED
     assert place.run.record == ""
@@ -66,7 +59,7 @@ def test_a_record_of_an_earlier_promotion_of_this_version_is_not_this_ones(make:
 
 def test_a_record_that_nobody_can_read_is_neither_named_nor_an_end(make: Make) -> None:
     place = make()
-    request, published = moved(place)
+    request, published = place.publish()
     assert write_record(place.remote.clones[1], place.settings, request, published) == ""
     place.remote.server.weather = lambda _: Fault(kind="drop_before")
     expect_record(place.run)

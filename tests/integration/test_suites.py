@@ -17,6 +17,7 @@ from promote.settings_reader import read_settings
 from promote.suite import run_suite
 
 SETTINGS = '[[smoke.urls]]\nname = "a"\nurl = "http://127.0.0.1:9/"\n'
+QUICK = SETTINGS + 'tries = 1\nwithin = "0.5s"\n' + '[suites]\nrow_timeout = "1s"\n[dev]\nconverge_timeout = "0.5s"\n'
 GOOD = """
     import pytest
 
@@ -98,41 +99,6 @@ HOSTILE = {
     "row without id": ("import pytest\n@pytest.mark.row()\ndef test_a(): pass\n", Verdict.ERRORED),
     "another check of the user says no": (textwrap.dedent(GOOD) + "\ndef test_mine(): assert False\n", Verdict.FAILED),
 }
-
-
-@pytest.mark.parametrize(("slow", "said"), [("asked", "it had just asked the cluster"), ("asking", "it was waiting for the cluster")])
-def test_a_row_that_is_cut_off_says_whom_it_asked(tmp_path: Path, slow: str, said: str) -> None:
-    """Also when slow answers, one after the other, use its time up, and never what a row before it asked."""
-    quick = SETTINGS + 'tries = 1\nwithin = "0.5s"\n' + '[suites]\nrow_timeout = "1s"\n[dev]\nconverge_timeout = "0.5s"\n'
-    text = """
-        import time
-
-        import pytest
-
-        from promote.asking import asking
-
-        @pytest.mark.row("asked")
-        def test_asked():
-            with asking("the cluster"):
-                time.sleep(0.1)
-            time.sleep(30)
-
-        @pytest.mark.row("asking")
-        def test_asking():
-            with asking("the cluster"):
-                time.sleep(30)
-
-        def test_before():
-            with asking("the forge"):
-                pass
-
-        @pytest.mark.row("alone")
-        def test_alone():
-            time.sleep(30)
-        """
-    found = {row.id: row.detail for row in judge(tmp_path, {"test_x.py": text}, settings=quick).rows}
-    assert said in found[slow]
-    assert " ask" not in found["alone"] and "waiting for" not in found["alone"]
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -220,8 +186,7 @@ def test_a_row_that_hangs_is_errored_by_its_timeout_and_the_next_one_still_runs(
         def test_a():
             pass
     """
-    quick = SETTINGS + 'tries = 1\nwithin = "0.5s"\n' + '[suites]\nrow_timeout = "1s"\n[dev]\nconverge_timeout = "0.5s"\n'
-    result = judge(tmp_path, {"test_a.py": text}, settings=quick)
+    result = judge(tmp_path, {"test_a.py": text}, settings=QUICK)
     assert {r.id.rpartition("::")[2]: r.verdict for r in result.rows} == {"test_hangs": Verdict.ERRORED, "smoke-url[a]": Verdict.PASSED}
     assert result.verdict is Verdict.ERRORED
 

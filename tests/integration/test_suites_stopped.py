@@ -1,4 +1,4 @@
-"""A suite that a person stops: no child is left, whenever the request comes, and no secret in what is left on disk."""
+"""A suite or a row that is cut off, by a person or its deadline: no child is left, no secret in what is left on disk, and whom a row asked is said."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from promote.clients.git_process import run_git
 from promote.errors import Interrupted
 from promote.model import Verdict
 from promote.signals import as_interrupts
-from tests.integration.test_suites import judge
+from tests.integration.test_suites import QUICK, judge
 from tests.processes import NAME, left, mark
 
 SECRET = "token-of-the-forge-4711"
@@ -107,3 +107,37 @@ def test_what_a_suite_asks_dies_with_it(tmp_path: Path, monkeypatch: pytest.Monk
     result = judge(tmp_path, {"test_x.py": text.replace(f"def {row}", "def test_x").replace("def test_g", "def not_g")}, seconds=4)
     assert result.verdict is Verdict.ERRORED
     assert left(marked) == []
+
+
+@pytest.mark.parametrize(("slow", "said"), [("asked", "it had just asked the cluster"), ("asking", "it was waiting for the cluster")])
+def test_a_row_that_is_cut_off_says_whom_it_asked(tmp_path: Path, slow: str, said: str) -> None:
+    """Also when slow answers, one after the other, use its time up, and never what a row before it asked."""
+    text = """
+        import time
+
+        import pytest
+
+        from promote.asking import asking
+
+        @pytest.mark.row("asked")
+        def test_asked():
+            with asking("the cluster"):
+                time.sleep(0.1)
+            time.sleep(30)
+
+        @pytest.mark.row("asking")
+        def test_asking():
+            with asking("the cluster"):
+                time.sleep(30)
+
+        def test_before():
+            with asking("the forge"):
+                pass
+
+        @pytest.mark.row("alone")
+        def test_alone():
+            time.sleep(30)
+        """
+    found = {row.id: row.detail for row in judge(tmp_path, {"test_x.py": text}, settings=QUICK).rows}
+    assert said in found[slow]
+    assert " ask" not in found["alone"] and "waiting for" not in found["alone"]

@@ -9,9 +9,20 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 
-# The longest first. The last two take no options: each of their cases is tried anyway.
-SEEDED = ("crash", "flaky --storm", "secrets", "flaky", "outage", "deadlines", "races", "foreign", "dispatch", "continuity", "stale")
-WHOLE = (("guards", ("-m", "tests.robustness.guards")), ("suites (R7)", ("-m", "pytest", "-q", "tests/integration/test_suites.py")))
+# The longest first.
+PROOFS = (
+    "crash", "guards", "flaky --storm", "secrets", "flaky", "outage", "deadlines", "races", "foreign", "dispatch", "continuity", "suites (R7)", "stale",
+)  # fmt: skip
+UNSEEDED = {  # they take no options: each of their cases is tried anyway
+    "guards": ("-m", "tests.robustness.guards"),
+    "suites (R7)": ("-m", "pytest", "-q", "tests/integration/test_suites.py"),
+}
+
+
+def argv_of(proof: str, options: Sequence[str]) -> Sequence[str]:
+    """What its Python is told."""
+    name, *own = proof.split()
+    return UNSEEDED.get(proof) or ("-m", f"tests.robustness.{name}", *own, *options)
 
 
 def run(argv: Sequence[str]) -> tuple[int, str, float]:
@@ -30,17 +41,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="just robustness", description=__doc__, epilog="Other options go to each proof: --full, --seed N.")
     parser.add_argument("--jobs", type=int, default=2, help="proofs at once (default 2)")
     args, options = parser.parse_known_args()
-    proofs = {name: ("-m", f"tests.robustness.{name.split()[0]}", *name.split()[1:], *options) for name in SEEDED} | dict(WHOLE)
-    order = sorted(proofs, key=lambda name: name not in ("crash", "guards"))
     started, failed = time.monotonic(), []
     with ThreadPoolExecutor(args.jobs) as pool:
-        running = {pool.submit(run, proofs[name]): name for name in order}
+        running = {pool.submit(run, argv_of(name, options)): name for name in PROOFS}
         for ended in as_completed(running):
             code, words, seconds = ended.result()
             failed += [running[ended]] if code else []
             print(f"== {running[ended]}: {'failed' if code else 'holds'}, {seconds:.0f} s\n{_figures(words)}\n", flush=True)
     print(
-        f"{len(proofs) - len(failed)} of {len(proofs)} hold, {time.monotonic() - started:.0f} s"
+        f"{len(PROOFS) - len(failed)} of {len(PROOFS)} hold, {time.monotonic() - started:.0f} s"
         + (f"; failed: {', '.join(failed)}" if failed else "")
     )
     return 1 if failed else 0

@@ -155,9 +155,7 @@ def run(
             parts = max(1, min(workers, len(mine) // 12))
             tasks += [pool.submit(shard, way, mine[part::parts], storm) for part in range(parts) if mine[part::parts]]
         for task in tasks:
-            got = task.result()
-            figures.counts.update(got.counts)
-            figures.breaches += got.breaches
+            figures.add(task.result())
 
 
 def main() -> int:

@@ -223,9 +223,7 @@ def run(seed: int, count: int, figures: Figures, *, workers: int = 12, only: str
         before = sandbox.writer.holds(STABLE)
         chosen = cases[seed - 1 : seed - 1 + count] if count else cases
         for got in pool.map(lambda case: one(sandbox, folder, case[1], case[2], case[0]), chosen):
-            figures.counts.update(got.counts)
-            figures.breaches += got.breaches
-            figures.notes += got.notes
+            figures.add(got)
         if sandbox.writer.holds(STABLE) != before:
             figures.breaches.append("the stable tag was moved")
 

@@ -78,10 +78,7 @@ def run(seed: int, count: int, figures: Figures, *, workers: int = 2, storm: boo
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         tasks = [pool.submit(shard, via, chosen[part::parts], storm) for via, chosen in ways for part in range(parts) if chosen[part::parts]]
         for task in tasks:
-            got = task.result()
-            figures.counts.update(got.counts)
-            figures.breaches += got.breaches
-            figures.notes += got.notes
+            figures.add(task.result())
     ended = count - figures.counts["not finished"]
     if ended < ENOUGH * count:
         figures.breaches.append(f"only {ended} of {count} finished unattended in the right end")

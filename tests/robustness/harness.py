@@ -177,6 +177,12 @@ class Figures:
     def breach(self, seed: int, what: str) -> None:
         self.breaches.append(f"seed {seed}: {what}")
 
+    def add(self, other: Figures) -> None:
+        """What a part of the same proof has found, in a process or thread of its own."""
+        self.counts.update(other.counts)
+        self.breaches += other.breaches
+        self.notes += other.notes
+
     def line(self) -> str:
         counts = ", ".join(f"{n} {word}" for word, n in sorted(self.counts.items()))
         return f"{self.name}: {counts}; {len(self.breaches)} breaches; {time.monotonic() - self.started:.0f} s"

@@ -10,9 +10,8 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
 from itertools import count, product
 from multiprocessing import get_context
 from typing import Any
@@ -44,19 +43,10 @@ SETTINGS = {
 }  # fmt: skip
 
 
-@contextmanager
-def dead(place: Any, kind: Any, nth: int) -> Iterator[None]:
-    """From its `nth` request on, for as long as the block runs."""
+def dies(kind: Any, nth: int) -> Callable[[Request], Fault | None]:
+    """The weather of a place that is dead from its `nth` request on."""
     seen = count(1)
-
-    def weather(_: Request) -> Fault | None:
-        return Fault(kind=kind, seconds=600.0) if next(seen) >= nth else None
-
-    place.weather = weather
-    try:
-        yield
-    finally:
-        place.weather = None
+    return lambda _: Fault(kind=kind, seconds=600.0) if next(seen) >= nth else None
 
 
 def one(there: World, seed: int, name: str, kind: str, usual: Mapping[str, int], figures: Figures) -> None:
@@ -68,7 +58,7 @@ def one(there: World, seed: int, name: str, kind: str, usual: Mapping[str, int],
     there.sandbox.refresh()
     there.sandbox.wait_settled()
     started = time.monotonic()
-    with dead(where(there), kind, nth):
+    with there.in_weather(dies(kind, nth), where(there)):
         code, outcome, words = there.promote("run", version, marked=marked, within_s=2 * ENOUGH_S)
         took = time.monotonic() - started
     figures.counts[f"ended {outcome}"] += 1
@@ -124,19 +114,16 @@ def shard(via: str, chosen: Sequence[tuple[int, str, str]]) -> Figures:
     return figures
 
 
-def run(seed: int, seeds: int, figures: Figures, *, workers: int = 4, only: str = "", most: int = 0) -> None:
-    """`seeds` seeds for each case, odd ones directly and even ones through the workflow. `most`: no more than so many promotions."""
+def run(seed: int, seeds: int, figures: Figures, *, workers: int = 4, only: str = "") -> None:
+    """`seeds` seeds for each case, odd ones directly and even ones through the workflow."""
     cases = [(name, kind) for name, kind in product(ENDPOINTS, KINDS) if only in f"{name}: {kind}"]
-    wanted = [(seed + len(cases) * n + at, *case) for n in range(seeds) for at, case in enumerate(cases)][: most or None]
+    wanted = [(seed + len(cases) * n + at, *case) for n in range(seeds) for at, case in enumerate(cases)]
     ways = {"git": [w for w in wanted if w[0] % 2], "workflow": [w for w in wanted if not w[0] % 2]}
     parts = max(1, workers // 2)
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         tasks = [pool.submit(shard, via, chosen[part::parts]) for via, chosen in ways.items() for part in range(parts) if chosen[part::parts]]
         for task in tasks:
-            got = task.result()
-            figures.counts.update(got.counts)
-            figures.breaches += got.breaches
-            figures.notes += got.notes
+            figures.add(task.result())
 
 
 def main() -> int:

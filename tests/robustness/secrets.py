@@ -68,8 +68,9 @@ class Watch:
             for process in (p for p in Path("/proc").iterdir() if p.name.isdigit()):
                 try:
                     line = (process / "cmdline").read_bytes()
-                    if shown := {name for form, name in self.forms.items() if form.encode() in line}:
-                        self.found |= shown if is_marked(process, self.marked) else set()
+                    shown = {name for form, name in self.forms.items() if form.encode() in line}
+                    if shown and is_marked(process, self.marked):
+                        self.found |= shown
                 except OSError:
                     continue
 

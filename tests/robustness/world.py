@@ -9,17 +9,18 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from promote.commands.world import repository_files
 from promote.sandbox import seed
+from promote.sandbox.http_world import Fault, Request
+from promote.sandbox.http_world import World as HttpWorld
 from promote.sandbox.sandbox import Sandbox
 from tests.repos import git
 from tests.robustness.harness import LOCK, STABLE, scratch
-from tests.robustness.weather import Weather
 
 BIN, SITE = Path(sys.executable).parent, Path(__file__).parent / "crash_site"
 GITEA = "apps/gitea/overlays/prod/service.yaml"
@@ -69,9 +70,9 @@ class World:
         return child.returncode, outcome, " / ".join(line.strip() for line in self.said.splitlines()[-3:])
 
     @contextmanager
-    def in_weather(self, weather: Weather | None) -> Iterator[None]:
-        """Everything that promote talks to, for as long as the block runs."""
-        worlds = (self.sandbox.github, self.sandbox.git, self.sandbox.prod.api, self.sandbox.dev.api)
+    def in_weather(self, weather: Callable[[Request], Fault | None] | None, *only: HttpWorld) -> Iterator[None]:
+        """Everything that promote talks to, or these places alone, for as long as the block runs."""
+        worlds = only or (self.sandbox.github, self.sandbox.git, self.sandbox.prod.api, self.sandbox.dev.api)
         for place in worlds:
             place.weather = weather
         try:
