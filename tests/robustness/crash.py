@@ -170,6 +170,8 @@ def main() -> int:
     args = parser.parse_args()
     figures, started = Figures("R3 crash"), time.monotonic()
     run(args.seed, 25 if args.full else args.count, figures, workers=args.workers, only=args.only, every=args.every, storm=args.storm)
+    if not figures.counts["points"]:
+        parser.error(f"nothing was tried: no words hold {args.only!r}")
     print(figures.line(), f"({time.monotonic() - started:.0f} s)")
     for breach in figures.breaches[:30]:
         print(f"  {breach}")

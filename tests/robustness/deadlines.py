@@ -237,6 +237,8 @@ def main() -> int:
     args = parser.parse_args()
     figures = Figures("R8 deadlines")
     run(args.seed, args.count, figures, only=args.only)
+    if not figures.notes:
+        parser.error(f"nothing was tried: no words hold {args.only!r}")
     print(figures.line())
     for line in (*figures.breaches[:30], f"the longest: {max(figures.notes)}"):
         print(f"  {line}")

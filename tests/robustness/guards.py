@@ -138,6 +138,8 @@ def main() -> int:
     parser.add_argument("--only", default="", help="guards in whose name this expression is found")
     args = parser.parse_args()
     chosen = [g for g in GUARDS if re.search(args.only, g.name)]
+    if not chosen:
+        parser.error(f"no guard's name holds {args.only!r}")
     started = time.monotonic()
     with ThreadPoolExecutor(AT_ONCE) as pool:
         control = [pool.submit(green, *which) for which in by_file(chosen).items()]

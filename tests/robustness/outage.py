@@ -136,6 +136,8 @@ def main() -> int:
     args = parser.parse_args()
     figures = Figures(NAME)
     run(args.seed, 25 if args.full else args.count, figures, workers=args.workers, only=args.only)
+    if not figures.notes:
+        parser.error(f"nothing was tried: no words hold {args.only!r}")
     print(figures.line())
     for line in (*figures.breaches[:30], *sorted(figures.notes)[-5:]):
         print(f"  {line}")
