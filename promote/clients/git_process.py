@@ -43,6 +43,7 @@ PIPES_S = 1.0  # how long the last words of a command that is over are waited fo
 # Git's words for a connection that was lost on the way and for a gateway's trouble: the same read may go well a moment later.
 _PASSING = re.compile(
     r"returned error: 50[234]|Empty reply from server|Recv failure|Connection reset|early EOF|hung up unexpectedly|unexpected disconnect|RPC failed"
+    r"|transfer closed|end of response with|not closed cleanly|SSL_read|GnuTLS recv error"
 )
 _QUOTED = re.compile(r"'[^'\n]*'")
 _READS = frozenset({"ls-remote", "fetch"})

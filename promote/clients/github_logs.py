@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
-
-from promote.deadline import Clock
 
 LOG_LIMIT = 4_000_000  # bytes of a log that are read
 _STAMP = re.compile(r"^\ufeff?\d{4}-\d\d-\d\dT[\d:.]+Z ?")
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f]")  # a log must not drive the terminal it is shown on
 
 
-def fetch_signed(url: str, *, within_s: float, clock: Clock) -> str:
+def fetch_signed(url: str, *, within_s: float) -> str:
     """A signed URL's text, or what came of it `within_s` seconds. Sent without the token, which the storage refuses, and without a person's netrc.
 
-    Raises requests' exceptions, for the caller to translate.
+    Raises requests' exceptions and urllib3's, for the caller to translate.
     """
-    import requests
+    from urllib3.exceptions import ReadTimeoutError
 
-    end, body = clock.monotonic() + within_s, bytearray()
-    with requests.get(url, timeout=within_s, stream=True, auth=lambda request: request) as answer:
+    from promote.clients.whole import ask
+
+    body = bytearray()
+    with ask("GET", url, within_s=within_s, stream=True) as answer:
         answer.raise_for_status()
-        for chunk in answer.iter_content(65536):
-            body += chunk
-            if len(body) > LOG_LIMIT or clock.monotonic() > end:
-                break
+        with contextlib.suppress(ReadTimeoutError):
+            while len(body) <= LOG_LIMIT and (chunk := answer.raw.read1(65536, decode_content=True)):
+                body += chunk
     return body.decode(errors="replace")
 
 

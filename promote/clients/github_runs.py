@@ -19,7 +19,7 @@ from promote.asking import asking
 from promote.clients.github_errors import may_have_happened, refused, silent
 from promote.clients.github_logs import fetch_signed, log_tail
 from promote.clients.github_rules import TagRules, denied
-from promote.deadline import Clock, Deadline
+from promote.deadline import Deadline
 from promote.errors import Denied, NotFound, PromoteError, Rejected, ServiceError, Unreachable
 
 if TYPE_CHECKING:
@@ -66,9 +66,9 @@ class JobLog:
 class GitHubRuns:
     """The workflow runs of one repository. Every method raises Denied, NotFound, Rejected or Unreachable of promote.errors, nothing of a vendor."""
 
-    def __init__(self, api_url: str, repository: str, token: str, *, clock: Clock | None = None, call_s: int = CALL_S) -> None:
+    def __init__(self, api_url: str, repository: str, token: str, *, call_s: int = CALL_S) -> None:
         """`call_s`: how long one request may take, in whole seconds (PyGithub takes no others)."""
-        self._api_url, self._name, self._token, self._clock, self._call_s = api_url, repository, token, clock or Clock(), call_s
+        self._api_url, self._name, self._token, self._call_s = api_url, repository, token, call_s
 
     def dispatch(self, file: str, ref: str, inputs: dict[str, str], *, request_id: str, deadline: Deadline) -> RunHandle | None:
         """Dispatch once. None when GitHub did not say which run it made, or when no answer came that rules an effect out: the caller looks for
@@ -162,7 +162,7 @@ class GitHubRuns:
     def _tail(self, signed: Callable[[], str], lines: int) -> tuple[str, ...]:
         try:
             with self._errors("read the job's log"):
-                return log_tail(fetch_signed(signed(), within_s=self._call_s, clock=self._clock), lines)
+                return log_tail(fetch_signed(signed(), within_s=self._call_s), lines)
         except ServiceError as error:
             return (f"(no log: {error.what.removeprefix('GitHub: ')})",)
 
@@ -210,13 +210,14 @@ class GitHubRuns:
         """Vendor errors stop here."""
         import requests
         from github import GithubException
+        from urllib3.exceptions import HTTPError
 
         try:
             with asking("GitHub"):
                 yield
         except requests.HTTPError as error:
             raise refused(error.response.status_code, None, error.response.headers, doing=doing, where=self._name) from error
-        except requests.RequestException as error:
+        except (requests.RequestException, HTTPError) as error:
             raise silent(error, doing=doing, api_url=self._api_url) from error
         except GithubException as error:
             raise refused(error.status, error.data, error.headers, doing=doing, where=self._name) from error

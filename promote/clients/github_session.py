@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import io
-import time
-from functools import partial
 from typing import Any
 
 import requests
 from github import Auth, Github, GithubRetry
 from github.Requester import HTTPRequestsConnectionClass, HTTPSRequestsConnectionClass, Requester
-from urllib3 import HTTPResponse
+from requests.exceptions import ChunkedEncodingError
 from urllib3.exceptions import MaxRetryError, ReadTimeoutError
+
+from promote.clients.again import asked
+from promote.clients.whole import WholeAnswers
 
 WHOLE = 2  # a whole answer may take twice as long as silence
 
@@ -30,31 +30,38 @@ class PatientRetry(GithubRetry):
         return super().increment(method, url, response, error, *rest, **named)
 
 
-def _read_whole(answer_s: float, response: requests.Response, *_: Any, **__: Any) -> requests.Response:
-    """Requests knows a deadline for silence only: an answer that drips a byte at a time would hold us for ever."""
-    give_up, data = time.monotonic() + answer_s, bytearray()
-    try:
-        while chunk := response.raw.read1(1 << 16, decode_content=True):
-            data += chunk
-            if time.monotonic() > give_up:
-                raise requests.Timeout(f"the answer was not complete after {answer_s:.0f} s")
-    except BaseException:
-        response.close()
-        raise
-    response.raw = HTTPResponse(body=io.BytesIO(bytes(data)), preload_content=False)
-    return response
+class _Patient(WholeAnswers):
+    """Asks again for an answer that broke off when it was a read: urllib3 does so only until the head of an answer is there."""
+
+    def __init__(self, call_s: int, retry: Any) -> None:
+        super().__init__(times=WHOLE, retries=retry)
+        self._call_s = call_s
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **named: Any) -> requests.Response:
+        def ask(_: float) -> requests.Response | ChunkedEncodingError:
+            answer = super(_Patient, self).send(request, *args, **named)
+            try:
+                answer.content  # noqa: B018 - read here, and kept
+            except ChunkedEncodingError as error:
+                return error
+            return answer
+
+        got = asked(ask, passing=lambda got: request.method == "GET" and isinstance(got, ChunkedEncodingError), within_s=self._call_s)
+        if isinstance(got, ChunkedEncodingError):
+            raise got
+        return got
 
 
 class _Connection(HTTPRequestsConnectionClass):
     def __init__(self, *args: Any, **named: Any) -> None:
         super().__init__(*args, **named)
-        self.session.hooks["response"].append(partial(_read_whole, WHOLE * (self.timeout or 0)))
+        self.session.mount("http://", _Patient(self.timeout or 0, self.retry))
 
 
 class _SecureConnection(HTTPSRequestsConnectionClass):
     def __init__(self, *args: Any, **named: Any) -> None:
         super().__init__(*args, **named)
-        self.session.hooks["response"].append(partial(_read_whole, WHOLE * (self.timeout or 0)))
+        self.session.mount("https://", _Patient(self.timeout or 0, self.retry))
 
 
 def connect(api_url: str, token: str, *, call_s: int, unhurried: bool) -> Github:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import os
-import time
 import warnings
 from collections.abc import Iterator, Mapping
 from functools import partial
@@ -38,7 +37,10 @@ class Kube:
     """A client for one context, usable from several threads. `name` is what messages call the cluster."""
 
     def __init__(self, name: str, api: Any, *, call_s: float = CALL_S, answer_s: float = ANSWER_S) -> None:
+        from promote.clients.whole import bound
+
         self.name, self._api, self._call_s, self._answer_s = name, api, call_s, answer_s
+        bound(api.rest_client.pool_manager, answer_s / call_s)
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -101,7 +103,7 @@ class Kube:
 
     def _raw(self, method: str, path: str, body: Mapping[str, Any] | None, *, repeatable: bool) -> bytes:
         from kubernetes.client.exceptions import ApiException
-        from urllib3.exceptions import HTTPError, SSLError
+        from urllib3.exceptions import HTTPError, ReadTimeoutError, SSLError
 
         try:
             with asking(self._where):
@@ -109,6 +111,9 @@ class Kube:
         except ApiException as error:  # the client raises it for TLS trouble; statuses are judged below
             raise self._unreachable(method, path, str(error.reason), "check the certificate authority in the kubeconfig") from error
         except HTTPError as error:
+            if isinstance(getattr(error, "reason", error), ReadTimeoutError):
+                what = f"no whole answer in time ({self._call_s:g} s of silence, {self._answer_s:g} s in all)"
+                raise self._unreachable(method, path, what, "is its API server overloaded, or a proxy in between? kubectl cluster-info") from error
             tls = isinstance(error, SSLError) or isinstance(getattr(error, "reason", None), SSLError)
             hint = "check the certificate authority in the kubeconfig" if tls else "check that it is up and reachable from here: kubectl cluster-info"
             raise self._unreachable(method, path, f"{type(error).__name__}: {error}", hint) from error
@@ -145,19 +150,14 @@ class Kube:
             body=body,
             auth_settings=["BearerToken"],
         )
-        give_up = time.monotonic() + self._answer_s
         response = self._api.call_api(*request, _request_timeout=self._call_s).response
-        parts = []
         try:
-            while part := response.read1(1 << 16):  # one receive at a time: a timeout of silence alone would wait for ever on a dripping answer
-                parts.append(part)
-                if time.monotonic() > give_up:
-                    raise TimeoutError(f"the answer was not complete after {self._answer_s:.0f} s")
+            return response.status, response.read()
         except BaseException:
             response.close()
             raise
-        response.release_conn()
-        return response.status, b"".join(parts)
+        finally:
+            response.release_conn()
 
 
 def connect(name: str, kubeconfig: Path | None, context: str) -> Kube:

@@ -7,7 +7,6 @@ are not sent on to another host by a redirect, because redirects of an API are n
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -48,21 +47,17 @@ class Service:
 
     def _call(self, method: str, path: str, *, params: Any = None, body: Mapping[str, Any] | None = None) -> Any:
         import requests
-        from urllib3.exceptions import HTTPError
+        from urllib3.exceptions import HTTPError, ReadTimeoutError
 
-        where, started = f"{self.name} {self.url}", time.monotonic()
+        from promote.clients.whole import ask
+
+        where = f"{self.name} {self.url}"
         late = Unreachable(where, f"{method} {path}: no whole answer within {self._call_s:g} s", hint=self._hint)
         try:
-            with requests.request(
-                method, self.url + path, params=params, json=body, timeout=self._call_s, allow_redirects=False, stream=True, auth=lambda r: r,
-                headers={"User-Agent": "promote", "Accept": "application/json", **self._headers},
-            ) as answer:  # fmt: skip
-                status, data = answer.status_code, bytearray()
-                while chunk := answer.raw.read1(1 << 16, decode_content=True):  # one receive at a time: an answer may drip
-                    data += chunk
-                    if time.monotonic() - started > self._call_s:
-                        raise late
-        except requests.Timeout as error:
+            headers = {"User-Agent": "promote", "Accept": "application/json", **self._headers}
+            with ask(method, self.url + path, within_s=self._call_s, params=params, json=body, headers=headers, stream=True) as answer:
+                status, data = answer.status_code, answer.raw.read(decode_content=True)
+        except (requests.Timeout, ReadTimeoutError) as error:
             raise late from error
         except requests.exceptions.InvalidHeader as error:  # its own words show the value
             what = f"{method} {path}: a header cannot be sent: is there a line break in what the environment has for it?"
@@ -72,7 +67,7 @@ class Service:
         if not 200 <= status < 300:
             raise self._error(where, f"{method} {path}", status, self._plain(_said(data.decode(errors="replace"))))
         try:
-            return json.loads(bytes(data))
+            return json.loads(data)
         except ValueError as error:
             hint = f"a login page or a proxy in between? see {self.name}.url and {self.name}.headers in promotion.toml"
             raise Unreachable(where, f"{method} {path}: the answer is not JSON", hint=hint) from error

@@ -63,18 +63,18 @@ class Web:
     def ask(self, asked: Asked, *, within: float) -> Answer:
         """One request that ends within `within` seconds and a little, whatever the server does. Never raises for what the server does."""
         import requests
-        from urllib3.exceptions import HTTPError
+        from urllib3.exceptions import HTTPError, ReadTimeoutError
 
         started = time.monotonic()
         try:
             with _answering(asked, within, started) as response:
-                body = bytearray()
-                while chunk := response.raw.read1(65536, decode_content=True):  # one receive at a time: whole chunks of a dripping body take for ever
-                    body += chunk
-                    if time.monotonic() - started > within or len(body) > BODY_LIMIT:
-                        break
+                body, late = bytearray(), ""
+                try:
+                    while len(body) <= BODY_LIMIT and (chunk := response.raw.read1(65536, decode_content=True)):
+                        body += chunk
+                except ReadTimeoutError:
+                    late = f"answered {response.status_code}, but not whole within {within:g} s"
                 seconds = time.monotonic() - started
-                late = f"answered {response.status_code}, but not whole within {within:g} s" if seconds > within else ""
                 leads = urljoin(response.url, response.headers["Location"]) if "Location" in response.headers else ""
                 return Answer(
                     status=response.status_code, body=body.decode(errors="replace"), seconds=seconds, trouble=late, location=leads, url=response.url
@@ -105,14 +105,14 @@ def _answering(asked: Asked, within: float, started: float) -> requests.Response
     """The answer's head, after at most a few redirects that all share one deadline."""
     import requests
 
+    from promote.clients.whole import ask
+
     url, method, headers, body = asked.url, asked.method, {"User-Agent": "promote-smoke", **asked.headers}, asked.body.encode() or None
     for _ in range(REDIRECTS):
         left = within - (time.monotonic() - started)
         if left <= 0:
             raise TimeoutError
-        response = requests.request(
-            method, url, headers=headers, data=body, timeout=left, stream=True, allow_redirects=False, auth=lambda request: request
-        )  # fmt: skip
+        response = ask(method, url, within_s=left, headers=headers, data=body, stream=True)
         if not (asked.follow and response.is_redirect):
             return response
         response.close()

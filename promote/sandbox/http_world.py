@@ -49,9 +49,10 @@ def json_response(data: object, status: int = 200, headers: dict[str, str] | Non
 
 @dataclass(kw_only=True, slots=True)
 class Fault:
-    """What goes wrong with matching requests. `times` None = always; drop_after and drip happen after the effect, the others before it."""
+    """What goes wrong with matching requests. `times` None = always; drop_after, cut (half of the answer comes) and drip happen after the effect, the
+    others before it."""
 
-    kind: Literal["refuse", "hang", "drip", "drop_before", "drop_after", "status", "stale"]
+    kind: Literal["refuse", "hang", "drip", "drop_before", "drop_after", "cut", "status", "stale"]
     path: str = ".*"
     method: str = ".*"
     times: int | None = None
@@ -211,10 +212,9 @@ class _Handler(BaseHTTPRequestHandler):
             return self._send(Response(status=fault.status, body=fault.body, headers=dict(fault.headers)))
         response = world.answer(request)
         before = world.previous(request, response)
-        if fault and fault.kind == "drop_after":
-            if not isinstance(response.body, bytes):
-                b"".join(response.body)  # the effect happens to its end, only the answer is lost
-            return self._drop()
+        if fault and fault.kind in ("drop_after", "cut"):
+            body = response.body if isinstance(response.body, bytes) else b"".join(response.body)  # the effect happens to its end
+            return self._cut(response, body) if fault.kind == "cut" and body else self._drop()
         if fault and fault.kind == "stale" and before:
             response = before
         return self._send(response, drip=bool(fault and fault.kind == "drip"))
@@ -242,6 +242,16 @@ class _Handler(BaseHTTPRequestHandler):
         if reset:
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.connection.shutdown(socket.SHUT_RDWR) if not reset else self.connection.close()
+
+    def _cut(self, response: Response, body: bytes) -> None:
+        """The head, half of the body, and the connection is gone."""
+        self.send_response(response.status)
+        for name, value in response.headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self._write(body[: len(body) // 2], drip=False)
+        self._drop()
 
     def _send(self, response: Response, *, drip: bool = False) -> None:
         try:

@@ -109,7 +109,9 @@ def since() -> datetime:
 
 
 class TestReads:
-    @pytest.mark.parametrize("fault", [Fault(kind="drop_before", times=3), Fault(kind="status", status=502, times=3)], ids=lambda f: f.kind)
+    @pytest.mark.parametrize(
+        "fault", [Fault(kind="drop_before", times=3), Fault(kind="status", status=502, times=3), Fault(kind="cut", times=3)], ids=lambda f: f.kind
+    )
     def test_are_asked_again_after_a_passing_fault(self, forge: Forge, client: GitHubRuns, fault: Fault) -> None:
         run, before = earlier(forge), len(forge.requests)
         forge.fault(fault)
@@ -122,12 +124,6 @@ class TestReads:
         with pytest.raises(Unreachable, match="did not answer in time"):
             client.state(run.id)
         assert len(forge.requests) - before == 2
-
-    def test_of_an_answer_that_drips_end(self, forge: Forge, client: GitHubRuns) -> None:
-        run = earlier(forge)
-        forge.fault(Fault(kind="drip"))
-        with pytest.raises(Unreachable, match="did not answer in time"):
-            client.state(run.id)
 
 
 class TestDispatch:
@@ -143,6 +139,7 @@ class TestDispatch:
         "fault",
         [
             Fault(kind="drop_after", path=DISPATCHES, times=1),
+            Fault(kind="cut", path=DISPATCHES, times=1),
             Fault(kind="drop_before", path=DISPATCHES, times=1),
             Fault(kind="refuse", path=DISPATCHES, times=1),
             Fault(kind="status", path=DISPATCHES, times=1, status=502, body=b"<html>Bad gateway</html>"),
@@ -259,6 +256,13 @@ class TestLogs:
         forge.fault(Fault(kind="status", path="^/signed/", status=410))
         (log,) = client.failed_logs(state.id)
         assert log.lines == ("(no log: could not read the job's log in acme/gitops: 410)",)
+
+    def test_that_break_off_are_said_to_be_so(self, forge: Forge, client: GitHubRuns) -> None:
+        forge.fail_run("text")
+        state = follow(client, dispatch(client))
+        forge.fault(Fault(kind="cut", path="^/signed/"))
+        (log,) = client.failed_logs(state.id)
+        assert log.lines == ("(no log: could not read the job's log: the connection to 127.0.0.1 failed or was cut)",)
 
     def test_of_good_runs_are_none(self, client: GitHubRuns) -> None:
         assert client.failed_logs(follow(client, dispatch(client)).id) == ()

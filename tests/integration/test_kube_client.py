@@ -80,14 +80,7 @@ def test_a_read_in_lasting_trouble_is_asked_a_few_times_and_then_told(world: Ech
 def test_silence_ends(world: Echo, tmp_path: Path):
     world.fault(Fault(kind="hang"))
     hurried = Kube("prod", connect("prod", kubeconfig(tmp_path, world.url), "")._api, call_s=0.2)
-    with pytest.raises(Unreachable, match="Timeout"):
-        hurried.items(APPLICATIONS)
-
-
-def test_an_answer_that_only_drips_ends(world: Echo, tmp_path: Path):
-    world.fault(Fault(kind="drip"))
-    hurried = Kube("prod", connect("prod", kubeconfig(tmp_path, world.url), "")._api, call_s=5, answer_s=0.3)
-    with pytest.raises(Unreachable, match="not complete after"):
+    with pytest.raises(Unreachable, match=r"no whole answer in time \(0.2 s of silence, 45 s in all\)"):
         hurried.items(APPLICATIONS)
 
 

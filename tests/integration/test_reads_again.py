@@ -24,7 +24,9 @@ from promote.versions import parse_version
 from tests.repos import git as run_git
 from tests.robustness.harness import STABLE, Remote, lock_of, remote, settings, silence
 
-PASSING = {"502": Fault(kind="status", status=502), "503": Fault(kind="status", status=503), "lost": Fault(kind="drop_before")}
+PASSING = {
+    "502": Fault(kind="status", status=502), "503": Fault(kind="status", status=503), "lost": Fault(kind="drop_before"), "cut": Fault(kind="cut"),
+}  # fmt: skip
 TRIES = len(PAUSES_S) + 1
 
 

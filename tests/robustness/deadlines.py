@@ -1,7 +1,6 @@
 """R8: every endpoint refuses, is a black hole, is silent or drips: the command ends within its deadline, leaves no child, names the endpoint.
 
-The troubles are sockets: nobody listening, a listener whose queue is full (packets vanish), one that accepts and says nothing, one that answers
-correctly and for ever, a byte at a time.
+In which form, the seed says (troubles.py): successive seeds of a case take its forms in turn.
 """
 
 from __future__ import annotations
@@ -10,11 +9,9 @@ import argparse
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -22,65 +19,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
+from random import Random
 
 from promote.commands.world import repository_files
 from promote.sandbox.sandbox import Sandbox
 from tests.connections import BIN, Bench, executable
 from tests.processes import left, mark
 from tests.robustness.harness import STABLE, Figures, scratch
+from tests.robustness.troubles import FORMS, KINDS, PLUGINS, Trouble
 
+NAME = "R8 deadlines"
 DEADLINE_S, GRACE_S = 110.0, 5.0
-TROUBLES = ("refuse", "black hole", "hang", "drip")
-HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100000000\r\n\r\n"
-
-
-class Trouble:
-    """An address at which one kind of trouble waits."""
-
-    def __init__(self, kind: str) -> None:
-        self._kind, self._open = kind, [socket.socket()]
-        listener = self._open[0]
-        listener.bind(("127.0.0.1", 0))
-        self.port = listener.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
-        self._stopping = threading.Event()
-        if kind == "refuse":
-            return
-        listener.listen(0 if kind == "black hole" else 64)
-        if kind == "black hole":
-            for _ in range(4):  # fill the queue: from then on nobody gets an answer to his SYN
-                filler = socket.socket()
-                filler.setblocking(False)
-                filler.connect_ex(listener.getsockname())
-                self._open.append(filler)
-            return
-        threading.Thread(target=self._serve, daemon=True).start()
-
-    def _serve(self) -> None:
-        while True:
-            try:
-                taken, _ = self._open[0].accept()
-            except OSError:
-                return
-            self._open.append(taken)
-            if self._kind == "drip":
-                threading.Thread(target=self._drip, args=(taken,), daemon=True).start()
-
-    def _drip(self, taken: socket.socket) -> None:
-        try:
-            taken.recv(65536)
-            taken.sendall(HEAD)
-            while not self._stopping.wait(0.05):
-                taken.sendall(b" ")
-        except OSError:
-            return
-
-    def stop(self) -> None:
-        self._stopping.set()
-        for one in self._open:
-            one.close()
-
-
 SOONER = {  # a setting as the sandbox has it → one that fits in the deadline
     '[dev]\n': '[dev]\nconverge_timeout = "6s"\n', 'wait = "10s"': 'wait = "4s"', 'timeout = "20s"': 'timeout = "8s"', "tries = 2\n": 'tries = 2\nwithin = "3s"\n',
 }  # fmt: skip
@@ -122,17 +71,9 @@ def _cluster(name: str) -> Callable[[Bench, Trouble], None]:
     return put
 
 
-PLUGINS = {  # the same troubles as a program has them
-    "refuse": "echo please log in >&2; exit 3",
-    "black hole": "exec 3<>/dev/tcp/127.0.0.1/$PORT; cat <&3",
-    "hang": "sleep 600",
-    "drip": "while :; do printf ' '; sleep 0.05; done",
-}
-
-
-def _plugin(kind: str) -> Callable[[Bench, Trouble], None]:
+def _plugin(does: str) -> Callable[[Bench, Trouble], None]:
     def put(bench: Bench, trouble: Trouble) -> None:
-        text = f"#!/bin/bash\nPORT={trouble.port}\n{PLUGINS[kind]}\n"
+        text = f"#!/bin/bash\nPORT={trouble.port} PAUSE={trouble.pause_s:.2f}\n{does}\n"
         program = executable(bench.clone.parent / f"{bench.clone.name}-plugin", text)
         bench.kubeconfig(exec={"apiVersion": "client.authentication.k8s.io/v1", "command": str(program), "interactiveMode": "Never"})
 
@@ -145,7 +86,7 @@ class Endpoint:
 
     argv: tuple[str, ...]
     word: str
-    point: Callable[[Bench, Trouble], None] | None = None  # None: the exec plugin, which depends on the kind
+    point: Callable[[Bench, Trouble], None] | None = None  # None: the exec plugin, where the trouble is a program
 
 
 ENDPOINTS = {
@@ -161,6 +102,7 @@ ENDPOINTS = {
     "Alertmanager": Endpoint(("check", "post"), "Alertmanager", _set("alertmanager.url")),
     "Grafana": Endpoint(("check", "post"), "Grafana", _set("grafana.url")),
 }
+CASES = tuple(product(ENDPOINTS, KINDS))
 
 
 def _typed(argv: tuple[str, ...], clone: Path, env: dict[str, str]) -> tuple[int, str]:
@@ -178,14 +120,23 @@ def _typed(argv: tuple[str, ...], clone: Path, env: dict[str, str]) -> tuple[int
         return child.returncode, " ".join(said.read().decode(errors="replace").split())
 
 
-def one(sandbox: Sandbox, folder: Path, name: str, kind: str, number: int) -> Figures:
+def _trouble(endpoint: Endpoint, kind: str, turn: int, chance: Random) -> tuple[str, Trouble, Callable[[Bench, Trouble], None]]:
+    """A form of that kind, its address, and what points the endpoint there."""
+    forms = FORMS[kind] if endpoint.point else tuple(PLUGINS[kind])
+    form = forms[turn % len(forms)]
+    address = form if endpoint.point else "packets vanish" if kind == "black hole" else "nobody listens"
+    return form, Trouble(address, chance), endpoint.point or _plugin(PLUGINS[kind][form])
+
+
+def one(sandbox: Sandbox, folder: Path, case: int, seed: int) -> Figures:
     """One endpoint in one kind of trouble."""
-    figures, endpoint = Figures("R8 deadlines"), ENDPOINTS[name]
-    bench, marked = Bench(sandbox, sandbox.clone(folder / f"clone-{number}")), mark()
+    name, kind = CASES[case]
+    figures, endpoint = Figures(NAME), ENDPOINTS[name]
+    bench, marked = Bench(sandbox, sandbox.clone(folder / f"clone-{case}-{seed}")), mark()
     _hasten(bench.clone / "promotion.toml")
-    trouble = Trouble(kind)
+    form, trouble, point = _trouble(endpoint, kind, case + seed, Random(f"{seed}: {name}: {kind}"))
     try:
-        (endpoint.point or _plugin(kind))(bench, trouble)
+        point(bench, trouble)
         started = time.monotonic()
         code, said = _typed(endpoint.argv, bench.clone, {**sandbox.env, **bench.env, **marked})
         took = time.monotonic() - started
@@ -193,7 +144,7 @@ def one(sandbox: Sandbox, folder: Path, name: str, kind: str, number: int) -> Fi
     finally:
         trouble.stop()
     figures.counts["cases"] += 1
-    figures.notes.append(f"{took:5.1f} s  {name}: {kind}")
+    figures.notes.append(f"{took:5.1f} s  {name}: {kind} ({form})")
     wrong = []
     if took > DEADLINE_S + GRACE_S:
         wrong.append(f"took {took:.1f} s")
@@ -206,7 +157,7 @@ def one(sandbox: Sandbox, folder: Path, name: str, kind: str, number: int) -> Fi
     if "Traceback" in said:
         wrong.append("shows a traceback")
     if wrong:
-        figures.breach(number, f"{name}: {kind}: {'; '.join(wrong)}")
+        figures.breach(seed, f"{name}: {kind} ({form}): {'; '.join(wrong)}")
     return figures
 
 
@@ -216,13 +167,12 @@ def world() -> Iterator[tuple[Sandbox, Path]]:
         yield sandbox, folder
 
 
-def run(seed: int, count: int, figures: Figures, *, workers: int = 12, only: str = "") -> None:
-    """`count` cases from the table on, beginning with case `seed`; 0 means all of them."""
-    cases = [(n, name, kind) for n, (name, kind) in enumerate(product(ENDPOINTS, TROUBLES), start=1) if only in f"{name}: {kind}"]
+def run(seed: int, seeds: int, figures: Figures, *, workers: int = 12, only: str = "") -> None:
+    """`seeds` seeds for each case."""
+    cases = [case for case, (name, kind) in enumerate(CASES) if only in f"{name}: {kind}"]
     with world() as (sandbox, folder), ThreadPoolExecutor(workers) as pool:
         before = sandbox.writer.holds(STABLE)
-        chosen = cases[seed - 1 : seed - 1 + count] if count else cases
-        for got in pool.map(lambda case: one(sandbox, folder, case[1], case[2], case[0]), chosen):
+        for got in pool.map(lambda case: one(sandbox, folder, *case), product(cases, range(seed, seed + seeds))):
             figures.add(got)
         if sandbox.writer.holds(STABLE) != before:
             figures.breaches.append("the stable tag was moved")
@@ -230,13 +180,14 @@ def run(seed: int, count: int, figures: Figures, *, workers: int = 12, only: str
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seed", type=int, default=1, help="the first case")
-    parser.add_argument("--count", type=int, default=0, help="how many cases (default: all)")
-    parser.add_argument("--full", action="store_true", help="all, which is the default too")
-    parser.add_argument("--only", default="", help="cases whose words hold this")
+    parser.add_argument("--seed", type=int, default=1, help="the first seed")
+    parser.add_argument("--count", type=int, default=3, help="seeds a case (default 3)")
+    parser.add_argument("--full", action="store_true", help="25 seeds a case")
+    parser.add_argument("--workers", type=int, default=12, help="cases at once (default 12: they wait)")
+    parser.add_argument("--only", default="", help="cases whose words hold this; with --seed N --count 1 and the words of a breach: that one again")
     args = parser.parse_args()
-    figures = Figures("R8 deadlines")
-    run(args.seed, args.count, figures, only=args.only)
+    figures = Figures(NAME)
+    run(args.seed, 25 if args.full else args.count, figures, workers=args.workers, only=args.only)
     if not figures.notes:
         parser.error(f"nothing was tried: no words hold {args.only!r}")
     print(figures.line())

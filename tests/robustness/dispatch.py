@@ -50,6 +50,7 @@ FAULTS: dict[str, Fault | None] = {
     "hang": Fault(kind="hang", path=DISPATCHES, times=1, seconds=3),
     "dropped before": Fault(kind="drop_before", path=DISPATCHES, times=1),
     "dropped after": Fault(kind="drop_after", path=DISPATCHES, times=1),
+    "broken off": Fault(kind="cut", path=DISPATCHES, times=1),
 }  # fmt: skip
 
 

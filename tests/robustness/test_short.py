@@ -16,7 +16,7 @@ PROOFS: dict[str, tuple[Callable[[int, int, Figures], None], int]] = {
     "R4 continuity": (continuity.run, 4),
     "R5 foreign moves": (foreign.run, 12),
     "R6 stale cluster": (stale.run, len(stale.PLAYS)),
-    "R8 deadlines": (deadlines.run, 4),
+    "R8 deadlines": (lambda seed, count, figures: deadlines.run(seed, count, figures, only="git remote: "), 1),
     "R8 outage": (lambda seed, count, figures: outage.run(seed, count, figures, only="GitHub: refuse"), 1),
     "R9 secrets": (secrets.run, 3),
     "R10 flaky": (flaky.run, 2),

@@ -30,7 +30,7 @@ class Weather:
             if self._dice.random() >= SHARE:
                 return None
             self.seen["failed reads"] += 1
-            kind = self._dice.choice((502, 503, 0))
+            kind = self._dice.choice((502, 503, "drop_before", "cut"))
         return Fault(kind="status", status=kind, body=b"<html>bad gateway</html>") if kind else Fault(kind="drop_before")
 
     def _lost(self) -> Fault | None:

@@ -1,0 +1,84 @@
+"""A deadline for a whole HTTP answer, its head included.
+
+The timeouts of urllib3, and with them those of requests and of the Kubernetes client, are for silence: they begin anew with every byte. An answer
+that drips, a header without an end or `100 Continue` again and again would hold us for ever. Imports requests: for those who are about to ask.
+"""
+
+from __future__ import annotations
+
+import http.client
+import io
+import socket
+import time
+from functools import partial
+from typing import Any
+
+import requests
+from requests.adapters import HTTPAdapter
+
+
+class _Receiving(io.RawIOBase):
+    """What a socket receives, until a moment: each receive has what is left until then, and no more than the socket's own timeout."""
+
+    def __init__(self, raw: io.RawIOBase, sock: socket.socket, silence_s: float, times: float) -> None:
+        self._raw, self._sock, self._silence_s = raw, sock, silence_s
+        self._give_up = time.monotonic() + times * silence_s
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        left = self._give_up - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("the answer was not whole in time")
+        self._sock.settimeout(min(left, self._silence_s))
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _Answer(http.client.HTTPResponse):
+    def __init__(self, times: float, sock: socket.socket, *args: Any, **named: Any) -> None:
+        super().__init__(sock, *args, **named)
+        if silence_s := sock.gettimeout():
+            self.fp = io.BufferedReader(_Receiving(self.fp.detach(), sock, silence_s, times))
+
+
+def bound(manager: Any, times: float) -> None:
+    """Whole answers to what this pool manager of urllib3 sends take at most `times` its read timeout; then they are a read that timed out."""
+    manager.pool_classes_by_scheme = {scheme: _pool(pool, times) for scheme, pool in manager.pool_classes_by_scheme.items()}
+
+
+def _pool(pool: Any, times: float) -> type:
+    connection = type(pool.ConnectionCls.__name__, (pool.ConnectionCls,), {"response_class": partial(_Answer, times)})
+    return type(pool.__name__, (pool,), {"ConnectionCls": connection})
+
+
+class WholeAnswers(HTTPAdapter):
+    """The same for a session of requests, to be mounted."""
+
+    def __init__(self, *, times: float = 1, retries: Any = 0) -> None:
+        self._times = times
+        super().__init__(max_retries=retries)
+
+    def init_poolmanager(self, *args: Any, **named: Any) -> None:
+        super().init_poolmanager(*args, **named)
+        bound(self.poolmanager, self._times)
+
+    def proxy_manager_for(self, proxy: str, **named: Any) -> Any:
+        manager = super().proxy_manager_for(proxy, **named)
+        bound(manager, self._times)
+        return manager
+
+
+def ask(method: str, url: str, *, within_s: float, **named: Any) -> requests.Response:
+    """`requests.request` for an answer that comes within `within_s`, connecting aside; `stream=True` leaves its body to be read, in the same time.
+
+    No credentials are added, a person's netrc neither, and redirects are not followed.
+    """
+    with requests.Session() as session:
+        for scheme in ("http://", "https://"):
+            session.mount(scheme, WholeAnswers())
+        return session.request(method, url, timeout=within_s, allow_redirects=False, auth=lambda request: request, **named)

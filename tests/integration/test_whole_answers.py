@@ -1,0 +1,87 @@
+"""Answers that never come to their end, whatever part of them is late: every client gives up by itself, and says whose answer it was."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from promote.clients.github_logs import fetch_signed
+from promote.clients.github_runs import GitHubRuns
+from promote.clients.kube import Kube, connect
+from promote.clients.monitoring import Service
+from promote.clients.web import Web
+from promote.errors import Unreachable
+from promote.sandbox.http_world import Fault, Request, Response, World, json_response
+from tests.production import kubeconfig
+from tests.robustness.troubles import FORMS, address
+
+ENDLESS = (*FORMS["hang"], *FORMS["drip"])
+SILENT_S = 0.5
+
+
+def _github(url: str, folder: Path) -> str:
+    with pytest.raises(Unreachable) as caught:
+        GitHubRuns(url, "acme/gitops", "token", call_s=1).state(7000)
+    return caught.value.what
+
+
+def _cluster(url: str, folder: Path) -> str:
+    with pytest.raises(Unreachable) as caught:
+        Kube("prod", connect("prod", kubeconfig(folder, url), "")._api, call_s=SILENT_S, answer_s=1).items("/api/v1/pods")
+    return caught.value.what
+
+
+def _monitoring(url: str, folder: Path) -> str:
+    with pytest.raises(Unreachable) as caught:
+        Service("Grafana", url, {}, call_s=SILENT_S).get("/api/health")
+    return caught.value.what
+
+
+def _smoke(url: str, folder: Path) -> str:
+    return Web().get(url, within=SILENT_S).trouble
+
+
+CLIENTS: dict[str, tuple[Callable[[str, Path], str], str]] = {
+    "GitHub": (_github, "GitHub: could not read run 7000: 127.0.0.1 did not answer in time"),
+    "cluster": (_cluster, "cluster prod: GET /api/v1/pods: no whole answer in time (0.5 s of silence, 1 s in all)"),
+    "monitoring": (_monitoring, "GET /api/health: no whole answer within 0.5 s"),
+    "smoke": (_smoke, "within 0.5 s"),
+}
+
+
+@pytest.mark.parametrize("form", ENDLESS)
+@pytest.mark.parametrize("client", CLIENTS)
+def test_an_answer_without_an_end_is_given_up(tmp_path: Path, client: str, form: str) -> None:
+    ask, words = CLIENTS[client]
+    with address(form) as url:
+        assert words in ask(url, tmp_path)
+
+
+def test_of_a_log_that_drips_there_is_what_came_in_time() -> None:
+    with address("the body drips") as url:
+        assert fetch_signed(f"{url}/log", within_s=SILENT_S).split() == []
+
+
+class Api(World):
+    def handle(self, request: Request) -> Response:
+        return json_response({"data": ["x" * 100]})
+
+
+def test_half_an_answer_is_none() -> None:
+    with Api("any") as world:
+        world.fault(Fault(kind="cut"))
+        answer = Web().get(world.url, within=5)
+        assert (answer.status, "IncompleteRead" in answer.trouble) == (0, True)
+        with pytest.raises(Unreachable, match="Grafana .* IncompleteRead"):
+            Service("Grafana", world.url, {}, call_s=5).get("/api/health")
+
+
+def test_through_a_proxy_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with address("a header drips") as url:
+        for name in ("http_proxy", "https_proxy"):
+            monkeypatch.setenv(name, url)
+        monkeypatch.setenv("no_proxy", "")
+        assert "in time" in _github("https://github.invalid", tmp_path)
+        assert "within 0.5 s" in _smoke("http://service.invalid", tmp_path)
