@@ -68,13 +68,14 @@ class Web:
         started = time.monotonic()
         try:
             with _answering(asked, within, started) as response:
-                body, late = bytearray(), ""
+                body, silent = bytearray(), False
                 try:
                     while len(body) <= BODY_LIMIT and (chunk := response.raw.read1(65536, decode_content=True)):
                         body += chunk
                 except ReadTimeoutError:
-                    late = f"answered {response.status_code}, but not whole within {within:g} s"
+                    silent = True
                 seconds = time.monotonic() - started
+                late = f"answered {response.status_code}, but not whole within {within:g} s" if silent or seconds > within else ""
                 leads = urljoin(response.url, response.headers["Location"]) if "Location" in response.headers else ""
                 return Answer(
                     status=response.status_code, body=body.decode(errors="replace"), seconds=seconds, trouble=late, location=leads, url=response.url
