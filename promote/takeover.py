@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from promote.baseline import Baseline
-from promote.errors import UsageError
+from promote.errors import Superseded, UsageError
 from promote.flow import State
 from promote.handover import read_baseline
 from promote.heartbeat import MISSED, sign_of, silent
@@ -42,17 +42,32 @@ def pick_up(kit: Tools, *, orphaned_s: float | None = None) -> Run | None:
         found = _left_over(kit, orphaned_s)
     if found is None:
         return None
-    run, lock, here = found
+    run, lines = found
     run.moved = Moved.UNKNOWN  # until the refs were read: whatever stops us before, "nothing was moved" is not said
     run.remember()
-    run.journal.write("note", "taken up", lock=lock.oid, state=lock.state, here=here)
-    holder = secrets.token_hex(4)
-    run.lock = run.journal.effect("take the lock over", {"lock": lock.oid, "holder": holder}, lambda: take_over(kit.git, lock, holder))
+    while not _taken(run, bool(lines)):
+        run.t_before = _begun(run, lines)
     return run
 
 
-def _left_over(kit: Tools, orphaned_s: float | None) -> tuple[Run, Lock, bool] | None:
-    """(the promotion that may be taken over, its lock, whether its journal is in this clone)."""
+def _taken(run: Run, here: bool) -> bool:
+    """Take its lock over; False when the promotion itself, its workflow run say, has replaced it meanwhile: then `run.lock` is what it is now."""
+    lock, git, holder = run.lock, run.tools.git, secrets.token_hex(4)
+    assert lock is not None
+    run.journal.write("note", "taken up", lock=lock.oid, state=lock.state, here=here)
+    try:
+        run.lock = run.journal.effect("take the lock over", {"lock": lock.oid, "holder": holder}, lambda: take_over(git, lock, holder))
+    except Superseded:
+        now = read_lock(git)
+        if now is None or (now.request_id, now.holder) != (lock.request_id, lock.holder):
+            raise
+        run.lock = now
+        return False
+    return True
+
+
+def _left_over(kit: Tools, orphaned_s: float | None) -> tuple[Run, Lines] | None:
+    """(the promotion that may be taken over, what its journal in this clone says)."""
     lock = read_lock(kit.git)
     if lock is None:
         return None
@@ -74,7 +89,7 @@ def _left_over(kit: Tools, orphaned_s: float | None) -> tuple[Run, Lock, bool] |
             return None
     elif not any(line.get("holder") == lock.holder for line in lines):  # no process of this clone has it, whoever began it
         _refuse_a_living_owner(kit, lock)
-    return _rebuild(kit, lock, journal, plan, lines), lock, bool(lines)
+    return _rebuild(kit, lock, journal, plan, lines), lines
 
 
 def _refuse_a_living_owner(kit: Tools, lock: Lock) -> None:
@@ -135,11 +150,18 @@ def _rebuild(kit: Tools, lock: Lock, journal: Journal, plan: Mapping[str, Any], 
         workflow_run=_last(lines, "run").get("id"),
         cause=next((str(line["reason"]) for line in reversed(lines) if line.get("name") == "said" and line.get("next") == State.ROLLING_BACK), ""),
     )
-    before = "" if lock.state == "rolling_back" else _last(lines, "t_before").get("at")
-    if at := before or (lock.at if lock.state in ("promoted", "rolling_back") else ""):
-        run.t_before = datetime.fromisoformat(at)
+    run.t_before = _begun(run, lines)
     _baseline(run, _last(lines, "baseline"))
     return run
+
+
+def _begun(run: Run, lines: Lines) -> datetime | None:
+    """The moment just before its move, as its journal or at least the lock's own state says; None when it had not come to that."""
+    lock = run.lock
+    assert lock is not None
+    before = "" if lock.state == "rolling_back" else _last(lines, "t_before").get("at")
+    at = before or (lock.at if lock.state in ("promoted", "rolling_back") else "")
+    return datetime.fromisoformat(at) if at else None
 
 
 def _baseline(run: Run, known: Mapping[str, Any]) -> None:

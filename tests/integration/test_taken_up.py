@@ -16,6 +16,7 @@ from promote.closing import close
 from promote.commands.story import ending
 from promote.deadline import Deadline
 from promote.errors import Superseded, Unreachable, UsageError
+from promote.flow import State
 from promote.heartbeat import HEARTBEAT
 from promote.legacy import compare
 from promote.lock import LOCK, Lock, new_lock, read_lock, release, take_over, write_lock
@@ -147,6 +148,28 @@ def test_it_is_taken_up_where_it_died_again_and_again(make: Make) -> None:
     os.close(first.journal._held)
     again = pick_up(place.tools())
     assert again and again.lock and first.lock and again.lock.holder != first.lock.holder
+
+
+def test_its_own_run_may_move_the_tag_while_the_lock_is_taken_over(make: Make) -> None:
+    place = make()
+    place.dies()
+    place.remote.server.moment, place.remote.server.meddle = "git-receive-pack", place.publish
+    run = pick_up(place.tools())
+    assert run and run.lock and place.run.lock
+    assert (run.lock.state, place.remote.holds(LOCK)) == ("promoted", run.lock.oid)
+    assert run.lock.holder != place.run.lock.holder and run.t_before == datetime.fromisoformat(run.lock.at)
+    assert (where(run), run.moved) == (State.PROMOTED, Moved.YES)
+
+
+def test_somebody_else_may_not(make: Make) -> None:
+    place = make()
+    place.dies()
+    lock, there = place.run.lock, place.remote.clones[1]
+    assert lock
+    there.fetch(LOCK)
+    place.remote.server.moment, place.remote.server.meddle = "git-receive-pack", lambda: take_over(there, lock)
+    with pytest.raises(Superseded, match="not ours any more"):
+        pick_up(place.tools())
 
 
 def beat(place: Place, there: GitRemote, lock: Lock) -> None:
