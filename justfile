@@ -34,7 +34,7 @@ e2e *options:
 forge *options:
     python3 -m pytest --gitea -m gitea -n 2 tests/realstack "$@"
 
-# proofs by many seeded runs, two at a time (docs/reliability.md); --full for all of them, --jobs N
+# proofs by many seeded runs, three at a time (docs/reliability.md); --full for all of them, --jobs N
 robustness *options:
     python3 -m tests.robustness "$@"
 

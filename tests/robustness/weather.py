@@ -19,11 +19,12 @@ class Weather:
         self.seen: Counter[str] = Counter()
 
     def __call__(self, request: Request) -> Fault | None:
-        service = request.query.get("service", "")
-        runner = "x-runner" in request.headers or (service and "authorization" in request.headers)  # its clone has the checkout's credentials
+        service = request.query.get("service", "") or request.path.rpartition("/")[2]
+        push, read = service == "git-receive-pack", service == "git-upload-pack"
+        runner = "x-runner" in request.headers or (read and "authorization" in request.headers)  # its clone has the checkout's credentials
         if self._storm and request.method != "GET" and not runner:
             return self._lost()
-        if request.method != "GET" or runner or service == "git-receive-pack":
+        if request.method != "GET" or runner or push:
             return None
         with self._guard:
             self.seen["reads"] += 1
