@@ -54,6 +54,12 @@ class Journal:
                 f"{self.path}: cannot be held: {error.strerror}", hint="free space or make it writable; nothing was changed"
             ) from error
 
+    def let_go(self) -> None:
+        """Show no longer that a process works on it."""
+        if self._held is not None:
+            os.close(self._held)
+            self._held = None
+
     def write(self, event: str, name: str, **fields: object) -> None:
         """One durable line. Keys: schema, at (UTC), event (intent, result, error, state, note), name, and what the event is about."""
         said = json.loads(json.dumps(fields, default=str))  # as text first: what a value says of itself is masked like the rest

@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping
 from datetime import datetime
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from promote.flow import State
 from promote.handover import read_baseline
 from promote.heartbeat import MISSED, sign_of, silent
 from promote.journal import Journal, is_open_elsewhere, read_journal
-from promote.lock import Lock, read_lock, take_over
+from promote.lock import TRIES, Lock, read_lock, take_over
 from promote.model import Choices, Tag
 from promote.run import Moved, Run, Tools
 from promote.signals import listening
@@ -38,36 +39,37 @@ def pick_up(kit: Tools, *, orphaned_s: float | None = None) -> Run | None:
     Raises UsageError when its owner still lives or the lock says too little, Superseded when somebody else took it over first. Called with stop
     requests held: one that comes while the lock is taken over is for what follows to answer.
     """
-    with listening():  # looking and watching take nothing: who stops here leaves all as it was
-        found = _left_over(kit, orphaned_s)
-    if found is None:
-        return None
-    run, lines = found
+    for tries in count(1):
+        with listening():  # looking and watching take nothing: who stops here leaves all as it was
+            found = _left_over(kit, orphaned_s)
+        if found is None:
+            return None
+        run, lock, here = found
+        try:
+            _take(run, lock, here)
+            return run
+        except Superseded:  # perhaps by its own workflow run, which moved the tag just now: then all is looked at again
+            if tries == TRIES or not _has_it_still(kit, lock):
+                raise
+            run.journal.let_go()
+    raise AssertionError
+
+
+def _take(run: Run, lock: Lock, here: bool) -> None:
+    git, holder = run.tools.git, secrets.token_hex(4)
     run.moved = Moved.UNKNOWN  # until the refs were read: whatever stops us before, "nothing was moved" is not said
     run.remember()
-    while not _taken(run, bool(lines)):
-        run.t_before = _begun(run, lines)
-    return run
-
-
-def _taken(run: Run, here: bool) -> bool:
-    """Take its lock over; False when the promotion itself, its workflow run say, has replaced it meanwhile: then `run.lock` is what it is now."""
-    lock, git, holder = run.lock, run.tools.git, secrets.token_hex(4)
-    assert lock is not None
     run.journal.write("note", "taken up", lock=lock.oid, state=lock.state, here=here)
-    try:
-        run.lock = run.journal.effect("take the lock over", {"lock": lock.oid, "holder": holder}, lambda: take_over(git, lock, holder))
-    except Superseded:
-        now = read_lock(git)
-        if now is None or (now.request_id, now.holder) != (lock.request_id, lock.holder):
-            raise
-        run.lock = now
-        return False
-    return True
+    run.lock = run.journal.effect("take the lock over", {"lock": lock.oid, "holder": holder}, lambda: take_over(git, lock, holder))
 
 
-def _left_over(kit: Tools, orphaned_s: float | None) -> tuple[Run, Lines] | None:
-    """(the promotion that may be taken over, what its journal in this clone says)."""
+def _has_it_still(kit: Tools, lock: Lock) -> bool:
+    now = read_lock(kit.git)
+    return now is not None and (now.request_id, now.holder) == (lock.request_id, lock.holder)
+
+
+def _left_over(kit: Tools, orphaned_s: float | None) -> tuple[Run, Lock, bool] | None:
+    """(the promotion that may be taken over, its lock, whether its journal is in this clone)."""
     lock = read_lock(kit.git)
     if lock is None:
         return None
@@ -89,7 +91,7 @@ def _left_over(kit: Tools, orphaned_s: float | None) -> tuple[Run, Lines] | None
             return None
     elif not any(line.get("holder") == lock.holder for line in lines):  # no process of this clone has it, whoever began it
         _refuse_a_living_owner(kit, lock)
-    return _rebuild(kit, lock, journal, plan, lines), lines
+    return _rebuild(kit, lock, journal, plan, lines), lock, bool(lines)
 
 
 def _refuse_a_living_owner(kit: Tools, lock: Lock) -> None:
@@ -150,18 +152,11 @@ def _rebuild(kit: Tools, lock: Lock, journal: Journal, plan: Mapping[str, Any], 
         workflow_run=_last(lines, "run").get("id"),
         cause=next((str(line["reason"]) for line in reversed(lines) if line.get("name") == "said" and line.get("next") == State.ROLLING_BACK), ""),
     )
-    run.t_before = _begun(run, lines)
+    before = "" if lock.state == "rolling_back" else _last(lines, "t_before").get("at")
+    if at := before or (lock.at if lock.state in ("promoted", "rolling_back") else ""):
+        run.t_before = datetime.fromisoformat(at)
     _baseline(run, _last(lines, "baseline"))
     return run
-
-
-def _begun(run: Run, lines: Lines) -> datetime | None:
-    """The moment just before its move, as its journal or at least the lock's own state says; None when it had not come to that."""
-    lock = run.lock
-    assert lock is not None
-    before = "" if lock.state == "rolling_back" else _last(lines, "t_before").get("at")
-    at = before or (lock.at if lock.state in ("promoted", "rolling_back") else "")
-    return datetime.fromisoformat(at) if at else None
 
 
 def _baseline(run: Run, known: Mapping[str, Any]) -> None:

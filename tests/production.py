@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,6 +28,13 @@ SETTINGS = Settings(
     prod=ProdCluster(root="argocd"),
     argocd=ArgoCDSettings(looks=2, look_every=0.1, refresh_every=0.5, degraded_grace=0.5),  # type: ignore[arg-type]
 )
+
+
+def oidc_user(issuer: str) -> dict[str, Any]:
+    """A kubeconfig's user of OpenID Connect whose token ran out."""
+    head, claims = (base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in ({"alg": "none"}, {"exp": 1}))
+    config = {"idp-issuer-url": issuer, "client-id": "c", "client-secret": "s", "id-token": f"{head}.{claims}.x", "refresh-token": "r"}
+    return {"auth-provider": {"name": "oidc", "config": config}}
 
 
 def kubeconfig(folder: Path, server: str, user: dict[str, Any] | None = None) -> Path:

@@ -6,7 +6,6 @@ GitPython starts the process; the deadline is ours, because GitPython's own kill
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import signal
@@ -18,7 +17,7 @@ from urllib.parse import unquote
 
 from promote.asking import asking
 from promote.clients.again import asked
-from promote.clients.program import apart, kill_group
+from promote.clients.program import apart, kill_group, last_words
 from promote.errors import UsageError
 from promote.signals import held
 
@@ -39,7 +38,6 @@ _NEUTRAL_SETTINGS = (
 _NEUTRAL = tuple(word for setting in _NEUTRAL_SETTINGS for word in ("-c", setting))
 _TOKEN_HELPER = '!f() { test "$1" = get && echo username=x-access-token && echo "password=$PROMOTE_GIT_TOKEN"; }; f'
 
-PIPES_S = 1.0  # how long the last words of a command that is over are waited for
 # Git's words for a connection that was lost on the way and for a gateway's trouble: the same read may go well a moment later.
 _PASSING = re.compile(
     r"returned error: 50[234]|Empty reply from server|Recv failure|Connection reset|early EOF|hung up unexpectedly|unexpected disconnect|RPC failed"
@@ -150,26 +148,13 @@ def run_git(
         assert process is not None
         killed = process.poll() is None  # it may have ended, and something that it started holds its pipes
         kill_group(process.pid)
-        out, err = _last_words(process)
+        out, err = last_words(process)
     except BaseException:
         if process is not None:
             kill_group(process.pid)
-            _last_words(process)
+            last_words(process)
         raise
     return Done(code=process.returncode, out=out.decode(errors="replace"), err=err.decode(errors="replace"), killed=killed, raw=out)
-
-
-def _last_words(process: subprocess.Popen[bytes]) -> tuple[bytes, bytes]:
-    """What a command that is over has said. Its pipes may never end: a helper's daemon in a session of its own holds them and outlives the group."""
-    try:
-        return process.communicate(timeout=PIPES_S)
-    except subprocess.TimeoutExpired as held_open:
-        return held_open.output or b"", held_open.stderr or b""
-    finally:
-        for pipe in (process.stdin, process.stdout, process.stderr):
-            if pipe:
-                with contextlib.suppress(OSError):
-                    pipe.close()
 
 
 def run_git_patiently(

@@ -64,7 +64,7 @@ def may_have_happened(error: BaseException | None) -> bool:
     status = getattr(error, "status", None)
     if isinstance(status, int):
         return status >= 500
-    never_sent = ("NewConnectionError", "NameResolutionError", "ConnectTimeoutError", "ConnectTimeout", "SSLError", "SSLCertVerificationError")
+    never_sent = ("NewConnectionError", "NameResolutionError", "ConnectTimeoutError", "ConnectTimeout", "SSLCertVerificationError")
     return not any(type(cause).__name__ in never_sent for cause in _causes(error))
 
 

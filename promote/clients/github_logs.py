@@ -20,7 +20,7 @@ def fetch_signed(url: str, *, within_s: float) -> str:
     from promote.clients.whole import ask
 
     body = bytearray()
-    with ask("GET", url, within_s=within_s, stream=True) as answer:
+    with ask("GET", url, within_s=within_s, stream=True, allow_redirects=True) as answer:
         answer.raise_for_status()
         with contextlib.suppress(ReadTimeoutError):
             while len(body) <= LOG_LIMIT and (chunk := answer.raw.read1(65536, decode_content=True)):

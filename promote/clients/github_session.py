@@ -38,7 +38,7 @@ class _Patient(WholeAnswers):
         self._call_s = call_s
 
     def send(self, request: requests.PreparedRequest, *args: Any, **named: Any) -> requests.Response:
-        def ask(_: float) -> requests.Response | ChunkedEncodingError:
+        def once(_: float) -> requests.Response | ChunkedEncodingError:
             answer = super(_Patient, self).send(request, *args, **named)
             try:
                 answer.content  # noqa: B018 - read here, and kept
@@ -46,7 +46,7 @@ class _Patient(WholeAnswers):
                 return error
             return answer
 
-        got = asked(ask, passing=lambda got: request.method == "GET" and isinstance(got, ChunkedEncodingError), within_s=self._call_s)
+        got = asked(once, passing=lambda got: request.method == "GET" and isinstance(got, ChunkedEncodingError), within_s=self._call_s)
         if isinstance(got, ChunkedEncodingError):
             raise got
         return got

@@ -19,8 +19,8 @@ from urllib.parse import parse_qsl, urlencode
 
 from promote.asking import asking
 from promote.clients.again import GATEWAY, asked
-from promote.clients.exec_plugin import within
 from promote.clients.kube_errors import Conflict, Expired, error_of, plain
+from promote.clients.kube_login import Login, login_of, within
 from promote.errors import Denied, ServiceError, Unreachable, UsageError
 
 __all__ = ["Conflict", "Expired", "Kube", "connect"]
@@ -29,7 +29,6 @@ T = TypeVar("T")
 PAGE = 500
 CALL_S = 15.0  # silence that is too long
 ANSWER_S = 45.0  # a whole answer, however steadily it drips; shorter than a row, which then can say so
-PLUGIN_S = 20.0  # an exec plugin may ask a cloud, but nobody is there to answer a question of its own
 IN_FLIGHT = 20
 
 
@@ -150,20 +149,14 @@ class Kube:
             body=body,
             auth_settings=["BearerToken"],
         )
-        response = self._api.call_api(*request, _request_timeout=self._call_s).response
-        try:
-            return response.status, response.read()
-        except BaseException:
-            response.close()
-            raise
-        finally:
-            response.release_conn()
+        response = self._api.call_api(*request, _request_timeout=(self._call_s, self._call_s)).response
+        return response.status, response.read()
 
 
 def connect(name: str, kubeconfig: Path | None, context: str) -> Kube:
     """A client for one context of one kubeconfig (None: $KUBECONFIG, else ~/.kube/config; "" context: the current one).
 
-    Raises UsageError for what is wrong with the file or the context, Denied when its exec plugin gives no credentials.
+    Raises UsageError for what is wrong with the file or the context, Denied when its exec plugin or auth provider gives no credentials.
     """
     from kubernetes.client import ApiClient, Configuration
 
@@ -173,21 +166,19 @@ def connect(name: str, kubeconfig: Path | None, context: str) -> Kube:
         )
     configuration = Configuration()
     configuration.retries, configuration.connection_pool_maxsize = 0, IN_FLIGHT
-    plugin = _load(name, kubeconfig, context, configuration)
-    if plugin and not (configuration.api_key or configuration.cert_file or configuration.username):
-        raise Denied(
-            f"cluster {name}", f"the exec plugin {plugin} gave no credentials", hint=f"run {plugin} by hand and see what it says; is it logged in?"
-        )
-    if plugin:
-        _bound(configuration, name, plugin)
+    login = _load(name, kubeconfig, context, configuration)
+    if login and not (configuration.api_key or configuration.cert_file or configuration.username):
+        raise Denied(f"cluster {name}", f"the {login.words} gave no credentials", hint=login.by_hand)
+    if login:
+        _limit_refresh(configuration, name, login)
     if not configuration.verify_ssl:
         # `insecure-skip-tls-verify` is this kubeconfig's own choice; a warning a request (seen on a real run) would drown everything else.
         warnings.filterwarnings("ignore", message="Unverified HTTPS request")
     return Kube(name, ApiClient(configuration))
 
 
-def _load(name: str, kubeconfig: Path | None, context: str, configuration: Any) -> str:
-    """Fill the configuration; the command of the user's exec plugin, "" when there is none."""
+def _load(name: str, kubeconfig: Path | None, context: str, configuration: Any) -> Login | None:
+    """Fill the configuration; how its user logs in, None when its credentials are in the file."""
     from kubernetes import config
     from kubernetes.config.config_exception import ConfigException
     from yaml import YAMLError
@@ -207,9 +198,9 @@ def _load(name: str, kubeconfig: Path | None, context: str, configuration: Any) 
             )
         chosen = contexts.get(context or (merged.value.get("current-context") if merged else None), {})
         user = users.get(chosen.get("user"), {})
-        plugin = str((user["exec"] or {}).get("command") or "(no command)") if "exec" in user else ""
+        login = login_of(user)
         load = partial(api.load_kube_config, file, context=context or None, client_configuration=configuration, persist_config=False)
-        within(PLUGIN_S, load, name, plugin)
+        within(load, name, login)
     except ConfigException as error:
         hint = (
             f"its contexts: {', '.join(known)}; set {name}.context in promotion.toml" if known else f"check it with kubectl; set by {name}.kubeconfig"
@@ -223,7 +214,7 @@ def _load(name: str, kubeconfig: Path | None, context: str, configuration: Any) 
         ) from error
     except (OSError, ValueError) as error:
         raise UsageError(f"{name}: {where} cannot be read: {_first_line(error)}", hint=f"check it with kubectl; set by {name}.kubeconfig") from error
-    return plugin
+    return login
 
 
 def _entries(merged: Any, key: str) -> list[dict[str, Any]]:
@@ -235,14 +226,14 @@ def _first_line(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0][:160]
 
 
-def _bound(configuration: Any, name: str, plugin: str) -> None:
-    """The client runs the plugin again when its token has expired, in the middle of a request: limit that too."""
+def _limit_refresh(configuration: Any, name: str, login: Login) -> None:
+    """The client logs in again when its token has expired, in the middle of a request: limit that too."""
     again = configuration.refresh_api_key_hook
     if again is None:
         return
 
     def hook(given: Any) -> None:
-        within(PLUGIN_S, lambda: again(given), name, plugin)
+        within(lambda: again(given), name, login)
         given.refresh_api_key_hook = hook  # the client's own puts itself back
 
     configuration.refresh_api_key_hook = hook

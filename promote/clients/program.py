@@ -16,6 +16,7 @@ from typing import Any
 
 from promote.errors import NotFound, Unreachable
 
+PIPES_S = 1.0  # how long the last words of a command that is over are waited for
 SECRET = ("GITHUB_TOKEN", "GH_TOKEN", "PROMOTE_GIT_TOKEN")
 
 
@@ -45,6 +46,22 @@ def kill_group(pid: int) -> None:
         os.killpg(pid, signal.SIGKILL)
 
 
+def last_words(process: subprocess.Popen[bytes]) -> tuple[bytes, bytes]:
+    """What a command that is over has said. Its pipes may never end: a helper's daemon in a session of its own holds them and outlives the group."""
+    try:
+        out, err = process.communicate(timeout=PIPES_S)
+        return out or b"", err or b""
+    except subprocess.TimeoutExpired as held_open:
+        return held_open.output or b"", held_open.stderr or b""
+    finally:
+        for pipe in (process.stdin, process.stdout, process.stderr):
+            if pipe:
+                with suppress(OSError):
+                    pipe.close()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(PIPES_S)
+
+
 def run_program(argv: Sequence[str], *, cwd: Path, seconds: float, together: bool = False) -> Ended:
     """Run it and wait for its end; whatever it started dies with it.
 
@@ -61,11 +78,13 @@ def run_program(argv: Sequence[str], *, cwd: Path, seconds: float, together: boo
     try:
         said, complained = child.communicate(timeout=seconds)
     except subprocess.TimeoutExpired as late:
+        over = child.poll() is not None  # and something that it started holds its pipes
         kill_group(child.pid)
-        said = child.communicate()[0]
-        tail = " | ".join((said or b"").decode(errors="replace").splitlines()[-3:])
-        what = f"did not end within {seconds:.0f} s" + (f"; its last words: {tail}" if tail else "")
-        raise Unreachable(argv[0], what, hint="run it by hand to see what it waits for") from late
+        said, complained = last_words(child)
+        if not over:
+            tail = " | ".join(said.decode(errors="replace").splitlines()[-3:])
+            what = f"did not end within {seconds:.0f} s" + (f"; its last words: {tail}" if tail else "")
+            raise Unreachable(argv[0], what, hint="run it by hand to see what it waits for") from late
     finally:
         kill_group(child.pid)
     return Ended(code=child.returncode, out=said.decode(errors="replace"), err=(complained or b"").decode(errors="replace"))

@@ -6,15 +6,17 @@ that drips, a header without an end or `100 Continue` again and again would hold
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import io
 import socket
 import time
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import requests
 from requests.adapters import HTTPAdapter
+from urllib3 import Timeout
 
 
 class _Receiving(io.RawIOBase):
@@ -35,6 +37,8 @@ class _Receiving(io.RawIOBase):
         return self._raw.readinto(buffer)
 
     def close(self) -> None:
+        with contextlib.suppress(OSError):
+            self._sock.settimeout(self._silence_s)  # what a proxy answered is over: the TLS behind it has its own time
         self._raw.close()
         super().close()
 
@@ -51,8 +55,10 @@ def bound(manager: Any, times: float) -> None:
     manager.pool_classes_by_scheme = {scheme: _pool(pool, times) for scheme, pool in manager.pool_classes_by_scheme.items()}
 
 
+@cache
 def _pool(pool: Any, times: float) -> type:
-    connection = type(pool.ConnectionCls.__name__, (pool.ConnectionCls,), {"response_class": partial(_Answer, times)})
+    answer = staticmethod(partial(_Answer, times))  # static: a partial in a class is a method from Python 3.14 on
+    connection = type(pool.ConnectionCls.__name__, (pool.ConnectionCls,), {"response_class": answer})
     return type(pool.__name__, (pool,), {"ConnectionCls": connection})
 
 
@@ -68,17 +74,20 @@ class WholeAnswers(HTTPAdapter):
         bound(self.poolmanager, self._times)
 
     def proxy_manager_for(self, proxy: str, **named: Any) -> Any:
+        known = proxy in self.proxy_manager  # they are kept, and asked for at every request
         manager = super().proxy_manager_for(proxy, **named)
-        bound(manager, self._times)
+        if not known:
+            bound(manager, self._times)
         return manager
 
 
 def ask(method: str, url: str, *, within_s: float, **named: Any) -> requests.Response:
-    """`requests.request` for an answer that comes within `within_s`, connecting aside; `stream=True` leaves its body to be read, in the same time.
+    """`requests.request` for an answer that comes within `within_s`; `stream=True` leaves its body to be read, in the same time.
 
-    No credentials are added, a person's netrc neither, and redirects are not followed.
+    No credentials are added, a person's netrc neither; redirects are followed with `allow_redirects=True` alone, each with that time anew.
     """
     with requests.Session() as session:
         for scheme in ("http://", "https://"):
             session.mount(scheme, WholeAnswers())
-        return session.request(method, url, timeout=within_s, allow_redirects=False, auth=lambda request: request, **named)
+        named.setdefault("allow_redirects", False)
+        return session.request(method, url, timeout=Timeout(total=within_s), auth=lambda request: request, **named)  # type: ignore[arg-type]

@@ -214,7 +214,7 @@ class _Handler(BaseHTTPRequestHandler):
         before = world.previous(request, response)
         if fault and fault.kind in ("drop_after", "cut"):
             body = response.body if isinstance(response.body, bytes) else b"".join(response.body)  # the effect happens to its end
-            return self._cut(response, body) if fault.kind == "cut" and body else self._drop()
+            return self._cut(response, body) if fault.kind == "cut" and body and self.command != "HEAD" else self._drop()
         if fault and fault.kind == "stale" and before:
             response = before
         return self._send(response, drip=bool(fault and fault.kind == "drip"))

@@ -13,7 +13,8 @@ from promote.clients.kube import Kube, connect
 from promote.clients.kube_errors import Conflict, error_of
 from promote.errors import Denied, NotFound, PromoteError, Rejected, Unreachable, UsageError
 from promote.sandbox.http_world import Fault, Request, Response, World, json_response
-from tests.production import kubeconfig
+from tests.production import kubeconfig, oidc_user
+from tests.robustness.troubles import address
 
 APPLICATIONS = "/apis/argoproj.io/v1alpha1/namespaces/argocd/applications"
 PLUGIN = "client.authentication.k8s.io/v1"
@@ -139,6 +140,17 @@ def test_a_plugin_that_gives_no_credentials(tmp_path: Path, world: Echo, script:
 def test_a_plugin_without_a_command(tmp_path: Path, world: Echo):
     with pytest.raises(Denied, match="gave no credentials"):
         connect("prod", kubeconfig(tmp_path, world.url, {"exec": {"apiVersion": PLUGIN}}), "")
+
+
+def test_an_auth_provider_whose_issuer_is_away_is_told(tmp_path: Path, world: Echo):
+    with pytest.raises(Denied, match="the auth provider oidc failed: MaxRetryError") as caught:
+        connect("prod", kubeconfig(tmp_path, world.url, oidc_user("http://127.0.0.1:1")), "")
+    assert "log in again" in caught.value.hint
+
+
+def test_an_auth_provider_whose_issuer_is_silent_is_given_up(tmp_path: Path, world: Echo):
+    with address("silent") as url, pytest.raises(Denied, match="the auth provider oidc did not end within 20 s"):
+        connect("prod", kubeconfig(tmp_path, world.url, oidc_user(url)), "")
 
 
 def test_a_plugin_whose_token_ran_out_is_asked_again(tmp_path: Path, world: Echo):

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from promote.baseline import Baseline
 from promote.clients.git_push import RefUpdate
 from promote.clients.git_remote import GitRemote
 from promote.closing import close
@@ -17,9 +18,10 @@ from promote.commands.story import ending
 from promote.deadline import Deadline
 from promote.errors import Superseded, Unreachable, UsageError
 from promote.flow import State
+from promote.handover import BASELINE
 from promote.heartbeat import HEARTBEAT
 from promote.legacy import compare
-from promote.lock import LOCK, Lock, new_lock, read_lock, release, take_over, write_lock
+from promote.lock import LOCK, Lock, advance, new_lock, read_lock, release, take_over, write_lock
 from promote.model import End
 from promote.promotion import confirm, look
 from promote.publish import Request, publish
@@ -159,6 +161,35 @@ def test_its_own_run_may_move_the_tag_while_the_lock_is_taken_over(make: Make) -
     assert (run.lock.state, place.remote.holds(LOCK)) == ("promoted", run.lock.oid)
     assert run.lock.holder != place.run.lock.holder and run.t_before == datetime.fromisoformat(run.lock.at)
     assert (where(run), run.moved) == (State.PROMOTED, Moved.YES)
+
+
+def test_what_it_handed_over_meanwhile_is_read(make: Make) -> None:
+    """A lock that was read before production was looked at knows no baseline; the push that replaces it brings one."""
+    place = make()
+    place.dies()
+    server, end, lock = place.remote.server, place.remote.clones[1], place.run.lock
+    assert lock
+    end.fetch(LOCK)
+    was = Baseline(taken=datetime.now(UTC), manifests=(), pod_manifests=())
+    text = json.dumps({"request_id": "r1", "baseline": json.loads(was.to_json())})
+    update = RefUpdate(ref=BASELINE, new=end.commit_file(None, "baseline.json", text, "as it was"), expected="")
+    server.moment, server.meddle = "git-receive-pack", lambda: advance(end, lock, update, state="promoted")
+    run = pick_up(place.tools())
+    assert run and run.baseline == was
+
+
+def test_an_owner_that_wakes_up_in_that_moment_keeps_its_promotion(make: Make) -> None:
+    """Nobody had heard of it for long; its next step replaces the lock while we take it."""
+    place = make()
+    place.dies()
+    there, lock = place.remote.clones[1], place.run.lock
+    assert lock
+    old = advance(there, lock, at=(datetime.now(UTC) - timedelta(hours=2)).isoformat())
+    server = place.remote.server
+    server.moment, server.meddle = "git-receive-pack", lambda: advance(there, old, state="promoted")
+    place.settings = replace(place.settings, lock=replace(place.settings.lock, heartbeat=0.1))
+    assert pick_up(place.tools(), orphaned_s=60) is None
+    assert place.remote.holds(LOCK) not in (lock.oid, old.oid)
 
 
 def test_somebody_else_may_not(make: Make) -> None:

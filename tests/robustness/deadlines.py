@@ -25,6 +25,7 @@ from promote.commands.world import repository_files
 from promote.sandbox.sandbox import Sandbox
 from tests.connections import BIN, Bench, executable
 from tests.processes import left, mark
+from tests.production import oidc_user
 from tests.robustness.harness import STABLE, Figures, scratch
 from tests.robustness.troubles import FORMS, KINDS, PLUGINS, Trouble
 
@@ -97,6 +98,7 @@ ENDPOINTS = {
     "prod cluster, asked for status": Endpoint(("status",), "cluster prod", _cluster("prod")),
     "dev cluster": Endpoint(("check", "pre"), "cluster dev", _cluster("dev")),
     "exec plugin": Endpoint(("check", "post"), "plugin"),
+    "OIDC issuer": Endpoint(("check", "post"), "auth provider oidc", lambda bench, trouble: bench.kubeconfig(**oidc_user(trouble.url))),
     "smoke URL": Endpoint(("check", "smoke"), "smoke-url[grafana]", _set("[smoke.urls].url")),
     "Prometheus": Endpoint(("check", "post"), "Prometheus", _set("prometheus.url")),
     "Alertmanager": Endpoint(("check", "post"), "Alertmanager", _set("alertmanager.url")),

@@ -12,6 +12,7 @@ CLOSING = "tests/integration/test_closing.py"
 HEART = "tests/integration/test_heartbeat.py"
 RESUMING = "tests/integration/test_resume.py"
 RUNS = "tests/integration/test_github_runs.py"
+TAKEN = "tests/integration/test_taken_up.py"
 AGAIN = "tests/integration/test_reads_again.py"
 JOURNAL = "tests/unit/test_journal.py"
 TABLE = "tests/unit/test_flow.py"
@@ -56,6 +57,9 @@ LOCKS = (
     Guard("a lock without a plan is a person's", "promote/takeover.py", "    if not plan:\n", "    if False:\n", CLOSING, "by_hand"),
     Guard("a living process keeps its promotion", "promote/takeover.py", "    if lines and is_open_elsewhere(journal.path):\n", "    if False:\n", RESUMING, "living_process"),
     Guard("a living owner elsewhere too", "promote/takeover.py", "    if age < MISSED * every:\n", "    if False:\n", RESUMING, "living_process"),
+    Guard("its own run may replace the lock meanwhile", "promote/takeover.py", "            if tries == TRIES or not _has_it_still(kit, lock):\n", "            if True:\n", TAKEN, "own_run"),
+    Guard("somebody else may not", "promote/takeover.py", "            if tries == TRIES or not _has_it_still(kit, lock):\n", "            if tries == TRIES:\n", TAKEN, "else_may_not"),
+    Guard("an owner that wakes up keeps it", "promote/takeover.py", "            found = _left_over(kit, orphaned_s)\n", "            found = _left_over(kit, orphaned_s if tries == 1 else 0.0)\n", TAKEN, "wakes_up"),
     Guard("only what this promotion did is resumed", "promote/resume.py", "    elif now is None or _made_by(git, now) != run.request_id:\n", "    elif now is None:\n", RESUMING, "somebody_else_did"),
     Guard("the heartbeat's lease", "promote/heartbeat.py", "RefUpdate(ref=HEARTBEAT, new=new, expected=known)", "RefUpdate(ref=HEARTBEAT, new=new, expected=now.object if (now := git.ref(HEARTBEAT)) else '')", HEART),
     Guard("the last beat of a former owner", "promote/heartbeat.py", "        if holds not in ours | {known}:\n", "        if False:\n", HEART),
@@ -87,7 +91,6 @@ READS = (
     Guard("whose run it is", "promote/clients/github_runs.py", ' if request_id in (run.display_title or "")', "", SHORT, "R2"),
     Guard("without an id no run", "promote/clients/github_runs.py", "        if not request_id:\n            return None\n", "", RUNS, "without_an_id"),
     Guard("an unclear dispatch may have happened", "promote/clients/github_runs.py", "            if may_have_happened(error.__cause__):\n", "            if False:\n", SHORT, "R2"),
-    Guard("dripping answers end", "promote/clients/github_session.py", "            if time.monotonic() > give_up:\n", "            if False:\n", RUNS, "drips"),
 )  # fmt: skip
 ENDS = (
     Guard("whose move it was", "promote/promotion.py", " or not ours or", " or", CLOSING, "another_promotion"),

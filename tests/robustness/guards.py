@@ -126,7 +126,7 @@ def run(tree: Path, tests: str, words: str) -> tuple[int | None, str]:
         done = subprocess.run(argv, cwd=tree, env=env, capture_output=True, text=True, check=False, timeout=ENOUGH_S)
     except subprocess.TimeoutExpired:
         return None, ""
-    return done.returncode, done.stdout
+    return done.returncode, done.stdout + done.stderr
 
 
 def _end(said: str) -> str:

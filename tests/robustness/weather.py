@@ -9,6 +9,11 @@ from promote.sandbox.http_world import Fault, Request
 from tests.robustness.harness import dice
 
 SHARE = 0.2
+PAGE = b"<html>bad gateway</html>"
+FAILED = (
+    Fault(kind="status", status=502, body=PAGE), Fault(kind="status", status=503, body=PAGE), Fault(kind="drop_before"), Fault(kind="cut"),
+)  # fmt: skip
+LOST = (Fault(kind="drop_after"), Fault(kind="cut"))
 
 
 class Weather:
@@ -31,8 +36,7 @@ class Weather:
             if self._dice.random() >= SHARE:
                 return None
             self.seen["failed reads"] += 1
-            kind = self._dice.choice((502, 503, "drop_before", "cut"))
-        return Fault(kind="status", status=kind, body=b"<html>bad gateway</html>") if kind else Fault(kind="drop_before")
+            return self._dice.choice(FAILED)
 
     def _lost(self) -> Fault | None:
         with self._guard:
@@ -40,4 +44,4 @@ class Weather:
             if self._dice.random() >= SHARE:
                 return None
             self.seen["lost answers"] += 1
-        return Fault(kind="drop_after")
+            return self._dice.choice(LOST)
