@@ -27,9 +27,11 @@ class Weather:
         service = request.query.get("service", "") or request.path.rpartition("/")[2]
         push, read = service == "git-receive-pack", service == "git-upload-pack"
         runner = "x-runner" in request.headers or (read and "authorization" in request.headers)  # its clone has the checkout's credentials
-        if self._storm and request.method != "GET" and not runner:
+        if runner or (read and request.method != "GET"):  # a fetch has had its chance to fail at its first request
+            return None
+        if self._storm and request.method != "GET":
             return self._lost()
-        if request.method != "GET" or runner or push:
+        if request.method != "GET" or push:
             return None
         with self._guard:
             self.seen["reads"] += 1
