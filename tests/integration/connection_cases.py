@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from promote.sandbox.http_world import Fault
 from tests.connections import SECRET, Bench, Case, executable
+from tests.production import oidc_user
 
 STATUS, CHECK, TAG = ("status",), ("check", "pre"), ("tag-dev", "v1.8.0")
 
@@ -84,6 +85,14 @@ CLUSTER = (
         code=5,
         words=("plugin",),
         begin=_plugin("#!/bin/sh\nsleep 600\n"),
+    ),
+    Case(
+        id="issuer-away",
+        situation="the token of an auth provider (OpenID Connect) ran out, and its issuer is away",
+        argv=POST,
+        code=5,
+        words=("auth provider oidc", "log in again"),
+        begin=lambda b: b.kubeconfig(**oidc_user("http://127.0.0.1:1")),
     ),
     Case(
         id="refused",

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 
 # The longest first.
 PROOFS = (
-    "crash", "guards", "outage", "deadlines", "secrets", "flaky --storm", "flaky", "races", "foreign", "suites (R7)", "dispatch", "continuity", "stale",
+    "crash", "guards", "outage --every 2", "deadlines", "secrets", "flaky --storm", "flaky", "races", "foreign", "suites (R7)", "dispatch", "continuity", "stale",
 )  # fmt: skip
 UNSEEDED = {  # they take no options: each of their cases is tried anyway
     "guards": ("-m", "tests.robustness.guards"),

@@ -87,7 +87,7 @@ def run(seed: int, count: int, figures: Figures, *, workers: int = 2, storm: boo
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=1, help="the first seed")
-    parser.add_argument("--count", type=int, default=10, help="how many seeds (default 10)")
+    parser.add_argument("--count", type=int, default=8, help="how many seeds (default 8)")
     parser.add_argument("--full", action="store_true", help="300 seeds")
     parser.add_argument("--workers", type=int, default=min(2, os.cpu_count() or 1), help="processes at once (default 2)")
     parser.add_argument("--storm", action="store_true", help="one write in five loses its answer too")

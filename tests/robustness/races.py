@@ -115,4 +115,4 @@ def both(seed: int, count: int, figures: Figures) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(__doc__, both, name="R1 races", count=200, full=1000))
+    sys.exit(main(__doc__, both, name="R1 races", count=100, full=1000))
