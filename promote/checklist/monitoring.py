@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from promote.alerts import Alert, compare, parse_alert
-from promote.checklist.promotion import Promotion
 from promote.clients.monitoring import Prometheus, Sample
 from promote.deadline import Clock, Deadline, DeadlineExceeded, wait_until
 from promote.errors import NotFound, PromoteError, Unreachable
 from promote.expect import threshold
 from promote.promql import clipped, has_fallback, selectors
 from promote.settings import PromqlRule, Settings
+
+if TYPE_CHECKING:
+    from promote.checklist.promotion import Promotion  # the driver, which links dashboards, needs no pytest for that
 
 Evidence = Callable[[str, object], None]
 BY_HAND_S = 300.0  # without a promotion "newer than the move" is Prometheus' own default: samples of the last five minutes
