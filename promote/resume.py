@@ -85,7 +85,7 @@ def _going_back(run: Run, now: Tag | None) -> State:
         )
     run.moved, run.stable, run.bad_since = Moved.YES, now, run.t_before
     if still and run.baseline is None:  # nothing has moved, so what is seen now is what was before
-        keep_baseline(run, take_baseline(run.tools.production()), smoke=None)
+        keep_baseline(run, take_baseline(run.tools.production()), smoke_passed=None)
     return State.ROLLING_BACK
 
 

@@ -73,14 +73,15 @@ def goal_of(run: Run) -> Goal:
     return Goal.for_tag(run.tools.git.chain(run.stable.object), run.settings, run.tools.git.url)
 
 
-def keep_baseline(run: Run, baseline: Baseline, *, smoke: SuiteResult | None) -> None:
-    """Remember production as it is, in a file that the suites (and a resumed promotion) read. `smoke`: what that suite said now, if it was asked."""
-    run.smoke_before = frozenset(row.id for row in smoke.rows if row.verdict is Verdict.PASSED) if smoke else None
+def keep_baseline(run: Run, baseline: Baseline, *, smoke_passed: frozenset[str] | None) -> None:
+    """Remember production as it is, in a file that the suites (and a resumed promotion) read. `smoke_passed`: the rows of that suite that passed,
+    None when it was not asked."""
+    run.smoke_before = smoke_passed
     run.baseline = baseline
     run.reports.mkdir(parents=True, exist_ok=True)
     run.baseline_file = run.reports / "baseline.json"
     run.baseline_file.write_text(baseline.to_json())
-    passed = sorted(run.smoke_before) if run.smoke_before is not None else None
+    passed = sorted(smoke_passed) if smoke_passed is not None else None
     run.journal.write("note", "baseline", file=str(run.baseline_file), smoke_passed=passed)
 
 

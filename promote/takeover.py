@@ -166,5 +166,4 @@ def _baseline(run: Run, known: Mapping[str, Any]) -> None:
         run.baseline = Baseline.read(run.baseline_file)
         run.smoke_before = frozenset(known["smoke_passed"]) if known.get("smoke_passed") is not None else None
     elif handed := read_baseline(run.tools.git, run.request_id):
-        keep_baseline(run, handed, smoke=None)
-        run.smoke_before = frozenset(handed.smoke_passed)
+        keep_baseline(run, handed, smoke_passed=frozenset(handed.smoke_passed))

@@ -154,7 +154,8 @@ def run_git(
             kill_group(process.pid)
             last_words(process)
         raise
-    return Done(code=process.returncode, out=out.decode(errors="replace"), err=err.decode(errors="replace"), killed=killed, raw=out)
+    code = -signal.SIGKILL if process.returncode is None else process.returncode  # None: killed, and not even that has ended it
+    return Done(code=code, out=out.decode(errors="replace"), err=err.decode(errors="replace"), killed=killed, raw=out)
 
 
 def run_git_patiently(

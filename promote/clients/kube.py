@@ -8,6 +8,7 @@ process-wide default. Answers stay raw JSON: building the client's models costs 
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import warnings
@@ -200,7 +201,7 @@ def _load(name: str, kubeconfig: Path | None, context: str, configuration: Any) 
         user = users.get(chosen.get("user"), {})
         login = login_of(user)
         load = partial(api.load_kube_config, file, context=context or None, client_configuration=configuration, persist_config=False)
-        within(load, name, login)
+        within(load, name, login, known=(ConfigException,))
     except ConfigException as error:
         hint = (
             f"its contexts: {', '.join(known)}; set {name}.context in promotion.toml" if known else f"check it with kubectl; set by {name}.kubeconfig"
@@ -223,17 +224,20 @@ def _entries(merged: Any, key: str) -> list[dict[str, Any]]:
 
 
 def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:160]
+    """Without the entry of the file that the client may show, for it holds the user's secrets."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0].partition("/{")[0][:160]
 
 
 def _limit_refresh(configuration: Any, name: str, login: Login) -> None:
-    """The client logs in again when its token has expired, in the middle of a request: limit that too."""
+    """The client logs in again when its token has expired, in the middle of a request: limit that too.
+
+    It gets a copy, which shares the tokens: to what it is given it puts its own hook back, also late, in a thread that was given up.
+    """
     again = configuration.refresh_api_key_hook
     if again is None:
         return
 
     def hook(given: Any) -> None:
-        within(lambda: again(given), name, login)
-        given.refresh_api_key_hook = hook  # the client's own puts itself back
+        within(lambda: again(copy.copy(given)), name, login)
 
     configuration.refresh_api_key_hook = hook

@@ -42,11 +42,11 @@ def login_of(user: Any) -> Login | None:
     return None
 
 
-def within(act: Callable[[], T], name: str, login: Login | None) -> T:
+def within(act: Callable[[], T], name: str, login: Login | None, *, known: tuple[type[Exception], ...] = ()) -> T:
     """`act`, given up after `LOGIN_S` with the processes it started. Without such a login nothing can hang, and it is done right here.
 
     Raises Denied when it did not end, or when an auth provider failed: that raises whatever its library does (OAuth's errors, urllib3's, that the
-    library is not there). Of an exec plugin what `act` raises passes through.
+    library is not there). What is `known` passes through, and of an exec plugin all that `act` raises.
     """
     if not login:
         return act()
@@ -58,21 +58,24 @@ def within(act: Callable[[], T], name: str, login: Login | None) -> T:
         except BaseException as error:
             said = (str(error).strip() or "no words").splitlines()[0][:160]
             failed = Denied(f"cluster {name}", f"the {login.words} failed: {type(error).__name__}: {said}", hint=login.by_hand)
-            done.set_exception(failed if login.provider else error)
+            done.set_exception(failed if login.provider and not isinstance(error, known) else error)
 
     quiet, root = logging.NullHandler(), logging.getLogger()
     root.addHandler(quiet)  # the client logs a plugin's failure, with what the plugin printed; without any handler that lands on stderr
     thread = Thread(target=run, daemon=True, name=login.words)
     thread.start()
+    left = False
     try:
         return done.result(timeout=LOGIN_S)
     except TimeoutError as error:
+        left = True  # and may log yet: the handler stays with it
         for pid in list(_started_by(f"/proc/self/task/{thread.native_id}/children")):
             with contextlib.suppress(OSError):
                 os.kill(pid, signal.SIGKILL)
         raise Denied(f"cluster {name}", f"the {login.words} did not end within {LOGIN_S:.0f} s", hint=login.by_hand) from error
     finally:
-        root.removeHandler(quiet)
+        if not left:
+            root.removeHandler(quiet)
 
 
 def _started_by(children: str) -> Iterator[int]:

@@ -81,12 +81,21 @@ class WholeAnswers(HTTPAdapter):
         return manager
 
 
+class _Anonymous(requests.Session):
+    """Knows no credentials, for a redirect's address either, to which requests would give those of a person's netrc."""
+
+    def rebuild_auth(self, prepared_request: requests.PreparedRequest, response: requests.Response) -> None:
+        asked, url = response.request.url, prepared_request.url
+        if asked is None or url is None or self.should_strip_auth(asked, url):  # type: ignore[no-untyped-call]
+            prepared_request.headers.pop("Authorization", None)
+
+
 def ask(method: str, url: str, *, within_s: float, **named: Any) -> requests.Response:
     """`requests.request` for an answer that comes within `within_s`; `stream=True` leaves its body to be read, in the same time.
 
     No credentials are added, a person's netrc neither; redirects are followed with `allow_redirects=True` alone, each with that time anew.
     """
-    with requests.Session() as session:
+    with _Anonymous() as session:
         for scheme in ("http://", "https://"):
             session.mount(scheme, WholeAnswers())
         named.setdefault("allow_redirects", False)

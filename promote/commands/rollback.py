@@ -97,7 +97,7 @@ def _go(run: Run) -> tuple[End, Result]:
     run.lock = run.journal.effect("take the lock", {"stable": stable.object, "holder": lock.holder}, lambda: acquire(git, lock))
 
     def transition(run: Run) -> Result:
-        keep_baseline(run, take_baseline(run.tools.production()), smoke=None)
+        keep_baseline(run, take_baseline(run.tools.production()), smoke_passed=None)
         return roll_back(run)
 
     result = attempt(transition, run)

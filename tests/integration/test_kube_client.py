@@ -148,6 +148,14 @@ def test_an_auth_provider_whose_issuer_is_away_is_told(tmp_path: Path, world: Ec
     assert "log in again" in caught.value.hint
 
 
+def test_a_mistake_in_the_file_is_no_failed_login(tmp_path: Path, world: Echo):
+    file = kubeconfig(tmp_path, world.url, oidc_user(world.url))
+    file.write_text(file.read_text().replace('"id-token"', '"unused"'))
+    with pytest.raises(UsageError, match="id-token") as caught:
+        connect("prod", file, "")
+    assert "auth-provi" not in str(caught.value), "the entry holds secrets"
+
+
 def test_an_auth_provider_whose_issuer_is_silent_is_given_up(tmp_path: Path, world: Echo):
     with address("silent") as url, pytest.raises(Denied, match="the auth provider oidc did not end within 20 s"):
         connect("prod", kubeconfig(tmp_path, world.url, oidc_user(url)), "")
@@ -157,6 +165,8 @@ def test_a_plugin_whose_token_ran_out_is_asked_again(tmp_path: Path, world: Echo
     answer = {"apiVersion": PLUGIN, "kind": "ExecCredential", "status": {"token": "t", "expirationTimestamp": "2020-01-01T00:00:00Z"}}
     count = tmp_path / "count"
     client = connect("prod", kubeconfig(tmp_path, world.url, plugin(tmp_path, f"echo x >> {count}; echo '{json.dumps(answer)}'")), "")
+    limited = client._api.configuration.refresh_api_key_hook
     for _ in range(2):
         assert client.items("/api/v1/pods") == [{"authorization": "Bearer t"}]
+        assert client._api.configuration.refresh_api_key_hook is limited
     assert len(count.read_text().split()) == 3

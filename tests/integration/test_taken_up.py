@@ -20,6 +20,7 @@ from promote.errors import Superseded, Unreachable, UsageError
 from promote.flow import State
 from promote.handover import BASELINE
 from promote.heartbeat import HEARTBEAT
+from promote.journal import read_journal
 from promote.legacy import compare
 from promote.lock import LOCK, Lock, advance, new_lock, read_lock, release, take_over, write_lock
 from promote.model import End
@@ -170,12 +171,14 @@ def test_what_it_handed_over_meanwhile_is_read(make: Make) -> None:
     server, end, lock = place.remote.server, place.remote.clones[1], place.run.lock
     assert lock
     end.fetch(LOCK)
-    was = Baseline(taken=datetime.now(UTC), manifests=(), pod_manifests=())
+    was = Baseline(taken=datetime.now(UTC), manifests=(), pod_manifests=(), smoke_passed=("smoke-url[a]",))
     text = json.dumps({"request_id": "r1", "baseline": json.loads(was.to_json())})
     update = RefUpdate(ref=BASELINE, new=end.commit_file(None, "baseline.json", text, "as it was"), expected="")
     server.moment, server.meddle = "git-receive-pack", lambda: advance(end, lock, update, state="promoted")
     run = pick_up(place.tools())
     assert run and run.baseline == was
+    notes = [line for line in read_journal(run.journal.path) if line["name"] == "baseline"]
+    assert [note["smoke_passed"] for note in notes] == [["smoke-url[a]"]], "who takes it up again reads it here"
 
 
 def test_an_owner_that_wakes_up_in_that_moment_keeps_its_promotion(make: Make) -> None:

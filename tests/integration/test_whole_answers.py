@@ -70,6 +70,28 @@ class Api(World):
         return json_response({"data": ["x" * 100]})
 
 
+class Leading(World):
+    """Leads on once."""
+
+    def handle(self, request: Request) -> Response:
+        self.credentials.append(request.headers.get("authorization"))
+        return Response(body=b"line") if request.path == "/there" else Response(status=302, headers={"Location": "/there"})
+
+    credentials: list[str | None]
+
+
+def test_a_log_is_fetched_where_it_is_led_to_without_a_persons_netrc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("default login ada password hunter2\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    with Leading("logs") as world:
+        assert isinstance(world, Leading)
+        world.credentials = []
+        assert fetch_signed(f"{world.url}/log", within_s=5) == "line"
+        assert world.credentials == [None, None]
+
+
 def test_half_an_answer_is_none() -> None:
     with Api("any") as world:
         world.fault(Fault(kind="cut"))
