@@ -35,7 +35,10 @@ class Revisions:
         path = self._paths.get(url) or self._paths.get(url.removesuffix(".git")) or self._paths.get(f"{url}.git")
         if path is None:
             raise RenderError(f"failed to list refs: repository not found: {url}")
-        return self._known.setdefault(url, Repository(path))
+        if (known := self._known.get(url)) is None or known.path != path:  # a port is used again, and another repository is behind its address
+            known = self._known[url] = Repository(path)
+            self._refs.pop(url, None)
+        return known
 
     def resolve(self, url: str, target: str, *, since: float | None) -> str:
         """`since`: only what was read after this moment (monotonic) will do, the one at which the request for it was seen."""
