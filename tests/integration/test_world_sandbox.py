@@ -17,9 +17,11 @@ import yaml
 
 from promote.commands.world import repository_files
 from promote.sandbox import seed
+from promote.sandbox.argo_compare import Revisions
 from promote.sandbox.processes import descendants
 from promote.sandbox.sandbox import TOKEN, Sandbox
 from promote.sandbox.scenarios import SCENARIOS
+from tests.repos import git as plain_git
 
 BIN = Path(sys.executable).parent
 PLACES = {"places.txt": b"@GITHUB_API@ @REPOSITORY_URL@ @SERVICES_URL@ @KUBECONFIG@"}
@@ -239,3 +241,15 @@ def open_sockets() -> int:
     """Sockets this process has open, where the system tells (Linux)."""
     folder = Path("/proc/self/fd")
     return sum(1 for fd in folder.iterdir() if fd.is_symlink() and str(fd.readlink()).startswith("socket:")) if folder.is_dir() else 0
+
+
+def test_an_address_that_is_used_again_is_another_repository(tmp_path: Path) -> None:
+    """The worlds of two tests may get the same port, one after the other."""
+    url, paths = "http://127.0.0.1:1/acme/gitops.git", dict[str, Path]()
+    revisions = Revisions(paths, ttl=600)
+    for name in ("first", "second"):
+        folder = tmp_path / name
+        plain_git(tmp_path, "init", "-q", "-b", "main", str(folder))
+        plain_git(folder, "-c", "user.name=a", "-c", "user.email=a@x", "commit", "-q", "--allow-empty", "-m", name)
+        paths[url] = folder / ".git"
+        assert revisions.resolve(url, "main", since=None) == plain_git(folder, "rev-parse", "HEAD")
