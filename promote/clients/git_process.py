@@ -17,7 +17,7 @@ from urllib.parse import unquote
 
 from promote.asking import asking
 from promote.clients.again import asked
-from promote.clients.program import apart, kill_group, last_words
+from promote.clients.program import apart, last_words
 from promote.errors import UsageError
 from promote.signals import held
 
@@ -147,11 +147,9 @@ def run_git(
     except subprocess.TimeoutExpired:
         assert process is not None
         killed = process.poll() is None  # it may have ended, and something that it started holds its pipes
-        kill_group(process.pid)
         out, err = last_words(process)
     except BaseException:
         if process is not None:
-            kill_group(process.pid)
             last_words(process)
         raise
     code = -signal.SIGKILL if process.returncode is None else process.returncode  # None: killed, and not even that has ended it

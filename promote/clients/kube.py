@@ -21,7 +21,7 @@ from urllib.parse import parse_qsl, urlencode
 from promote.asking import asking
 from promote.clients.again import GATEWAY, asked
 from promote.clients.kube_errors import Conflict, Expired, error_of, plain
-from promote.clients.kube_login import Login, login_of, within
+from promote.clients.kube_login import Login, first_line, login_of, within
 from promote.errors import Denied, ServiceError, Unreachable, UsageError
 
 __all__ = ["Conflict", "Expired", "Kube", "connect"]
@@ -206,26 +206,21 @@ def _load(name: str, kubeconfig: Path | None, context: str, configuration: Any) 
         hint = (
             f"its contexts: {', '.join(known)}; set {name}.context in promotion.toml" if known else f"check it with kubectl; set by {name}.kubeconfig"
         )
-        raise UsageError(f"{name}: {where} cannot be used: {_first_line(error)}", hint=hint) from error
+        raise UsageError(f"{name}: {where} cannot be used: {first_line(error)}", hint=hint) from error
     except YAMLError as error:
-        raise UsageError(f"{name}: {where} is not YAML: {_first_line(error)}", hint="correct it; kubectl config view shows it") from error
+        raise UsageError(f"{name}: {where} is not YAML: {first_line(error)}", hint="correct it; kubectl config view shows it") from error
     except (TypeError, KeyError, AttributeError) as error:  # whatever it is, it has not the shape of one
         raise UsageError(
-            f"{name}: {where} is not a kubeconfig ({_first_line(error)})", hint=f"check it with kubectl; set by {name}.kubeconfig"
+            f"{name}: {where} is not a kubeconfig ({first_line(error)})", hint=f"check it with kubectl; set by {name}.kubeconfig"
         ) from error
     except (OSError, ValueError) as error:
-        raise UsageError(f"{name}: {where} cannot be read: {_first_line(error)}", hint=f"check it with kubectl; set by {name}.kubeconfig") from error
+        raise UsageError(f"{name}: {where} cannot be read: {first_line(error)}", hint=f"check it with kubectl; set by {name}.kubeconfig") from error
     return login
 
 
 def _entries(merged: Any, key: str) -> list[dict[str, Any]]:
     """The entries of a merged kubeconfig as plain values; the client wraps each to remember its file."""
     return [getattr(entry, "value", entry) for entry in (merged.value.get(key) if merged else None) or ()]
-
-
-def _first_line(error: Exception) -> str:
-    """Without the entry of the file that the client may show, for it holds the user's secrets."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0].partition("/{")[0][:160]
 
 
 def _limit_refresh(configuration: Any, name: str, login: Login) -> None:

@@ -30,6 +30,11 @@ class Login:
     provider: bool = False
 
 
+def first_line(error: BaseException) -> str:
+    """Of what the client says, without the entry of the file that it may show, for that holds the user's secrets."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0].partition("/{")[0][:160]
+
+
 def login_of(user: Any) -> Login | None:
     """That of a user of a kubeconfig; None for one whose credentials are in the file."""
     if "exec" in user:
@@ -56,8 +61,7 @@ def within(act: Callable[[], T], name: str, login: Login | None, *, known: tuple
         try:
             done.set_result(act())
         except BaseException as error:
-            said = (str(error).strip() or "no words").splitlines()[0][:160]
-            failed = Denied(f"cluster {name}", f"the {login.words} failed: {type(error).__name__}: {said}", hint=login.by_hand)
+            failed = Denied(f"cluster {name}", f"the {login.words} failed: {type(error).__name__}: {first_line(error)}", hint=login.by_hand)
             done.set_exception(failed if login.provider and not isinstance(error, known) else error)
 
     quiet, root = logging.NullHandler(), logging.getLogger()

@@ -47,7 +47,9 @@ def kill_group(pid: int) -> None:
 
 
 def last_words(process: subprocess.Popen[bytes]) -> tuple[bytes, bytes]:
-    """What a command that is over has said. Its pipes may never end: a helper's daemon in a session of its own holds them and outlives the group."""
+    """End a command that leads its own group, and what it has said. Its pipes may never end: a helper's daemon in a session of its own holds them and
+    outlives the group."""
+    kill_group(process.pid)
     try:
         out, err = process.communicate(timeout=PIPES_S)
         return out or b"", err or b""
@@ -79,7 +81,6 @@ def run_program(argv: Sequence[str], *, cwd: Path, seconds: float, together: boo
         said, complained = child.communicate(timeout=seconds)
     except subprocess.TimeoutExpired as late:
         over = child.poll() is not None  # and something that it started holds its pipes
-        kill_group(child.pid)
         said, complained = last_words(child)
         if not over:
             tail = " | ".join(said.decode(errors="replace").splitlines()[-3:])

@@ -90,13 +90,13 @@ class _Anonymous(requests.Session):
             prepared_request.headers.pop("Authorization", None)
 
 
-def ask(method: str, url: str, *, within_s: float, **named: Any) -> requests.Response:
+def ask(method: str, url: str, *, within_s: float, allow_redirects: bool = False, **named: Any) -> requests.Response:
     """`requests.request` for an answer that comes within `within_s`; `stream=True` leaves its body to be read, in the same time.
 
-    No credentials are added, a person's netrc neither; redirects are followed with `allow_redirects=True` alone, each with that time anew.
+    No credentials are added, a person's netrc neither; of redirects that are followed each has that time anew.
     """
     with _Anonymous() as session:
         for scheme in ("http://", "https://"):
             session.mount(scheme, WholeAnswers())
-        named.setdefault("allow_redirects", False)
-        return session.request(method, url, timeout=Timeout(total=within_s), auth=lambda request: request, **named)  # type: ignore[arg-type]
+        limit: Any = Timeout(total=within_s)  # which requests passes on as it is
+        return session.request(method, url, timeout=limit, allow_redirects=allow_redirects, auth=lambda request: request, **named)

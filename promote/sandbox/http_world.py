@@ -243,11 +243,14 @@ class _Handler(BaseHTTPRequestHandler):
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.connection.shutdown(socket.SHUT_RDWR) if not reset else self.connection.close()
 
-    def _cut(self, response: Response, body: bytes) -> None:
-        """The head, half of the body, and the connection is gone."""
+    def _head(self, response: Response) -> None:
         self.send_response(response.status)
         for name, value in response.headers.items():
             self.send_header(name, value)
+
+    def _cut(self, response: Response, body: bytes) -> None:
+        """The head, half of the body, and the connection is gone."""
+        self._head(response)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self._write(body[: len(body) // 2], drip=False)
@@ -255,9 +258,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _send(self, response: Response, *, drip: bool = False) -> None:
         try:
-            self.send_response(response.status)
-            for name, value in response.headers.items():
-                self.send_header(name, value)
+            self._head(response)
             if isinstance(response.body, bytes):
                 self._whole(response.status, response.body, drip=drip)
             else:
