@@ -130,7 +130,10 @@ def _promotes(limit: str, smoke: str) -> dict[str, bytes]:
 
 @dataclass
 class Fleet:
-    """A running one. `count` applications follow the tag or the trunk and can come to rest; `env` leads a driver with the documented rights there."""
+    """A running one. `count` applications follow the tag or the trunk and can come to rest, all but `unwell` in health.
+
+    `env` leads a driver with the documented rights there.
+    """
 
     folder: Path
     cluster: RealCluster
@@ -139,6 +142,7 @@ class Fleet:
     env: dict[str, str]
     seen: Seen
     count: int
+    unwell: tuple[str, ...]
 
     def commit(self, files: dict[str, bytes], message: str) -> str:
         return self.writer.commit(files, message)
@@ -149,10 +153,18 @@ class Fleet:
 
     def _there(self) -> bool:
         found = self.seen.applications()
-        return len(found) == self.count and all("health" in (a.get("status") or {}) for a in found.values())
+        # a CustomResourceDefinition is Degraded until it is established: synced is not yet at rest
+        return (
+            len(found) == self.count
+            and all("health" in (a.get("status") or {}) for a in found.values())
+            and set(self.seen.unwell()) == set(self.unwell)
+        )
 
     def _late(self) -> str:
-        return str({name: (app.get("status") or {}).get("sync", {}).get("status") for name, app in self.seen.applications().items()})
+        def word(app: Object, part: str) -> Any:
+            return (app.get("status") or {}).get(part, {}).get("status")
+
+        return str({name: (word(app, "sync"), word(app, "health")) for name, app in self.seen.applications().items()})
 
     def promote(self, *args: str) -> tuple[dict[str, Any], str, str]:
         """(what a command's JSON document says, its progress, its figures), typed in a fresh clone once the fleet is at rest."""
@@ -167,10 +179,13 @@ class Fleet:
 
 
 @contextmanager
-def running(folder: Path, programs: Path, files: Callable[[str], dict[str, bytes]], smoke: str, limit: str = "25s") -> Iterator[Fleet]:
+def running(
+    folder: Path, programs: Path, files: Callable[[str], dict[str, bytes]], smoke: str, limit: str = "25s", unwell: tuple[str, ...] = ()
+) -> Iterator[Fleet]:
     """One real cluster with a whole fleet in it, at rest as far as it can be.
 
     `files`: the repository's URL → its applications. `smoke`: the Deployment that is asked. `limit`: how long production may take.
+    `unwell`: who never comes to be Healthy.
     """
     cluster, git = RealCluster("fleet", programs), GitServer(folder / "remote.git", "acme/gitops", tokens=(TOKEN,))
     git.create()
@@ -185,7 +200,7 @@ def running(folder: Path, programs: Path, files: Callable[[str], dict[str, bytes
             grant(cluster, "promote")
             seen = Seen(url=url, env=_env(folder, git), api=api_of(cluster), selector=f"{LABEL}=yes")
             count = sum(f"{LABEL}: 'yes'".encode() in content for path, content in held.items() if path.startswith("argocd/"))
-            made = Fleet(folder, cluster, git, writer, {**seen.env, "KUBECONFIG": _kubeconfig(folder, cluster)}, seen, count + 2)
+            made = Fleet(folder, cluster, git, writer, {**seen.env, "KUBECONFIG": _kubeconfig(folder, cluster)}, seen, count + 2, unwell)
             for env in ("prod", "dev"):
                 cluster.apply(root(env, url))
             made.settle()

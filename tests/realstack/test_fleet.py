@@ -24,7 +24,7 @@ DATA = "test/e2e/testdata"
 def fleet(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     started = time.monotonic()
     folder, built = tmp_path_factory.mktemp("fleet"), programs(request.config)
-    with running(folder, built, lambda url: argo_cds_own(url, built / "argo-cd-source"), smoke="guestbook-ui") as made:
+    with running(folder, built, lambda url: argo_cds_own(url, built / "argo-cd-source"), smoke="guestbook-ui", unwell=UNWELL) as made:
         measured(request.config, f"one cluster with the fleet of Argo CD's own at rest after {time.monotonic() - started:.0f} s")
         yield made
 
