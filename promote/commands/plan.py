@@ -31,13 +31,17 @@ MARKS = {"added": "+", "changed": "~", "removed": "-", "re-pointed": "~"}
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
-    """What would happen. `tasks`: id → words; `breaking`: what needs a migration plan; `fitting`: the smallest version that fits."""
+    """What would happen. `tasks`: id → words; `breaking`: what needs a migration plan; `fitting`: the smallest version that fits.
+
+    `taken`: why the version itself could not be promoted, "" when it is a new one.
+    """
 
     version: str
     commit: str
     subject: str
     production: str
     fitting: str
+    taken: str
     commits: tuple[dict[str, str], ...]
     tasks: dict[str, str]
     applications: tuple[AppChange, ...]
@@ -78,6 +82,7 @@ def make(promotion: Promotion, version: str) -> Plan:
         subject=git.describe(promotion.commit),
         production=f"{old or 'no version'} at {git.describe(stable.commit)}, {age(git, stable.commit)}" if stable else "nothing",
         fitting=bump_suggestion(promotion, changes) if stable else version,
+        taken=_taken(promotion),
         commits=tuple({"commit": short(c.oid), "subject": c.subject, "author": c.author} for c in changes),
         tasks=_tasks(promotion, changes),
         applications=tuple(apps),
@@ -88,6 +93,17 @@ def make(promotion: Promotion, version: str) -> Plan:
         back_to=f"{old or short(stable.commit)} ({short(stable.commit)}, {age(git, stable.commit)})" if stable else "",
         waived=tuple(f"{row}: {w.words()}" for row, w in Policy.of(settings).waived.items()),
     )
+
+
+def _taken(promotion: Promotion) -> str:
+    """What the row `version-new` would say of it."""
+    version, promoted = promotion.version, promotion.promoted_versions()
+    if version is None or not promoted:
+        return ""
+    if was := promoted.get(version):
+        return f"{version} was promoted already ({was.name} at {short(was.commit)})"
+    newest = max(promoted)
+    return "" if version > newest else f"{version} is not greater than {newest}, the newest promoted one"
 
 
 def _tasks(promotion: Promotion, changes: list[Change]) -> dict[str, str]:
@@ -128,6 +144,8 @@ def text(plan: Plan, *, diff: bool) -> Iterator[str]:
     """The plan for a person."""
     yield f"plan {plan.version} · {plan.subject}"
     yield f"production    {plan.production}"
+    if plan.taken:
+        yield f"version       {plan.taken}"
     fits = bump_note(plan)
     yield f"commits       {len(plan.commits)}" + (f" · {fits}" if fits else "")
     for commit in plan.commits[:20]:
@@ -150,7 +168,7 @@ def text(plan: Plan, *, diff: bool) -> Iterator[str]:
     yield "what would happen"
     yield from (f"  {number}. {step}" for number, step in enumerate(plan.steps, 1))
     yield f"back to       {plan.back_to or 'nothing: a first promotion, its failure leaves the tag for a person'}"
-    yield f"nothing was done; to do it: promote run {plan.version}"
+    yield "nothing was done; to do it: " + ("choose a version that is new (promote next)" if plan.taken else f"promote run {plan.version}")
 
 
 def bump_note(plan: Plan) -> str:

@@ -86,6 +86,15 @@ def test_a_plan_says_what_would_ship_change_and_where_back_leads(world: Desk) ->
     assert "nothing was done" in out
 
 
+@pytest.mark.parametrize(
+    ("version", "said"), [("v1.7.4", "v1.7.4 was promoted already (prod-v1.7.4 at "), ("v0.9.0", "v0.9.0 is not greater than v1.7.4, the newest")]
+)
+def test_a_plan_for_a_version_that_is_not_new_says_so_and_sends_nobody_to_be_refused(world: Desk, version: str, said: str) -> None:
+    code, out, _ = promote(world, "plan", version)
+    assert code == 0 and said in out and "promote next" in out.splitlines()[-1] and f"promote run {version}" not in out
+    assert document(world, "plan", "v1.8.0")["taken"] == ""
+
+
 def test_a_plan_for_nonsense_is_refused(world: Desk) -> None:
     code, _, err = promote(world, "plan", "soon")
     assert code == 2 and "is not a semver version" in err
