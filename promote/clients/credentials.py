@@ -6,12 +6,11 @@ Facts it stands on: `gh auth token --hostname H` prints the token of a stored lo
 
 from __future__ import annotations
 
-import contextlib
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from promote.clients.program import apart, kill_group
+from promote.clients.program import apart, kill_group, last_words
 from promote.errors import UsageError
 
 PROGRAM_S = 10.0  # a keychain may take a moment; a question to a person gets no answer
@@ -44,17 +43,13 @@ def from_git(host: str, environ: Mapping[str, str]) -> str:
 def _said(argv: list[str], environ: Mapping[str, str], stdin: str = "") -> str:
     """The program's stdout when it succeeds within its deadline, else ""; whatever it started dies with it."""
     try:
-        child = subprocess.Popen(
-            argv, env=dict(environ), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, **apart()
-        )
+        child = subprocess.Popen(argv, env=dict(environ), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, **apart())
     except OSError:
         return ""
     try:
-        out, _ = child.communicate(stdin, timeout=PROGRAM_S)
-    except subprocess.TimeoutExpired:
-        out = ""
+        out, _ = child.communicate(stdin.encode(), timeout=PROGRAM_S)
+    except subprocess.TimeoutExpired:  # or it is over, and a daemon that it started holds its pipe
+        out, _ = last_words(child)
     finally:
-        with contextlib.suppress(OSError):
-            kill_group(child.pid)
-        child.wait()
-    return out if child.returncode == 0 else ""
+        kill_group(child.pid)
+    return out.decode(errors="replace") if child.returncode == 0 else ""

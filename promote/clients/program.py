@@ -42,7 +42,7 @@ def apart() -> dict[str, Any]:
 
 def kill_group(pid: int) -> None:
     """End a child that leads its own process group, with everything it started: what it left running holds our pipes and must not outlive it."""
-    with suppress(ProcessLookupError):
+    with suppress(ProcessLookupError, PermissionError):  # macOS refuses a group of which only a zombie is left
         os.killpg(pid, signal.SIGKILL)
 
 

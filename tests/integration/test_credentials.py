@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -102,6 +103,16 @@ def test_one_that_hangs_is_ended_with_what_it_started(machine: Machine, tmp_path
     assert "no GitHub token" in machine.ask(short)[1]
     group = (tmp_path / "pid").read_text().strip()
     until(lambda: subprocess.run(["pgrep", "-g", group, "-r", "R,S,D"], capture_output=True, check=False).stdout == b"", 10)
+
+
+def test_one_that_leaves_a_daemon_with_its_output_has_answered(machine: Machine, tmp_path: Path) -> None:
+    machine.gh(f"setsid sh -c 'echo $$ > {tmp_path / 'pid'}; exec sleep 600' & echo of-gh")
+    short = "import promote.clients.credentials as c; c.PROGRAM_S = 1.0;" + ASK
+    try:
+        assert machine.ask(short)[0] == "of-gh"
+    finally:
+        if (tmp_path / "pid").exists():
+            os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
 
 
 def test_what_was_found_is_found_once_is_there_for_children_and_is_masked(machine: Machine, tmp_path: Path) -> None:
