@@ -39,7 +39,7 @@ def prove_it_stands(run: Run) -> Result:
         baseline=known_before(run, goal),
         clock=run.tools.clock,
     )
-    run.applications = seen.applications
+    run.applications, run.proven_at = seen.applications, seen.proven_at
     run.step("converge", seen.verdict, seen.seconds, seen.reason)
     if seen.verdict is not Verdict.PASSED:
         return _not_proven(run, seen.verdict, seen.reason)

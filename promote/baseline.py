@@ -12,10 +12,11 @@ from typing import Any
 
 from promote.alerts import Alert, parse_alert
 from promote.applications import Application, parse_application
+from promote.arrival import Goal, Limits, healthy
 from promote.clients.argocd import ArgoCD
 from promote.clients.workloads import Pod, parse_pod
-from promote.convergence import Goal, Limits, healthy, select
 from promote.errors import UsageError
+from promote.fleet import select
 from promote.settings import Settings
 
 
@@ -58,7 +59,7 @@ class Baseline:
         return replace(
             self,
             manifests=tuple(_public(m) for m in self.manifests if f"{m['metadata'].get('namespace', '')}/{m['metadata']['name']}" in keys),
-            pod_manifests=tuple(p for p in self.pod_manifests if parse_pod(p).trouble),
+            pod_manifests=tuple(_public_pod(p) for p in self.pod_manifests if parse_pod(p).trouble),
             alert_manifests=None
             if self.alert_manifests is None
             else tuple({**a, "annotations": {}, "generatorURL": ""} for a in self.alert_manifests),
@@ -137,6 +138,19 @@ def _public(manifest: dict[str, Any]) -> dict[str, Any]:
 def _slim_pod(manifest: dict[str, Any]) -> dict[str, Any]:
     keep = ("name", "namespace", "creationTimestamp", "deletionTimestamp", "ownerReferences")
     return {"metadata": {k: v for k, v in manifest["metadata"].items() if k in keep}, "status": manifest.get("status") or {}}
+
+
+def _public_pod(manifest: dict[str, Any]) -> dict[str, Any]:
+    """A pod with the words that say what is the matter, and without messages: the last lines of a container's log may be one."""
+
+    def container(status: dict[str, Any]) -> dict[str, Any]:
+        state = {name: {"reason": said.get("reason", "")} for name, said in (status.get("state") or {}).items()}
+        return {"name": status.get("name", ""), "restartCount": status.get("restartCount", 0), "state": state}
+
+    status = manifest["status"]
+    told: dict[str, Any] = {k: status[k] for k in ("phase", "reason") if k in status}
+    told |= {k: [container(c) for c in status[k]] for k in ("initContainerStatuses", "containerStatuses") if status.get(k)}
+    return {"metadata": manifest["metadata"], "status": told}
 
 
 def problems(baseline: Baseline, goal: Goal, settings: Settings, *, first: bool = False) -> list[str]:

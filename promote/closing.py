@@ -20,11 +20,13 @@ def close(run: Run, end: End, entry: dict[str, object]) -> None:
             _warn(run, run.journal.effect("write the ledger", {}, lambda: write_ledger(run.tools.git, run.request_id, entry), putting_back=True))
     except PromoteError as error:
         _warn(run, f"{error.what} (do: {error.hint})")
+    except OSError as error:
+        _warn(run, f"the ledger was not written: {_trouble_of(error)}")
     try:
         if run.lock and (end is not End.STUCK or run.let_go):
             _let_go(run, end)
-    except PromoteError as error:
-        _warn(run, f"whether {LOCK} was released is not known: {error.what} (do: when the remote can be reached, `promote resume` lets it go)")
+    except (PromoteError, OSError) as error:
+        _warn(run, f"whether {LOCK} was released is not known: {_trouble_of(error)} (do: when that is mended, `promote resume` lets it go)")
     _warn(run, annotate(run, end))
     _own_rows(run)
     run.journal.write("state", end.value)
@@ -45,8 +47,7 @@ def _let_go(run: Run, end: End) -> None:
         held = here.get(run.names.working)
         if held is None or held.object != run.stable.object:
             updates = [RefUpdate(ref=run.names.working, new=run.stable.object, expected=held.object if held else "")]
-            if held and not git.is_ancestor(held.commit, run.stable.commit):
-                _warn(run, f"{run.settings.tags.working} goes back: it was at {short(held.commit)}, which {run.version} does not contain")
+            _remark_on(run, held)
     result = run.journal.effect("release the lock", {"working": bool(updates)}, lambda: release(git, lock, *updates), putting_back=True)
     if result.outcome is not Pushed.DONE and updates:
         _warn(run, f"{run.settings.tags.working} was not moved: {result.text}")
@@ -55,6 +56,21 @@ def _let_go(run: Run, end: End) -> None:
         working_moved(run)
     if result.outcome is not Pushed.DONE:
         _warn(run, f"the lock was not released: {result.text}; by hand: git push --force-with-lease={LOCK}:{lock.oid} {git.remote} :{LOCK}")
+
+
+def _remark_on(run: Run, working: Tag | None) -> None:
+    """Warn when prod-working goes back. Nothing waits for a remark: what it is at may be in no clone but the one that put it there."""
+    git, now = run.tools.git, run.stable
+    if working is None or now is None:
+        return
+    name, at = run.settings.tags.working, short(working.commit)
+    try:
+        if not git.has(working.commit):
+            git.fetch(working.ref)
+        if not git.is_ancestor(working.commit, now.commit):
+            _warn(run, f"{name} goes back: it was at {at}, which {run.version} does not contain")
+    except PromoteError as error:
+        _warn(run, f"{name} was at {at}; whether {run.version} contains that is not known: {error.what}")
 
 
 def _our_own(run: Run, ref: Tag) -> Lock | None:
@@ -80,6 +96,10 @@ def _own_rows(run: Run) -> None:
         run.driver_junit = write_junit(run)
     except OSError as error:
         _warn(run, f"the JUnit of the driver's own rows could not be written: {error.strerror}")
+
+
+def _trouble_of(error: PromoteError | OSError) -> str:
+    return error.what if isinstance(error, PromoteError) else f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}"
 
 
 def _warn(run: Run, warning: str) -> None:

@@ -11,9 +11,9 @@ from datetime import datetime
 from typing import Protocol
 
 from promote.applications import Application
-from promote.arrival import REFRESHABLE, Kind, Reason, is_same, other_commit
+from promote.arrival import REFRESHABLE, Goal, Kind, Limits, Reason, is_same, other_commit
 from promote.clients.argocd import ArgoCD
-from promote.convergence import Convergence, Goal, Limits
+from promote.convergence import Convergence
 from promote.deadline import Deadline
 from promote.errors import Denied, Unreachable
 from promote.model import AppState, AppVerdict, Verdict, short

@@ -12,11 +12,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from promote.applications import Application
-from promote.arrival import REFRESHABLE, Goal, Kind, Limits, Reason, arrived, elsewhere, fresh, healthy, missing, tracked_names, worse
+from promote.arrival import Goal, Kind, Limits, Reason, elsewhere, fresh, healthy, missing, worse
 from promote.fleet import gone, leftovers, root_of, select
 from promote.model import AppState, AppVerdict
-
-__all__ = ["AT_ONCE", "REFRESHABLE", "Convergence", "Goal", "Kind", "Limits", "Reason", "arrived", "healthy", "select", "tracked_names"]
 
 AT_ONCE = 3  # that many applications Unknown at the same look are not theirs but the repo-server's trouble
 _AS_BEFORE = frozenset({Kind.CONDITION, Kind.OPERATION, Kind.UNSYNCED, Kind.LAST_SYNC})

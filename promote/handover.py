@@ -8,10 +8,10 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+from promote.arrival import Goal
 from promote.baseline import Baseline
 from promote.clients.git_push import RefUpdate
 from promote.clients.git_remote import GitRemote
-from promote.convergence import Goal
 
 BASELINE = "refs/promote/baseline"
 FILE = "baseline.json"

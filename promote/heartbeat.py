@@ -70,13 +70,15 @@ def silent(git: GitRemote, lock: Lock, *, seconds: float, clock: Clock, every_s:
 
 
 @contextmanager
-def beating(git: GitRemote, lock: Callable[[], Lock | None], *, every_s: float) -> Iterator[None]:
-    """Beat in the background for as long as the block runs and `lock()` is held. The first beat comes after `every_s`: taking the lock was one.
+def beating(git: GitRemote, lock: Callable[[], Lock | None], *, every_s: float, at_once: bool = False) -> Iterator[None]:
+    """Beat in the background for as long as the block runs and `lock()` is held. The first beat comes after `every_s`, for taking the lock was one;
+    or `at_once`: a lock that was taken over still says when its former owner wrote it.
 
-    Whatever goes wrong here is not told: a promotion does not depend on it, and one that lost its lock learns it from the lock.
+    No network, and what this machine cannot do just now, is not told: a promotion does not depend on it, and one that lost its lock learns it
+    from the lock.
     """
     stop = threading.Event()
-    thread = threading.Thread(target=_beat, args=(git, lock, every_s, stop), name="heartbeat", daemon=True)
+    thread = threading.Thread(target=_beat, args=(git, lock, every_s, stop, at_once), name="heartbeat", daemon=True)
     thread.start()
     try:
         yield
@@ -85,11 +87,11 @@ def beating(git: GitRemote, lock: Callable[[], Lock | None], *, every_s: float) 
         thread.join()
 
 
-def _beat(git: GitRemote, lock: Callable[[], Lock | None], every_s: float, stop: threading.Event) -> None:
+def _beat(git: GitRemote, lock: Callable[[], Lock | None], every_s: float, stop: threading.Event, at_once: bool) -> None:
     known: str | None = None  # what the ref holds as far as we know
     ours: set[str] = set()  # a push whose answer was lost may land later
-    while not stop.wait(every_s):
-        held = lock()
+    while not stop.wait(0 if at_once else every_s):
+        held, at_once = lock(), False
         if held is None:
             continue
         said = {"request_id": held.request_id, "at": datetime.now(UTC).isoformat(timespec="seconds")}
@@ -100,8 +102,8 @@ def _beat(git: GitRemote, lock: Callable[[], Lock | None], every_s: float, stop:
             new = git.make_tag(name="promote-heartbeat", commit=held.candidate, message=json.dumps(said))
             ours.add(new)
             landed, _, seen = git.push_and_look(RefUpdate(ref=HEARTBEAT, new=new, expected=known))
-        except PromoteError:
-            continue  # no network: the next one
+        except (PromoteError, OSError):
+            continue  # no network, or no process to be had just now: the next one
         holds = new if landed else seen[HEARTBEAT].object if HEARTBEAT in seen else ""
         if holds not in ours | {known}:
             return  # whoever took over beats now

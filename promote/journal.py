@@ -49,6 +49,10 @@ class Journal:
         try:
             self._held = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
             fcntl.flock(self._held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise PromoteError(
+                f"{self.path}: another process of this clone works on this promotion already", hint="wait for it, or stop it with ^C or SIGTERM"
+            ) from error
         except OSError as error:
             raise PromoteError(
                 f"{self.path}: cannot be held: {error.strerror}", hint="free space or make it writable; nothing was changed"
@@ -102,8 +106,11 @@ def _pairs(redact: Redactor, fields: Mapping[str, object]) -> Mapping[str, objec
 
 
 def is_open_elsewhere(path: Path) -> bool:
-    """Whether a living process holds this journal."""
-    descriptor = os.open(path, os.O_RDWR)
+    """Whether a living process holds this journal. Raises PromoteError when it may not be looked at (another user's)."""
+    try:
+        descriptor = os.open(path, os.O_RDWR)
+    except OSError as error:
+        raise _unreadable(path, error) from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -113,9 +120,18 @@ def is_open_elsewhere(path: Path) -> bool:
     return False
 
 
+def _unreadable(path: Path, error: OSError) -> PromoteError:
+    return PromoteError(
+        f"{path}: the journal cannot be read: {error.strerror}", hint="resume as the user who began this promotion, or from another clone"
+    )
+
+
 def read_journal(path: Path) -> list[dict[str, object]]:
-    """All whole lines; a torn last one (the machine died while writing) is left out."""
-    lines = path.read_bytes().split(b"\n")
+    """All whole lines; a torn last one (the machine died while writing) is left out. Raises PromoteError when it cannot be read."""
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except OSError as error:
+        raise _unreadable(path, error) from error
     found = []
     for line in lines:
         try:

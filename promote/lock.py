@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import getpass
 import json
+import re
 import secrets
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 
@@ -19,9 +20,11 @@ from promote.clients.git_remote import GitRemote
 from promote.deadline import Deadline, insist
 from promote.errors import Denied, Forbidden, NotFound, PromoteError, Rejected, ServiceError, Superseded, Unreachable
 from promote.model import Tag
+from promote.signals import held
 
 LOCK = "refs/promote/lock"
 UNDO = "refs/promote/undo"
+REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,80}")
 TRIES = 6  # how often a ref may be replaced while it is read; a promotion does so a few times in minutes
 
 
@@ -105,7 +108,10 @@ def lock_at(git: GitRemote, ref: Tag | None) -> Lock | None:
     try:
         fields = json.loads(git.read_tag(ref.object).message)
         fields.pop("nonce", None)
-        return Lock(**fields, oid=ref.object)
+        lock = Lock(**fields, oid=ref.object)
+        if not REQUEST_ID.fullmatch(lock.request_id):  # it names files in this clone
+            raise ValueError(lock.request_id)
+        return lock
     except (ValueError, TypeError, KeyError, ServiceError) as error:  # ServiceError: not even a tag object
         raise PromoteError(
             f"{LOCK} on the remote ({ref.object[:7]}) is not a lock this version can read",
@@ -148,12 +154,12 @@ def acquire(git: GitRemote, lock: Lock) -> Lock:
     """Take the lock; it must not exist. Raises Rejected naming the owner when somebody has it."""
     lock = write_lock(git, lock)
     try:
-        held, result, _ = git.push_and_look(RefUpdate(ref=LOCK, new=lock.oid, expected=""))
+        taken, result, _ = git.push_and_look(RefUpdate(ref=LOCK, new=lock.oid, expected=""))
     except Unreachable as silence:
         way = "`promote resume` lets it go" if lock.plan else "look with `promote status`, then `promote abort --break-lock`"
         silence.hint += f"; the lock may have been taken all the same: {way}"
         raise
-    if held:
+    if taken:
         return lock
     other = read_lock(git)
     if other:
@@ -212,11 +218,54 @@ def release(git: GitRemote, lock: Lock, *others: RefUpdate) -> PushResult:
     return PushResult(outcome=Pushed.DONE) if done or landed else result
 
 
+def move_once(git: GitRemote, lock: Lock, move: Callable[[], Lock]) -> str:
+    """One move, made by hand under a lock that this process took for it; whatever comes of it, the lock is let go. Returns what `let_go` says.
+
+    A move that was sent and not answered is looked for: it may have landed. A stop request meanwhile comes too late: what was done is told.
+    Raises what `move` raises, with what is left in its hint.
+    """
+    try:
+        with held(drop=True):
+            moved = move()
+    except Unreachable as silence:
+        moved = _landed(git, lock, silence)
+    except BaseException as error:
+        _leave(git, lock, error)
+        raise
+    return let_go(git, moved)
+
+
+def _landed(git: GitRemote, lock: Lock, silence: Unreachable) -> Lock:
+    """The lock as the move has left it, although nobody answered. Raises `silence` when nothing was moved or nobody knows, which it says then."""
+    try:
+        here = _ours_by_now(git, lock)
+    except PromoteError:
+        here = None
+    if here is None:
+        silence.hint = f"whether the tag was moved is not known: look with `promote status`; {LOCK} may be left: `promote abort --break-lock`"
+        raise silence
+    if here.oid == lock.oid:  # the move is its only change: it has not come, and without the lock it never will
+        _leave(git, lock, silence)
+        raise silence
+    return here
+
+
+def _leave(git: GitRemote, lock: Lock, error: BaseException) -> None:
+    if (left := let_go(git, lock)) and isinstance(error, PromoteError):
+        error.hint += f"; {left}"
+
+
+def _ours_by_now(git: GitRemote, lock: Lock) -> Lock | None:
+    """A lock of this process as the remote has it now, in whatever state; None when it is gone or somebody else's."""
+    here = read_lock(git)
+    return here if here and here.holder == lock.holder else None
+
+
 def let_go(git: GitRemote, lock: Lock) -> str:
     """Release a lock that this process took for one move of its own, whatever object it is by now. Returns "", or what is left and what to do."""
     try:
-        here = read_lock(git)
-        if here is None or here.holder != lock.holder:
+        here = _ours_by_now(git, lock)
+        if here is None:
             return ""
         result = release(git, here)
         why = "" if result.outcome is Pushed.DONE else result.text or "no clear answer"

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from promote.applications import Application
+from promote.arrival import Goal
 from promote.clients.argocd import ArgoCD
 from promote.converge import ConvergenceResult, converge
-from promote.convergence import Goal
 from promote.deadline import Clock, Deadline
 from promote.settings import Settings
 

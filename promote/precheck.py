@@ -7,10 +7,10 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 from promote import migration
+from promote.arrival import Goal
 from promote.baseline import take_baseline
 from promote.clients.git_push import RefUpdate
 from promote.connect import alerts_reader
-from promote.convergence import Goal
 from promote.deadline import Deadline
 from promote.driver_rows import candidate_tagged
 from promote.errors import Rejected

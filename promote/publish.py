@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 from promote.clients.git_push import RefUpdate
 from promote.clients.git_remote import GitRemote
 from promote.deadline import Deadline, insist
-from promote.errors import NotFound, PromoteError, Rejected, Superseded, Unreachable
-from promote.lock import LOCK, UNDO, Lock, acquire, advance, let_go, new_lock, read_lock
+from promote.errors import NotFound, Rejected, Superseded, Unreachable
+from promote.lock import UNDO, Lock, acquire, advance, move_once, new_lock, read_lock
 from promote.model import Tag, short
 from promote.settings import Settings
 from promote.versions import Version, version_of_tag
@@ -78,19 +78,20 @@ def publish(git: GitRemote, settings: Settings, request: Request, *, patience: D
     unshadowed(git, settings, refs)
     absent = [names.stable] if names.stable in refs and not git.has(refs[names.stable].object) else []
     git.fetch(names.dev, *absent)  # the undo ref is pushed with what stable holds now
-    by_hand = not request.lock_id
-    given = None if by_hand else given_lock(git, request.lock_id)
+    given = _authorising(git, request, dev) if request.lock_id else None
     prod = refs.get(names.prod)
     if prod and not request.recreate_prod and (given is None or given.replaces != prod.object):
         raise Rejected("publish", f"{prod.name} exists already at {short(prod.commit)}", hint="choose a new version, or pass --recreate-prod")
     lock = given or _own_lock(git, settings, request, dev, refs.get(names.stable))
-    try:
-        tag, moved = _move(git, names, refs, dev, request, lock, patience)
-    except BaseException as error:
-        if by_hand and (left := let_go(git, lock)) and isinstance(error, PromoteError):
-            error.hint += f"; {left}"
-        raise
-    return Published(stable=tag, previous=lock.stable_before, lock=None if by_hand else moved, left=let_go(git, moved) if by_hand else "")
+    tag = git.make_tag(name=names.prod.removeprefix("refs/tags/"), commit=dev.commit, message=tag_message(dev, request, lock))
+    stable = Tag(ref=names.stable, object=tag, commit=dev.commit)
+
+    def move() -> Lock:
+        return _move(git, names, refs, tag, request, lock, patience)
+
+    if given:
+        return Published(stable=stable, previous=lock.stable_before, lock=move())
+    return Published(stable=stable, previous=lock.stable_before, lock=None, left=move_once(git, lock, move))
 
 
 def unshadowed(git: GitRemote, settings: Settings, refs: Collection[str]) -> None:
@@ -139,6 +140,18 @@ def given_lock(git: GitRemote, lock_id: str) -> Lock:
     return lock
 
 
+def _authorising(git: GitRemote, request: Request, dev: Tag) -> Lock:
+    """The lock given, which must have this very move in mind: any lock's id can be read by all. Raises Superseded, Rejected."""
+    lock = given_lock(git, request.lock_id)
+    if (lock.state, lock.version, lock.candidate) != ("prechecked", request.version.text, dev.commit):
+        raise Rejected(
+            "publish",
+            f"{lock.sentence()} at {short(lock.candidate)}: it does not authorise to publish {request.version} at {short(dev.commit)}",
+            hint="a lock authorises one move, once its pre suite has passed: promote run",
+        )
+    return lock
+
+
 def _own_lock(git: GitRemote, settings: Settings, request: Request, dev: Tag, stable: Tag | None) -> Lock:
     if not settings.promotion.allow_unchecked:
         raise Rejected(
@@ -153,23 +166,19 @@ def _own_lock(git: GitRemote, settings: Settings, request: Request, dev: Tag, st
     )  # fmt: skip
 
 
-def _move(
-    git: GitRemote, names: TagNames, refs: dict[str, Tag], dev: Tag, request: Request, lock: Lock, patience: Deadline | None
-) -> tuple[Tag, Lock]:
+def _move(git: GitRemote, names: TagNames, refs: dict[str, Tag], tag: str, request: Request, lock: Lock, patience: Deadline | None) -> Lock:
     before = refs[names.stable].object if names.stable in refs else ""
     if before != lock.stable_before:
         raise Superseded(
             f"{names.stable} holds {short(before) or 'nothing'}, but this move was authorised when it held {short(lock.stable_before) or 'nothing'}",
             hint="somebody else moved production's tag: look with `promote status`",
         )
-    tag = git.make_tag(name=names.prod.removeprefix("refs/tags/"), commit=dev.commit, message=tag_message(dev, request, lock))
     updates = [
         RefUpdate(ref=names.stable, new=tag, expected=lock.stable_before),
         RefUpdate(ref=names.prod, new=tag, expected=refs[names.prod].object if names.prod in refs else ""),
         *undo_update(refs.get(UNDO), lock.stable_before),
     ]
-    moved = advance(git, lock, *updates, patience=patience, state="promoted", run=request.promoted_by)
-    return Tag(ref=names.stable, object=tag, commit=dev.commit), moved
+    return advance(git, lock, *updates, patience=patience, state="promoted", run=request.promoted_by)
 
 
 def undo_update(undo: Tag | None, to: str) -> Sequence[RefUpdate]:
@@ -245,19 +254,3 @@ def undo_commands(settings: Settings, *, stable_now: str, back_to: str) -> tuple
 def fence(git: GitRemote, lock: Lock, state: str = "fenced", *, patience: Deadline | None = None) -> Lock:
     """Replace the lock so that a run which holds the old one can move nothing any more. Raises Superseded when somebody replaced it first."""
     return advance(git, lock, state=state, patience=patience)
-
-
-__all__ = [
-    "LOCK",
-    "UNDO",
-    "Published",
-    "Request",
-    "TagNames",
-    "fence",
-    "move_back",
-    "publish",
-    "ref_names",
-    "tag_message",
-    "trailers_of",
-    "undo_commands",
-]

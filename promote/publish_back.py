@@ -11,8 +11,8 @@ from typing import Any
 
 from promote.clients.git_remote import GitRemote
 from promote.deadline import Deadline
-from promote.errors import PromoteError, Rejected, Superseded, UsageError
-from promote.lock import UNDO, Lock, acquire, let_go, new_lock
+from promote.errors import Rejected, Superseded, UsageError
+from promote.lock import UNDO, Lock, acquire, move_once, new_lock
 from promote.model import Tag, short
 from promote.publish import bring, given_lock, known_tags, move_back, ref_names, unshadowed
 from promote.settings import Settings
@@ -74,13 +74,15 @@ def publish_back(git: GitRemote, settings: Settings, request: BackRequest, *, pa
         )
     if not request.lock_id:
         lock = _own_lock(git, request, move, commit)
-    try:
-        moved = move_back(git, settings, lock, to=move.to, replacing=move.replacing, keep_undo=move.keep_undo, patience=patience)
-    except BaseException as error:
-        if not request.lock_id and (left := let_go(git, lock)) and isinstance(error, PromoteError):
-            error.hint += f"; {left}"
-        raise
-    left = "" if request.lock_id else let_go(git, moved)
+
+    def push() -> Lock:
+        return move_back(git, settings, lock, to=move.to, replacing=move.replacing, keep_undo=move.keep_undo, patience=patience)
+
+    left = ""
+    if request.lock_id:
+        push()
+    else:
+        left = move_once(git, lock, push)
     return MovedBack(stable=Tag(ref=names.stable, object=move.to, commit=commit), replaced=move.replacing, left=left)
 
 

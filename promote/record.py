@@ -89,12 +89,12 @@ def _append(git: GitRemote, ref: str, path: str, content: Mapping[str, object], 
             done, result, _seen = git.push_and_look(RefUpdate(ref=ref, new=commit, expected=base.object if base else ""))
         except PromoteError as error:
             last = error.what
-            if patience.expired:
+        else:
+            if done:
+                return ""
+            last = result.text
+            if result.outcome in (Pushed.RULE, Pushed.DENIED):
                 break
-            continue
-        if done:
-            return ""
-        last = result.text
-        if result.outcome in (Pushed.RULE, Pushed.DENIED):
+        if patience.expired:
             break
     return f"{path} was not written to {ref} ({last or 'no answer'}); the promotion itself is not affected"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from promote.baseline import take_baseline
 from promote.clients.git_remote import GitRemote
 from promote.deadline import Deadline
-from promote.errors import Superseded
+from promote.errors import PromoteError, Superseded
 from promote.flow import State, attempt, following, walk
 from promote.legacy import compare, made_by_our_run
 from promote.model import End, Tag, short
@@ -68,6 +68,7 @@ def _forward(run: Run) -> State:
     """The tag was moved, and what it holds is to be proven, unless that is not the candidate: an older workflow may have tagged anything."""
     run.bad_since, now, wanted = run.t_before, run.stable, run.target.commit
     if now is None or now.commit == wanted:
+        run.cause = ""  # a rollback that had been decided on, and had not begun: what is true now decides anew
         return State.PROMOTED
     run.cause = f"{run.settings.tags.stable} was moved to {short(now.commit)} instead of {short(wanted)}"
     return State.ROLLING_BACK
@@ -102,10 +103,18 @@ def resume(run: Run) -> tuple[End, Result]:
         return End.UNCHECKED, Result(said=Said.ERRORED, reason=reason, hint="start it again")
     if state is State.PROMOTED:
         _record(run)
-    run.hold = "" if run.asked_rollback else unsafe_rollback(run)
+    run.hold = "" if run.asked_rollback else _hold(run)
     if run.hold and state is State.ROLLING_BACK and run.stable != run.target.back:
         return End.STUCK, Result(said=Said.FAILED, reason=f"{run.cause}; {run.hold}", hint=KEEP)
     return walk(run, state)
+
+
+def _hold(run: Run) -> str:
+    """As at the move. What cannot be read does not allow the old version to run: a person must look."""
+    try:
+        return unsafe_rollback(run)
+    except PromoteError as error:
+        return f"whether this version may be rolled back is not known: {error.what}"
 
 
 def abort(run: Run, *, keep: bool) -> tuple[End, Result]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from promote.deadline import Deadline
-from promote.errors import Denied, Forbidden, PromoteError, Unreachable
+from promote.errors import Denied, Forbidden, PromoteError, Rejected, Unreachable
 from promote.model import SuiteResult, Tag, Verdict, short
 from promote.publish import move_back
-from promote.run import Result, Run, Said
+from promote.run import Moved, Result, Run, Said
 from promote.signals import held
 from promote.steps import failing, goal_of, proofs, settle_cluster
 from promote.way_back import by_workflow, has_second_way, settle
@@ -44,6 +44,7 @@ def _push_back(run: Run, before: Tag) -> None:
     deadline = Deadline(PUSH_FOR_S, run.tools.clock)
     run.t_before = run.tools.clock.now()
     how = "lease held"
+    run.moved = Moved.UNKNOWN  # from here on it may be back: until that is known, neither is said, whatever escapes
     try:
         with held():
             run.lock = run.journal.effect(
@@ -54,16 +55,17 @@ def _push_back(run: Run, before: Tag) -> None:
                 ),
                 putting_back=True,
             )
-            run.stable = before  # within: a stop request that came meanwhile counts at the end of this block
+            run.moved, run.stable = Moved.YES, before  # within: a stop request that came meanwhile counts at the end of this block
     except (Forbidden, Denied) as refusal:
+        run.moved = Moved.YES  # where we put it
         if not has_second_way(run):
             raise
         how = by_workflow(run, before, refusal)
-    except Unreachable as silence:
+    except (Unreachable, Rejected) as unclear:
         run.workflow_run = None  # the one that moved it forward is over: there is nothing to cancel
-        if problem := settle(run, before, silence, asked=f"{run.settings.tags.stable} was to be put back"):
-            raise PromoteError(f"{problem}: {silence.what}", hint=RESUME) from silence
-        how = "although nobody answered"
+        if problem := settle(run, before, unclear, asked=f"{run.settings.tags.stable} was to be put back"):
+            raise PromoteError(f"{problem}: {unclear.what}", hint=RESUME) from unclear
+        how = "although nobody answered" if isinstance(unclear, Unreachable) else f"although: {unclear.what}"
     run.step("rollback", Verdict.PASSED, deadline.elapsed, f"{run.settings.tags.stable} → {short(before.commit)}, {how}")
 
 

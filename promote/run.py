@@ -42,7 +42,8 @@ class Said(StrEnum):
 
 
 class Moved(StrEnum):
-    """Whether the stable tag was moved by us. UNKNOWN only while a run that nobody could fence may still do it."""
+    """Whether the stable tag was moved by us. UNKNOWN from before a push or a dispatch (or from taking the promotion over) until the refs were read,
+    and for good where a run that nobody could fence may still do it."""
 
     NO = "no"
     YES = "yes"
@@ -108,6 +109,7 @@ class Run:
     suites: list[SuiteResult] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
     applications: tuple[AppVerdict, ...] = ()
+    proven_at: datetime | None = None  # when all of them were last seen to be there
     smoke_before: frozenset[str] | None = None  # smoke rows that passed before the move; None: nobody looked (an asked-for rollback)
     waivers: tuple[Waiver, ...] = ()  # typed for this promotion: --waive
     warnings: list[str] = field(default_factory=list)

@@ -55,19 +55,21 @@ def _on_main_thread() -> bool:
 def held(*, drop: bool = False) -> Iterator[None]:
     """Postpone a stop request to the end of the block: for the seconds in which an effect is under way and its result unknown.
 
-    With `drop` it is forgotten there: the promotion is over, and what it ended as must still be said. Signals arrive in the main thread only.
+    A block that ends by an exception passes that on, for it says what became of the effect; the request counts at the next place that can answer it.
+    With `drop` it is forgotten: the promotion is over, and what it ended as must still be said. Signals arrive in the main thread only.
     """
     if not _on_main_thread():
         yield
         return
-    _State.held += 1
-    try:
+    kept = _State.held
+    try:  # around the very change: a signal that comes just before or after it must find it undone again
+        _State.held = kept + 1
         yield
     finally:
-        _State.held -= 1
         if drop:
             _State.pending = None
-        _raise_pending()
+        _State.held = kept
+    _raise_pending()
 
 
 @contextmanager
@@ -76,8 +78,9 @@ def listening() -> Iterator[None]:
     if not _on_main_thread():
         yield
         return
-    kept, _State.held = _State.held, 0
+    kept = _State.held
     try:
+        _State.held = 0
         _raise_pending()
         yield
     finally:

@@ -109,7 +109,7 @@ def settle_cluster(run: Run, goal: Goal, *, rollback: bool) -> ConvergenceResult
         rollback=rollback,
         whole=run.whole,
     )
-    run.applications = result.applications
+    run.applications, run.proven_at = result.applications, result.proven_at
     run.journal.write("note", "converge", verdict=result.verdict, reason=result.reason, rollback=rollback)
     run.step("converge", result.verdict, deadline.elapsed, result.reason)
     if result.verdict is not Verdict.PASSED:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from promote.baseline import Baseline
-from promote.errors import Superseded, UsageError
+from promote.errors import PromoteError, Superseded, UsageError
 from promote.flow import State
 from promote.handover import read_baseline
 from promote.heartbeat import MISSED, sign_of, silent
@@ -91,7 +91,13 @@ def _left_over(kit: Tools, orphaned_s: float | None) -> tuple[Run, Lock, bool] |
             return None
     elif not any(line.get("holder") == lock.holder for line in lines):  # no process of this clone has it, whoever began it
         _refuse_a_living_owner(kit, lock)
-    return _rebuild(kit, lock, journal, plan, lines), lock, bool(lines)
+    try:
+        return _rebuild(kit, lock, journal, plan, lines), lock, bool(lines)
+    except (KeyError, TypeError, ValueError) as error:
+        raise PromoteError(
+            f"{lock.sentence()}: its plan is not one that this version of promote can read ({type(error).__name__}: {error})",
+            hint="resume or abort it with the version it was begun with, or a newer one",
+        ) from error
 
 
 def _refuse_a_living_owner(kit: Tools, lock: Lock) -> None:

@@ -60,5 +60,5 @@ def _look(run: Run) -> Result | None:
         guard=run.still_ours,
         effect=run.journal.effect,
     )
-    run.applications = look.applications or run.applications
+    run.applications, run.proven_at = look.applications or run.applications, look.proven_at or run.proven_at
     return None if look.verdict is Verdict.PASSED else Result(said=Said(look.verdict.value), reason=look.reason)

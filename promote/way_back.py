@@ -64,9 +64,10 @@ def _look(run: Run, before: Tag) -> str:
     if stable and stable.object == before.object and lock and lock.request_id == run.request_id:
         if run.lock and lock.holder != run.lock.holder:
             raise Superseded(f"{LOCK} is not ours any more: {lock.sentence()}", hint="look with `promote status` before anything else")
-        run.lock, run.stable = lock, before
+        run.lock, run.moved, run.stable = lock, Moved.YES, before
         return ""
     if stable and run.stable and stable.object == run.stable.object:
+        run.moved = Moved.YES  # as this promotion left it
         return f"{name} is still at {short(stable.commit)}"
     raise Superseded(
         f"{name} is {f'at {short(stable.commit)}' if stable else 'gone'}, which neither this promotion nor its rollback did",

@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from promote.applications import Application, follows
+from promote.arrival import Goal, Limits, arrived, healthy
 from promote.checklist.promotion import Promotion
 from promote.checklist.smoke import ask
-from promote.convergence import Goal, Limits, arrived, healthy
 from promote.deadline import Clock, Deadline
 from promote.errors import NotFound, PromoteError
 from promote.manifests.inputs import inputs_of

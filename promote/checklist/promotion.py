@@ -14,6 +14,7 @@ import pytest
 
 from promote import connect
 from promote.applications import Application
+from promote.arrival import Goal
 from promote.baseline import Baseline, take_baseline
 from promote.checklist.context import SuiteContext
 from promote.checklist.judge import Advice
@@ -22,7 +23,6 @@ from promote.clients.argocd import ArgoCD
 from promote.clients.git_remote import GitRemote
 from promote.clients.github_rules import TagRules
 from promote.clients.monitoring import Alertmanager, Grafana, Prometheus
-from promote.convergence import Goal
 from promote.errors import NotFound, PromoteError
 from promote.lock import read_lock
 from promote.model import Choices, Tag, short

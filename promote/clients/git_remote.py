@@ -17,7 +17,7 @@ from promote.clients.git_errors import git_error, mask
 from promote.clients.git_kept import KeptRefs
 from promote.clients.git_process import Done, password_aside, run_git, run_git_patiently
 from promote.clients.git_push import Pushed, PushResult, RefUpdate, push_arguments, read_push
-from promote.errors import NotFound, Unreachable, UsageError
+from promote.errors import NotFound, PromoteError, Unreachable, UsageError
 from promote.model import Tag, short
 
 
@@ -191,6 +191,9 @@ class GitRemote:
         if result.outcome is Pushed.DONE:
             return True, result, {}
         seen = self.refs(*(u.ref for u in updates))
+        here, there = self._kept.divide(updates)
+        if here and there and all(u.is_done(seen) for u in there) and self._kept.write(here).outcome is Pushed.DONE:
+            return True, result, seen  # the remote's part landed unheard: what is kept here follows it, as it would have after an answer
         return all(u.is_done(seen) for u in updates), result, seen
 
     # -- objects -----------------------------------------------------------------------------------------------------------------------
@@ -229,7 +232,11 @@ class GitRemote:
 
     def commit_file(self, base: str | None, path: str, content: str, message: str) -> str:
         """Write a commit on top of `base` (None: a root commit) that adds or replaces one file, without touching work tree, index or refs."""
-        with tempfile.TemporaryDirectory() as scratch:
+        try:  # in the git directory: a temporary folder may be full or gone at the end of a long promotion
+            folder = tempfile.TemporaryDirectory(dir=self.git_dir, prefix="promote-index-")
+        except OSError as error:
+            raise PromoteError(f"{self.git_dir}: nothing can be written there: {error.strerror}", hint="free space or make it writable") from error
+        with folder as scratch:
             env = self.identity | {"GIT_INDEX_FILE": str(Path(scratch) / "index")}
             self._read("read-tree", base or "--empty", env=env)
             blob = self._read("hash-object", "-w", "--stdin", stdin=content.encode())
@@ -265,14 +272,20 @@ class GitRemote:
         return self.git("rev-parse", "--verify", "--quiet", f"{commit}:{path}").out.strip() or None
 
     def file(self, commit: str, path: str) -> str | None:
+        """What a file of a commit says; None when the commit has none. Raises ServiceError when that cannot be read (a clone that fetches
+        contents late, and cannot now)."""
         done = self.git("cat-file", "blob", f"{commit}:{path}")
-        return done.out if done.code == 0 else None
+        if done.code == 0:
+            return done.out
+        if self.tree_id(commit, path) or not self.has(commit):
+            raise self._error(done, f"cat-file {path}")
+        return None
 
     def names(self, commit: str) -> list[str]:
         """What lies at the top of a commit's tree."""
         return [n for n in self._read("ls-tree", "-z", "--name-only", commit).split("\0") if n]
 
     def describe(self, commit: str) -> str:
-        """`4f0a9b1 "subject"`."""
-        found = self.log(commit, limit=1)
-        return f'{short(commit)} "{found[0].subject}"' if found else short(commit)
+        """`4f0a9b1 "subject"`; the id alone of a commit that is not here, for a name is no reason to fail."""
+        done = self.git("log", "-1", "--format=%s", commit, "--")
+        return f'{short(commit)} "{done.out.strip()}"' if done.code == 0 else short(commit)

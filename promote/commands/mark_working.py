@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import secrets as random
 from datetime import UTC, datetime
 
@@ -36,7 +35,7 @@ def main(args: argparse.Namespace) -> int:
         if args.json:
             after = git.ref(run.names.working)
             document = {"outcome": end.value, "exit": end.exit_code, "reason": words, "working": after.object if after else None}
-            report.document(json.loads(json.dumps(document)))
+            report.document(document)
     return end.exit_code
 
 

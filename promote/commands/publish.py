@@ -9,12 +9,15 @@ import sys
 
 from promote.clients.git_remote import GitRemote
 from promote.commands.wiring import open_repository, who
+from promote.connect import secrets as hidden
 from promote.deadline import Deadline
 from promote.errors import PromoteError, Rejected, Superseded, UsageError
+from promote.lock import REQUEST_ID
 from promote.model import End, short
 from promote.publish import Request, publish
 from promote.publish_back import BackRequest, publish_back
 from promote.record import record_path, write_record
+from promote.report.redact import Redactor
 from promote.report.screen import answer
 from promote.report.sink import Sink
 from promote.settings import Settings
@@ -36,7 +39,7 @@ def main(args: argparse.Namespace) -> int:
         return _refuse(args, End.SUPERSEDED, error)
     except Rejected as error:
         return _refuse(args, End.REFUSED, error)
-    answer(*lines, document=document if args.json else None)
+    answer(*lines, document=document if args.json else None, secrets=hidden())
     return 0
 
 
@@ -97,7 +100,7 @@ def _back(args: argparse.Namespace, settings: Settings, git: GitRemote, version:
 
 def _check(args: argparse.Namespace) -> None:
     """What the workflow passes on comes from whoever filled in its form: it must not write trailers of its own. Raises UsageError."""
-    if args.request_id and not re.fullmatch(r"[A-Za-z0-9._-]{1,80}", args.request_id):
+    if args.request_id and not REQUEST_ID.fullmatch(args.request_id):
         raise UsageError(f"--request-id {args.request_id[:80]!r} is not an id", hint="letters, digits, dot, dash and underscore; or leave it out")
     for option, oid in (("--expected-commit", args.expected_commit), ("--lock", args.lock)):
         if oid and not _OID.fullmatch(oid):
@@ -105,7 +108,7 @@ def _check(args: argparse.Namespace) -> None:
 
 
 def _refuse(args: argparse.Namespace, end: End, error: PromoteError) -> int:
-    Sink(sys.stderr).line(f"promote: {error.what}\n  do: {error.hint}")
+    Sink(sys.stderr, Redactor(hidden())).line(f"promote: {error.what}\n  do: {error.hint}")
     if args.json:
-        answer(document={"outcome": end.value, "error": error.what, "hint": error.hint})
+        answer(document={"outcome": end.value, "error": error.what, "hint": error.hint}, secrets=hidden())
     return end.exit_code

@@ -32,7 +32,7 @@ def main(args: argparse.Namespace) -> int:
             answer(f"nothing to do: {nobody}", document={"outcome": "nothing", "exit": 0} if args.json else None, secrets=secrets())
             return 0
         report.headline(f"{args.command} {run.version} · {run.request_id}{_where(kit, run)}")
-        with beating(git.hurried(BEAT_S), lambda: run.lock, every_s=settings.lock.heartbeat):
+        with beating(git.hurried(BEAT_S), lambda: run.lock, every_s=settings.lock.heartbeat, at_once=True):
             end, result = abort(run, keep=args.keep) if aborting else resume(run)
         # What was asked for and done is a success: an abort that went back or had nothing to take back, and an asked-for rollback.
         done = (end is End.ROLLED_BACK and (aborting or run.asked_rollback)) or (aborting and end is End.INTERRUPTED)

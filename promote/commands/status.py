@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 from datetime import UTC, datetime
 
+from promote.arrival import Goal
 from promote.commands.story import version_carried
 from promote.commands.wiring import open_repository, tools
 from promote.connect import secrets
 from promote.converge import THERE
-from promote.convergence import Goal
 from promote.errors import PromoteError
 from promote.lock import UNDO, read_lock
 from promote.model import AppState, Tag, Verdict, short

@@ -104,8 +104,13 @@ def proof(run: Run) -> str:
     apps = run.applications
     excused = [a.name for a in apps if a.state is AppState.EXCUSED]
     proven = sum(a.state is AppState.PROVEN for a in apps)
-    text = f"proven for {proven} of {len(apps)} applications at {run.tools.clock.now().astimezone():%H:%M:%S %Z}"
+    text = f"proven for {proven} of {len(apps)} applications at {_proven_at(run).astimezone():%H:%M:%S %Z}"
     return text + (f", not counted: {', '.join(excused)} (unhealthy before)" if excused else "")
+
+
+def _proven_at(run: Run) -> datetime:
+    """When production was last seen to be there: the suites, the ledger and the lock may have taken a while since."""
+    return run.proven_at or run.tools.clock.now()
 
 
 def _truth(run: Run, end: End, result: Result) -> str:
@@ -115,7 +120,7 @@ def _truth(run: Run, end: End, result: Result) -> str:
         done = f", record {run.record}" if run.record else ""
         return ("nothing to do: " if run.moved is Moved.NO else "") + f"production runs {version} ({short(run.target.commit)}): {proof(run)}{done}"
     if end is End.ROLLED_BACK:
-        bad = f" Bad for {(run.tools.clock.now() - run.bad_since).total_seconds():.0f} s." if run.bad_since else ""
+        bad = f" Bad for {(_proven_at(run) - run.bad_since).total_seconds():.0f} s." if run.bad_since else ""
         return f"{version} was rolled back: production runs {was} again, {proof(run)}.{bad} Why: {run.cause}."
     if end in (End.REFUSED, End.UNCHECKED, End.INTERRUPTED):
         return f"nothing was moved: {_unmoved(run)}. {result.reason}."

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
+from promote.arrival import Goal
 from promote.baseline import Baseline, take_baseline
 from promote.clients.argocd import ArgoCD
 from promote.clients.kube import connect
 from promote.clients.workloads import log_tail, newly_failing, pods, warnings
 from promote.converge import ConvergenceResult, Progress, converge, last_look
-from promote.convergence import Goal
 from promote.deadline import Clock, Deadline, wait_until
 from promote.errors import Superseded
 from promote.model import AppState, Verdict

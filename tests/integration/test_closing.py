@@ -72,6 +72,26 @@ def test_a_lock_that_we_renewed_without_hearing_so_is_ours(bench: Bench) -> None
     assert (bench.run.warnings, bench.repos.holds(LOCK)) == ([], "")
 
 
+def test_a_working_tag_at_what_no_other_clone_has_is_remarked_on_and_holds_nothing_up(bench: Bench, tmp_path: Path) -> None:
+    there = bench.stranger(tmp_path)
+    git(there.root, "commit", "-q", "--allow-empty", "-m", "hotfix")
+    git(there.root, "tag", "-a", "-m", "by hand", "prod-working")
+    git(there.root, "push", "-q", "origin", "refs/tags/prod-working")
+    close(bench.run, End.VERIFIED, {})
+    assert bench.repos.holds(LOCK) == ""
+    assert bench.repos.holds("refs/tags/prod-working") == bench.repos.holds(STABLE)
+    assert [w for w in bench.run.warnings if "prod-working goes back" in w] == bench.run.warnings != []
+
+
+def test_a_ledger_for_which_there_is_no_room_is_a_warning_and_the_lock_goes(bench: Bench, tmp_path: Path) -> None:
+    bench.run.moved = Moved.YES
+    bench.run.tools.git.git_dir = tmp_path / "gone"  # where its scratch files would be
+    close(bench.run, End.VERIFIED, {"outcome": "verified"})
+    (warning,) = bench.run.warnings
+    assert "refs/promote/ledger" in warning and "gone: nothing can be written there: No such file or directory" in warning
+    assert bench.repos.holds(LOCK) == ""
+
+
 def test_a_lock_whose_remote_is_gone_is_not_said_to_be_released(bench: Bench, tmp_path: Path) -> None:
     away = bench.repos.remote.rename(tmp_path / "away")
     close(bench.run, End.VERIFIED, {})
@@ -130,6 +150,7 @@ def test_a_lock_that_was_taken_over_after_our_run_moved_is_not_ours_again(bench:
     """The same promotion, the same request: only who holds the lock tells that another machine goes on with it."""
     bench.repos.tag("dev-v1.1.0")
     assert bench.run.lock
+    bench.run.lock = advance(bench.run.tools.git, bench.run.lock, state="prechecked")
     request = Request(version=bench.run.version, request_id="r1", promoted_by="the run", lock_id=bench.run.lock.oid)
     moved = publish(bench.run.tools.git, bench.run.settings, request)
     assert (look(bench.run), bench.run.lock) == ("", moved.lock), "our run moved it: the lock goes on with us"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import secrets
 import threading
@@ -13,9 +14,11 @@ from pathlib import Path
 
 import pytest
 
+from promote.clients.git_remote import GitRemote
 from promote.deadline import Clock
 from promote.heartbeat import HEARTBEAT, beating, sign_of, silent
 from promote.lock import LOCK, Lock, acquire, take_over
+from promote.model import Tag
 from tests.repos import git
 from tests.robustness.harness import Remote, lock_of, remote
 
@@ -112,3 +115,21 @@ def test_whoever_beats_while_it_is_watched_is_not_silent(there: Remote) -> None:
     clock = Clock(monotonic=lambda: passed[0], sleep=sleep)
     for lives in (True, False):
         assert silent(there.clones[0], lock, seconds=3, clock=clock, every_s=1) is not lives
+
+
+def test_a_beat_for_which_there_is_no_process_is_not_the_last(there: Remote) -> None:
+    """The machine has no process to give just now (EAGAIN): the heart goes on with the next beat."""
+
+    class Poor(GitRemote):
+        refused = 0
+
+        def ref(self, name: str) -> Tag | None:
+            Poor.refused += 1
+            if Poor.refused < 3:
+                raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+            return super().ref(name)
+
+    lock = _lock(there)
+    with beating(Poor(there.clones[0].root, "origin"), lambda: lock, every_s=BEAT_S):
+        _until(lambda: there.holds(HEARTBEAT) != "")
+    assert Poor.refused == 3

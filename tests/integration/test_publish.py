@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from promote.cli import main
 from promote.clients.git_push import Pushed, RefUpdate
 from promote.clients.git_remote import GitRemote
 from promote.errors import Rejected, Superseded
@@ -70,6 +71,36 @@ def test_a_fenced_run_moves_nothing_even_when_stable_holds_the_old_value_again(b
         publish(bench.git, bench.settings, bench.request(lock))
     assert bench.repos.holds("refs/tags/prod-stable") == bench.old
     assert not bench.repos.holds("refs/tags/prod-v1.1.0")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"state": "prechecking"}, {"version": "v9.9.9"}, {"candidate": "HEAD~1"}],
+    ids=["not checked yet", "another version", "another commit"],
+)
+def test_a_lock_authorises_only_the_move_it_was_written_for(bench: Bench, changes: dict[str, str]) -> None:
+    """Its id is no secret: `git ls-remote` shows it."""
+    values = {"state": "prechecked", "version": "v1.1.0", "candidate": bench.candidate} | changes
+    values["candidate"] = bench.git.commit_of(values["candidate"])
+    lock = acquire(bench.git, new_lock(request_id="r1", stable_before=bench.old, **values))
+    with pytest.raises(Rejected, match="does not authorise to publish v1.1.0"):
+        publish(bench.git, bench.settings, bench.request(lock))
+    assert bench.repos.holds("refs/tags/prod-stable") == bench.old
+
+
+def test_a_token_that_the_remotes_refusal_repeats_is_masked(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    token = "of-a-forge-whose-tokens-have-no-form"
+    hook = bench.repos.remote / "hooks" / "pre-receive"
+    hook.write_text(f"#!/bin/sh\necho 'GH013: Repository rule violations found for {token}' >&2\nexit 1\n")
+    hook.chmod(0o755)
+    (bench.repos.clone / "promotion.toml").write_text("")
+    monkeypatch.setenv("GITHUB_TOKEN", token)
+    assert main(["publish", "v1.1.0", "-C", str(bench.repos.clone), "--json"]) != 0
+    said = capsys.readouterr()
+    assert "a rule forbids" in said.out and "a rule forbids" in said.err
+    assert token not in said.out + said.err
 
 
 def test_the_lock_lease_alone_stops_a_push_that_read_before_the_fence(bench: Bench) -> None:

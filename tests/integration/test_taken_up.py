@@ -11,16 +11,16 @@ from typing import Any
 import pytest
 
 from promote.baseline import Baseline
-from promote.clients.git_push import RefUpdate
+from promote.clients.git_push import Pushed, RefUpdate
 from promote.clients.git_remote import GitRemote
 from promote.closing import close
 from promote.commands.story import ending
 from promote.deadline import Deadline
-from promote.errors import Superseded, Unreachable, UsageError
+from promote.errors import PromoteError, Superseded, Unreachable, UsageError
 from promote.flow import State
 from promote.handover import BASELINE
-from promote.heartbeat import HEARTBEAT
-from promote.journal import read_journal
+from promote.heartbeat import HEARTBEAT, beating
+from promote.journal import Journal, read_journal
 from promote.legacy import compare
 from promote.lock import LOCK, Lock, advance, new_lock, read_lock, release, take_over, write_lock
 from promote.model import End
@@ -31,6 +31,7 @@ from promote.run import Moved, Said
 from promote.sandbox.http_world import Fault
 from promote.sandbox.http_world import Request as HttpRequest
 from promote.takeover import pick_up
+from tests.integration.test_interrupts import until
 from tests.prechecked import PROD, VERSION, Make, Place
 from tests.repos import git
 from tests.robustness.harness import STABLE, silence
@@ -211,6 +212,70 @@ def beat(place: Place, there: GitRemote, lock: Lock) -> None:
     place.remote.put(HEARTBEAT, "")
     new = there.make_tag(name="promote-heartbeat", commit=lock.candidate, message=json.dumps(said))
     assert there.push_and_look(RefUpdate(ref=HEARTBEAT, new=new, expected=""))[0]
+
+
+def grown_old(place: Place, **changes: Any) -> Lock:
+    """The lock as its owner wrote it an hour ago, and what else it says."""
+    there, lock, then = place.remote.clones[1], place.run.lock, datetime.now(UTC) - timedelta(hours=1)
+    assert lock
+    there.fetch(LOCK)
+    old = write_lock(there, replace(lock, at=then.isoformat(), since=then.isoformat(), **changes))
+    assert there.push(RefUpdate(ref=LOCK, new=old.oid, expected=lock.oid)).outcome is Pushed.DONE
+    return old
+
+
+def test_whoever_took_it_over_lives_from_that_moment_on(make: Make) -> None:
+    """The lock still says when its former owner wrote it: the first beat cannot wait."""
+    place = make()
+    grown_old(place)
+    taken = pick_up(place.tools(1))
+    assert taken
+    with beating(taken.tools.git, lambda: taken.lock, every_s=3600, at_once=True):
+        until(lambda: place.remote.holds(HEARTBEAT) != "")
+    place.dies()
+    place.run.journal.path.unlink()  # so that this clone is a stranger
+    with pytest.raises(UsageError, match="last sign of life"):
+        pick_up(place.tools(0))
+
+
+def test_a_plan_of_a_newer_version_is_named_as_that(make: Make) -> None:
+    place = make()
+    assert place.run.lock
+    grown_old(place, plan={**place.run.lock.plan, "choices": {"from_the_future": True}})
+    with pytest.raises(PromoteError, match="its plan is not one that this version") as unread:
+        pick_up(place.tools(1))
+    assert "newer" in unread.value.hint
+
+
+def test_an_id_that_would_lead_out_of_the_journals_folder_is_no_id(make: Make) -> None:
+    place = make()
+    grown_old(place, request_id="../../outside")
+    with pytest.raises(PromoteError, match="not a lock this version can read"):
+        pick_up(place.tools(1))
+
+
+def test_a_rollback_that_was_decided_on_and_not_begun_is_no_reason_of_what_is_proven(make: Make) -> None:
+    place = make()
+    place.publish()
+    place.run.journal.write("note", "said", state="promoted", said="failed", reason="smoke failed", moved="yes", next="rolling_back")
+    taken = place.taken_up()
+    assert (taken.cause, where(taken), taken.cause) == ("smoke failed", State.PROMOTED, "")
+
+
+def test_a_journal_of_another_user_is_named_as_that(make: Make) -> None:
+    place = make()
+    place.dies()
+    path = place.run.journal.path
+    path.unlink()
+    path.mkdir()  # what root cannot read either
+    with pytest.raises(PromoteError, match="the journal cannot be read"):
+        pick_up(place.tools(0))
+
+
+def test_two_at_once_in_one_clone_are_told_apart(make: Make) -> None:
+    place = make()
+    with pytest.raises(PromoteError, match="another process of this clone works on this promotion already"):
+        Journal.open(place.remote.clones[0].git_dir, "r1").hold()
 
 
 def test_an_asked_for_rollback_that_has_pushed_is_proven_whatever_its_versions_plan_says(make: Make) -> None:

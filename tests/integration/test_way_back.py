@@ -328,32 +328,32 @@ def test_a_lock_that_was_taken_over_meanwhile_authorises_nothing(place: Place) -
     assert "which is gone" in place.github.runs[0].log
 
 
-def test_an_asked_for_rollback_goes_where_its_lock_says_and_can_be_undone(place: Place) -> None:
-    """`promote rollback --to v1.0.0` when the promotion is long over."""
+def asked_for(place: Place, end: GitRemote | None = None) -> Run:
+    """`promote rollback --to v1.0.0` when the promotion is long over: it holds the lock, and has pushed nothing yet."""
     place.git.protect()
     place.writer.git("update-ref", "-d", LOCK)
     place.writer.git("update-ref", "-d", UNDO)
-    place.git.protect(STABLE, free="bot")
-    run, refs = place.run, place.end.refs(STABLE, "refs/tags/prod-v1.0.0")
+    end = end or place.end
+    run, refs = place.run, end.refs(STABLE, "refs/tags/prod-v1.0.0")
     back = refs["refs/tags/prod-v1.0.0"]
     target = Target(
         version=run.version, commit=back.commit, from_tree=False, dev_tag=None, stable=Tag(ref=STABLE, object=back.object, commit=back.commit),
         branch=run.target.branch,
     )  # fmt: skip
     asked = Run(
-        tools=run.tools, target=target, version=run.version, request_id="rollback-1", journal=Journal.open(place.end.git_dir, "rollback-1"),
-        stable=refs[STABLE], moved=Moved.YES, undo_moves=True, asked_rollback=True,
+        tools=replace(run.tools, git=end), target=target, version=run.version, request_id="rollback-1",
+        journal=Journal.open(place.end.git_dir, "rollback-1"), stable=refs[STABLE], moved=Moved.YES, undo_moves=True, asked_rollback=True,
     )  # fmt: skip
-    asked.lock = acquire(
-        place.end,
-        new_lock(
-            request_id="rollback-1",
-            version="v1.0.0",
-            candidate=back.commit,
-            stable_before=refs[STABLE].object,
-            state="rolling_back",
-            plan=asked.plan(),
-        ),
+    lock = new_lock(
+        request_id="rollback-1", version="v1.0.0", candidate=back.commit, stable_before=refs[STABLE].object, state="rolling_back", plan=asked.plan()
     )
+    asked.lock = acquire(end, lock)
+    return asked
+
+
+def test_an_asked_for_rollback_goes_where_its_lock_says_and_can_be_undone(place: Place) -> None:
+    asked = asked_for(place)
+    place.git.protect(STABLE, free="bot")
+    assert asked.target.stable
     place.go_back(asked)
-    assert (place.holds(STABLE), place.holds(UNDO)) == (back.object, place.bad)
+    assert (place.holds(STABLE), place.holds(UNDO)) == (asked.target.stable.object, place.bad)

@@ -87,3 +87,18 @@ def test_what_is_no_baseline_is_said_to_be_none(tmp_path: Path, text: str):
     (tmp_path / "b.json").write_text(text)
     with pytest.raises(UsageError, match="not a baseline"):
         Baseline.read(tmp_path / "b.json")
+
+
+def test_what_is_handed_over_has_no_message_of_a_pod():
+    """All who can read the repository can read it, and a container's last log lines may be its message."""
+    crashing = {
+        "name": "shop",
+        "restartCount": 3,
+        "state": {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off, of postgres://app:hunter22@db"}},
+        "lastState": {"terminated": {"reason": "Error", "message": "cannot connect to postgres://app:hunter22@db/prod"}},
+    }
+    pod = {"metadata": {"name": "p", "namespace": "n"}, "status": {"phase": "Running", "message": "hunter22", "containerStatuses": [crashing]}}
+    whole = replace(baseline(*fleet(1)), pod_manifests=(pod,))
+    handed = whole.slim(goal())
+    assert "hunter22" not in handed.to_json()
+    assert handed.pods() == whole.pods() and handed.pods()["n/p"].trouble == "CrashLoopBackOff"

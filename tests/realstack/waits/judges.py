@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from promote.applications import Application, parse_application
+from promote.arrival import Goal
 from promote.clients.argocd import ArgoCD
 from promote.clients.kube import Kube
 from promote.converge import converge, last_look
-from promote.convergence import Goal
 from promote.deadline import Deadline
 from promote.errors import Superseded
 from promote.model import Verdict

@@ -13,10 +13,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from promote.arrival import Goal
 from promote.clients.argocd import ArgoCD
 from promote.clients.kube import Kube
 from promote.converge import ConvergenceResult, converge
-from promote.convergence import Goal
 from promote.deadline import Deadline
 from promote.model import Verdict
 from promote.settings import ArgoCD as ArgoSettings

@@ -1,0 +1,172 @@
+"""Moves whose answer is lost while somebody presses ^C, or with nobody to ask again: what became of them is told, never guessed."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from promote.clients.git_remote import GitRemote
+from promote.closing import close
+from promote.commands.story import ending
+from promote.deadline import Deadline
+from promote.errors import Interrupted, PromoteError, Unreachable
+from promote.flow import State, walk
+from promote.journal import Journal
+from promote.lock import LOCK, read_lock
+from promote.model import End
+from promote.publish import Request, publish
+from promote.publish_back import BackRequest, publish_back
+from promote.rollback import PUSH_FOR_S, _push_back
+from promote.run import Moved, Run
+from promote.sandbox.http_world import Fault
+from promote.sandbox.http_world import Request as HttpRequest
+from promote.signals import as_interrupts, held
+from promote.versions import parse_version
+from tests.integration.test_way_back import STABLE, Hurry, Place, asked_for, lines, place, push_back
+from tests.robustness.harness import silence
+
+__all__ = ["place"]  # the fixture
+Weather = Callable[[HttpRequest], Fault | None]
+
+
+def and_stop(weather: Weather) -> Weather:
+    """The same, and a person who presses ^C when it strikes for the first time."""
+    struck = False
+
+    def worse(request: HttpRequest) -> Fault | None:
+        nonlocal struck
+        fault = weather(request)
+        if fault and not struck:
+            struck = True
+            os.kill(os.getpid(), signal.SIGINT)
+        return fault
+
+    return worse
+
+
+def test_stopped_while_nobody_answers_a_push_back_is_looked_after_all_the_same(place: Place) -> None:
+    place.git.protect()
+    time = Hurry()
+    place.git.weather = and_stop(silence(over=lambda _: time.passed > PUSH_FOR_S and "fence: " in " ".join(lines(place))))
+    with as_interrupts(), pytest.raises(Interrupted):
+        push_back(place, time)
+    assert place.run.stable and place.run.stable.object == place.holds(STABLE) == place.old
+    assert place.run.lock == read_lock(place.end) and place.run.moved is Moved.YES
+
+
+def test_stopped_while_nobody_ever_answers_a_push_back_is_not_said_to_have_come_or_not(place: Place) -> None:
+    place.git.protect()
+    place.run.cause = "smoke failed"
+    place.git.weather = and_stop(silence(over=lambda _: False))
+    place.run.tools = replace(place.run.tools, clock=Hurry().clock)
+    with as_interrupts(), held(drop=True):
+        end, result = walk(place.run, State.ROLLING_BACK)
+    assert (end, place.run.moved) == (End.STUCK, Moved.UNKNOWN)
+    assert "what becomes of the tag is not known" in result.reason
+    place.git.weather = None
+    assert "stays so" not in "\n".join(ending(place.run, end, result))
+
+
+def test_stopped_while_nobody_answers_an_asked_for_rollback_it_knows_that_it_moved(place: Place) -> None:
+    asked = asked_for(place)
+    place.git.weather = and_stop(silence(over=lambda looks: looks > 3))
+    assert asked.target.stable
+    with as_interrupts(), pytest.raises(Interrupted):
+        _push_back(asked, asked.target.stable)
+    assert asked.stable is asked.target.stable and asked.stable.object == place.holds(STABLE)
+    assert asked.lock == read_lock(place.end)
+
+
+def lost_once() -> Weather:
+    lost = False
+
+    def weather(request: HttpRequest) -> Fault | None:
+        nonlocal lost
+        if lost or not (request.method == "POST" and request.path.endswith("/git-receive-pack")):
+            return None
+        lost = True
+        return Fault(kind="drop_after")
+
+    return weather
+
+
+def test_with_a_lock_that_is_kept_here_a_lost_answer_is_no_refusal(place: Place) -> None:
+    """lock.keep = "local": the remote's part has landed, so the part that this clone keeps follows."""
+    end = GitRemote(place.end.root, "origin", keeps="refs/promote/")
+    asked = asked_for(place, end)
+    place.git.weather = lost_once()
+    assert asked.target.stable
+    _push_back(asked, asked.target.stable)
+    assert place.holds(STABLE) == asked.target.stable.object
+    assert asked.lock == read_lock(end) and asked.moved is Moved.YES
+
+
+def test_stopped_while_nobody_answers_whoever_takes_the_lock_is_told_that_it_may_be_taken(place: Place) -> None:
+    place.git.protect()
+    place.writer.git("update-ref", "-d", LOCK)
+    before = place.run
+    run = Run(tools=before.tools, target=before.target, version=before.version, request_id="r9", journal=Journal.open(place.end.git_dir, "r9"))
+    run.remember()
+    place.git.weather = and_stop(silence(over=lambda _: False))
+    with as_interrupts(), held(drop=True):
+        end, result = walk(run)
+        place.git.weather = None
+        close(run, end, {})
+    assert place.holds(LOCK) and "the lock may have been taken all the same" in result.hint
+    assert end is End.UNCHECKED
+
+
+def by_hand(place: Place) -> None:
+    """Nobody promotes, and production is where it was before v1.1.0."""
+    place.git.protect()
+    place.writer.git("update-ref", "-d", LOCK)
+    place.writer.git("update-ref", STABLE, place.old)
+    place.writer.git("update-ref", "-d", "refs/tags/prod-v1.1.0")
+
+
+def forward(place: Place, patience: Deadline) -> str:
+    request = Request(version=parse_version("v1.1.0"), request_id="h", promoted_by="ada")
+    published = publish(place.end, place.run.settings, request, patience=patience)
+    assert published.left == "" and published.lock is None
+    return published.stable.object
+
+
+def backward(place: Place, patience: Deadline) -> str:
+    done = publish_back(place.end, place.run.settings, BackRequest(request_id="h", to=parse_version("v1.0.0")), patience=patience)
+    assert done.left == ""
+    return done.stable.object
+
+
+@pytest.mark.parametrize("move", [forward, backward])
+def test_a_move_by_hand_that_nobody_answered_is_looked_for_before_its_lock_goes(place: Place, move: Callable[[Place, Deadline], str]) -> None:
+    """Silence for longer than anybody waits; then the remote is there again, and so is the move."""
+    by_hand(place)
+    if move is backward:
+        place.writer.git("update-ref", STABLE, place.bad)
+    time = Hurry()
+    place.git.weather = silence(over=lambda _: time.passed > 60, push=2)
+    assert move(place, Deadline(60, time.clock)) == place.holds(STABLE)
+    assert place.holds(LOCK) == ""
+
+
+def test_a_move_by_hand_that_nobody_ever_answers_is_not_said_to_have_failed(place: Place) -> None:
+    by_hand(place)
+    place.git.weather = silence(over=lambda _: False, push=2)
+    with pytest.raises(Unreachable) as silent:
+        forward(place, Deadline(60, Hurry().clock))
+    assert "whether the tag was moved is not known" in silent.value.hint and "--break-lock" in silent.value.hint
+    place.git.weather = None
+    assert place.holds(STABLE) not in (place.old, place.bad) and place.holds(LOCK)
+
+
+def test_an_exception_in_a_held_block_is_passed_on_and_the_request_kept() -> None:
+    with as_interrupts():
+        with pytest.raises(PromoteError), held():
+            os.kill(os.getpid(), signal.SIGINT)
+            raise PromoteError("what became of it", hint="")
+        with pytest.raises(Interrupted), held():
+            pass
