@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 
+from promote.clients.again import PAUSES_S
 from promote.clients.git_remote import GitRemote
 from promote.closing import close
 from promote.commands.story import ending
@@ -18,7 +19,7 @@ from promote.flow import State, walk
 from promote.journal import Journal
 from promote.lock import LOCK, read_lock
 from promote.model import End
-from promote.publish import Request, publish
+from promote.publish import Request, move_back, publish
 from promote.publish_back import BackRequest, publish_back
 from promote.rollback import PUSH_FOR_S, _push_back
 from promote.run import Moved, Run
@@ -99,10 +100,11 @@ def test_with_a_lock_that_is_kept_here_a_lost_answer_is_no_refusal(place: Place)
     end = GitRemote(place.end.root, "origin", keeps="refs/promote/")
     asked = asked_for(place, end)
     place.git.weather = lost_once()
-    assert asked.target.stable
-    _push_back(asked, asked.target.stable)
-    assert place.holds(STABLE) == asked.target.stable.object
-    assert asked.lock == read_lock(end) and asked.moved is Moved.YES
+    assert asked.target.stable and asked.lock
+    to = asked.target.stable.object
+    lock = move_back(end, asked.settings, asked.lock, to=to, replacing=place.bad)
+    assert place.holds(STABLE) == to
+    assert lock == read_lock(end) != asked.lock
 
 
 def test_stopped_while_nobody_answers_whoever_takes_the_lock_is_told_that_it_may_be_taken(place: Place) -> None:
@@ -128,28 +130,27 @@ def by_hand(place: Place) -> None:
     place.writer.git("update-ref", "-d", "refs/tags/prod-v1.1.0")
 
 
-def forward(place: Place, patience: Deadline) -> str:
+def forward(place: Place, patience: Deadline | None = None) -> str:
     request = Request(version=parse_version("v1.1.0"), request_id="h", promoted_by="ada")
     published = publish(place.end, place.run.settings, request, patience=patience)
     assert published.left == "" and published.lock is None
     return published.stable.object
 
 
-def backward(place: Place, patience: Deadline) -> str:
-    done = publish_back(place.end, place.run.settings, BackRequest(request_id="h", to=parse_version("v1.0.0")), patience=patience)
+def backward(place: Place) -> str:
+    done = publish_back(place.end, place.run.settings, BackRequest(request_id="h", to=parse_version("v1.0.0")))
     assert done.left == ""
     return done.stable.object
 
 
 @pytest.mark.parametrize("move", [forward, backward])
-def test_a_move_by_hand_that_nobody_answered_is_looked_for_before_its_lock_goes(place: Place, move: Callable[[Place, Deadline], str]) -> None:
-    """Silence for longer than anybody waits; then the remote is there again, and so is the move."""
+def test_a_move_by_hand_that_nobody_answered_is_looked_for_before_its_lock_goes(place: Place, move: Callable[[Place], str]) -> None:
+    """Silence for as long as its look is asked again; then the remote is there again, and so is the move."""
     by_hand(place)
     if move is backward:
         place.writer.git("update-ref", STABLE, place.bad)
-    time = Hurry()
-    place.git.weather = silence(over=lambda _: time.passed > 60, push=2)
-    assert move(place, Deadline(60, time.clock)) == place.holds(STABLE)
+    place.git.weather = silence(over=lambda met: met > 1 + len(PAUSES_S), push=2)  # the push itself is sent again, once
+    assert move(place) == place.holds(STABLE)
     assert place.holds(LOCK) == ""
 
 

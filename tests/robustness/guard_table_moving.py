@@ -12,6 +12,7 @@ CLOSING = "tests/integration/test_closing.py"
 HEART = "tests/integration/test_heartbeat.py"
 RESUMING = "tests/integration/test_resume.py"
 RUNS = "tests/integration/test_github_runs.py"
+UNHEARD = "tests/integration/test_unheard.py"
 TAKEN = "tests/integration/test_taken_up.py"
 AGAIN = "tests/integration/test_reads_again.py"
 JOURNAL = "tests/unit/test_journal.py"
@@ -42,6 +43,11 @@ TAGS = (
     Guard("back over our own only", PUBLISH, "        if names.stable not in here or here[names.stable].object != replacing:\n", "        if False:\n", PUBLISHING, "rolled_back_over"),
 )  # fmt: skip
 LOCKS = (
+    Guard("a lock authorises its own move", PUBLISH, "    if (lock.state, lock.version, lock.candidate) != (", "    if False and (", PUBLISHING, "only_the_move"),
+    Guard("a move by hand is looked for", LOCK, "        moved = _landed(git, lock, silence)\n", "        _leave(git, lock, silence)\n        raise\n", UNHEARD, "looked_for"),
+    Guard("what is kept here follows", REMOTE, "        if here and there and all(u.is_done(seen) for u in there) and", "        if False and", UNHEARD, "kept_here"),
+    Guard("a stop request hides no answer", "promote/signals.py", "        _State.held = kept\n    _raise_pending()\n", "        _State.held = kept\n        _raise_pending()\n", UNHEARD, "held_block"),
+    Guard("whoever took over beats at once", "promote/heartbeat.py", "stop.wait(0 if at_once else every_s)", "stop.wait(every_s)", TAKEN, "lives_from"),
     Guard("the lock's lease", LOCK, LEASED, "RefUpdate(ref=LOCK, new=following.oid, expected=git.ref(LOCK).object)", PUBLISHING, "lease_alone"),
     Guard("the lock's lease, in any order of events", LOCK, LEASED, "RefUpdate(ref=LOCK, new=following.oid, expected=now.object if (now := git.ref(LOCK)) else '')", ORDER),
     Guard("the lock is taken when nobody has it", LOCK, 'new=lock.oid, expected="")', "new=lock.oid, expected=now.object if (now := git.ref(LOCK)) else '')", PUBLISHING, "only_one"),
@@ -106,11 +112,11 @@ ENDS = (
     Guard("time for the proof", "promote/precheck.py", "    if left >= wanted:\n", "    if True:\n", FLOW, "may_not_take"),
     Guard("the promotion's own deadline", "promote/verification.py", "        if not found and run.ends.expired:\n", "        if False:\n", FLOW, "takes_too_long"),
     Guard("the way back has its time", "promote/run.py", "seconds if going_back else min(seconds, self.ends.left)", "min(seconds, self.ends.left)", FLOW, "takes_too_long"),
-    Guard("by hand, one's own lock only", LOCK, " or here.holder != lock.holder", "", CLOSING, "own_lock_only"),
+    Guard("by hand, one's own lock only", LOCK, "here if here and here.holder == lock.holder else None", "here", CLOSING, "own_lock_only"),
     Guard("a record is named when it was read", "promote/recording.py", 'path if there else ""', "path", "tests/integration/test_recording.py"),
     Guard("our own lock is known again", "promote/closing.py", " and there.holder == run.lock.holder else None", " else None", CLOSING, "named_and_keeps"),
     Guard("our own push is known again", LOCK, "insist(push, on=Unreachable, deadline=patience)", "insist((lambda: advance(git, lock, *others, **changes)) if patience else push, on=Unreachable, deadline=patience)", WAY_BACK, "known_again"),
-    Guard("a silent way back is looked after", "promote/rollback.py", "    except Unreachable as silence:\n", "    except ZeroDivisionError as silence:\n", WAY_BACK, "given_up_is"),
+    Guard("a silent way back is looked after", "promote/rollback.py", "    except (Unreachable, Rejected) as unclear:\n", "    except ZeroDivisionError as unclear:\n", WAY_BACK, "given_up_is"),
     Guard("back, and the suites pass", "promote/rollback.py", "        if (verdict := _proven_back(run, name, result)) is not Verdict.PASSED:\n", "        if False:\n", FLOW, "way and back and too"),
     Guard("back, and still ours", "promote/rollback.py", "    run.still_ours()\n", "", FLOW, "way and back and hidden"),
     Guard("still our tag", "promote/run.py", "        if stable and (here is None or here.object != stable.object):\n", "        if False:\n", FLOW, "moved and way and back"),
