@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from promote.baseline import Baseline, take_baseline
+from promote.clients.git_remote import GitRemote
 from promote.connect import alerts_reader
-from promote.model import AppState, End, Verdict
+from promote.model import AppState, End, Tag, Verdict
 from promote.observe import observe
 from promote.record import last_entry
 from promote.run import Result, Run, Said
@@ -29,7 +30,7 @@ def prove_it_stands(run: Run) -> Result:
     run.stable = stable
     run.tools.report.note(f"{stable.name} is {run.version} already: nothing is moved; looking whether production runs it")
     everything = take_baseline(run.tools.production(), alerts_reader(run.settings))
-    keep_baseline(run, _only(everything, _excused_then(run)), smoke_passed=None)
+    keep_baseline(run, only(everything, excused_then(run.tools.git, stable)), smoke_passed=None)
     goal = goal_of(run)
     seen = observe(
         run.tools.production(),
@@ -64,17 +65,18 @@ def _not_proven(run: Run, verdict: Verdict, reason: str) -> Result:
     )
 
 
-def _excused_then(run: Run) -> frozenset[str]:
-    """The applications that were unwell already when this very tag object was last proven, as the ledger says."""
-    entry = last_entry(run.tools.git)
+def excused_then(git: GitRemote, stable: Tag) -> frozenset[str]:
+    """The applications that were unwell already when this very tag object was last proven, as the ledger says. Raises what git raises."""
+    entry = last_entry(git)
     after = entry.get("stable_after")
-    if not isinstance(after, dict) or run.stable is None or after.get("object") != run.stable.object:
+    if not isinstance(after, dict) or after.get("object") != stable.object:
         return frozenset()
     applications = entry.get("applications")
     return frozenset(a["name"] for a in applications if a["verdict"] == AppState.EXCUSED) if isinstance(applications, list) else frozenset()
 
 
-def _only(baseline: Baseline, names: frozenset[str]) -> Baseline:
+def only(baseline: Baseline, names: frozenset[str]) -> Baseline:
+    """The baseline of these applications alone: no others are excused."""
     apps = tuple(m for m in baseline.manifests if m["metadata"]["name"] in names)
     theirs = {(m["spec"].get("destination") or {}).get("namespace") for m in apps}
     return replace(baseline, manifests=apps, pod_manifests=tuple(p for p in baseline.pod_manifests if p["metadata"]["namespace"] in theirs))

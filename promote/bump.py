@@ -6,13 +6,13 @@ MAJOR for what breaks, MINOR for a feature, PATCH for everything else; before 1.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import IntEnum
 
 from promote.changes import Change
-from promote.versions import Version
+from promote.versions import Version, parse_version
 
 FEATURES = ("feat", "feature")
 
@@ -83,6 +83,12 @@ def following(old: Version, level: Level) -> str:
     if level is Level.MAJOR:
         return f"v{major + 1}.0.0"
     return f"v{major}.{minor + 1}.0" if level is Level.MINOR else f"v{major}.{minor}.{patch + 1}"
+
+
+def fitting(old: Version, level: Level, promoted: Collection[Version]) -> str:
+    """The smallest version that is such a step and was never promoted: greater than all that were, one that was rolled back included."""
+    first, newest = following(old, level), max(promoted, default=old)
+    return first if parse_version(first) > newest else following(newest, Level.PATCH)
 
 
 def following_date(promoted: Sequence[Version], today: date) -> str:

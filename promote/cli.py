@@ -131,7 +131,7 @@ def _worlds(verb: Callable[[str, str], argparse.ArgumentParser]) -> None:
     demo.add_argument("--scenario", metavar="NAME", help="run only this one; its exit code is the promotion's")
     demo.add_argument("--apps", type=int, default=12, metavar="N", help="how many applications production has (default 12)")
     demo.add_argument("--via", choices=("workflow", "git"), default="workflow", help="who moves the tag (default workflow)")
-    demo.add_argument("--keep", action="store_true", help="keep the world's folder")
+    demo.add_argument("--keep", action="store_true", help="leave the world's folder, to look at records and reports")
 
     sandbox = verb("sandbox", "start the demo's world and run COMMAND in a ready clone of it; without COMMAND it stays up")
     sandbox.add_argument("--apps", type=int, default=12, metavar="N", help="how many applications production has (default 12)")

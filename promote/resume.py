@@ -19,7 +19,7 @@ from promote.workflow import cancel_run, stop_run
 
 STOP_S = 60.0
 KEEP = "`promote abort --keep` gives up the lock and leaves the tag"
-KEPT = "given up as it is: nothing was proven and the tag was left where it is"
+KEPT = "given up as it is: nothing was proven and the tag was left where it is; only the lock is given up"
 
 
 def where(run: Run) -> State | None:

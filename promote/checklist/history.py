@@ -17,6 +17,7 @@ from promote.versions import Version, parse_version
 
 Evidence = Callable[[str, object], None]
 SHOWN = 8
+UNTOLD = "vX.Y.Z"  # where nobody can tell which version fits
 
 
 def changes_of(promotion: Promotion) -> list[Change]:
@@ -141,7 +142,7 @@ def bump_problem(promotion: Promotion, changes: list[Change], evidence: Evidence
             hint='write them as "feat: …", "fix: …", "feat!: …", or say what they count as: version.unclassified in promotion.toml',
         )
     level = bump.asked(wanted.level, old)
-    fitting = bump.following(old, level)
+    fitting = bump.fitting(old, level, promotion.promoted_versions())
     evidence("changes", wanted.why)
     evidence("asks for", level.word())
     evidence("smallest fitting version", fitting)
@@ -160,7 +161,7 @@ def bump_suggestion(promotion: Promotion, changes: list[Change]) -> str:
     if promotion.settings.version.scheme == "calver":
         return bump.following_date(list(promotion.promoted_versions()), datetime.now(UTC).date())
     wanted, old = bump.demand(changes, unclassified=promotion.settings.version.unclassified), production_version(promotion)
-    return bump.following(old, bump.asked(wanted.level, old)) if wanted and old else "vX.Y.Z"
+    return bump.fitting(old, bump.asked(wanted.level, old), promotion.promoted_versions()) if wanted and old else UNTOLD
 
 
 def worth_planning(promotion: Promotion, changes: list[Change]) -> str:

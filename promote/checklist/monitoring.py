@@ -107,9 +107,12 @@ def new_alerts(promotion: Promotion, evidence: Evidence) -> list[str]:
     watched(promotion)
     evidence("watchdog", settings.watchdog or "none is named: an Alertmanager to which nobody talks looks the same")
     baseline = promotion.baseline
-    if promotion.context and (baseline is None or baseline.alerts() is None):
-        raise PromoteError("nobody looked at the alerts before the move, so none can be called new", hint="see the baseline in the reports folder")
-    found = compare(map(parse_alert, manager.alerts(settings.filters)), (baseline and baseline.alerts()) or (), settings.volatile)
+    before = baseline.alerts() if baseline else None
+    if before is None:
+        raise PromoteError(
+            "nobody looked at the alerts before the move, so none can be called new", hint="a promotion does; by hand, see what fires in Alertmanager"
+        )
+    found = compare(map(parse_alert, manager.alerts(settings.filters)), before, settings.volatile)
     evidence("new", [a.words() for a in found.new])
     evidence("firing before", [a.words() for a in found.known][:20])
     evidence("muted", [f"{a.words()} ({a.muted})" for a in found.muted][:20])

@@ -178,6 +178,11 @@ def connect(name: str, kubeconfig: Path | None, context: str) -> Kube:
     return Kube(name, ApiClient(configuration))
 
 
+def _exists(paths: str) -> bool:
+    """Whether any of the files of a kubeconfig path is there."""
+    return any(Path(path).expanduser().exists() for path in paths.split(os.pathsep) if path)
+
+
 def _load(name: str, kubeconfig: Path | None, context: str, configuration: Any) -> Login | None:
     """Fill the configuration; how its user logs in, None when its credentials are in the file."""
     from kubernetes import config
@@ -193,10 +198,12 @@ def _load(name: str, kubeconfig: Path | None, context: str, configuration: Any) 
         users = {u["name"]: u.get("user") or {} for u in _entries(merged, "users")}
         contexts = {c["name"]: c.get("context") or {} for c in _entries(merged, "contexts")}
         known = sorted(contexts)
+        if not known and not kubeconfig and not _exists(file or api.kube_config.KUBE_CONFIG_DEFAULT_LOCATION):
+            named = f"$KUBECONFIG names {file}, which is" if file else "KUBECONFIG is not set, and ~/.kube/config is"
+            raise UsageError(f"{name}: {named} not there", hint=f"export KUBECONFIG, or name the file in promotion.toml: {name}.kubeconfig")
         if context and context not in known:
-            raise UsageError(
-                f"{name}: {where} has no context {context!r}", hint=f"set {name}.context in promotion.toml to one of: {', '.join(known)}"
-            )
+            hint = f"set {name}.context in promotion.toml to one of: {', '.join(known)}" if known else "is it the right file?"
+            raise UsageError(f"{name}: {where} has no context {context!r}", hint=hint)
         chosen = contexts.get(context or (merged.value.get("current-context") if merged else None), {})
         user = users.get(chosen.get("user"), {})
         login = login_of(user)

@@ -6,6 +6,7 @@ import argparse
 
 from promote.checklist.context import SuiteContext
 from promote.checklist.policy import validate
+from promote.clients.git_remote import GitRemote
 from promote.commands.wiring import open_repository, who
 from promote.connect import secrets
 from promote.deadline import Deadline
@@ -13,6 +14,7 @@ from promote.errors import UsageError
 from promote.model import Choices, End, Step, SuiteResult, Verdict
 from promote.report.document import check_document
 from promote.report.screen import reporter
+from promote.settings import Settings
 from promote.suite import run_suite
 from promote.target import Target, resolve_target
 from promote.versions import parse_version
@@ -22,7 +24,7 @@ ENDS = {Verdict.PASSED: End.VERIFIED, Verdict.FAILED: End.REFUSED, Verdict.ERROR
 SHOWN = {"pre": "before", "post": "after", "smoke": "smoke"}
 MEANT = {
     "pre": ("may be shipped", "may not be shipped", "could not be judged"),
-    "post": ("production runs what its tag says", "production does not run what its tag says", "production could not be judged"),
+    "post": ("production runs what its tag says, and is well", "production is not as it should be", "production could not be judged"),
     "smoke": ("production answers as declared", "production does not answer as declared", "production could not be judged"),
 }
 
@@ -36,7 +38,7 @@ def main(args: argparse.Namespace) -> int:
         raise UsageError(f"--first says nothing about the {args.suite} suite", hint="it is for: promote check pre VERSION --first")
     with reporter(json=args.json, secrets=secrets()) as report:
         target = resolve_target(git, settings, version)
-        what = f"{target.version or 'untagged candidate'} at {git.describe(target.commit)}"
+        what = _subject(args.suite, settings, git, target)
         report.headline(f"check {args.suite} · {what}")
         report.step_started(SHOWN[args.suite])
         result = run_suite(
@@ -54,6 +56,14 @@ def main(args: argparse.Namespace) -> int:
         if args.json:
             report.document(check_document(end, result, commit=target.commit, version=target.version.text if target.version else ""))
     return end.exit_code
+
+
+def _subject(suite: str, settings: Settings, git: GitRemote, target: Target) -> str:
+    """What is judged: the candidate before a move, what the stable tag holds after it."""
+    if suite == "pre":
+        return f"{target.version or 'untagged candidate'} at {git.describe(target.commit)}"
+    stable = target.stable
+    return f"production: {settings.tags.stable} at {git.describe(stable.commit)}" if stable else f"production: there is no {settings.tags.stable}"
 
 
 def _context(target: Target, waivers: tuple[Waiver, ...], choices: Choices) -> SuiteContext:

@@ -51,7 +51,7 @@ def choose(kit: Tools, version: Version, choices: Choices, *, tagged: bool, ask:
     target = resolve_target(git, settings, version)
     dev = target.dev_tag
     at_head = git.branch() == settings.repository.branch and not (tagged or choices.again or _there_already(target))
-    if dev and at_head and dev.commit != git.head() and (choices.recreate_dev or not _only_records(kit, dev)):
+    if dev and at_head and dev.commit != git.head() and (choices.recreate_dev or not only_records(git, settings, dev)):
         choices = choices if choices.recreate_dev else _decide(kit, dev, choices, ask)
         if choices.recreate_dev:
             target = replace(target, commit=git.head(), from_tree=True)
@@ -64,11 +64,10 @@ def _there_already(target: Target) -> bool:
     return bool(target.stable and target.prod_tag and target.stable.object == target.prod_tag.object)
 
 
-def _only_records(kit: Tools, dev: Tag) -> bool:
+def only_records(git: GitRemote, settings: Settings, dev: Tag) -> bool:
     """Whether nothing but records of promotions came to the trunk after the tagged commit: then HEAD and the tag mean the same."""
-    git = kit.git
     changed = git.changed_paths(dev.commit, git.head()) if git.is_ancestor(dev.commit, git.head()) else [""]
-    return all(path.startswith(f"{kit.settings.promotion.records}/") for path in changed)
+    return all(path.startswith(f"{settings.promotion.records}/") for path in changed)
 
 
 def bring_forward(settings: Settings, git: GitRemote) -> tuple[int, str]:
@@ -77,12 +76,17 @@ def bring_forward(settings: Settings, git: GitRemote) -> tuple[int, str]:
     After that the settings may be others, and the trunk may move on: what counts for the clone is that it was up to date at this moment.
     """
     trunk = resolve_target(git, settings).branch.commit
-    on_trunk = git.branch() == settings.repository.branch
-    if not on_trunk or git.dirty() or git.head() == trunk or not git.is_ancestor(git.head(), trunk):
-        return 0, trunk
-    behind = git.count(f"{git.head()}..{trunk}")
-    git.fast_forward(trunk)
+    behind = simply_behind(settings, git, trunk)
+    if behind:
+        git.fast_forward(trunk)
     return behind, trunk
+
+
+def simply_behind(settings: Settings, git: GitRemote, trunk: str) -> int:
+    """By how many commits a clean clone on the trunk's branch is behind it; 0 when there is anything else about it."""
+    if git.branch() != settings.repository.branch or git.dirty() or git.head() == trunk or not git.is_ancestor(git.head(), trunk):
+        return 0
+    return git.count(f"{git.head()}..{trunk}")
 
 
 def _decide(kit: Tools, dev: Tag, choices: Choices, ask: Ask) -> Choices:

@@ -21,8 +21,8 @@ def main(args: argparse.Namespace) -> int:
             raise UsageError(f"there is no scenario {args.scenario!r}", hint=f"choose one of: {', '.join(SCENARIOS)}")
         scenario = SCENARIOS[args.scenario]
     started = time.monotonic()
-    _tell("starting a world: git over HTTP, GitHub, two clusters with Argo CD" + (" (kept)" if args.keep else ""))
-    with running_world(apps=args.apps, via=args.via, keep=True, scenario=scenario) as place:
+    _tell("starting a world: git over HTTP, GitHub, two clusters with Argo CD")
+    with running_world(apps=args.apps, via=args.via, keep=args.keep, scenario=scenario) as place:
         _tell(f"ready after {time.monotonic() - started:.1f} s: {args.apps} applications in {place.clone}\n")
         if scenario:
             return _scenario(place, args, scenario)
@@ -69,9 +69,12 @@ def _story(place: Place, args: argparse.Namespace, started: float) -> int:
     if args.json:
         print(json.dumps({"outcome": "as expected" if right else "not as expected", "promotions": documents}, indent=2))
     _tell(f"both ended as they should in {time.monotonic() - started:.0f} s" if right else "the demo did not end as it should")
-    _tell(f"records  git -C {place.sandbox.git.path} log --oneline main -- .promotions")
-    _tell(f"junit    {place.clone}/reports/*/*/*.xml")
-    _tell(f"all of it is in {place.clone.parent}; remove it when you have seen it")
+    if args.keep:
+        _tell(f"records  git -C {place.sandbox.git.path} log --oneline main -- .promotions")
+        _tell(f"junit    {place.clone}/reports/*/*/*.xml")
+        _tell(f"all of it is in {place.clone.parent}; remove it when you have seen it")
+    else:
+        _tell("its folder is gone; to look at records and reports afterwards: promote demo --keep")
     return 0 if right else 1
 
 

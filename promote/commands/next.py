@@ -8,16 +8,19 @@ from datetime import UTC, datetime
 
 from promote import bump
 from promote.checklist.history import changes_of, production_version
-from promote.checklist.promotion import Promotion, State
+from promote.checklist.promotion import Promotion
+from promote.commands.ahead import look_ahead
 from promote.commands.wiring import open_repository
 from promote.errors import NotFound, UsageError
 from promote.report.screen import answer
+from promote.versions import Version
 
 
 def main(args: argparse.Namespace) -> int:
     settings, _ = open_repository(args.folder)
-    promotion = Promotion(State(settings=settings, version=None, context=None))
+    promotion, remark = look_ahead(settings, None)
     version, why = calendar(promotion) if settings.version.scheme == "calver" else semantic(promotion, _forced(args))
+    why = "; ".join(filter(None, (why, remark)))
     answer(version, document={"version": version, "why": why, "commit": promotion.commit} if args.json else None)
     if not args.json:
         print(why, file=sys.stderr)
@@ -44,11 +47,19 @@ def semantic(promotion: Promotion, forced: bump.Level | None) -> tuple[str, str]
     changes = changes_of(promotion)
     wanted = bump.demand(changes, unclassified=promotion.settings.version.unclassified)
     if forced is not None:
-        return bump.following(old, forced), f"{old}, and {forced.word()} as asked"
+        return _new(promotion, old, forced, f"{old}, and {forced.word()} as asked")
     if wanted is None:
         raise UsageError(
             f"none of {len(changes)} commits has a Conventional Commits type, so nobody can tell",
             hint="say it: promote next --major, --minor or --patch; or version.unclassified in promotion.toml",
         )
     level = bump.asked(wanted.level, old)
-    return bump.following(old, level), f"{old}, and {level.word()}: {wanted.why}"
+    return _new(promotion, old, level, f"{old}, and {level.word()}: {wanted.why}")
+
+
+def _new(promotion: Promotion, old: Version, level: bump.Level, why: str) -> tuple[str, str]:
+    """A version is used once: what was promoted, and rolled back since, is passed over, and said."""
+    promoted = promotion.promoted_versions()
+    version = bump.fitting(old, level, promoted)
+    passed = "" if version == bump.following(old, level) else f"; {max(promoted)} was promoted already, and production is not at it"
+    return version, why + passed

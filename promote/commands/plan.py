@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from promote import migration
 from promote.changes import Change, breaking
 from promote.checklist.candidate import builder, expected_of, trees
-from promote.checklist.history import bump_suggestion, changes_of, production_version, report
+from promote.checklist.history import UNTOLD, bump_problem, bump_suggestion, changes_of, production_version, report
 from promote.checklist.policy import Policy
-from promote.checklist.promotion import Promotion, State
+from promote.checklist.promotion import Promotion
 from promote.checklist.registry import required_rows
+from promote.commands.ahead import look_ahead
+from promote.commands.choosing import only_records
 from promote.commands.story import age
 from promote.commands.wiring import open_repository
 from promote.connect import secrets
@@ -33,7 +35,7 @@ MARKS = {"added": "+", "changed": "~", "removed": "-", "re-pointed": "~"}
 class Plan:
     """What would happen. `tasks`: id → words; `breaking`: what needs a migration plan; `fitting`: the smallest version that fits.
 
-    `taken`: why the version itself could not be promoted, "" when it is a new one.
+    `refused`: what the pre suite would refuse, as far as a look at git tells; `remark`: that this clone is behind.
     """
 
     version: str
@@ -41,7 +43,7 @@ class Plan:
     subject: str
     production: str
     fitting: str
-    taken: str
+    refused: tuple[str, ...]
     commits: tuple[dict[str, str], ...]
     tasks: dict[str, str]
     applications: tuple[AppChange, ...]
@@ -51,13 +53,14 @@ class Plan:
     steps: tuple[str, ...]
     back_to: str
     waived: tuple[str, ...]
+    remark: str = ""
 
 
 def main(args: argparse.Namespace) -> int:
     settings, _ = open_repository(args.folder)
     version = parse_version(args.wanted, settings.version.scheme)
-    promotion = Promotion(State(settings=settings, version=version, context=None), choices=Choices(first=args.first))
-    plan = make(promotion, version.text)
+    promotion, remark = look_ahead(settings, version, Choices(first=args.first))
+    plan = replace(make(promotion, version.text), remark=remark)
     lines = [f"written: {write(settings, plan)}"] if args.write else text(plan, diff=args.diff)
     answer(*lines, document=asdict(plan) if args.json else None, secrets=secrets())
     return 0
@@ -82,17 +85,24 @@ def make(promotion: Promotion, version: str) -> Plan:
         subject=git.describe(promotion.commit),
         production=f"{old or 'no version'} at {git.describe(stable.commit)}, {age(git, stable.commit)}" if stable else "nothing",
         fitting=bump_suggestion(promotion, changes) if stable else version,
-        taken=_taken(promotion),
+        refused=_refused(promotion, changes, unplanned=bool(broken and stable and there is None)),
         commits=tuple({"commit": short(c.oid), "subject": c.subject, "author": c.author} for c in changes),
         tasks=_tasks(promotion, changes),
         applications=tuple(apps),
         production_applications=seen.prod,
         breaking=broken if stable else (),
         migration="" if not broken or not stable else f"{path} {'is there' if there is not None else 'is not there yet'}",
-        steps=_steps(settings, version),
-        back_to=f"{old or short(stable.commit)} ({short(stable.commit)}, {age(git, stable.commit)})" if stable else "",
+        steps=_steps(promotion, version),
+        back_to=f"{old or settings.tags.stable} ({short(stable.commit)}, {age(git, stable.commit)})" if stable else "",
         waived=tuple(f"{row}: {w.words()}" for row, w in Policy.of(settings).waived.items()),
     )
+
+
+def _refused(promotion: Promotion, changes: list[Change], *, unplanned: bool) -> tuple[str, ...]:
+    if _is_there(promotion):
+        return ()
+    plan = f"{promotion.settings.promotion.migrations}/{promotion.version}.md is not there yet" if unplanned else ""
+    return tuple(filter(None, (_taken(promotion), _too_small(promotion, changes), plan, _meant(promotion))))
 
 
 def _taken(promotion: Promotion) -> str:
@@ -101,9 +111,34 @@ def _taken(promotion: Promotion) -> str:
     if version is None or not promoted:
         return ""
     if was := promoted.get(version):
-        return f"{version} was promoted already ({was.name} at {short(was.commit)})"
+        stable = promotion.target.stable
+        away = "" if stable and stable.commit == was.commit else ", and production is not at it now"
+        again = "; to ship the very same commit once more: --again" if was.commit == promotion.commit else ""
+        return f"{version} was promoted already ({was.name} at {short(was.commit)}){away}{again}"
     newest = max(promoted)
     return "" if version > newest else f"{version} is not greater than {newest}, the newest promoted one"
+
+
+def _is_there(promotion: Promotion) -> bool:
+    """Whether production's tag is this version's own object: then a run moves nothing."""
+    stable, prod = promotion.target.stable, promotion.target.prod_tag
+    return bool(stable and prod and stable.object == prod.object)
+
+
+def _too_small(promotion: Promotion, changes: list[Change]) -> str:
+    """What the row `version-bump` would say first."""
+    try:
+        return bump_problem(promotion, changes, lambda *_: None).partition("\n")[0]
+    except PromoteError as error:
+        return error.what
+
+
+def _meant(promotion: Promotion) -> str:
+    """What a run would ask, because the dev tag is not at HEAD."""
+    dev, git, settings = promotion.target.dev_tag, promotion.remote, promotion.settings
+    if dev is None or git.branch() != settings.repository.branch or dev.commit == git.head() or only_records(git, settings, dev):
+        return ""
+    return f"{dev.name} is at {short(dev.commit)}, HEAD at {short(git.head())}: say which is meant, --tagged or --recreate-dev"
 
 
 def _tasks(promotion: Promotion, changes: list[Change]) -> dict[str, str]:
@@ -115,7 +150,10 @@ def _tasks(promotion: Promotion, changes: list[Change]) -> dict[str, str]:
         return {"?": f"could not be read: {error.what}"}
 
 
-def _steps(settings: Settings, version: str) -> tuple[str, ...]:
+def _steps(promotion: Promotion, version: str) -> tuple[str, ...]:
+    settings = promotion.settings
+    if _is_there(promotion):
+        return (f"{settings.tags.stable} is {version} already: nothing is moved, production is looked at and proven once more",)
     names = {part: getattr(settings.tags, part).format(version=version) for part in ("dev", "prod", "stable", "working")}
     rows = len(required_rows("pre", settings, from_tree=True))
     move = f"the workflow {settings.workflow.file}" if settings.promotion.via == "workflow" else "one push from here"
@@ -144,8 +182,8 @@ def text(plan: Plan, *, diff: bool) -> Iterator[str]:
     """The plan for a person."""
     yield f"plan {plan.version} · {plan.subject}"
     yield f"production    {plan.production}"
-    if plan.taken:
-        yield f"version       {plan.taken}"
+    if plan.remark:
+        yield f"behind        {plan.remark}"
     fits = bump_note(plan)
     yield f"commits       {len(plan.commits)}" + (f" · {fits}" if fits else "")
     for commit in plan.commits[:20]:
@@ -168,12 +206,20 @@ def text(plan: Plan, *, diff: bool) -> Iterator[str]:
     yield "what would happen"
     yield from (f"  {number}. {step}" for number, step in enumerate(plan.steps, 1))
     yield f"back to       {plan.back_to or 'nothing: a first promotion, its failure leaves the tag for a person'}"
-    yield "nothing was done; to do it: " + ("choose a version that is new (promote next)" if plan.taken else f"promote run {plan.version}")
+    yield from _last_words(plan)
+
+
+def _last_words(plan: Plan) -> Iterator[str]:
+    yield from (f"refused       {reason}" for reason in plan.refused)
+    if plan.refused:
+        yield f"nothing was done; promote run {plan.version} would be refused for that (a version that fits: promote next)"
+    else:
+        yield f"nothing was done; to do it: promote run {plan.version}"
 
 
 def bump_note(plan: Plan) -> str:
     """A remark when the version is not the smallest that fits."""
-    return "" if plan.fitting == plan.version or not plan.commits else f"the smallest version that fits is {plan.fitting}"
+    return "" if plan.fitting in (plan.version, UNTOLD) or not plan.commits else f"the smallest version that fits is {plan.fitting}"
 
 
 def _application(app: AppChange, *, diff: bool) -> Iterator[str]:

@@ -38,7 +38,7 @@ def main(args: argparse.Namespace) -> int:
         done = (end is End.ROLLED_BACK and (aborting or run.asked_rollback)) or (aborting and end is End.INTERRUPTED)
         code = 0 if done else end.exit_code
         close(run, end, document(run, end, result, code=code))
-        report.end(end, ending(run, end, result))
+        report.end(end, ending(run, end, result), code=code)
         if args.json:
             report.document(document(run, end, result, code=code))
     return code

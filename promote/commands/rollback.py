@@ -8,17 +8,18 @@ from datetime import UTC, datetime
 
 from promote.baseline import take_baseline
 from promote.closing import close
-from promote.commands.story import describe_stable, document, ending, proof, version_carried
+from promote.commands.story import describe_stable, document, ending, version_carried
 from promote.commands.wiring import open_repository, tools
 from promote.connect import secrets
-from promote.errors import NotFound, UsageError
+from promote.errors import NotFound, PromoteError, UsageError
 from promote.flow import attempt
 from promote.heartbeat import BEAT_S, beating
 from promote.journal import Journal
 from promote.lock import UNDO, acquire, new_lock
 from promote.model import End, Tag, short
-from promote.publish import ref_names
+from promote.publish import known_tags, ref_names
 from promote.report.screen import reporter
+from promote.report.words import counted
 from promote.rollback import roll_back
 from promote.run import Moved, Result, Run, Said, Tools
 from promote.signals import held
@@ -37,7 +38,7 @@ def main(args: argparse.Namespace) -> int:
                 end, result = _go(run)
             code = 0 if end is End.ROLLED_BACK else end.exit_code
             close(run, end, document(run, end, result, code=code))
-            report.end(end, _lines(run, end, result))
+            report.end(end, ending(run, end, result), code=code)
             if args.json:
                 report.document(document(run, end, result, code=code))
     return code
@@ -52,8 +53,7 @@ def _prepare(kit: Tools, args: argparse.Namespace) -> Run:
     refs = git.refs(names.stable, names.branch, wanted)
     stable, back, branch = refs.get(names.stable), refs.get(wanted), refs.get(names.branch)
     if back is None or stable is None or branch is None:
-        missing = names.stable if stable is None else wanted if back is None else names.branch
-        raise NotFound(f"git remote {git.remote}", f"there is no {missing}", hint="see what there is: `promote status`; name a version with --to")
+        raise _missing(kit, args, names.stable if stable is None else wanted if back is None else names.branch)
     git.fetch(*refs)
     if stable.object == back.object or stable.commit == back.commit:
         raise UsageError(
@@ -64,9 +64,16 @@ def _prepare(kit: Tools, args: argparse.Namespace) -> Run:
     version = recorded_version(version_carried(kit, target) or UNVERSIONED.text, settings.version.scheme)
     request_id = f"rollback-{datetime.now(UTC):%Y%m%d-%H%M%S}-{random.token_hex(3)}"
     kit.report.headline(f"rollback · {describe_stable(kit, stable, branch.commit)}")
-    distance = git.count(f"{target.commit}..{stable.commit}")
+    named = f"{version_carried(kit, target) or wanted} {git.describe(target.commit)}"
+    older, newer = (counted(git.count(f"{a}..{b}"), "commit") for a, b in ((target.commit, stable.commit), (stable.commit, target.commit)))
+    forward = git.is_ancestor(stable.commit, target.commit)
+    if forward and args.to_working:
+        raise UsageError(
+            f"{settings.tags.working} is {named}, {newer} ahead of what production runs: that is no way back, production was taken off it",
+            hint="to go there all the same: promote rollback --to VERSION, or promote run VERSION --again with its checks",
+        )
     kit.report.note(
-        f"back to {version_carried(kit, target) or wanted} {git.describe(target.commit)}: {distance} commits before the one in production"
+        f"forward to {named}: {newer} after the one in production" if forward else f"back to {named}: {older} before the one in production"
     )
     return Run(
         tools=kit,
@@ -80,6 +87,16 @@ def _prepare(kit: Tools, args: argparse.Namespace) -> Run:
         undo_moves=bool(args.to or args.to_working),
         asked_rollback=True,
     )
+
+
+def _missing(kit: Tools, args: argparse.Namespace, ref: str) -> PromoteError:
+    promoted = known_tags(kit.git, kit.settings, kit.settings.tags.prod)
+    hint = f"name one that was promoted: --to VERSION; there are: {promoted}"
+    if args.to and ref.startswith("refs/tags/") and ref != ref_names(kit.settings, "").stable:
+        return UsageError(f"{args.to} was never promoted: there is no tag {ref.removeprefix('refs/tags/')} on the remote", hint=hint)
+    if ref == UNDO:
+        return UsageError(f"there is no move to undo: the remote has no {UNDO}, where a promotion leaves what it replaced", hint=hint)
+    return NotFound(f"git remote {kit.git.remote}", f"there is no {ref}", hint=hint)
 
 
 def _go(run: Run) -> tuple[End, Result]:
@@ -108,13 +125,3 @@ def _go(run: Run) -> tuple[End, Result]:
     if run.stable is run.target.stable or run.moved is Moved.UNKNOWN:
         return End.STUCK, result
     return (End.INTERRUPTED if result.said is Said.INTERRUPTED else End.UNCHECKED), result
-
-
-def _lines(run: Run, end: End, result: Result) -> list[str]:
-    if end is not End.ROLLED_BACK:
-        return ending(run, end, result)
-    return [
-        f"production runs {run.settings.tags.stable if run.version is UNVERSIONED else run.version} ({short(run.target.commit)}): {proof(run)}",
-        *(f"warning: {warning}" for warning in run.warnings),
-        f"journal: {run.journal.path}",
-    ]

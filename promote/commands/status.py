@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 from datetime import UTC, datetime
 
+from promote.already import excused_then, only
 from promote.arrival import Goal
+from promote.baseline import take_baseline
 from promote.commands.story import version_carried
 from promote.commands.wiring import open_repository, tools
 from promote.connect import secrets
@@ -15,9 +17,13 @@ from promote.lock import UNDO, read_lock
 from promote.model import AppState, Tag, Verdict, short
 from promote.observe import observe
 from promote.publish import ref_names, trailers_of
+from promote.record import last_entry
 from promote.report.screen import answer, reporter
+from promote.report.words import counted
 from promote.run import Tools
 from promote.versions import version_of_tag
+
+CHECKED = {"no": "no: moved without a pre suite", "unknown": "not known: the tag was not made by promote"}
 
 
 def main(args: argparse.Namespace) -> int:
@@ -46,6 +52,7 @@ def tags(kit: Tools) -> dict[str, object]:
         "shadowed": names.shadow in refs,
         "shallow": git.is_shallow(),
         "prechecked": prechecked(kit, refs.get(names.stable)),
+        "last": last(kit),
         "lock": lock.sentence() if lock else None,
     }
 
@@ -70,6 +77,16 @@ def prechecked(kit: Tools, stable: Tag | None) -> str:
     return trailers_of(kit.git.read_tag(stable.object).message).get("Prechecked", "unknown")
 
 
+def last(kit: Tools) -> str:
+    """What the ledger says of the newest promotion; "" when it says nothing."""
+    try:
+        entry = last_entry(kit.git)
+    except PromoteError:
+        return ""
+    outcome, version = str(entry.get("outcome") or ""), str(entry.get("version") or "")
+    return f"{version or 'a rollback'}: {outcome.replace('_', ' ')}" if outcome else ""
+
+
 def production(kit: Tools) -> dict[str, object]:
     """Whether production runs the stable tag's commit, from a refreshed look at the cluster."""
     settings, git = kit.settings, kit.git
@@ -78,7 +95,9 @@ def production(kit: Tools) -> dict[str, object]:
         return {"production": "errored", "arrived": False, "reason": f"{settings.tags.stable} does not exist", "applications": []}
     try:
         goal = Goal.for_tag(git.chain(stable.object), settings, git.url)
-        seen = observe(kit.production(), goal, settings, seconds=settings.suites.row_timeout / 2)
+        then = excused_then(git, stable)  # unwell when this was proven: no reason to say now that production does not run it
+        before = only(take_baseline(kit.production()), then).applications(goal) if then else {}
+        seen = observe(kit.production(), goal, settings, seconds=settings.suites.row_timeout / 2, baseline=before)
     except PromoteError as error:
         return {"production": "errored", "arrived": False, "reason": str(error), "applications": []}
     apps = [{"name": a.name, "verdict": a.state.value, "reason": a.reason} for a in seen.applications]
@@ -95,14 +114,17 @@ def words(document: dict[str, object]) -> list[str]:
         if tag is None:
             lines.append(f"{name:<9}there is none")
             continue
-        behind = f", {tag['behind']} commits behind" if tag["behind"] is not None else ""
+        behind = f", {counted(int(tag['behind']), 'commit')} behind" if tag["behind"] is not None else ""
         lines.append(f"{name:<9}{tag['tag']} → {short(tag['commit'])} {tag['version'] or 'no version'} “{tag['subject']}”{behind}")
     if document["shallow"]:
         lines.append("distance not known: this clone is shallow (git fetch --unshallow)")
-    lines.append(f"checked  {document['prechecked']}")
+    checked = str(document["prechecked"])
+    lines.append(f"checked  {CHECKED.get(checked) or f'yes: the pre suite passed ({checked})'}")
+    if document["last"]:
+        lines.append(f"last     {document['last']}")
     if document["shadowed"]:
         lines.append("SHADOWED a branch has the name of the stable tag: Argo CD follows either of the two")
-    lines.append(f"lock     {document['lock'] or 'free'}")
+    lines.append(f"lock     {document['lock']}; when nothing runs any more: promote resume" if document["lock"] else "lock     free")
     apps = document["applications"]
     assert isinstance(apps, list)
     proven = sum(a["verdict"] == AppState.PROVEN for a in apps)
@@ -110,6 +132,8 @@ def words(document: dict[str, object]) -> list[str]:
     said = {Verdict.PASSED.value: "runs it", Verdict.FAILED.value: unwell}.get(
         str(document["production"]), f"could not be judged: {document['reason']}"
     )
-    lines.append(f"production {said}: {proven} of {len(apps)} applications proven now" if apps else f"production {said}")
+    excused = sum(a["verdict"] == AppState.EXCUSED for a in apps)
+    also = f", {excused} as unwell as when it was promoted and not counted" if excused else ""
+    lines.append(f"production {said}: {proven} of {len(apps)} applications proven now{also}" if apps else f"production {said}")
     lines += [f"  {a['name']}: {a['reason']}" for a in apps if a["verdict"] != AppState.PROVEN]
     return lines

@@ -21,7 +21,7 @@ def document(run: Run, end: End, result: Result, *, code: int | None = None) -> 
         reason=result.reason or run.cause,
         version="" if run.version is UNVERSIONED else run.version.text,
         commit=run.target.commit,
-        stable_before=run.target.stable if not run.undo_moves else None,
+        stable_before=_stable_before(run),
         stable_after=_stable_now(run)[0],
         steps=run.steps,
         rows=run.rows,
@@ -33,6 +33,19 @@ def document(run: Run, end: End, result: Result, *, code: int | None = None) -> 
         code=code,
         waivers=_waivers(run),
     )
+
+
+def _stable_before(run: Run) -> Tag | None:
+    """What the stable tag held before this run. In an asked-for rollback that is what its lock was taken over: its target is where it goes."""
+    if not run.asked_rollback:
+        return run.target.stable
+    if run.lock is None:
+        return run.stable
+    held = run.lock.stable_before
+    try:
+        return Tag(ref=run.names.stable, object=held, commit=run.tools.git.commit_of(held))
+    except PromoteError:  # it is in no clone but the one that saw it
+        return None
 
 
 def _junit(run: Run) -> list[str]:
@@ -119,6 +132,9 @@ def _truth(run: Run, end: End, result: Result) -> str:
     if end is End.VERIFIED:
         done = f", record {run.record}" if run.record else ""
         return ("nothing to do: " if run.moved is Moved.NO else "") + f"production runs {version} ({short(run.target.commit)}): {proof(run)}{done}"
+    if end is End.ROLLED_BACK and run.asked_rollback:
+        now = run.settings.tags.stable if run.version is UNVERSIONED else run.version
+        return f"production runs {now} ({short(run.target.commit)}): {proof(run)}"
     if end is End.ROLLED_BACK:
         bad = f" Bad for {(_proven_at(run) - run.bad_since).total_seconds():.0f} s." if run.bad_since else ""
         return f"{version} was rolled back: production runs {was} again, {proof(run)}.{bad} Why: {run.cause}."

@@ -90,10 +90,12 @@ class Plain:
         for text in lines:
             self.line(f"to undo at any time: {text}")
 
-    def end(self, end: End, lines: Sequence[str]) -> None:
+    def end(self, end: End, lines: Sequence[str], *, code: int | None = None) -> None:
         """The first line says what is true now, with the exit code where it is not 0."""
         first, *rest = [part for text in lines for part in text.splitlines()] or [end.value]
-        self.line(f"{ENDS.get(end, '✗')} {first}" + (f" Exit {end.exit_code}." if end.exit_code else ""))
+        code = end.exit_code if code is None else code
+        mark = ENDS.get(end, "✗") if code else ENDS[End.VERIFIED]
+        self.line(f"{mark} {first}" + (f"{'' if first.endswith('.') else '.'} Exit {code}." if code else ""))
         for text in rest:
             self.line(f"  {text}")
 

@@ -87,12 +87,42 @@ def test_a_plan_says_what_would_ship_change_and_where_back_leads(world: Desk) ->
 
 
 @pytest.mark.parametrize(
-    ("version", "said"), [("v1.7.4", "v1.7.4 was promoted already (prod-v1.7.4 at "), ("v0.9.0", "v0.9.0 is not greater than v1.7.4, the newest")]
+    ("version", "said"),
+    [("v1.7.3", "v1.7.3 was promoted already (prod-v1.7.3 at "), ("v0.9.0", "v0.9.0 is not greater than v1.7.4"), ("v1.7.9", "is a step of patch")],
 )
-def test_a_plan_for_a_version_that_is_not_new_says_so_and_sends_nobody_to_be_refused(world: Desk, version: str, said: str) -> None:
+def test_a_plan_that_would_be_refused_says_why_and_sends_nobody_there(world: Desk, version: str, said: str) -> None:
     code, out, _ = promote(world, "plan", version)
-    assert code == 0 and said in out and "promote next" in out.splitlines()[-1] and f"promote run {version}" not in out
-    assert document(world, "plan", "v1.8.0")["taken"] == ""
+    assert code == 0 and "\nrefused       " in out and said in out
+    assert "would be refused" in out.splitlines()[-1] and "promote next" in out.splitlines()[-1]
+    assert document(world, "plan", "v1.8.0")["refused"] == []
+
+
+def test_a_plan_for_what_production_runs_moves_nothing(tmp_path: Path) -> None:
+    with desk(tmp_path) as world:
+        writer = world.sandbox.writer
+        writer.git("update-ref", "refs/tags/prod-stable", writer.holds("refs/tags/prod-v1.7.4"))
+        plan = document(world, "plan", "v1.7.4")
+    assert plan["refused"] == [] and len(plan["steps"]) == 1 and "nothing is moved" in plan["steps"][0]
+
+
+def test_what_was_promoted_and_rolled_back_is_not_the_next_version(tmp_path: Path) -> None:
+    with desk(tmp_path) as world:
+        world.sandbox.writer.tag("prod-v1.8.0", world.sandbox.writer.holds("main"), "rolled back since")
+        assert promote(world, "next")[:2] == (0, "v1.8.1\n")
+        assert "v1.8.0 was promoted already, and production is not at it" in promote(world, "next")[2]
+        plan = document(world, "plan", "v1.8.0")
+        assert "--again" in plan["refused"][0] and plan["fitting"] == "v1.8.1"
+        assert document(world, "plan", "v1.8.1")["refused"] == []
+
+
+def test_a_clone_that_is_behind_is_shown_what_a_run_would_take(tmp_path: Path) -> None:
+    with desk(tmp_path) as world:
+        seen = document(world, "plan", "v1.8.0")["commits"]
+        world.sandbox.commit({"docs/new.md": b"# New\n"}, "feat!: newest\n\nBREAKING CHANGE: all of it")
+        code, out, err = promote(world, "next")
+        assert (code, out) == (0, "v2.0.0\n") and "main is 1 commit ahead of this clone" in err
+        plan = document(world, "plan", "v2.0.0")
+        assert [c["subject"] for c in plan["commits"]][1:] == [c["subject"] for c in seen] and "pulls them first" in plan["remark"]
 
 
 def test_a_plan_for_nonsense_is_refused(world: Desk) -> None:

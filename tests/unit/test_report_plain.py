@@ -230,7 +230,7 @@ def test_a_stream_without_unicode_gets_ascii() -> None:
     assert raw.getvalue().decode("ascii") == lines("""
         before     + a
                    x b: "x" -> Jos?...
-        ! ! stopped Exit 4.
+        ! ! stopped. Exit 4.
         """)
 
 
