@@ -8,10 +8,12 @@ default:
     @just --list
 
 # ship a version to production: check, tag, move, prove, roll back when wrong
+[no-exit-message]
 SendToProd version *options:
     @python3 -m promote run "$@"
 
 # put production's tag back and prove it
+[no-exit-message]
 Rollback *options:
     @python3 -m promote rollback "$@"
 

@@ -121,6 +121,20 @@ def test_without_a_file_the_environment_is_asked(tmp_path: Path, world: Echo, mo
     assert connect("prod", None, "").items("/api/v1/pods") == [{"authorization": "Bearer secret-token"}]
 
 
+@pytest.mark.parametrize("named", [True, False])
+def test_a_forgotten_export_is_not_called_a_missing_context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: bool):
+    if named:
+        monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
+    else:
+        monkeypatch.delenv("KUBECONFIG", raising=False)
+        monkeypatch.setenv("HOME", str(tmp_path))
+    with pytest.raises(
+        UsageError, match="names .*none, which is not there" if named else "KUBECONFIG is not set, and ~/.kube/config is not there"
+    ) as caught:
+        connect("prod", None, "prod")
+    assert "export KUBECONFIG" in caught.value.hint
+
+
 def plugin(folder: Path, script: str) -> dict[str, object]:
     path = folder / "plugin"
     path.write_text(f"#!/bin/sh\n{script}\n")

@@ -190,15 +190,23 @@ def test_rollback_by_hand_and_status(start: Any) -> None:
     world = start()
     old = world.holds("refs/tags/prod-stable")
     assert world.promote("run", SCENARIOS["good"].prepare(world.sandbox))[0] == 0
+    newer = world.holds("refs/tags/prod-stable")
     code, said, progress = world.promote("rollback")
     assert (code, said["outcome"]) == (0, "rolled_back"), progress
     assert world.holds("refs/tags/prod-stable") == old
+    assert (said["stable_before"]["object"], said["stable_after"]["object"]) == (newer, old)
+    (last,) = [line for line in progress.splitlines() if "production runs v1.7.4" in line]
+    assert last.startswith("✔") and "Exit" not in progress, "it did what it was asked to"
     code, said, _ = world.promote("rollback")
     assert (code, said["outcome"]) == (2, "usage"), "there is nothing to undo twice"
     code, said, _ = world.promote("status")
-    assert (code, said["production"], said["tags"]["stable"]["version"], said["lock"]) == (1, "failed", "v1.7.4", None)
-    assert [a["name"] for a in said["applications"] if a["verdict"] != "proven"] == ["velero"]
-    assert said["arrived"] is True, "it is there, only not well"
+    assert (code, said["production"], said["tags"]["stable"]["version"], said["lock"]) == (0, "passed", "v1.7.4", None)
+    assert {a["name"]: a["verdict"] for a in said["applications"] if a["verdict"] != "proven"} == {"velero": "excused"}, "as when it was proven"
+    assert said["last"] == "v1.7.4: rolled back"
+    code, said, _ = world.promote("rollback", "--to-working")
+    assert code == 2 and "ahead of what production runs: that is no way back" in said["error"]
+    code, said, _ = world.promote("rollback", "--to", "v9.9.9")
+    assert code == 2 and "v9.9.9 was never promoted" in said["error"] and "prod-v1.7.4" in said["hint"]
     code, said, progress = world.promote("rollback", "--to", "v1.8.0")
     assert (code, said["outcome"]) == (0, "rolled_back"), progress
     assert world.at("refs/tags/prod-stable") == world.at("refs/tags/prod-v1.8.0")

@@ -6,7 +6,7 @@ from datetime import date
 
 import pytest
 
-from promote.bump import Level, asked, demand, following, following_date, step, too_early
+from promote.bump import Level, asked, demand, fitting, following, following_date, step, too_early
 from promote.changes import Change, LoggedCommit, change_of
 from promote.versions import parse_version
 
@@ -84,6 +84,20 @@ def test_before_one_what_breaks_asks_for_minor() -> None:
 )
 def test_following(old: str, level: Level, new: str) -> None:
     assert following(parse_version(old), level) == new
+
+
+@pytest.mark.parametrize(
+    ("old", "level", "promoted", "new"),
+    [
+        ("v1.7.4", Level.MINOR, ["v1.7.4"], "v1.8.0"),
+        ("v1.7.4", Level.MINOR, ["v1.7.4", "v1.8.0"], "v1.8.1"),
+        ("v1.7.4", Level.PATCH, ["v1.7.4", "v1.9.0"], "v1.9.1"),
+        ("v1.7.4", Level.MAJOR, ["v1.7.4", "v1.9.0"], "v2.0.0"),
+        ("v1.7.4", Level.MINOR, ["v1.7.4", "v1.8.0-rc.1"], "v1.8.0"),
+    ],
+)
+def test_what_was_promoted_and_rolled_back_is_passed_over(old: str, level: Level, promoted: list[str], new: str) -> None:
+    assert fitting(parse_version(old), level, [parse_version(v) for v in promoted]) == new
 
 
 def test_calendar_versions_count_within_their_month_and_may_be_a_day_ahead() -> None:
