@@ -82,7 +82,7 @@ def publish(git: GitRemote, settings: Settings, request: Request, *, patience: D
     prod = refs.get(names.prod)
     if prod and not request.recreate_prod and (given is None or given.replaces != prod.object):
         raise Rejected("publish", f"{prod.name} exists already at {short(prod.commit)}", hint="choose a new version, or pass --recreate-prod")
-    lock = given or _own_lock(git, settings, request, dev, refs.get(names.stable))
+    lock = given or _own_lock(settings, request, dev, refs.get(names.stable))
     tag = git.make_tag(name=names.prod.removeprefix("refs/tags/"), commit=dev.commit, message=tag_message(dev, request, lock))
     stable = Tag(ref=names.stable, object=tag, commit=dev.commit)
 
@@ -91,6 +91,7 @@ def publish(git: GitRemote, settings: Settings, request: Request, *, patience: D
 
     if given:
         return Published(stable=stable, previous=lock.stable_before, lock=move())
+    lock = acquire(git, lock)  # the last thing before the move: from here on it has to be let go
     return Published(stable=stable, previous=lock.stable_before, lock=None, left=move_once(git, lock, move))
 
 
@@ -152,17 +153,15 @@ def _authorising(git: GitRemote, request: Request, dev: Tag) -> Lock:
     return lock
 
 
-def _own_lock(git: GitRemote, settings: Settings, request: Request, dev: Tag, stable: Tag | None) -> Lock:
+def _own_lock(settings: Settings, request: Request, dev: Tag, stable: Tag | None) -> Lock:
+    """The lock of a move by hand, not taken yet. Raises Rejected where none may be made."""
     if not settings.promotion.allow_unchecked:
         raise Rejected(
             "publish", "promotion.allow_unchecked is false and this move has no pre suite behind it", hint=f"use `promote run {request.version}`"
         )
-    return acquire(
-        git,
-        new_lock(
-            request_id=request.request_id, version=request.version.text, candidate=dev.commit,
-            stable_before=stable.object if stable else "", state="publishing",
-        ),
+    return new_lock(
+        request_id=request.request_id, version=request.version.text, candidate=dev.commit,
+        stable_before=stable.object if stable else "", state="publishing",
     )  # fmt: skip
 
 

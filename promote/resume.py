@@ -139,7 +139,7 @@ def abort(run: Run, *, keep: bool) -> tuple[End, Result]:
         reason = f"there is no earlier {run.settings.tags.stable} to go back to: the tag stays where it is, unproven, and the lock is given up"
         return End.STUCK, Result(said=Said.FAILED, reason=reason, hint="fix forward with a new version")
     there = run.asked_rollback or run.stable == run.target.back  # nothing but the proof is left to do
-    if not there and (why := unsafe_rollback(run)):
+    if not there and (why := _hold(run)):
         return End.STUCK, Result(
             said=Said.FAILED,
             reason=f"{why}: the tag stays where it is",

@@ -38,7 +38,7 @@ TAGS = (
     Guard("the lease on what the lock says", PUBLISH, "RefUpdate(ref=names.stable, new=tag, expected=lock.stable_before)", "RefUpdate(ref=names.stable, new=tag, expected=now.object if (now := git.ref(names.stable)) else '')", SHORT, "R5"),
     Guard("the branch of the tag's name", PUBLISH, '    if (shadow := ref_names(settings, "").shadow) in refs:\n', "    if False:\n", PUBLISHING, "branch"),
     Guard("a prod tag is made once", PUBLISH, "    if prod and not request.recreate_prod and (", "    if False and (", PUBLISHING, "existing_prod"),
-    Guard("a lock by hand too", PUBLISH, "    lock = given or _own_lock(git, settings, request, dev, refs.get(names.stable))\n", "    lock = given or read_lock(git) or _own_lock(git, settings, request, dev, refs.get(names.stable))\n", PUBLISHING, "by_hand"),
+    Guard("a lock by hand too", PUBLISH, "    lock = acquire(git, lock)  #", "    lock = read_lock(git) or acquire(git, lock)  #", PUBLISHING, "by_hand"),
     Guard("the undo ref goes along", PUBLISH, "        *undo_update(refs.get(UNDO), lock.stable_before),\n", "", PUBLISHING, "one_push"),
     Guard("back over our own only", PUBLISH, "        if names.stable not in here or here[names.stable].object != replacing:\n", "        if False:\n", PUBLISHING, "rolled_back_over"),
 )  # fmt: skip
