@@ -35,6 +35,4 @@ def test_up_to_date(promotion, remote, evidence):
     name = promotion.settings.repository.branch
     pull = f"git pull{' --rebase' if ahead else ' --ff-only'} {remote.remote} {name}" if behind else ""
     push = f"git push {remote.remote} HEAD:{name}" if ahead else ""
-    assert head == trunk, (
-        f"HEAD is {ahead} ahead of and {behind} behind {name} of the remote (commits)\ndo   {' && '.join(filter(None, (pull, push)))}"
-    )
+    assert head == trunk, f"HEAD is {ahead} commits ahead of and {behind} behind {name} of the remote\ndo   {' && '.join(filter(None, (pull, push)))}"
