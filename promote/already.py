@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from promote.baseline import Baseline, take_baseline
-from promote.clients.git_remote import GitRemote
 from promote.connect import alerts_reader
 from promote.model import AppState, End, Tag, Verdict
 from promote.observe import observe
 from promote.record import last_entry
 from promote.run import Result, Run, Said
 from promote.steps import failing, goal_of, keep_baseline, known_before, proofs
-
-
-def is_there(run: Run) -> bool:
-    """Whether the stable tag is this version's own object."""
-    stable, prod = run.target.stable, run.target.prod_tag
-    return bool(stable and prod and stable.object == prod.object)
 
 
 def prove_it_stands(run: Run) -> Result:
@@ -30,7 +24,7 @@ def prove_it_stands(run: Run) -> Result:
     run.stable = stable
     run.tools.report.note(f"{stable.name} is {run.version} already: nothing is moved; looking whether production runs it")
     everything = take_baseline(run.tools.production(), alerts_reader(run.settings))
-    keep_baseline(run, only(everything, excused_then(run.tools.git, stable)), smoke_passed=None)
+    keep_baseline(run, _only(everything, excused_then(last_entry(run.tools.git), stable)), smoke_passed=None)
     goal = goal_of(run)
     seen = observe(
         run.tools.production(),
@@ -65,9 +59,8 @@ def _not_proven(run: Run, verdict: Verdict, reason: str) -> Result:
     )
 
 
-def excused_then(git: GitRemote, stable: Tag) -> frozenset[str]:
-    """The applications that were unwell already when this very tag object was last proven, as the ledger says. Raises what git raises."""
-    entry = last_entry(git)
+def excused_then(entry: Mapping[str, object], stable: Tag) -> frozenset[str]:
+    """The applications that were unwell already when this very tag object was last proven, as the ledger's newest entry says."""
     after = entry.get("stable_after")
     if not isinstance(after, dict) or after.get("object") != stable.object:
         return frozenset()
@@ -75,8 +68,7 @@ def excused_then(git: GitRemote, stable: Tag) -> frozenset[str]:
     return frozenset(a["name"] for a in applications if a["verdict"] == AppState.EXCUSED) if isinstance(applications, list) else frozenset()
 
 
-def only(baseline: Baseline, names: frozenset[str]) -> Baseline:
-    """The baseline of these applications alone: no others are excused."""
+def _only(baseline: Baseline, names: frozenset[str]) -> Baseline:
     apps = tuple(m for m in baseline.manifests if m["metadata"]["name"] in names)
     theirs = {(m["spec"].get("destination") or {}).get("namespace") for m in apps}
     return replace(baseline, manifests=apps, pod_manifests=tuple(p for p in baseline.pod_manifests if p["metadata"]["namespace"] in theirs))

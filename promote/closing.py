@@ -5,7 +5,7 @@ from __future__ import annotations
 from promote.annotation import annotate
 from promote.clients.git_push import Pushed, RefUpdate
 from promote.driver_rows import working_moved, write_junit
-from promote.errors import PromoteError
+from promote.errors import PromoteError, machine_words
 from promote.lock import LOCK, Lock, lock_at, lock_words, release
 from promote.model import End, Tag, short
 from promote.record import write_ledger
@@ -21,12 +21,13 @@ def close(run: Run, end: End, entry: dict[str, object]) -> None:
     except PromoteError as error:
         _warn(run, f"{error.what} (do: {error.hint})")
     except OSError as error:
-        _warn(run, f"the ledger was not written: {_trouble_of(error)}")
+        _warn(run, f"the ledger was not written: {machine_words(error)}")
     try:
         if run.lock and (end is not End.STUCK or run.let_go):
             _let_go(run, end)
     except (PromoteError, OSError) as error:
-        _warn(run, f"whether {LOCK} was released is not known: {_trouble_of(error)} (do: when that is mended, `promote resume` lets it go)")
+        why = machine_words(error) if isinstance(error, OSError) else error.what
+        _warn(run, f"whether {LOCK} was released is not known: {why} (do: when that is mended, `promote resume` lets it go)")
     _warn(run, annotate(run, end))
     _own_rows(run)
     run.journal.write("state", end.value)
@@ -96,10 +97,6 @@ def _own_rows(run: Run) -> None:
         run.driver_junit = write_junit(run)
     except OSError as error:
         _warn(run, f"the JUnit of the driver's own rows could not be written: {error.strerror}")
-
-
-def _trouble_of(error: PromoteError | OSError) -> str:
-    return error.what if isinstance(error, PromoteError) else f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}"
 
 
 def _warn(run: Run, warning: str) -> None:

@@ -51,6 +51,11 @@ class Forbidden(Rejected):
     """A rule of the forge forbids this to these credentials: others may be free of it."""
 
 
+def machine_words(error: OSError) -> str:
+    """What this machine says was the matter, and with which file."""
+    return f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}"
+
+
 class Superseded(PromoteError):
     """Somebody else moved, deleted or shadowed a ref of this promotion: nothing of ours may be written any more."""
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from enum import StrEnum
 
-from promote.errors import Interrupted, PromoteError, Superseded
+from promote.errors import Interrupted, PromoteError, Superseded, machine_words
 from promote.model import End
 from promote.precheck import precheck
 from promote.promotion import promote
@@ -115,10 +115,7 @@ def attempt(transition: Callable[[Run], Result], run: Run) -> Result:
     except PromoteError as error:
         return Result(said=Said.ERRORED, reason=error.what, hint=error.hint)
     except OSError as error:  # of this machine: a full disk, a folder that may not be written; clients turn theirs into our own
-        where = f": {error.filename}" if error.filename else ""
-        return Result(
-            said=Said.ERRORED, reason=f"{error.strerror or error}{where}", hint="free space or make it writable, then look: `promote status`"
-        )
+        return Result(said=Said.ERRORED, reason=machine_words(error), hint="free space or make it writable, then look: `promote status`")
     except Exception as bug:  # a bug of ours must not leave a moved tag behind
         run.journal.write("note", "unexpected", traceback=traceback.format_exc())
         return Result(

@@ -26,6 +26,11 @@ class Target:
     fallback: Tag | None = None  # a first promotion's way back: the stable tag's ref, at a commit that was named
 
     @property
+    def in_production(self) -> bool:
+        """Whether the stable tag is this version's own object: then there is nothing to move."""
+        return bool(self.stable and self.prod_tag and self.stable.object == self.prod_tag.object)
+
+    @property
     def back(self) -> Tag | None:
         """What a rollback goes to."""
         return self.stable or self.fallback

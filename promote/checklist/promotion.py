@@ -202,8 +202,12 @@ class Promotion:
         above = dict.fromkeys(parent for folder in whole for parent in folder.parents)
         return ["promotion.toml", *map(str, whole), *(str(folder / name) for folder in above for name in ("conftest.py", "__init__.py"))]
 
-    def promoted_versions(self) -> dict[Version, Tag]:
-        """Every version with a prod tag on the remote."""
+    def promoted_versions(self) -> Mapping[Version, Tag]:
+        """Every version with a prod tag on the remote, read once as the target is: the push itself is leased on the prod tag."""
+        return self._promoted
+
+    @cached_property
+    def _promoted(self) -> Mapping[Version, Tag]:
         template = self.settings.tags.prod
         tags = self.remote.refs(f"refs/tags/{template.format(version='*')}").values()
         return {v: t for t in tags if (v := version_of_tag(t.name, template, self.settings.version.scheme))}

@@ -50,7 +50,7 @@ def choose(kit: Tools, version: Version, choices: Choices, *, tagged: bool, ask:
     git, settings = kit.git, kit.settings
     target = resolve_target(git, settings, version)
     dev = target.dev_tag
-    at_head = git.branch() == settings.repository.branch and not (tagged or choices.again or _there_already(target))
+    at_head = git.branch() == settings.repository.branch and not (tagged or choices.again or target.in_production)
     if dev and at_head and dev.commit != git.head() and (choices.recreate_dev or not only_records(git, settings, dev)):
         choices = choices if choices.recreate_dev else _decide(kit, dev, choices, ask)
         if choices.recreate_dev:
@@ -58,10 +58,6 @@ def choose(kit: Tools, version: Version, choices: Choices, *, tagged: bool, ask:
     elif choices.recreate_dev:
         choices = replace(choices, recreate_dev=False)  # it is where it should be, or there is none
     return _first(kit, target, choices)
-
-
-def _there_already(target: Target) -> bool:
-    return bool(target.stable and target.prod_tag and target.stable.object == target.prod_tag.object)
 
 
 def only_records(git: GitRemote, settings: Settings, dev: Tag) -> bool:

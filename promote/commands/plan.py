@@ -79,30 +79,30 @@ def make(promotion: Promotion, version: str) -> Plan:
     path = f"{settings.promotion.migrations}/{version}.md"
     there = git.file(promotion.commit, path)
     stable, old = promotion.target.stable, production_version(promotion)
+    planned = "" if not broken or not stable else f"{path} {'is there' if there is not None else 'is not there yet'}"
     return Plan(
         version=version,
         commit=promotion.commit,
         subject=git.describe(promotion.commit),
         production=f"{old or 'no version'} at {git.describe(stable.commit)}, {age(git, stable.commit)}" if stable else "nothing",
         fitting=bump_suggestion(promotion, changes) if stable else version,
-        refused=_refused(promotion, changes, unplanned=bool(broken and stable and there is None)),
+        refused=_refused(promotion, changes, unplanned=planned if there is None else ""),
         commits=tuple({"commit": short(c.oid), "subject": c.subject, "author": c.author} for c in changes),
         tasks=_tasks(promotion, changes),
         applications=tuple(apps),
         production_applications=seen.prod,
         breaking=broken if stable else (),
-        migration="" if not broken or not stable else f"{path} {'is there' if there is not None else 'is not there yet'}",
+        migration=planned,
         steps=_steps(promotion, version),
         back_to=f"{old or settings.tags.stable} ({short(stable.commit)}, {age(git, stable.commit)})" if stable else "",
         waived=tuple(f"{row}: {w.words()}" for row, w in Policy.of(settings).waived.items()),
     )
 
 
-def _refused(promotion: Promotion, changes: list[Change], *, unplanned: bool) -> tuple[str, ...]:
-    if _is_there(promotion):
+def _refused(promotion: Promotion, changes: list[Change], *, unplanned: str) -> tuple[str, ...]:
+    if promotion.target.in_production:
         return ()
-    plan = f"{promotion.settings.promotion.migrations}/{promotion.version}.md is not there yet" if unplanned else ""
-    return tuple(filter(None, (_taken(promotion), _too_small(promotion, changes), plan, _meant(promotion))))
+    return tuple(filter(None, (_taken(promotion), _too_small(promotion, changes), unplanned, _meant(promotion))))
 
 
 def _taken(promotion: Promotion) -> str:
@@ -117,12 +117,6 @@ def _taken(promotion: Promotion) -> str:
         return f"{version} was promoted already ({was.name} at {short(was.commit)}){away}{again}"
     newest = max(promoted)
     return "" if version > newest else f"{version} is not greater than {newest}, the newest promoted one"
-
-
-def _is_there(promotion: Promotion) -> bool:
-    """Whether production's tag is this version's own object: then a run moves nothing."""
-    stable, prod = promotion.target.stable, promotion.target.prod_tag
-    return bool(stable and prod and stable.object == prod.object)
 
 
 def _too_small(promotion: Promotion, changes: list[Change]) -> str:
@@ -152,7 +146,7 @@ def _tasks(promotion: Promotion, changes: list[Change]) -> dict[str, str]:
 
 def _steps(promotion: Promotion, version: str) -> tuple[str, ...]:
     settings = promotion.settings
-    if _is_there(promotion):
+    if promotion.target.in_production:
         return (f"{settings.tags.stable} is {version} already: nothing is moved, production is looked at and proven once more",)
     names = {part: getattr(settings.tags, part).format(version=version) for part in ("dev", "prod", "stable", "working")}
     rows = len(required_rows("pre", settings, from_tree=True))

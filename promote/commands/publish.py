@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import re
-import secrets
+import secrets as random
 import sys
 
 from promote.clients.git_remote import GitRemote
 from promote.commands.wiring import open_repository, who
-from promote.connect import secrets as hidden
+from promote.connect import secrets
 from promote.deadline import Deadline
 from promote.errors import PromoteError, Rejected, Superseded, UsageError
 from promote.lock import REQUEST_ID
@@ -34,12 +34,12 @@ def main(args: argparse.Namespace) -> int:
     _check(args)
     move = _back if args.action == "rollback" else _forward
     try:
-        document, lines = move(args, settings, git, version, args.request_id or f"by-hand-{secrets.token_hex(4)}")
+        document, lines = move(args, settings, git, version, args.request_id or f"by-hand-{random.token_hex(4)}")
     except Superseded as error:
         return _refuse(args, End.SUPERSEDED, error)
     except Rejected as error:
         return _refuse(args, End.REFUSED, error)
-    answer(*lines, document=document if args.json else None, secrets=hidden())
+    answer(*lines, document=document if args.json else None, secrets=secrets())
     return 0
 
 
@@ -108,7 +108,7 @@ def _check(args: argparse.Namespace) -> None:
 
 
 def _refuse(args: argparse.Namespace, end: End, error: PromoteError) -> int:
-    Sink(sys.stderr, Redactor(hidden())).line(f"promote: {error.what}\n  do: {error.hint}")
+    Sink(sys.stderr, Redactor(secrets())).line(f"promote: {error.what}\n  do: {error.hint}")
     if args.json:
-        answer(document={"outcome": end.value, "error": error.what, "hint": error.hint}, secrets=hidden())
+        answer(document={"outcome": end.value, "error": error.what, "hint": error.hint}, secrets=secrets())
     return end.exit_code

@@ -61,20 +61,20 @@ def _prepare(kit: Tools, args: argparse.Namespace) -> Run:
             hint="name another version with --to; what production really runs: `promote status`",
         )
     target = Tag(ref=names.stable, object=back.object, commit=git.commit_of(back.object))
-    version = recorded_version(version_carried(kit, target) or UNVERSIONED.text, settings.version.scheme)
+    carried = version_carried(kit, target)
+    version = recorded_version(carried or UNVERSIONED.text, settings.version.scheme)
     request_id = f"rollback-{datetime.now(UTC):%Y%m%d-%H%M%S}-{random.token_hex(3)}"
     kit.report.headline(f"rollback · {describe_stable(kit, stable, branch.commit)}")
-    named = f"{version_carried(kit, target) or wanted} {git.describe(target.commit)}"
-    older, newer = (counted(git.count(f"{a}..{b}"), "commit") for a, b in ((target.commit, stable.commit), (stable.commit, target.commit)))
-    forward = git.is_ancestor(stable.commit, target.commit)
+    named, forward = f"{carried or wanted} {git.describe(target.commit)}", git.is_ancestor(stable.commit, target.commit)
+    older, newer = (stable.commit, target.commit) if forward else (target.commit, stable.commit)
+    distance = counted(git.count(f"{older}..{newer}"), "commit")
     if forward and args.to_working:
         raise UsageError(
-            f"{settings.tags.working} is {named}, {newer} ahead of what production runs: that is no way back, production was taken off it",
+            f"{settings.tags.working} is {named}, {distance} ahead of what production runs: that is no way back, production was taken off it",
             hint="to go there all the same: promote rollback --to VERSION, or promote run VERSION --again with its checks",
         )
-    kit.report.note(
-        f"forward to {named}: {newer} after the one in production" if forward else f"back to {named}: {older} before the one in production"
-    )
+    way, side = ("forward", "after") if forward else ("back", "before")
+    kit.report.note(f"{way} to {named}: {distance} {side} the one in production")
     return Run(
         tools=kit,
         target=Target(version=version, commit=target.commit, from_tree=False, dev_tag=None, stable=target, branch=branch),

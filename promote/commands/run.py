@@ -6,7 +6,7 @@ import argparse
 import secrets as random
 from datetime import UTC, datetime
 
-from promote.already import end_of, is_there, prove_it_stands
+from promote.already import end_of, prove_it_stands
 from promote.checklist.policy import Policy, validate
 from promote.closing import close
 from promote.commands.choosing import bring_forward, choices_of, choose
@@ -60,7 +60,7 @@ def main(args: argparse.Namespace) -> int:
 
 def _promote(run: Run) -> tuple[End, Result]:
     run.remember()
-    if is_there(run):
+    if run.target.in_production:
         result = attempt(prove_it_stands, run)
         return end_of(result), result
     return walk(run)

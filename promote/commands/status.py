@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from promote.already import excused_then, only
+from promote.already import excused_then
 from promote.arrival import Goal
-from promote.baseline import take_baseline
 from promote.commands.story import version_carried
 from promote.commands.wiring import open_repository, tools
 from promote.connect import secrets
 from promote.converge import THERE
 from promote.errors import PromoteError
+from promote.fleet import select
 from promote.lock import UNDO, read_lock
 from promote.model import AppState, Tag, Verdict, short
 from promote.observe import observe
@@ -30,7 +31,8 @@ def main(args: argparse.Namespace) -> int:
     settings, git = open_repository(args.folder)
     with reporter(json=args.json, secrets=secrets()) as report:
         kit = tools(settings, git, report)
-        document = {**tags(kit), **production(kit)}
+        entry = ledger(kit)
+        document = {**tags(kit), "last": last(entry), **production(kit, entry)}
     answer(*words(document), document=document if args.json else None, secrets=secrets())
     return {"passed": 0, "failed": 1}.get(str(document["production"]), 5)
 
@@ -52,7 +54,6 @@ def tags(kit: Tools) -> dict[str, object]:
         "shadowed": names.shadow in refs,
         "shallow": git.is_shallow(),
         "prechecked": prechecked(kit, refs.get(names.stable)),
-        "last": last(kit),
         "lock": lock.sentence() if lock else None,
     }
 
@@ -77,17 +78,21 @@ def prechecked(kit: Tools, stable: Tag | None) -> str:
     return trailers_of(kit.git.read_tag(stable.object).message).get("Prechecked", "unknown")
 
 
-def last(kit: Tools) -> str:
-    """What the ledger says of the newest promotion; "" when it says nothing."""
+def ledger(kit: Tools) -> Mapping[str, object]:
+    """What was written down of the newest promotion; nothing where that cannot be read, and then nobody is excused."""
     try:
-        entry = last_entry(kit.git)
+        return last_entry(kit.git)
     except PromoteError:
-        return ""
+        return {}
+
+
+def last(entry: Mapping[str, object]) -> str:
+    """How the newest promotion ended; "" when the ledger does not say."""
     outcome, version = str(entry.get("outcome") or ""), str(entry.get("version") or "")
     return f"{version or 'a rollback'}: {outcome.replace('_', ' ')}" if outcome else ""
 
 
-def production(kit: Tools) -> dict[str, object]:
+def production(kit: Tools, entry: Mapping[str, object]) -> dict[str, object]:
     """Whether production runs the stable tag's commit, from a refreshed look at the cluster."""
     settings, git = kit.settings, kit.git
     stable = git.ref(ref_names(settings, "").stable)
@@ -95,8 +100,9 @@ def production(kit: Tools) -> dict[str, object]:
         return {"production": "errored", "arrived": False, "reason": f"{settings.tags.stable} does not exist", "applications": []}
     try:
         goal = Goal.for_tag(git.chain(stable.object), settings, git.url)
-        then = excused_then(git, stable)  # unwell when this was proven: no reason to say now that production does not run it
-        before = only(take_baseline(kit.production()), then).applications(goal) if then else {}
+        then = excused_then(entry, stable)  # unwell when this was proven: no reason to say now that production does not run it
+        now = select(kit.production().applications(), goal) if then else {}
+        before = {key: app for key, app in now.items() if app.name in then}
         seen = observe(kit.production(), goal, settings, seconds=settings.suites.row_timeout / 2, baseline=before)
     except PromoteError as error:
         return {"production": "errored", "arrived": False, "reason": str(error), "applications": []}
