@@ -7,9 +7,17 @@ from pathlib import Path
 
 import pytest
 
+from tests.installed import require_this_tree
+
 pytest_plugins = ["pytester", "tests.realstack.plugin", "tests.prechecked"]
 
 _LEADS_OUT = ("GIT_", "GITHUB_", "GH_", "KUBE", "PROMOTE_")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Once for a session: the workers of xdist run the same interpreter as the process that starts them."""
+    if not hasattr(config, "workerinput"):
+        require_this_tree()
 
 
 def pytest_xdist_auto_num_workers() -> int:

@@ -41,6 +41,26 @@ def test_links_in_the_readme_resolve() -> None:
     assert [link for link in links if not (ROOT / link).exists()] == []
 
 
+def test_ci_runs_the_very_line_that_the_readme_names() -> None:
+    (line,) = re.findall(r"^    (python3 -m venv .*/just test)$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert line == "python3 -m venv .venv && .venv/bin/pip install -q -e '.[test]' && .venv/bin/just test"
+    assert f"({line})" in (ROOT / ".ci" / "run").read_text()
+
+
+def test_every_install_of_this_tree_is_editable() -> None:
+    """An installed copy would go on running the code of before an edit."""
+    pages = [
+        ROOT / "README.md",
+        ROOT / "CONTRIBUTING.md",
+        *(ROOT / "docs").glob("*.md"),
+        *(ROOT / ".ci").iterdir(),
+        *(ROOT / ".github").rglob("*.y*ml"),
+    ]
+    installs = [line for page in pages if page.exists() for line in page.read_text().splitlines() if ".[test]" in line]
+    assert len(installs) >= 5
+    assert [line for line in installs if "-e '.[test]'" not in line] == []
+
+
 def test_every_test_against_a_real_forge_has_its_line_and_every_line_its_test() -> None:
     files = [ROOT / "tests" / "realstack" / name for name in ("test_gitea.py", "test_gitea_promotions.py")]
     there = {name for file in files for name in re.findall(r"^def (test_\w+)", file.read_text(), re.MULTILINE)}
