@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from promote.baseline import Baseline, take_baseline
 from promote.connect import alerts_reader
-from promote.model import AppState, End, Tag, Verdict
+from promote.core.model import AppState, End, Tag, Verdict
 from promote.observe import observe
 from promote.record import last_entry
 from promote.run import Result, Run, Said

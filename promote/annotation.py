@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from promote import connect
 from promote.checklist.monitoring import dashboard_links
-from promote.errors import PromoteError
-from promote.model import End, short
+from promote.core.errors import PromoteError
+from promote.core.model import End, short
 from promote.run import Moved, Run
 
 AROUND_S = 900  # how much of the time before and after the promotion a link shows

@@ -12,7 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from promote.applications import Application, Operation, follows, tracks
-from promote.model import short
+from promote.core.model import short
 from promote.settings import Settings
 
 _GIVEN_UP = ("Failed last sync attempt to ", "Failed sync attempt to ")  # as 3.2 and as 3.1 says it (both seen)

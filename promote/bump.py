@@ -12,7 +12,7 @@ from datetime import date, timedelta
 from enum import IntEnum
 
 from promote.changes import Change
-from promote.versions import Version, parse_version
+from promote.core.version import Version, parse_version
 
 FEATURES = ("feat", "feature")
 

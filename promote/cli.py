@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from promote import __version__
-from promote.errors import Interrupted, PromoteError, UsageError
-from promote.signals import as_interrupts
+from promote.core.errors import Interrupted, PromoteError, UsageError
+from promote.core.signals import as_interrupts
 
 EPILOG = """exit codes: 0 verified or done · 1 refused, nothing moved · 2 usage · 3 rolled back and proven · 4 stuck, a person must look
 5 could not be judged, nothing moved · 6 superseded by somebody else · 130 interrupted before the move"""
@@ -193,8 +193,8 @@ def _dispatch(args: argparse.Namespace) -> int:
 
 def _say(args: argparse.Namespace, name: str, error: PromoteError) -> int:
     from promote.connect import secrets
-    from promote.model import End
-    from promote.report.redact import Redactor
+    from promote.core.model import End
+    from promote.core.redact import Redactor
     from promote.report.sink import Sink
 
     end = End[name]
@@ -213,7 +213,7 @@ def _unexpected() -> PromoteError:
     import traceback
 
     from promote.connect import unexpected_secrets
-    from promote.report.redact import Redactor
+    from promote.core.redact import Redactor
 
     masked = Redactor(unexpected_secrets())
     with tempfile.NamedTemporaryFile("w", prefix="promote-", suffix=".log", delete=False) as log:

@@ -14,9 +14,9 @@ from urllib.parse import urlsplit
 
 from promote.clients.git_process import forget_local_variables
 from promote.clients.git_remote import GitRemote
-from promote.errors import UsageError
+from promote.core.errors import UsageError
+from promote.core.redact import Redactor, learn
 from promote.expect import filled, variables
-from promote.report.redact import Redactor, learn
 from promote.settings import DevCluster, ProdCluster, Settings
 
 if TYPE_CHECKING:

@@ -14,9 +14,9 @@ from promote.applications import Application
 from promote.arrival import REFRESHABLE, Goal, Kind, Limits, Reason, is_same, other_commit
 from promote.clients.argocd import ArgoCD
 from promote.convergence import Convergence
-from promote.deadline import Deadline
-from promote.errors import Denied, Unreachable
-from promote.model import AppState, AppVerdict, Verdict, short
+from promote.core.deadline import Deadline
+from promote.core.errors import Denied, Unreachable
+from promote.core.model import AppState, AppVerdict, Verdict, short
 from promote.settings import Settings
 from promote.sync_windows import BadWindow, denial
 

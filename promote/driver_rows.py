@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from xml.etree import ElementTree
 
 from promote.checklist.registry import ROWS
-from promote.errors import PromoteError
-from promote.model import Row, Verdict
+from promote.core.errors import PromoteError
+from promote.core.model import Row, Verdict
 from promote.run import Run
 
 NAME = "during"

@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from enum import StrEnum
 
-from promote.errors import Interrupted, PromoteError, Superseded, machine_words
-from promote.model import End
+from promote.core.errors import Interrupted, PromoteError, Superseded, machine_words
+from promote.core.model import End
+from promote.core.signals import forget, held, listening
 from promote.precheck import precheck
 from promote.promotion import promote
 from promote.rollback import roll_back
 from promote.run import Moved, Result, Run, Said
-from promote.signals import forget, held, listening
 from promote.verification import verify
 
 

@@ -15,8 +15,8 @@ from datetime import UTC, datetime, timedelta
 
 from promote.clients.git_push import RefUpdate
 from promote.clients.git_remote import GitRemote
-from promote.deadline import Clock, Deadline, DeadlineExceeded, wait_until
-from promote.errors import PromoteError, ServiceError
+from promote.core.deadline import Clock, Deadline, DeadlineExceeded, wait_until
+from promote.core.errors import PromoteError, ServiceError
 from promote.lock import Lock, brought, read_lock
 
 HEARTBEAT = "refs/promote/heartbeat"

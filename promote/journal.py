@@ -14,8 +14,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
-from promote.errors import PromoteError
-from promote.report.redact import Redactor
+from promote.core.errors import PromoteError
+from promote.core.redact import Redactor
 
 T = TypeVar("T")
 SCHEMA = 1

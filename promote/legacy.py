@@ -6,11 +6,11 @@ It is looked at only when our run is over: between its two pushes the tag is abs
 from __future__ import annotations
 
 from promote.clients.git_push import RefUpdate
-from promote.errors import Superseded
+from promote.core.errors import Superseded
+from promote.core.model import Tag, short
+from promote.core.signals import held
 from promote.lock import LOCK, advance, lock_at, lock_words
-from promote.model import Tag, short
 from promote.run import Moved, Run
-from promote.signals import held
 
 
 def compare(run: Run) -> str:

@@ -17,10 +17,10 @@ from datetime import UTC, datetime
 
 from promote.clients.git_push import Pushed, PushResult, RefUpdate
 from promote.clients.git_remote import GitRemote
-from promote.deadline import Deadline, insist
-from promote.errors import Denied, Forbidden, NotFound, PromoteError, Rejected, ServiceError, Superseded, Unreachable
-from promote.model import Tag
-from promote.signals import held
+from promote.core.deadline import Deadline, insist
+from promote.core.errors import Denied, Forbidden, NotFound, PromoteError, Rejected, ServiceError, Superseded, Unreachable
+from promote.core.model import Tag
+from promote.core.signals import held
 
 LOCK = "refs/promote/lock"
 UNDO = "refs/promote/undo"

@@ -9,7 +9,7 @@ from promote.applications import Application
 from promote.arrival import Goal
 from promote.clients.argocd import ArgoCD
 from promote.converge import ConvergenceResult, converge
-from promote.deadline import Clock, Deadline
+from promote.core.deadline import Clock, Deadline
 from promote.settings import Settings
 
 

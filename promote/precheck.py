@@ -11,15 +11,15 @@ from promote.arrival import Goal
 from promote.baseline import take_baseline
 from promote.clients.git_push import RefUpdate
 from promote.connect import alerts_reader
-from promote.deadline import Deadline
+from promote.core.deadline import Deadline
+from promote.core.errors import Rejected
+from promote.core.model import Row, SuiteResult, Verdict, short
+from promote.core.signals import held
 from promote.driver_rows import candidate_tagged
-from promote.errors import Rejected
 from promote.handover import baseline_update
 from promote.lock import UNDO, acquire, advance, new_lock
-from promote.model import Row, SuiteResult, Verdict, short
 from promote.publish import undo_update
 from promote.run import Result, Run, Said
-from promote.signals import held
 from promote.steps import keep_baseline, suite
 
 AUTHORISE_FOR_S = 60.0  # how long an unreachable remote is asked to renew the lock: the pre suite's work is in it

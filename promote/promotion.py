@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import traceback
 
-from promote.deadline import Deadline, insist
+from promote.core.deadline import Deadline, insist
+from promote.core.errors import Denied, Interrupted, PromoteError, Rejected, Superseded, Unreachable
+from promote.core.model import Tag, Verdict, short
+from promote.core.signals import held
 from promote.driver_rows import judge, tags_made
-from promote.errors import Denied, Interrupted, PromoteError, Rejected, Superseded, Unreachable
 from promote.legacy import compare
 from promote.lock import LOCK, lock_at
-from promote.model import Tag, Verdict, short
 from promote.publish import Request, publish, undo_commands
 from promote.recording import expect_record, record_directly
 from promote.run import Moved, Result, Run, Said
-from promote.signals import held
 from promote.workflow import FENCE_FOR_S, fence_off, run_workflow, stop_run
 
 

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from promote.clients.git_remote import GitRemote
-from promote.deadline import Deadline
-from promote.errors import Rejected, Superseded, UsageError
+from promote.core.deadline import Deadline
+from promote.core.errors import Rejected, Superseded, UsageError
+from promote.core.model import Tag, short
+from promote.core.version import Version
 from promote.lock import UNDO, Lock, acquire, move_once, new_lock
-from promote.model import Tag, short
 from promote.publish import bring, given_lock, known_tags, move_back, ref_names, unshadowed
 from promote.settings import Settings
-from promote.versions import Version
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 
 from promote.clients.git_push import Pushed, RefUpdate
 from promote.clients.git_remote import GitRemote
-from promote.deadline import Deadline
-from promote.errors import PromoteError
-from promote.model import Tag
+from promote.core.deadline import Deadline
+from promote.core.errors import PromoteError
+from promote.core.model import Tag
 from promote.publish import Published, Request, ref_names
 from promote.settings import Settings
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from promote.errors import PromoteError
+from promote.core.errors import PromoteError
 from promote.publish import Published, Request
 from promote.record import has_record, record_path, write_record
 from promote.run import Run

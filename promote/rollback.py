@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from promote.deadline import Deadline
-from promote.errors import Denied, Forbidden, PromoteError, Rejected, Unreachable
-from promote.model import SuiteResult, Tag, Verdict, short
+from promote.core.deadline import Deadline
+from promote.core.errors import Denied, Forbidden, PromoteError, Rejected, Unreachable
+from promote.core.model import SuiteResult, Tag, Verdict, short
+from promote.core.signals import held
 from promote.publish import move_back
 from promote.run import Moved, Result, Run, Said
-from promote.signals import held
 from promote.steps import failing, goal_of, proofs, settle_cluster
 from promote.way_back import by_workflow, has_second_way, settle
 

@@ -11,17 +11,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from promote.clients.git_remote import GitRemote
-from promote.deadline import Clock, Deadline
-from promote.errors import Superseded
+from promote.core.deadline import Clock, Deadline
+from promote.core.errors import Superseded
+from promote.core.model import AppVerdict, Choices, Row, Step, SuiteResult, Tag, Verdict, short
+from promote.core.redact import Redactor
+from promote.core.version import Version
 from promote.journal import Journal
 from promote.lock import LOCK, Lock, lock_words
-from promote.model import AppVerdict, Choices, Row, Step, SuiteResult, Tag, Verdict, short
 from promote.publish import TagNames, ref_names
-from promote.report.redact import Redactor
 from promote.settings import Settings
 from promote.suite import run_suite
 from promote.target import Target
-from promote.versions import Version
 from promote.waivers import Waiver
 
 if TYPE_CHECKING:

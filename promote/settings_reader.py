@@ -14,7 +14,7 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 from urllib.parse import urlsplit
 
 from promote import expect
-from promote.errors import UsageError
+from promote.core.errors import UsageError
 from promote.settings import FILE_NAME, Choice, Seconds, Settings, SmokeUrl
 
 _DURATION = re.compile(r"(?:([0-9]+)h)?(?:([0-9]+)m)?(?:([0-9]+(?:\.[0-9]+)?)s)?")

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from promote import connect
 from promote.alerts import compare, parse_alert
 from promote.clients.workloads import Pod, newly_failing, parse_pod
-from promote.deadline import Deadline
-from promote.errors import Unreachable
-from promote.model import Verdict
+from promote.core.deadline import Deadline
+from promote.core.errors import Unreachable
+from promote.core.model import Verdict
 from promote.run import Result, Run, Said
 from promote.steps import failing, suite, take
 

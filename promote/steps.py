@@ -13,9 +13,9 @@ from promote.baseline import Baseline
 from promote.checklist.context import SuiteContext
 from promote.clients.workloads import log_tail, pods, warnings
 from promote.converge import THERE, ConvergenceResult, converge
-from promote.deadline import Deadline
-from promote.errors import PromoteError
-from promote.model import SuiteResult, Tag, Verdict
+from promote.core.deadline import Deadline
+from promote.core.errors import PromoteError
+from promote.core.model import SuiteResult, Tag, Verdict
 from promote.run import Run
 
 

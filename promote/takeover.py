@@ -14,18 +14,18 @@ from pathlib import Path
 from typing import Any
 
 from promote.baseline import Baseline
-from promote.errors import PromoteError, Superseded, UsageError
+from promote.core.errors import PromoteError, Superseded, UsageError
+from promote.core.model import Choices, Tag
+from promote.core.signals import listening
+from promote.core.version import recorded_version
 from promote.flow import State
 from promote.handover import read_baseline
 from promote.heartbeat import MISSED, sign_of, silent
 from promote.journal import Journal, is_open_elsewhere, read_journal
 from promote.lock import TRIES, Lock, read_lock, take_over
-from promote.model import Choices, Tag
 from promote.run import Moved, Run, Tools
-from promote.signals import listening
 from promote.steps import keep_baseline
 from promote.target import Target
-from promote.versions import recorded_version
 from promote.waivers import Waiver
 
 Lines = list[dict[str, Any]]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from promote.converge import last_look
-from promote.deadline import Deadline
-from promote.model import Verdict
+from promote.core.deadline import Deadline
+from promote.core.model import Verdict
 from promote.run import Result, Run, Said
 from promote.soak import Watch, ask_again
 from promote.steps import failing, goal_of, known_before, proofs, settle_cluster

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from promote.errors import UsageError
+from promote.core.errors import UsageError
 from promote.settings import Settings
 
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import traceback
 
-from promote.deadline import Deadline, insist
-from promote.errors import Denied, Interrupted, NotFound, PromoteError, Rejected, Superseded, Unreachable
+from promote.core.deadline import Deadline, insist
+from promote.core.errors import Denied, Interrupted, NotFound, PromoteError, Rejected, Superseded, Unreachable
+from promote.core.model import Tag, short
+from promote.core.signals import held
 from promote.lock import LOCK, lock_at
-from promote.model import Tag, short
 from promote.run import Moved, Run
-from promote.signals import held
 from promote.workflow import FENCE_FOR_S, fence_off, run_workflow
 
 

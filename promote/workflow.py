@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
-from promote.deadline import Deadline, DeadlineExceeded, insist, wait_until
+from promote.core.deadline import Deadline, DeadlineExceeded, insist, wait_until
+from promote.core.errors import PromoteError, Rejected, Superseded, Unreachable
+from promote.core.model import Verdict
 from promote.driver_rows import judge
-from promote.errors import PromoteError, Rejected, Superseded, Unreachable
-from promote.model import Verdict
 from promote.publish import fence
 from promote.run import Run
 

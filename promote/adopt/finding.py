@@ -18,9 +18,9 @@ from promote.applications import Application, normalise_repository, parse_applic
 from promote.checklist.workflow_file import FOLDER, NEEDED, inputs_of
 from promote.clients.git_objects import blobs, tree
 from promote.clients.git_remote import GitRemote
+from promote.core.model import Tag
 from promote.manifests.applications import resources_of
 from promote.manifests.tree import KUSTOMIZATIONS, YAML, Blobs, NotYaml, Tree
-from promote.model import Tag
 
 _VERSIONED = re.compile(r"(.*?)(v?[0-9]+\.[0-9]+.*)")
 _CALENDAR = re.compile(r"v?20[0-9]{2}\.[0-9]{1,2}\b.*")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from promote.model import Verdict
+from promote.core.model import Verdict
 
 LONGEST = 4000  # characters of a message; GitHub cuts annotations at 64 KB and shows at most ten of a kind for a step
 MARKS = {Verdict.PASSED: "✓", Verdict.FAILED: "✗", Verdict.ERRORED: "?", Verdict.ADVICE: "!", Verdict.WAIVED: "~"}

@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from functools import cache
 
 from promote import documents, migration
-from promote.asking import asking
 from promote.changes import Change, breaking
 from promote.checklist.history import bump_suggestion, stable_commit, worth_planning
 from promote.checklist.promotion import Promotion
-from promote.errors import NotFound, PromoteError, ServiceError, UsageError
+from promote.core.errors import NotFound, PromoteError, ServiceError, UsageError
+from promote.core.in_flight import asking
 from promote.manifests.compare import Comparison, Expected, compare
 from promote.manifests.tree import Blobs, Tree
 from promote.report.words import counted

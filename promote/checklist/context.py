@@ -6,8 +6,8 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from promote.errors import UsageError
-from promote.model import Choices
+from promote.core.errors import UsageError
+from promote.core.model import Choices
 from promote.waivers import Waiver
 
 

@@ -11,11 +11,11 @@ from promote.applications import Application, follows
 from promote.arrival import Goal, Limits, arrived, healthy
 from promote.checklist.promotion import Promotion
 from promote.checklist.smoke import ask
-from promote.deadline import Clock, Deadline
-from promote.errors import NotFound, PromoteError
+from promote.core.deadline import Clock, Deadline
+from promote.core.errors import NotFound, PromoteError
+from promote.core.model import short
 from promote.manifests.inputs import inputs_of
 from promote.manifests.tree import KUSTOMIZATIONS, NotYaml, Tree
-from promote.model import short
 from promote.report.words import local_time, spoken
 
 if TYPE_CHECKING:

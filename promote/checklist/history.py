@@ -9,11 +9,11 @@ from datetime import UTC, datetime
 from promote import bump, connect, tasks
 from promote.changes import Change, change_of
 from promote.checklist.promotion import Promotion
-from promote.deadline import Deadline
-from promote.errors import NotFound, UsageError
-from promote.model import short
+from promote.core.deadline import Deadline
+from promote.core.errors import NotFound, UsageError
+from promote.core.model import short
+from promote.core.version import Version, parse_version
 from promote.tasks import Task, TaskReport
-from promote.versions import Version, parse_version
 
 Evidence = Callable[[str, object], None]
 SHOWN = 8

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from promote.asking import cut_off
-from promote.errors import PromoteError
-from promote.model import Verdict
+from promote.core.errors import PromoteError
+from promote.core.in_flight import cut_off
+from promote.core.model import Verdict
 
 
 @dataclass(slots=True)

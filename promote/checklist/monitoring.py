@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from promote.alerts import Alert, compare, parse_alert
 from promote.clients.monitoring import Prometheus, Sample
-from promote.deadline import Clock, Deadline, DeadlineExceeded, wait_until
-from promote.errors import NotFound, PromoteError, Unreachable
+from promote.core.deadline import Clock, Deadline, DeadlineExceeded, wait_until
+from promote.core.errors import NotFound, PromoteError, Unreachable
 from promote.expect import threshold
 from promote.promql import clipped, has_fallback, selectors
 from promote.settings import PromqlRule, Settings

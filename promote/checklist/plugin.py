@@ -14,16 +14,16 @@ from pathlib import Path
 import pytest
 
 from promote import connect
-from promote.asking import forget
 from promote.checklist import actions
 from promote.checklist.fixtures import *  # noqa: F403 - fixtures are found by name in a plugin module
 from promote.checklist.judge import Judged, timed_out
 from promote.checklist.promotion import STATE, state_of, usable
 from promote.checklist.recorder import Recorder
 from promote.checklist.registry import NO_RULES, NO_URL, ROWS, beside_the_point, limit_of
-from promote.errors import PromoteError
-from promote.model import Verdict
-from promote.report.redact import Redactor
+from promote.core.errors import PromoteError
+from promote.core.in_flight import forget
+from promote.core.model import Verdict
+from promote.core.redact import Redactor
 from promote.settings import FILE_NAME
 
 EVIDENCE = pytest.StashKey[dict[str, object]]()

@@ -9,8 +9,8 @@ from datetime import UTC, date, datetime
 
 from promote import waivers
 from promote.checklist.registry import NO_URL, ROWS, TOLD_AFTER_ROLLBACK, advising_rows, protected_rows
-from promote.errors import UsageError
-from promote.model import Verdict
+from promote.core.errors import UsageError
+from promote.core.model import Verdict
 from promote.settings import Settings
 from promote.waivers import Waiver
 

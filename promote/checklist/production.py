@@ -10,9 +10,9 @@ from promote.baseline import Baseline, problems
 from promote.checklist.promotion import Promotion
 from promote.clients.workloads import Event, Pod, grouped, log_tail, newly_failing, parse_pod, repeats, same_trouble, stem, warnings
 from promote.converge import THERE, ConvergenceResult
-from promote.deadline import Clock, Deadline
-from promote.errors import PromoteError
-from promote.model import AppState, Verdict
+from promote.core.deadline import Clock, Deadline
+from promote.core.errors import PromoteError
+from promote.core.model import AppState, Verdict
 from promote.sync_windows import denial
 
 RECENT = timedelta(minutes=10)

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 
 from promote import connect
 from promote.clients.web import Answer, Asked, Web
-from promote.deadline import Clock
+from promote.core.deadline import Clock
+from promote.core.redact import Redactor
 from promote.expect import claim
-from promote.report.redact import Redactor
 from promote.settings import SmokeUrl
 
 REPEATABLE = ("GET", "HEAD", "OPTIONS")

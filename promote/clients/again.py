@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from promote.deadline import Clock, Deadline
+from promote.core.deadline import Clock, Deadline
 
 T = TypeVar("T")
 

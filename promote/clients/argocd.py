@@ -8,7 +8,7 @@ from typing import Any
 
 from promote.applications import REFRESH, Application, parse_application
 from promote.clients.kube import IN_FLIGHT, Conflict, Kube
-from promote.errors import NotFound, Unreachable
+from promote.core.errors import NotFound, Unreachable
 
 API = "/apis/argoproj.io/v1alpha1"
 

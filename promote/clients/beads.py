@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from promote.clients.program import run_program
-from promote.deadline import Deadline
-from promote.errors import Unreachable
+from promote.core.deadline import Deadline
+from promote.core.errors import Unreachable
 from promote.tasks import Task
 
 AT_ONCE = 4

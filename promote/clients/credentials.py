@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from promote.clients.program import apart, kill_group, last_words
-from promote.errors import UsageError
+from promote.core.errors import UsageError
 
 PROGRAM_S = 10.0  # a keychain may take a moment; a question to a person gets no answer
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from promote.applications import normalise_repository
 from promote.clients.git_errors import excerpt, mask
 from promote.clients.git_remote import GitRemote
-from promote.errors import UsageError
+from promote.core.errors import UsageError
 
 
 def check_clone(git: GitRemote) -> GitRemote:

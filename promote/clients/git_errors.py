@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from promote.clients.git_process import Done
-from promote.errors import Denied, ServiceError, Unreachable, UsageError
+from promote.core.errors import Denied, ServiceError, Unreachable, UsageError
 
 _PASSWORD = re.compile(r"(?<=://)[^/@\s]+@")
 _DENIED = re.compile(r"Authentication failed|could not read Username|\b403\b|Permission denied")

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 from promote.clients.git_process import Done
 from promote.clients.git_push import Pushed, PushResult, RefUpdate
-from promote.model import Tag, short
+from promote.core.model import Tag, short
 
 
 class KeptRefs:

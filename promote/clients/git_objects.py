@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from promote.changes import LoggedCommit
 from promote.clients.git_errors import mask
 from promote.clients.git_remote import GitRemote
-from promote.errors import NotFound, ServiceError
+from promote.core.errors import NotFound, ServiceError
 
 FORMAT = "%H%x1f%P%x1f%an%x1f%ct%x1f%B"
 FILE, PROGRAM = "100644", "100755"

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from promote.clients.git_process import Done
-from promote.model import Tag, short
+from promote.core.model import Tag, short
 
 _CHANGED_FLAGS = " +*-"
 _FRAME = re.compile(r"^remote:\s*(?:error:\s*)?")

@@ -17,8 +17,8 @@ from promote.clients.git_errors import git_error, mask
 from promote.clients.git_kept import KeptRefs
 from promote.clients.git_process import Done, password_aside, run_git, run_git_patiently
 from promote.clients.git_push import Pushed, PushResult, RefUpdate, push_arguments, read_push
-from promote.errors import NotFound, PromoteError, Unreachable, UsageError
-from promote.model import Tag, short
+from promote.core.errors import NotFound, PromoteError, Unreachable, UsageError
+from promote.core.model import Tag, short
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,7 +43,7 @@ class TagObject:
 
 
 class GitRemote:
-    """One clone and its remote. Raises the classes of promote.errors; git's own words are in the message.
+    """One clone and its remote. Raises the classes of promote.core.errors; git's own words are in the message.
 
     Refs that begin with `keeps` are read and written in this clone instead: for an account that may push tags and nothing else.
     `learn` is told the password that the remote's URL may carry: a server's answer may repeat it.

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from urllib.parse import urlsplit
 
-from promote.errors import Denied, NotFound, Rejected, ServiceError, Unreachable
+from promote.core.errors import Denied, NotFound, Rejected, ServiceError, Unreachable
 
 TOKEN_VARIABLES = "GITHUB_TOKEN (or GH_TOKEN)"
 STATUS_PAGE = "GitHub's own state: githubstatus.com"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from promote.clients.github_runs import GitHubRuns
-from promote.errors import Denied, NotFound, PromoteError, Rejected
+from promote.core.errors import Denied, NotFound, PromoteError, Rejected
 from promote.tasks import Task
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class CheckState:
 
 
 class GitHubEvidence(GitHubRuns):
-    """Raises the classes of promote.errors, nothing of a vendor."""
+    """Raises the classes of promote.core.errors, nothing of a vendor."""
 
     def issues(self, ids: Iterable[str]) -> Mapping[str, Task]:
         """The issues among `#12`-like ids; pull requests and what does not exist are left out."""

@@ -15,12 +15,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
-from promote.asking import asking
 from promote.clients.github_errors import may_have_happened, refused, silent
 from promote.clients.github_logs import fetch_signed, log_tail
 from promote.clients.github_rules import TagRules, denied
-from promote.deadline import Deadline
-from promote.errors import Denied, NotFound, PromoteError, Rejected, ServiceError, Unreachable
+from promote.core.deadline import Deadline
+from promote.core.errors import Denied, NotFound, PromoteError, Rejected, ServiceError, Unreachable
+from promote.core.in_flight import asking
 
 if TYPE_CHECKING:
     from github import Github
@@ -64,7 +64,7 @@ class JobLog:
 
 
 class GitHubRuns:
-    """The workflow runs of one repository. Every method raises Denied, NotFound, Rejected or Unreachable of promote.errors, nothing of a vendor."""
+    """The workflow runs of one repository. Every method raises Denied, NotFound, Rejected or Unreachable of promote.core.errors, nothing of a vendor."""
 
     def __init__(self, api_url: str, repository: str, token: str, *, call_s: int = CALL_S) -> None:
         """`call_s`: how long one request may take, in whole seconds (PyGithub takes no others)."""

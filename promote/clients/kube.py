@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 from urllib.parse import parse_qsl, urlencode
 
-from promote.asking import asking
 from promote.clients.again import GATEWAY, asked
 from promote.clients.kube_errors import Conflict, Expired, error_of, plain
 from promote.clients.kube_login import Login, first_line, login_of, within
-from promote.errors import Denied, ServiceError, Unreachable, UsageError
+from promote.core.errors import Denied, ServiceError, Unreachable, UsageError
+from promote.core.in_flight import asking
 
 __all__ = ["Conflict", "Expired", "Kube", "connect"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from promote.errors import Denied, NotFound, Rejected, ServiceError, Unreachable
+from promote.core.errors import Denied, NotFound, Rejected, ServiceError, Unreachable
 
 MESSAGE = 256  # characters of a server's message that are shown
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Any, TypeVar
 
-from promote.errors import Denied
+from promote.core.errors import Denied
 
 T = TypeVar("T")
 LOGIN_S = 20.0  # an exec plugin may ask a cloud, but nobody is there to answer a question of its own

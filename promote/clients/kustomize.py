@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from promote.clients.program import run_program
-from promote.errors import ServiceError
+from promote.core.errors import ServiceError
 
 
 def find_program() -> list[str] | None:

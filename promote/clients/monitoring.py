@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from promote.errors import Denied, NotFound, Rejected, ServiceError, Unreachable
+from promote.core.errors import Denied, NotFound, Rejected, ServiceError, Unreachable
 
 CALL_S = 10.0
 PAGE = 1000

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from promote.errors import NotFound, Unreachable
+from promote.core.errors import NotFound, Unreachable
 
 PIPES_S = 1.0  # how long the last words of a command that is over are waited for
 SECRET = ("GITHUB_TOKEN", "GH_TOKEN", "PROMOTE_GIT_TOKEN")

@@ -9,10 +9,10 @@ from promote.commands import resume
 from promote.commands.choosing import terminal_question
 from promote.commands.wiring import open_repository
 from promote.connect import secrets
-from promote.errors import Rejected, UsageError
+from promote.core.errors import Rejected, UsageError
+from promote.core.model import short
 from promote.heartbeat import sign_of
 from promote.lock import LOCK, lock_words, remove_lock
-from promote.model import short
 from promote.publish import ref_names
 from promote.report.screen import answer
 from promote.settings import Settings

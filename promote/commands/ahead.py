@@ -6,10 +6,10 @@ from dataclasses import replace
 
 from promote.checklist.promotion import Promotion, State
 from promote.commands.choosing import simply_behind
-from promote.model import Choices
+from promote.core.model import Choices
+from promote.core.version import Version
 from promote.report.words import counted
 from promote.settings import Settings
-from promote.versions import Version
 
 
 def look_ahead(settings: Settings, version: Version | None, choices: Choices | None = None) -> tuple[Promotion, str]:

@@ -9,15 +9,15 @@ from promote.checklist.policy import validate
 from promote.clients.git_remote import GitRemote
 from promote.commands.wiring import open_repository, who
 from promote.connect import secrets
-from promote.deadline import Deadline
-from promote.errors import UsageError
-from promote.model import Choices, End, Step, SuiteResult, Verdict
+from promote.core.deadline import Deadline
+from promote.core.errors import UsageError
+from promote.core.model import Choices, End, Step, SuiteResult, Verdict
+from promote.core.version import parse_version
 from promote.report.document import check_document
 from promote.report.screen import reporter
 from promote.settings import Settings
 from promote.suite import run_suite
 from promote.target import Target, resolve_target
-from promote.versions import parse_version
 from promote.waivers import Waiver, given
 
 ENDS = {Verdict.PASSED: End.VERIFIED, Verdict.FAILED: End.REFUSED, Verdict.ERRORED: End.UNCHECKED}

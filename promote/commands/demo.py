@@ -8,7 +8,7 @@ import sys
 import time
 
 from promote.commands.world import Place, run_inside, running_world
-from promote.errors import UsageError
+from promote.core.errors import UsageError
 from promote.sandbox.scenarios import SCENARIOS, Play, Scenario
 
 STORY = (("good", "a good promotion"), ("smoke-fails", "one whose smoke suite fails in production"))

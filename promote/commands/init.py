@@ -15,7 +15,7 @@ from promote.adopt.settings_text import settings_text
 from promote.clients.git_process import forget_local_variables
 from promote.clients.git_remote import GitRemote
 from promote.commands.world import TEMPLATES, checks_folder
-from promote.errors import PromoteError, UsageError
+from promote.core.errors import PromoteError, UsageError
 from promote.settings import FILE_NAME
 from promote.settings_reader import read_settings
 

@@ -11,16 +11,16 @@ from promote.clients.git_push import RefUpdate
 from promote.commands.story import describe_stable, version_carried
 from promote.commands.wiring import open_repository, tools
 from promote.connect import secrets
-from promote.errors import NotFound, Rejected, UsageError
+from promote.core.errors import NotFound, Rejected, UsageError
+from promote.core.model import End, Tag, short
+from promote.core.version import UNVERSIONED, recorded_version
 from promote.flow import attempt
 from promote.journal import Journal
 from promote.lock import LOCK, lock_words, refused
-from promote.model import End, Tag, short
 from promote.publish import ref_names
 from promote.report.screen import reporter
 from promote.run import Run, Tools
 from promote.target import Target
-from promote.versions import UNVERSIONED, recorded_version
 
 
 def main(args: argparse.Namespace) -> int:

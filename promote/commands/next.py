@@ -11,9 +11,9 @@ from promote.checklist.history import changes_of, production_version
 from promote.checklist.promotion import Promotion
 from promote.commands.ahead import look_ahead
 from promote.commands.wiring import open_repository
-from promote.errors import NotFound, UsageError
+from promote.core.errors import NotFound, UsageError
+from promote.core.version import Version
 from promote.report.screen import answer
-from promote.versions import Version
 
 
 def main(args: argparse.Namespace) -> int:

@@ -19,14 +19,14 @@ from promote.commands.choosing import only_records
 from promote.commands.story import age
 from promote.commands.wiring import open_repository
 from promote.connect import secrets
-from promote.errors import PromoteError, UsageError
+from promote.core.errors import PromoteError, UsageError
+from promote.core.model import Choices, short
+from promote.core.version import parse_version
 from promote.manifests.change import AppChange, app_changes
 from promote.manifests.compare import compare
-from promote.model import Choices, short
 from promote.report.screen import answer
 from promote.report.words import counted
 from promote.settings import Settings
-from promote.versions import parse_version
 
 MARKS = {"added": "+", "changed": "~", "removed": "-", "re-pointed": "~"}
 

@@ -10,18 +10,18 @@ import sys
 from promote.clients.git_remote import GitRemote
 from promote.commands.wiring import open_repository, who
 from promote.connect import secrets
-from promote.deadline import Deadline
-from promote.errors import PromoteError, Rejected, Superseded, UsageError
+from promote.core.deadline import Deadline
+from promote.core.errors import PromoteError, Rejected, Superseded, UsageError
+from promote.core.model import End, short
+from promote.core.redact import Redactor
+from promote.core.version import Version, parse_version
 from promote.lock import REQUEST_ID
-from promote.model import End, short
 from promote.publish import Request, publish
 from promote.publish_back import BackRequest, publish_back
 from promote.record import record_path, write_record
-from promote.report.redact import Redactor
 from promote.report.screen import answer
 from promote.report.sink import Sink
 from promote.settings import Settings
-from promote.versions import Version, parse_version
 
 PATIENCE_S = 60.0  # how long a push that nobody answers is asked for: seconds without a network must not hide that the tag was moved
 Told = tuple[dict[str, object], list[str]]  # the JSON document, the lines for people

@@ -8,14 +8,14 @@ from promote.closing import close
 from promote.commands.story import describe_stable, document, ending
 from promote.commands.wiring import open_repository, tools
 from promote.connect import secrets
-from promote.errors import PromoteError
+from promote.core.errors import PromoteError
+from promote.core.model import End
+from promote.core.signals import held
 from promote.heartbeat import BEAT_S, beating
-from promote.model import End
 from promote.report.screen import answer, reporter
 from promote.resume import abort, resume
 from promote.run import Run, Tools
 from promote.settings_reader import duration
-from promote.signals import held
 from promote.takeover import pick_up
 
 

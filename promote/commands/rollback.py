@@ -11,21 +11,21 @@ from promote.closing import close
 from promote.commands.story import describe_stable, document, ending, version_carried
 from promote.commands.wiring import open_repository, tools
 from promote.connect import secrets
-from promote.errors import NotFound, PromoteError, UsageError
+from promote.core.errors import NotFound, PromoteError, UsageError
+from promote.core.model import End, Tag, short
+from promote.core.signals import held
+from promote.core.version import UNVERSIONED, parse_version, recorded_version
 from promote.flow import attempt
 from promote.heartbeat import BEAT_S, beating
 from promote.journal import Journal
 from promote.lock import UNDO, acquire, new_lock
-from promote.model import End, Tag, short
 from promote.publish import known_tags, ref_names
 from promote.report.screen import reporter
 from promote.report.words import counted
 from promote.rollback import roll_back
 from promote.run import Moved, Result, Run, Said, Tools
-from promote.signals import held
 from promote.steps import keep_baseline
 from promote.target import Target
-from promote.versions import UNVERSIONED, parse_version, recorded_version
 
 
 def main(args: argparse.Namespace) -> int:

@@ -13,15 +13,15 @@ from promote.commands.choosing import bring_forward, choices_of, choose
 from promote.commands.story import describe_stable, document, ending
 from promote.commands.wiring import open_repository, tools, who
 from promote.connect import secrets, slug
+from promote.core.model import End
+from promote.core.signals import held
+from promote.core.version import Version, parse_version
 from promote.flow import attempt, walk
 from promote.heartbeat import BEAT_S, beating
 from promote.journal import Journal
-from promote.model import End
 from promote.report.screen import reporter
 from promote.run import Result, Run, Tools
-from promote.signals import held
 from promote.target import Target
-from promote.versions import Version, parse_version
 from promote.waivers import given
 
 

@@ -9,7 +9,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from promote.commands.world import Place, run_inside, running_world
-from promote.errors import Interrupted, UsageError
+from promote.core.errors import Interrupted, UsageError
 
 if TYPE_CHECKING:
     from promote.sandbox.scenarios import Scenario

@@ -12,17 +12,17 @@ from promote.commands.story import version_carried
 from promote.commands.wiring import open_repository, tools
 from promote.connect import secrets
 from promote.converge import THERE
-from promote.errors import PromoteError
+from promote.core.errors import PromoteError
+from promote.core.model import AppState, Tag, Verdict, short
+from promote.core.version import version_of_tag
 from promote.fleet import select
 from promote.lock import UNDO, read_lock
-from promote.model import AppState, Tag, Verdict, short
 from promote.observe import observe
 from promote.publish import ref_names, trailers_of
 from promote.record import last_entry
 from promote.report.screen import answer, reporter
 from promote.report.words import counted
 from promote.run import Tools
-from promote.versions import version_of_tag
 
 CHECKED = {"no": "no: moved without a pre suite", "unknown": "not known: the tag was not made by promote"}
 

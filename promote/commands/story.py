@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 
 from promote.checklist.policy import Policy
 from promote.clients.git_remote import GitRemote
-from promote.errors import PromoteError
-from promote.model import AppState, End, Tag, Verdict, short
+from promote.core.errors import PromoteError
+from promote.core.model import AppState, End, Tag, Verdict, short
+from promote.core.version import UNVERSIONED, version_of_tag
 from promote.report.document import run_document
 from promote.run import Moved, Result, Run, Tools
-from promote.versions import UNVERSIONED, version_of_tag
 
 
 def document(run: Run, end: End, result: Result, *, code: int | None = None) -> dict[str, object]:

@@ -6,12 +6,12 @@ import argparse
 
 from promote.clients.git_push import RefUpdate
 from promote.commands.wiring import open_repository
-from promote.errors import UsageError
+from promote.core.errors import UsageError
+from promote.core.model import short
+from promote.core.version import parse_version
 from promote.lock import refused
-from promote.model import short
 from promote.report.screen import answer
 from promote.target import resolve_target
-from promote.versions import parse_version
 
 
 def main(args: argparse.Namespace) -> int:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from promote import connect
 from promote.clients.git_clone import check_clone
 from promote.clients.git_remote import GitRemote
-from promote.errors import UsageError
+from promote.core.errors import UsageError
 from promote.settings import Settings
 from promote.settings_reader import find_settings_file, read_settings
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from promote.errors import Interrupted, PromoteError, UsageError
+from promote.core.errors import Interrupted, PromoteError, UsageError
 
 if TYPE_CHECKING:
     from promote.sandbox.sandbox import Sandbox

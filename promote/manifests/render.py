@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from promote.errors import PromoteError, Unreachable
+from promote.core.errors import PromoteError, Unreachable
 from promote.manifests.inputs import Inputs
 from promote.manifests.tree import YAML, NotYaml, Object, Tree, objects, parse
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from promote.model import AppVerdict, End, Row, Step, SuiteResult, Tag
+from promote.core.model import AppVerdict, End, Row, Step, SuiteResult, Tag
 
 
 def run_document(

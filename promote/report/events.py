@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from promote.model import AppVerdict, End, Row, Step
+from promote.core.model import AppVerdict, End, Row, Step
 
 
 class Looked(Protocol):

@@ -8,10 +8,10 @@ import sys
 from collections.abc import Sequence
 from typing import TextIO
 
-from promote.deadline import Clock
-from promote.model import AppState, End, Row, Step
+from promote.core.deadline import Clock
+from promote.core.model import AppState, End, Row, Step
+from promote.core.redact import Redactor
 from promote.report.events import Looked
-from promote.report.redact import Redactor
 from promote.report.sink import Sink
 from promote.report.words import WIDTH, clock, counted, grouped, not_there, row_lines, step_line
 

@@ -11,10 +11,10 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 
-from promote.errors import PromoteError
+from promote.core.errors import PromoteError
+from promote.core.redact import Redactor
 from promote.report.events import Reporter
 from promote.report.plain import Plain
-from promote.report.redact import Redactor
 from promote.report.sink import Sink
 
 

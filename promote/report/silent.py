@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from promote.model import End, Row, Step
+from promote.core.model import End, Row, Step
 from promote.report.events import Looked
 
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import TextIO
 
-from promote.report.redact import Redactor
+from promote.core.redact import Redactor
 from promote.report.words import ASCII, SIGNS
 
 # Failure texts hold what other systems said; none of it may move the cursor or set a title.

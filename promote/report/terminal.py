@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import IO, Any, TextIO, cast
 
-from promote.deadline import Clock
-from promote.model import Row, Verdict
+from promote.core.deadline import Clock
+from promote.core.model import Row, Verdict
+from promote.core.redact import Redactor
 from promote.report.events import Looked
 from promote.report.foot import foot
 from promote.report.plain import Plain
-from promote.report.redact import Redactor
 from promote.report.words import WIDTH
 
 STYLES = {"✓": "green", "✔": "bold green", "✗": "bold red", "⛔": "bold red", "?": "yellow"}

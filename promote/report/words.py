@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Sequence
 from datetime import datetime
 
-from promote.model import AppState, AppVerdict, Row, Step, Verdict
+from promote.core.model import AppState, AppVerdict, Row, Step, Verdict
 
 MARKS = {Verdict.PASSED: "✓", Verdict.FAILED: "✗", Verdict.ERRORED: "?", Verdict.OFF: "-", Verdict.ADVICE: "!", Verdict.WAIVED: "~"}
 _ASCII = {

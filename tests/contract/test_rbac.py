@@ -19,7 +19,7 @@ import yaml
 from promote.clients import workloads
 from promote.clients.argocd import ArgoCD
 from promote.clients.kube import Kube, connect
-from promote.errors import Denied
+from promote.core.errors import Denied
 from tests.contract.api import ARGO, Api, synced, until
 from tests.contract.place import Place, config_map, deployment, refused_service
 from tests.contract.test_syncs import waits_for_retry

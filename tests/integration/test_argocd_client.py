@@ -15,9 +15,9 @@ from promote.clients.argocd import ArgoCD
 from promote.clients.kube import connect
 from promote.clients.workloads import log_tail, newly_failing, pods, warnings
 from promote.converge import ConvergenceResult, Progress, converge, last_look
-from promote.deadline import Clock, Deadline, wait_until
-from promote.errors import Superseded
-from promote.model import AppState, Verdict
+from promote.core.deadline import Clock, Deadline, wait_until
+from promote.core.errors import Superseded
+from promote.core.model import AppState, Verdict
 from promote.sandbox.http_world import Fault
 from tests.production import QUICK, SETTINGS, Production, app_manifest, deployment, production, with_argocd
 from tests.repos import git

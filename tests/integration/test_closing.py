@@ -13,10 +13,11 @@ from promote.clients.git_push import RefUpdate
 from promote.clients.git_remote import GitRemote
 from promote.closing import close
 from promote.commands.story import ending
-from promote.errors import Superseded, UsageError
+from promote.core.errors import Superseded, UsageError
+from promote.core.model import Choices, End, Tag, Verdict
+from promote.core.version import parse_version
 from promote.journal import Journal
 from promote.lock import LOCK, acquire, advance, let_go, new_lock, release, take_over, write_lock
-from promote.model import Choices, End, Tag, Verdict
 from promote.promotion import look
 from promote.publish import Request, publish
 from promote.report.silent import Silent
@@ -24,7 +25,6 @@ from promote.run import Moved, Result, Run, Said, Tools
 from promote.settings import Settings
 from promote.takeover import pick_up
 from promote.target import Target
-from promote.versions import parse_version
 from tests.repos import Repos, git, make_repos
 
 STABLE = "refs/tags/prod-stable"

@@ -118,7 +118,7 @@ def test_one_that_leaves_a_daemon_with_its_output_has_answered(machine: Machine,
 def test_what_was_found_is_found_once_is_there_for_children_and_is_masked(machine: Machine, tmp_path: Path) -> None:
     machine.gh(f"echo asked >> {tmp_path / 'asked'}; echo of-gh-and-secret")
     code = ASK + (
-        "; import os, subprocess; from promote.report.redact import Redactor; forge_token(Settings(root=Path('.')));"
+        "; import os, subprocess; from promote.core.redact import Redactor; forge_token(Settings(root=Path('.')));"
         "print(Redactor().text('x of-gh-and-secret y'));"
         "subprocess.run([sys.executable, '-c', 'import os; print(os.environ[\"GITHUB_TOKEN\"])'])"
     )

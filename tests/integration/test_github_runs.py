@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from promote.clients.github_runs import GitHubRuns, RunState
-from promote.deadline import Deadline, wait_until
-from promote.errors import Denied, NotFound, PromoteError, Rejected, Unreachable
+from promote.core.deadline import Deadline, wait_until
+from promote.core.errors import Denied, NotFound, PromoteError, Rejected, Unreachable
 from promote.sandbox.github_world import GitHubWorld, WorkflowRun
 from promote.sandbox.http_world import Fault, Request, Response, json_response
 

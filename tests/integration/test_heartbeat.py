@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 
 from promote.clients.git_remote import GitRemote
-from promote.deadline import Clock
+from promote.core.deadline import Clock
+from promote.core.model import Tag
 from promote.heartbeat import HEARTBEAT, beating, sign_of, silent
 from promote.lock import LOCK, Lock, acquire, take_over
-from promote.model import Tag
 from tests.repos import git
 from tests.robustness.harness import Remote, lock_of, remote
 

@@ -17,14 +17,14 @@ from typing import Any
 import pytest
 
 from promote.commands.world import repository_files
-from promote.errors import Interrupted
+from promote.core.errors import Interrupted
+from promote.core.model import End
+from promote.core.signals import as_interrupts, held
 from promote.flow import State, walk
 from promote.journal import Journal
-from promote.model import End
 from promote.run import Moved, Result, Said
 from promote.sandbox.sandbox import Sandbox
 from promote.sandbox.scenarios import SCENARIOS
-from promote.signals import as_interrupts, held
 from tests.integration.test_interrupts import until
 from tests.unit.test_flow import fake_run
 

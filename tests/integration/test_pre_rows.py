@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from promote.deadline import Deadline
+from promote.core.deadline import Deadline
 from promote.sandbox.http_world import Fault
 from promote.sandbox.seed import application, deployment
 from tests.checking import Desk, desk, verdicts

@@ -8,11 +8,11 @@ import pytest
 
 from promote.cli import main
 from promote.clients.git_remote import GitRemote
-from promote.errors import NotFound, Rejected, Superseded, UsageError
+from promote.core.errors import NotFound, Rejected, Superseded, UsageError
+from promote.core.version import parse_version
 from promote.lock import LOCK, UNDO, Lock, acquire, advance, new_lock
 from promote.publish import fence, move_back, publish
 from promote.publish_back import BackRequest, MovedBack, publish_back
-from promote.versions import parse_version
 from tests.integration.test_publish import Bench
 from tests.repos import git
 

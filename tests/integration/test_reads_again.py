@@ -14,13 +14,13 @@ from promote.clients.again import PAUSES_S
 from promote.clients.git_push import Pushed, RefUpdate
 from promote.clients.git_remote import GitRemote
 from promote.clients.kube import Kube, connect
-from promote.deadline import Deadline
-from promote.errors import ServiceError, Unreachable
+from promote.core.deadline import Deadline
+from promote.core.errors import ServiceError, Unreachable
+from promote.core.version import parse_version
 from promote.lock import LOCK, Lock, acquire, advance, read_lock, release
 from promote.publish import Request as MoveRequest
 from promote.publish import publish
 from promote.sandbox.http_world import Fault, Request, Response, World, json_response
-from promote.versions import parse_version
 from tests.repos import git as run_git
 from tests.robustness.harness import STABLE, Remote, lock_of, remote, settings, silence
 

@@ -17,7 +17,7 @@ import requests
 from promote.alerts import parse_alert
 from promote.clients.monitoring import Alertmanager, Prometheus
 from promote.commands.world import repository_files
-from promote.errors import Rejected
+from promote.core.errors import Rejected
 from promote.sandbox import prometheus_world
 from promote.sandbox.sandbox import Sandbox
 from promote.sandbox.scenarios import SCENARIOS

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-from promote.deadline import Deadline
+from promote.core.deadline import Deadline
 from promote.promotion import confirm
 from promote.publish import Published
 from promote.record import write_record

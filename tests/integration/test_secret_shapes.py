@@ -21,8 +21,8 @@ from promote.clients.kube_errors import error_of
 from promote.clients.monitoring import Prometheus
 from promote.clients.web import Web
 from promote.connect import headers
-from promote.errors import PromoteError
-from promote.report.redact import Redactor, learn
+from promote.core.errors import PromoteError
+from promote.core.redact import Redactor, learn
 from promote.sandbox.git_server import GitServer
 from promote.sandbox.http_world import Fault
 from promote.settings import SmokeUrl

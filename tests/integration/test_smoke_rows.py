@@ -13,8 +13,8 @@ import pytest
 
 from promote.checklist.smoke import ask
 from promote.clients.web import Web
-from promote.deadline import Clock
-from promote.errors import UsageError
+from promote.core.deadline import Clock
+from promote.core.errors import UsageError
 from promote.sandbox.http_world import Fault, Request, Response, World, json_response
 from promote.settings import SmokeUrl
 

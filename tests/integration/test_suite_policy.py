@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from promote.deadline import Deadline
-from promote.model import Verdict
+from promote.core.deadline import Deadline
+from promote.core.model import Verdict
 from promote.settings_reader import read_settings
 from promote.suite import run_suite
 from promote.waivers import Waiver

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from promote.checklist.context import SuiteContext
-from promote.deadline import Deadline
-from promote.model import Row, SuiteResult, Verdict
+from promote.core.deadline import Deadline
+from promote.core.model import Row, SuiteResult, Verdict
 from promote.settings_reader import read_settings
 from promote.suite import run_suite
 

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from promote.clients.git_process import run_git
-from promote.errors import Interrupted
-from promote.model import Verdict
-from promote.signals import as_interrupts
+from promote.core.errors import Interrupted
+from promote.core.model import Verdict
+from promote.core.signals import as_interrupts
 from tests.integration.test_suites import QUICK, judge
 from tests.processes import NAME, left, mark
 
@@ -117,7 +117,7 @@ def test_a_row_that_is_cut_off_says_whom_it_asked(tmp_path: Path, slow: str, sai
 
         import pytest
 
-        from promote.asking import asking
+        from promote.core.in_flight import asking
 
         @pytest.mark.row("asked")
         def test_asked():

@@ -15,15 +15,15 @@ from promote.clients.git_push import Pushed, RefUpdate
 from promote.clients.git_remote import GitRemote
 from promote.closing import close
 from promote.commands.story import ending
-from promote.deadline import Deadline
-from promote.errors import PromoteError, Superseded, Unreachable, UsageError
+from promote.core.deadline import Deadline
+from promote.core.errors import PromoteError, Superseded, Unreachable, UsageError
+from promote.core.model import End
 from promote.flow import State
 from promote.handover import BASELINE
 from promote.heartbeat import HEARTBEAT, beating
 from promote.journal import Journal, read_journal
 from promote.legacy import compare
 from promote.lock import LOCK, Lock, advance, new_lock, read_lock, release, take_over, write_lock
-from promote.model import End
 from promote.promotion import confirm, look
 from promote.publish import Request, publish
 from promote.resume import abort, where

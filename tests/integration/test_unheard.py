@@ -13,20 +13,20 @@ from promote.clients.again import PAUSES_S
 from promote.clients.git_remote import GitRemote
 from promote.closing import close
 from promote.commands.story import ending
-from promote.deadline import Deadline
-from promote.errors import Interrupted, PromoteError, Unreachable
+from promote.core.deadline import Deadline
+from promote.core.errors import Interrupted, PromoteError, Unreachable
+from promote.core.model import End
+from promote.core.signals import as_interrupts, held
+from promote.core.version import parse_version
 from promote.flow import State, walk
 from promote.journal import Journal
 from promote.lock import LOCK, read_lock
-from promote.model import End
 from promote.publish import Request, move_back, publish
 from promote.publish_back import BackRequest, publish_back
 from promote.rollback import PUSH_FOR_S, _push_back
 from promote.run import Moved, Run
 from promote.sandbox.http_world import Fault
 from promote.sandbox.http_world import Request as HttpRequest
-from promote.signals import as_interrupts, held
-from promote.versions import parse_version
 from tests.integration.test_way_back import STABLE, Hurry, Place, asked_for, lines, place, push_back
 from tests.robustness.harness import silence
 

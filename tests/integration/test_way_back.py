@@ -18,11 +18,13 @@ from promote.clients.again import PAUSES_S
 from promote.clients.git_remote import GitRemote
 from promote.clients.github_runs import GitHubRuns
 from promote.commands.world import TEMPLATES
-from promote.deadline import Clock, Deadline, wait_until
-from promote.errors import Forbidden, Interrupted, PromoteError, Superseded
+from promote.core.deadline import Clock, Deadline, wait_until
+from promote.core.errors import Forbidden, Interrupted, PromoteError, Superseded
+from promote.core.model import Tag
+from promote.core.signals import as_interrupts
+from promote.core.version import parse_version
 from promote.journal import Journal, read_journal
 from promote.lock import LOCK, UNDO, acquire, new_lock, read_lock
-from promote.model import Tag
 from promote.publish import Request, move_back, publish
 from promote.report.silent import Silent
 from promote.rollback import PUSH_FOR_S, _push_back
@@ -35,9 +37,7 @@ from promote.sandbox.seed import Commit
 from promote.sandbox.workflow_run import Runner
 from promote.settings import Settings
 from promote.settings import Workflow as WorkflowSettings
-from promote.signals import as_interrupts
 from promote.target import Target
-from promote.versions import parse_version
 from promote.way_back import by_workflow
 from promote.workflow import fence_off
 from tests.repos import bare_machine

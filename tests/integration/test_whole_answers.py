@@ -13,7 +13,7 @@ from promote.clients.kube import Kube, connect
 from promote.clients.monitoring import Service
 from promote.clients.web import Web
 from promote.clients.whole import WholeAnswers
-from promote.errors import Unreachable
+from promote.core.errors import Unreachable
 from promote.sandbox.http_world import Fault, Request, Response, World, json_response
 from tests.production import kubeconfig
 from tests.robustness.troubles import FORMS, address

@@ -11,7 +11,7 @@ import pytest
 
 from promote.clients.git_push import Pushed, RefUpdate
 from promote.clients.git_remote import GitRemote
-from promote.errors import Denied, PromoteError, Rejected, Superseded, Unreachable
+from promote.core.errors import Denied, PromoteError, Rejected, Superseded, Unreachable
 from promote.lock import LOCK, UNDO, acquire, read_lock, release
 from promote.publish import Published, move_back, publish, undo_commands
 from promote.record import LEDGER, last_entry, write_ledger, write_record

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from promote.clients.argocd import ArgoCD
-from promote.deadline import Clock
+from promote.core.deadline import Clock
 from tests.manifests import child, made_by
 
 REFRESH = "argocd.argoproj.io/refresh"

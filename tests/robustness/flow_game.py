@@ -18,11 +18,12 @@ from typing import Any
 from promote.clients.again import PAUSES_S
 from promote.clients.git_remote import GitRemote
 from promote.closing import close
-from promote.errors import Interrupted, PromoteError
+from promote.core.errors import Interrupted, PromoteError
+from promote.core.model import End, Row, SuiteResult, Verdict
+from promote.core.version import parse_version
 from promote.flow import walk
 from promote.journal import Journal, read_journal
 from promote.lock import LOCK, read_lock, take_over
-from promote.model import End, Row, SuiteResult, Verdict
 from promote.report.silent import Silent
 from promote.resume import resume
 from promote.run import Result, Run, Tools
@@ -30,7 +31,6 @@ from promote.sandbox.http_world import Fault
 from promote.settings import ArgoCD, Post, ProdCluster, Promotion, Settings
 from promote.takeover import pick_up
 from promote.target import resolve_target
-from promote.versions import parse_version
 from tests.model.journal import problem
 from tests.robustness.cluster import ROOT, Cluster, Time, Ways
 from tests.robustness.harness import STABLE, Remote, silence

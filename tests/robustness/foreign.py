@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 import threading
 
-from promote.errors import PromoteError, Rejected, Superseded
+from promote.core.errors import PromoteError, Rejected, Superseded
 from promote.lock import acquire
 from promote.publish import move_back, publish
 from tests.robustness.harness import STABLE, Figures, Remote, dice, lock_of, main, remote, request_of, scratch, settings

@@ -130,6 +130,6 @@ SUITE = (
     Guard("expected to fail is no pass", "promote/checklist/judge.py", '    if hasattr(report, "wasxfail"):\n', "    if False:\n", SUITES, "only_looks"),
     Guard("what protects the tag", "promote/checklist/registry.py", "return frozenset(r.id for r in ROWS if r.protected)", "return frozenset()", "tests/unit/test_waivers.py"),
     Guard("a waiver ends", "promote/waivers.py", "tuple(w for w in entries if w.until >= today.isoformat())", "tuple(entries)", "tests/unit/test_waivers.py"),
-    Guard("unknown is no pass", "promote/model.py", "return Verdict.PASSED if seen == {Verdict.PASSED} else Verdict.ERRORED", "return Verdict.PASSED", SUITES, "only_looks"),
+    Guard("unknown is no pass", "promote/core/model.py", "return Verdict.PASSED if seen == {Verdict.PASSED} else Verdict.ERRORED", "return Verdict.PASSED", SUITES, "only_looks"),
 )  # fmt: skip
 JUDGING = (*ONE_LOOK, *SEVERAL_LOOKS, *FLEETWIDE, *SUITE)

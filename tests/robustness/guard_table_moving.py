@@ -46,7 +46,7 @@ LOCKS = (
     Guard("a lock authorises its own move", PUBLISH, "    if (lock.state, lock.version, lock.candidate) != (", "    if False and (", PUBLISHING, "only_the_move"),
     Guard("a move by hand is looked for", LOCK, "        moved = _landed(git, lock, silence)\n", "        _leave(git, lock, silence)\n        raise\n", UNHEARD, "looked_for"),
     Guard("what is kept here follows", REMOTE, "        if here and there and all(u.is_done(seen) for u in there) and", "        if False and", UNHEARD, "kept_here"),
-    Guard("a stop request hides no answer", "promote/signals.py", "        _State.held = kept\n    _raise_pending()\n", "        _State.held = kept\n        _raise_pending()\n", UNHEARD, "held_block"),
+    Guard("a stop request hides no answer", "promote/core/signals.py", "        _State.held = kept\n    _raise_pending()\n", "        _State.held = kept\n        _raise_pending()\n", UNHEARD, "held_block"),
     Guard("whoever took over beats at once", "promote/heartbeat.py", "stop.wait(0 if at_once else every_s)", "stop.wait(every_s)", TAKEN, "lives_from"),
     Guard("the lock's lease", LOCK, LEASED, "RefUpdate(ref=LOCK, new=following.oid, expected=git.ref(LOCK).object)", PUBLISHING, "lease_alone"),
     Guard("the lock's lease, in any order of events", LOCK, LEASED, "RefUpdate(ref=LOCK, new=following.oid, expected=now.object if (now := git.ref(LOCK)) else '')", ORDER),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-from promote.errors import PromoteError, Rejected, Superseded
+from promote.core.errors import PromoteError, Rejected, Superseded
 from promote.lock import Lock, acquire
 from promote.publish import Published, fence, move_back, publish
 from tests.robustness.harness import LOCK, STABLE, Figures, Remote, at_once, dice, lock_of, main, remote, request_of, scratch, settings

@@ -12,9 +12,9 @@ from typing import Any
 
 from promote.applications import parse_application
 from promote.converge import converge
-from promote.deadline import Deadline
+from promote.core.deadline import Deadline
+from promote.core.model import Verdict
 from promote.fleet import select
-from promote.model import Verdict
 from tests.manifests import NEW, OLD, OTHER, SETTINGS, T0, at, child, goal, made_by, manifest, operation
 from tests.robustness.cluster import ROOT, Frozen, Time
 from tests.robustness.harness import Figures, main

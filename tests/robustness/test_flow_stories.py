@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from promote.model import Verdict
+from promote.core.model import Verdict
 from tests.robustness.cluster import Ways
 from tests.robustness.flow_game import VERSIONS, Game, Weather
 from tests.robustness.harness import LOCK, Remote, remote

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from promote.errors import Rejected, Superseded
+from promote.core.errors import Rejected, Superseded
 from promote.lock import Lock, acquire, advance, read_lock, release
 from promote.publish import fence, move_back, publish
 from promote.sandbox.http_world import Fault

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
-from promote.model import Verdict
+from promote.core.model import Verdict
 from tests.robustness.cluster import Ways
 from tests.robustness.flow_game import VERSIONS, Game, Weather
 from tests.robustness.play import play, the_remote

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from promote.checklist.actions import commands, summary
-from promote.model import Verdict
+from promote.core.model import Verdict
 
 EVIL = "first\n::set-output name=x::y\r\n50% of all\n::stop-commands::z"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from promote.clients.again import PAUSES_S, asked
-from promote.deadline import Clock
+from promote.core.deadline import Clock
 
 
 @dataclass

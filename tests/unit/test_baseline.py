@@ -10,7 +10,7 @@ import pytest
 
 from promote.arrival import Limits
 from promote.baseline import Baseline, problems
-from promote.errors import UsageError
+from promote.core.errors import UsageError
 from tests.manifests import SETTINGS, T0, goal, manifest
 
 WITH_ROOT = replace(SETTINGS, prod=replace(SETTINGS.prod, root="argocd"))

@@ -8,7 +8,7 @@ import pytest
 
 from promote.bump import Level, asked, demand, fitting, following, following_date, step, too_early
 from promote.changes import Change, LoggedCommit, change_of
-from promote.versions import parse_version
+from promote.core.version import parse_version
 
 
 def change(message: str, *, merge: bool = False) -> Change:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from promote.applications import Application
 from promote.arrival import Limits
 from promote.convergence import Convergence
+from promote.core.model import AppState, AppVerdict
 from promote.fleet import select
-from promote.model import AppState, AppVerdict
 from tests.manifests import NEW, OLD, application, at, child, goal, made_by, operation
 
 

@@ -7,7 +7,7 @@ import pytest
 from promote.applications import Application
 from promote.arrival import Limits
 from promote.convergence import Convergence
-from promote.model import AppState, AppVerdict
+from promote.core.model import AppState, AppVerdict
 from tests.manifests import NEW, OLD, application, at, child, goal, made_by, operation, stamp
 
 LIMITS = Limits(degraded_grace_s=60, looks=3)

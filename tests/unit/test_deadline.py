@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from promote.deadline import Clock, Deadline, DeadlineExceeded, insist, wait_until
+from promote.core.deadline import Clock, Deadline, DeadlineExceeded, insist, wait_until
 
 
 class Time:

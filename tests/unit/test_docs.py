@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from promote.cli import parser
-from promote.model import End
+from promote.core.model import End
 from promote.report.reference import reference
 from promote.sandbox.scenarios import SCENARIOS
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from promote.deadline import Deadline
-from promote.errors import Interrupted, Rejected, Superseded, Unreachable
+from promote.core.deadline import Deadline
+from promote.core.errors import Interrupted, Rejected, Superseded, Unreachable
+from promote.core.model import End
 from promote.flow import State, attempt, following, walk
 from promote.journal import Journal, read_journal
-from promote.model import End
 from promote.run import Moved, Result, Said
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from promote.checklist.recorder import Recorder
-from promote.errors import PromoteError
+from promote.core.errors import PromoteError
+from promote.core.redact import Redactor
 from promote.journal import Journal, read_journal
-from promote.report.redact import Redactor
 
 
 def test_an_effect_is_written_before_and_after(tmp_path: Path) -> None:

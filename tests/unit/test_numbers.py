@@ -10,8 +10,8 @@ import pytest
 
 from promote.checklist.monitoring import Numbers
 from promote.clients.monitoring import Sample
-from promote.deadline import Clock, Deadline, DeadlineExceeded, wait_until
-from promote.errors import Rejected, Unreachable
+from promote.core.deadline import Clock, Deadline, DeadlineExceeded, wait_until
+from promote.core.errors import Rejected, Unreachable
 from promote.settings import PromqlRule
 
 MOVED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)

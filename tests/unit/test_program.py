@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from promote.clients.program import run_program
-from promote.errors import Unreachable
+from promote.core.errors import Unreachable
 
 LEAVES_A_DAEMON = "setsid sleep 600 & echo $! > daemon; echo said"
 

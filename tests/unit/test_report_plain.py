@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from promote.deadline import Clock
-from promote.model import AppState, AppVerdict, End, Row, Step, Verdict
+from promote.core.deadline import Clock
+from promote.core.model import AppState, AppVerdict, End, Row, Step, Verdict
+from promote.core.redact import Redactor
 from promote.report.plain import Plain
-from promote.report.redact import Redactor
 
 ROOT = Path(__file__).parents[2]
 
@@ -251,7 +251,7 @@ def test_secrets_are_masked_in_lines_and_in_the_document(capsys: pytest.CaptureF
 
 CHILD = """
 import sys
-from promote.model import End
+from promote.core.model import End
 from promote.report.screen import reporter
 with reporter(json={json}) as report:
     for n in range(3000):

@@ -8,9 +8,9 @@ import re
 import pytest
 from rich.console import Console
 
-from promote.model import AppState, End, Row, Step, Verdict
+from promote.core.model import AppState, End, Row, Step, Verdict
+from promote.core.redact import Redactor
 from promote.report.foot import foot
-from promote.report.redact import Redactor
 from promote.report.screen import reporter
 from promote.report.terminal import Live
 from tests.unit.test_report_plain import Look, Time, app, lines, ok

@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from promote.model import AppState, AppVerdict, End, Row, Step, Tag, Verdict
+from promote.core.model import AppState, AppVerdict, End, Row, Step, Tag, Verdict
+from promote.core.redact import Redactor
 from promote.report.document import run_document
 from promote.report.events import Reporter
-from promote.report.redact import Redactor
 from promote.report.silent import Silent
 from promote.report.words import clock, counted, duration, local_time, spoken
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from promote.errors import UsageError
+from promote.core.errors import UsageError
 from promote.settings import Settings
 from promote.settings_reader import find_settings_file, parse_duration, read_settings
 

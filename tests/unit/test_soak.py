@@ -12,7 +12,7 @@ import pytest
 from promote.baseline import Baseline, take_baseline
 from promote.clients.argocd import ArgoCD
 from promote.clients.kube import connect
-from promote.deadline import Clock
+from promote.core.deadline import Clock
 from promote.report.silent import Silent
 from promote.run import Run, Said, Tools
 from promote.sandbox.cluster import Cluster

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from promote.errors import UsageError
-from promote.versions import parse_version, version_of_tag
+from promote.core.errors import UsageError
+from promote.core.version import parse_version, version_of_tag
 
 
 @pytest.mark.parametrize(("text", "spelled"), [("1.2.3", "v1.2.3"), ("v1.2.3", "v1.2.3"), ("v1.2.3-rc.1", "v1.2.3-rc.1")])

@@ -9,8 +9,8 @@ import pytest
 
 from promote.checklist.policy import Policy, known_rows, validate
 from promote.checklist.registry import ROWS, limit_of, protected_rows
-from promote.errors import UsageError
-from promote.model import Verdict
+from promote.core.errors import UsageError
+from promote.core.model import Verdict
 from promote.settings import Settings
 from promote.settings_reader import settings_from
 from promote.waivers import Waiver, given

@@ -16,9 +16,9 @@ from promote.arrival import Goal
 from promote.clients.argocd import ArgoCD
 from promote.clients.kube import Kube
 from promote.converge import converge, last_look
-from promote.deadline import Deadline
-from promote.errors import Superseded
-from promote.model import Verdict
+from promote.core.deadline import Deadline
+from promote.core.errors import Superseded
+from promote.core.model import Verdict
 from promote.sandbox.real.cluster import RealCluster
 from promote.sandbox.real.processes import Processes, free_ports
 from promote.sandbox.real.programs import Ports, Programs

@@ -17,8 +17,8 @@ from promote.arrival import Goal
 from promote.clients.argocd import ArgoCD
 from promote.clients.kube import Kube
 from promote.converge import ConvergenceResult, converge
-from promote.deadline import Deadline
-from promote.model import Verdict
+from promote.core.deadline import Deadline
+from promote.core.model import Verdict
 from promote.settings import ArgoCD as ArgoSettings
 from promote.settings import ProdCluster, Settings
 from tests.contract.api import ARGO, Object

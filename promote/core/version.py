@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from functools import total_ordering
 
-from promote.errors import UsageError
+from promote.core.errors import UsageError
 
 _NUMBER = r"(?:0|[1-9][0-9]*)"
 _PRE = r"[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*"
