@@ -12,8 +12,8 @@ from datetime import datetime
 from enum import StrEnum
 
 from promote.applications import Application, Operation, follows, tracks
+from promote.config.schema import Settings
 from promote.core.model import short
-from promote.settings import Settings
 
 _GIVEN_UP = ("Failed last sync attempt to ", "Failed sync attempt to ")  # as 3.2 and as 3.1 says it (both seen)
 _SEVERITY = ("Healthy", "Suspended", "Progressing", "Missing", "Degraded")  # Argo CD's own order; anything else is worse

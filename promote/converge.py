@@ -13,11 +13,11 @@ from typing import Protocol
 from promote.applications import Application
 from promote.arrival import REFRESHABLE, Goal, Kind, Limits, Reason, is_same, other_commit
 from promote.clients.argocd import ArgoCD
+from promote.config.schema import Settings
 from promote.convergence import Convergence
 from promote.core.deadline import Deadline
 from promote.core.errors import Denied, Unreachable
 from promote.core.model import AppState, AppVerdict, Verdict, short
-from promote.settings import Settings
 from promote.sync_windows import BadWindow, denial
 
 THERE = (AppState.PROVEN, AppState.EXCUSED)

@@ -8,9 +8,9 @@ from datetime import datetime
 from promote.applications import Application
 from promote.arrival import Goal
 from promote.clients.argocd import ArgoCD
+from promote.config.schema import Settings
 from promote.converge import ConvergenceResult, converge
 from promote.core.deadline import Clock, Deadline
-from promote.settings import Settings
 
 
 def observe(

@@ -12,12 +12,12 @@ from datetime import UTC, datetime
 
 from promote.clients.git_push import RefUpdate
 from promote.clients.git_remote import GitRemote
+from promote.config.schema import Settings
 from promote.core.deadline import Deadline, insist
 from promote.core.errors import NotFound, Rejected, Superseded, Unreachable
 from promote.core.model import Tag, short
 from promote.core.version import Version, version_of_tag
 from promote.lock import UNDO, Lock, acquire, advance, move_once, new_lock, read_lock
-from promote.settings import Settings
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -11,11 +11,11 @@ from datetime import UTC, datetime
 
 from promote.clients.git_push import Pushed, RefUpdate
 from promote.clients.git_remote import GitRemote
+from promote.config.schema import Settings
 from promote.core.deadline import Deadline
 from promote.core.errors import PromoteError
 from promote.core.model import Tag
 from promote.publish import Published, Request, ref_names
-from promote.settings import Settings
 
 LEDGER = "refs/promote/ledger"
 TRIES = 6

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from promote.clients.git_remote import GitRemote
+from promote.config.schema import Settings
 from promote.core.deadline import Clock, Deadline
 from promote.core.errors import Superseded
 from promote.core.model import AppVerdict, Choices, Row, Step, SuiteResult, Tag, Verdict, short
@@ -19,7 +20,6 @@ from promote.core.version import Version
 from promote.journal import Journal
 from promote.lock import LOCK, Lock, lock_words
 from promote.publish import TagNames, ref_names
-from promote.settings import Settings
 from promote.suite import run_suite
 from promote.target import Target
 from promote.waivers import Waiver

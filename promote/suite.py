@@ -21,12 +21,12 @@ from promote.checklist.context import SuiteContext
 from promote.checklist.policy import Policy
 from promote.checklist.recorder import read_events
 from promote.checklist.registry import off_rows, required_rows
+from promote.config.schema import Settings
 from promote.core.deadline import Deadline
 from promote.core.errors import PromoteError
 from promote.core.model import Row, SuiteResult, Verdict
 from promote.core.redact import Redactor
 from promote.core.signals import held
-from promote.settings import Settings
 
 TICK_S = 0.05
 _HIJACKS = ("PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTEST_CURRENT_TEST")

@@ -7,8 +7,8 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 
+from promote.config.schema import Settings
 from promote.core.errors import UsageError
-from promote.settings import Settings
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 from promote.applications import Application, parse_application
 from promote.arrival import Goal
-from promote.settings import ArgoCD, Baseline, ProdCluster, Settings
+from promote.config.schema import ArgoCD, Baseline, ProdCluster, Settings
 
 REPOSITORY = "https://git.example.org/acme/gitops.git"
 OLD, NEW, OTHER = "0" * 39 + "1", "a" * 40, "b" * 40

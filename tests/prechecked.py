@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from promote.config.schema import Settings, Workflow
 from promote.core.deadline import Clock
 from promote.core.model import Choices, Tag
 from promote.core.version import parse_version
@@ -18,7 +19,6 @@ from promote.lock import Lock, acquire, new_lock
 from promote.publish import Published, Request, publish
 from promote.report.silent import Silent
 from promote.run import Run, Tools
-from promote.settings import Settings, Workflow
 from promote.takeover import pick_up
 from promote.target import Target
 from tests.robustness.harness import STABLE, Remote, remote

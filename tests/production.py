@@ -14,9 +14,9 @@ from promote.applications import Application
 from promote.arrival import Goal
 from promote.clients.argocd import ArgoCD
 from promote.clients.kube import Kube, connect
+from promote.config.schema import ArgoCD as ArgoCDSettings
+from promote.config.schema import ProdCluster, Settings
 from promote.sandbox.cluster import Cluster, Timing
-from promote.settings import ArgoCD as ArgoCDSettings
-from promote.settings import ProdCluster, Settings
 from tests.repos import git
 
 URL = "https://git.example.org/acme/gitops.git"

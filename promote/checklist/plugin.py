@@ -20,11 +20,11 @@ from promote.checklist.judge import Judged, timed_out
 from promote.checklist.promotion import STATE, state_of, usable
 from promote.checklist.recorder import Recorder
 from promote.checklist.registry import NO_RULES, NO_URL, ROWS, beside_the_point, limit_of
+from promote.config.schema import FILE_NAME
 from promote.core.errors import PromoteError
 from promote.core.in_flight import forget
 from promote.core.model import Verdict
 from promote.core.redact import Redactor
-from promote.settings import FILE_NAME
 
 EVIDENCE = pytest.StashKey[dict[str, object]]()
 REDACTOR = pytest.StashKey[Redactor]()

@@ -9,9 +9,9 @@ from datetime import UTC, date, datetime
 
 from promote import waivers
 from promote.checklist.registry import NO_URL, ROWS, TOLD_AFTER_ROLLBACK, advising_rows, protected_rows
+from promote.config.schema import Settings
 from promote.core.errors import UsageError
 from promote.core.model import Verdict
-from promote.settings import Settings
 from promote.waivers import Waiver
 
 MANY = frozenset(r.id for r in ROWS if r.each) | {"smoke-url"}  # names of rows that stand several times, each with a name of its own

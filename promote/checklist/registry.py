@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from promote.settings import Settings
+from promote.config.schema import Settings
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 
 from promote import connect
 from promote.clients.web import Answer, Asked, Web
+from promote.config.expressions import claim
+from promote.config.schema import SmokeUrl
 from promote.core.deadline import Clock
 from promote.core.redact import Redactor
-from promote.expect import claim
-from promote.settings import SmokeUrl
 
 REPEATABLE = ("GET", "HEAD", "OPTIONS")
 Evidence = Callable[[str, object], None]

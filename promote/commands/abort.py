@@ -8,6 +8,7 @@ from promote.clients.git_remote import GitRemote
 from promote.commands import resume
 from promote.commands.choosing import terminal_question
 from promote.commands.wiring import open_repository
+from promote.config.schema import Settings
 from promote.connect import secrets
 from promote.core.errors import Rejected, UsageError
 from promote.core.model import short
@@ -15,7 +16,6 @@ from promote.heartbeat import sign_of
 from promote.lock import LOCK, lock_words, remove_lock
 from promote.publish import ref_names
 from promote.report.screen import answer
-from promote.settings import Settings
 
 
 def main(args: argparse.Namespace) -> int:

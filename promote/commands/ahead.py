@@ -6,10 +6,10 @@ from dataclasses import replace
 
 from promote.checklist.promotion import Promotion, State
 from promote.commands.choosing import simply_behind
+from promote.config.schema import Settings
 from promote.core.model import Choices
 from promote.core.version import Version
 from promote.report.words import counted
-from promote.settings import Settings
 
 
 def look_ahead(settings: Settings, version: Version | None, choices: Choices | None = None) -> tuple[Promotion, str]:

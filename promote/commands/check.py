@@ -8,6 +8,7 @@ from promote.checklist.context import SuiteContext
 from promote.checklist.policy import validate
 from promote.clients.git_remote import GitRemote
 from promote.commands.wiring import open_repository, who
+from promote.config.schema import Settings
 from promote.connect import secrets
 from promote.core.deadline import Deadline
 from promote.core.errors import UsageError
@@ -15,7 +16,6 @@ from promote.core.model import Choices, End, Step, SuiteResult, Verdict
 from promote.core.version import parse_version
 from promote.report.document import check_document
 from promote.report.screen import reporter
-from promote.settings import Settings
 from promote.suite import run_suite
 from promote.target import Target, resolve_target
 from promote.waivers import Waiver, given

@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass
 from promote.checklist.policy import Policy, own_rows, validate
 from promote.checklist.registry import NO_URL, ROWS
 from promote.commands.wiring import settings_of
+from promote.config.schema import Settings
 from promote.report.screen import answer
-from promote.settings import Settings
 
 SUITES = ("pre", "during", "post", "smoke", "after")
 WHEN = {

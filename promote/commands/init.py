@@ -15,9 +15,9 @@ from promote.adopt.settings_text import settings_text
 from promote.clients.git_process import forget_local_variables
 from promote.clients.git_remote import GitRemote
 from promote.commands.world import TEMPLATES, checks_folder
+from promote.config.reader import read_settings
+from promote.config.schema import FILE_NAME
 from promote.core.errors import PromoteError, UsageError
-from promote.settings import FILE_NAME
-from promote.settings_reader import read_settings
 
 
 def main(args: argparse.Namespace) -> int:

@@ -18,6 +18,7 @@ from promote.commands.ahead import look_ahead
 from promote.commands.choosing import only_records
 from promote.commands.story import age
 from promote.commands.wiring import open_repository
+from promote.config.schema import Settings
 from promote.connect import secrets
 from promote.core.errors import PromoteError, UsageError
 from promote.core.model import Choices, short
@@ -26,7 +27,6 @@ from promote.manifests.change import AppChange, app_changes
 from promote.manifests.compare import compare
 from promote.report.screen import answer
 from promote.report.words import counted
-from promote.settings import Settings
 
 MARKS = {"added": "+", "changed": "~", "removed": "-", "re-pointed": "~"}
 

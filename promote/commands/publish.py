@@ -9,6 +9,7 @@ import sys
 
 from promote.clients.git_remote import GitRemote
 from promote.commands.wiring import open_repository, who
+from promote.config.schema import Settings
 from promote.connect import secrets
 from promote.core.deadline import Deadline
 from promote.core.errors import PromoteError, Rejected, Superseded, UsageError
@@ -21,7 +22,6 @@ from promote.publish_back import BackRequest, publish_back
 from promote.record import record_path, write_record
 from promote.report.screen import answer
 from promote.report.sink import Sink
-from promote.settings import Settings
 
 PATIENCE_S = 60.0  # how long a push that nobody answers is asked for: seconds without a network must not hide that the tag was moved
 Told = tuple[dict[str, object], list[str]]  # the JSON document, the lines for people

@@ -7,6 +7,7 @@ import argparse
 from promote.closing import close
 from promote.commands.story import describe_stable, document, ending
 from promote.commands.wiring import open_repository, tools
+from promote.config.reader import duration
 from promote.connect import secrets
 from promote.core.errors import PromoteError
 from promote.core.model import End
@@ -15,7 +16,6 @@ from promote.heartbeat import BEAT_S, beating
 from promote.report.screen import answer, reporter
 from promote.resume import abort, resume
 from promote.run import Run, Tools
-from promote.settings_reader import duration
 from promote.takeover import pick_up
 
 

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from promote import connect
 from promote.clients.git_clone import check_clone
 from promote.clients.git_remote import GitRemote
+from promote.config.reader import find_settings_file, read_settings
+from promote.config.schema import Settings
 from promote.core.errors import UsageError
-from promote.settings import Settings
-from promote.settings_reader import find_settings_file, read_settings
 
 if TYPE_CHECKING:
     from promote.report.events import Reporter

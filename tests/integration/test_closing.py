@@ -13,6 +13,7 @@ from promote.clients.git_push import RefUpdate
 from promote.clients.git_remote import GitRemote
 from promote.closing import close
 from promote.commands.story import ending
+from promote.config.schema import Settings
 from promote.core.errors import Superseded, UsageError
 from promote.core.model import Choices, End, Tag, Verdict
 from promote.core.version import parse_version
@@ -22,7 +23,6 @@ from promote.promotion import look
 from promote.publish import Request, publish
 from promote.report.silent import Silent
 from promote.run import Moved, Result, Run, Said, Tools
-from promote.settings import Settings
 from promote.takeover import pick_up
 from promote.target import Target
 from tests.repos import Repos, git, make_repos

@@ -16,7 +16,7 @@ from tests.integration.test_resume import until
 from tests.repos import git
 from tests.robustness.harness import TOKEN, remote
 
-SAY = "import sys; from pathlib import Path; from promote.connect import forge_token; from promote.settings import Settings;"
+SAY = "import sys; from pathlib import Path; from promote.connect import forge_token; from promote.config.schema import Settings;"
 ASK = SAY + "print(forge_token(Settings(root=Path('.'))))"
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from promote.settings_reader import read_settings
+from promote.config.reader import read_settings
 from tests.repos import git
 
 URL = "https://github.com/acme/gitops.git"

@@ -9,7 +9,7 @@ import pytest
 
 from promote.checklist.candidate import builder
 from promote.clients.git_remote import GitRemote
-from promote.settings import Settings
+from promote.config.schema import Settings
 from tests.repos import git
 
 KUSTOMIZE = """#!/bin/sh

@@ -17,12 +17,12 @@ from promote import connect
 from promote.baseline import take_baseline
 from promote.checklist.context import SuiteContext
 from promote.commands.world import repository_files
+from promote.config.reader import read_settings
 from promote.core.deadline import Deadline
 from promote.core.model import Row, SuiteResult, Verdict
 from promote.sandbox.http_world import Fault, World
 from promote.sandbox.kube_store import stamp
 from promote.sandbox.sandbox import Sandbox
-from promote.settings_reader import read_settings
 from promote.suite import run_suite
 
 

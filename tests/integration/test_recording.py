@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+from promote.config.schema import Promotion
 from promote.core.deadline import Deadline
 from promote.promotion import confirm
 from promote.publish import Published
@@ -12,7 +13,6 @@ from promote.record import write_record
 from promote.recording import catch_up_record, expect_record
 from promote.run import Run, Said
 from promote.sandbox.http_world import Fault
-from promote.settings import Promotion
 from tests.prechecked import Make, Place
 from tests.repos import git
 

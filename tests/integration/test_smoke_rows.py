@@ -13,10 +13,10 @@ import pytest
 
 from promote.checklist.smoke import ask
 from promote.clients.web import Web
+from promote.config.schema import SmokeUrl
 from promote.core.deadline import Clock
 from promote.core.errors import UsageError
 from promote.sandbox.http_world import Fault, Request, Response, World, json_response
-from promote.settings import SmokeUrl
 
 
 class Service(World):

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from promote.config.reader import read_settings
 from promote.core.deadline import Deadline
 from promote.core.model import Verdict
-from promote.settings_reader import read_settings
 from promote.suite import run_suite
 from promote.waivers import Waiver
 from tests.integration.test_suites import SETTINGS, context

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from promote.checklist.context import SuiteContext
+from promote.config.reader import read_settings
 from promote.core.deadline import Deadline
 from promote.core.model import Row, SuiteResult, Verdict
-from promote.settings_reader import read_settings
 from promote.suite import run_suite
 
 SETTINGS = '[[smoke.urls]]\nname = "a"\nurl = "http://127.0.0.1:9/"\n'

@@ -18,6 +18,8 @@ from promote.clients.again import PAUSES_S
 from promote.clients.git_remote import GitRemote
 from promote.clients.github_runs import GitHubRuns
 from promote.commands.world import TEMPLATES
+from promote.config.schema import Settings
+from promote.config.schema import Workflow as WorkflowSettings
 from promote.core.deadline import Clock, Deadline, wait_until
 from promote.core.errors import Forbidden, Interrupted, PromoteError, Superseded
 from promote.core.model import Tag
@@ -35,8 +37,6 @@ from promote.sandbox.github_world import GitHubWorld, WorkflowRun
 from promote.sandbox.http_world import Fault
 from promote.sandbox.seed import Commit
 from promote.sandbox.workflow_run import Runner
-from promote.settings import Settings
-from promote.settings import Workflow as WorkflowSettings
 from promote.target import Target
 from promote.way_back import by_workflow
 from promote.workflow import fence_off

@@ -13,6 +13,8 @@ from typing import Any
 
 from promote.clients.git_remote import GitRemote
 from promote.clients.github_runs import GitHubRuns
+from promote.config.schema import Settings
+from promote.config.schema import Workflow as WorkflowSettings
 from promote.core.deadline import Deadline
 from promote.core.errors import Denied, PromoteError, Rejected, Unreachable
 from promote.core.model import Tag
@@ -21,8 +23,6 @@ from promote.journal import Journal
 from promote.report.silent import Silent
 from promote.run import Run, Tools
 from promote.sandbox.http_world import Fault, Request, Response
-from promote.settings import Settings
-from promote.settings import Workflow as WorkflowSettings
 from promote.target import Target
 from promote.workflow import run_workflow
 from tests.integration.test_github_runs import DISPATCHES, TOKEN, Forge, Job, earlier

@@ -18,6 +18,7 @@ from typing import Any
 from promote.clients.again import PAUSES_S
 from promote.clients.git_remote import GitRemote
 from promote.closing import close
+from promote.config.schema import ArgoCD, Post, ProdCluster, Promotion, Settings
 from promote.core.errors import Interrupted, PromoteError
 from promote.core.model import End, Row, SuiteResult, Verdict
 from promote.core.version import parse_version
@@ -28,7 +29,6 @@ from promote.report.silent import Silent
 from promote.resume import resume
 from promote.run import Result, Run, Tools
 from promote.sandbox.http_world import Fault
-from promote.settings import ArgoCD, Post, ProdCluster, Promotion, Settings
 from promote.takeover import pick_up
 from promote.target import resolve_target
 from tests.model.journal import problem

@@ -17,13 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from promote.clients.git_remote import GitRemote
+from promote.config.schema import Settings
 from promote.core.version import parse_version
 from promote.lock import LOCK, Lock, new_lock
 from promote.publish import Request
 from promote.sandbox.git_server import GitServer
 from promote.sandbox.http_world import Fault, Response
 from promote.sandbox.http_world import Request as HttpRequest
-from promote.settings import Settings
 from tests.repos import git
 
 TOKEN = "proof-token"

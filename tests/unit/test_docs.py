@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 
 from promote.cli import parser
+from promote.config.reference import reference
 from promote.core.model import End
-from promote.report.reference import reference
 from promote.sandbox.scenarios import SCENARIOS
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_the_settings_page_is_made_from_the_settings() -> None:
-    assert (ROOT / "docs" / "settings.md").read_text() == reference(), "python -m promote.report.reference > docs/settings.md"
+    assert (ROOT / "docs" / "settings.md").read_text() == reference(), "python -m promote.config.reference > docs/settings.md"
 
 
 @pytest.mark.parametrize("end", End)

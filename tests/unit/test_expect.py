@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from promote.expect import claim, filled, header, threshold, variables
+from promote.config.expressions import claim, filled, header, threshold, variables
 
 DOCUMENT = {"database": "ok", "ready": True, "n": 3, "none": None, "checks": [{"ok": True}, {"ok": False}], "a.b": {"c": 1}}
 

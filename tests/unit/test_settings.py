@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from promote.config.reader import find_settings_file, parse_duration, read_settings
+from promote.config.schema import Settings
 from promote.core.errors import UsageError
-from promote.settings import Settings
-from promote.settings_reader import find_settings_file, parse_duration, read_settings
 
 
 def read(tmp_path: Path, text: str | bytes) -> Settings:

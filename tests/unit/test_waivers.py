@@ -9,10 +9,10 @@ import pytest
 
 from promote.checklist.policy import Policy, known_rows, validate
 from promote.checklist.registry import ROWS, limit_of, protected_rows
+from promote.config.reader import settings_from
+from promote.config.schema import Settings
 from promote.core.errors import UsageError
 from promote.core.model import Verdict
-from promote.settings import Settings
-from promote.settings_reader import settings_from
 from promote.waivers import Waiver, given
 
 DAY = date(2026, 12, 1)

@@ -15,6 +15,8 @@ from promote.applications import Application, parse_application
 from promote.arrival import Goal
 from promote.clients.argocd import ArgoCD
 from promote.clients.kube import Kube
+from promote.config.schema import ArgoCD as ArgoSettings
+from promote.config.schema import ProdCluster, Settings
 from promote.converge import converge, last_look
 from promote.core.deadline import Deadline
 from promote.core.errors import Superseded
@@ -22,8 +24,6 @@ from promote.core.model import Verdict
 from promote.sandbox.real.cluster import RealCluster
 from promote.sandbox.real.processes import Processes, free_ports
 from promote.sandbox.real.programs import Ports, Programs
-from promote.settings import ArgoCD as ArgoSettings
-from promote.settings import ProdCluster, Settings
 from tests.contract.api import ARGO, REFRESH, Object
 from tests.realstack.waits.scene import TAG, Race, Scene
 

@@ -6,14 +6,14 @@ import dataclasses
 from datetime import date
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
-from promote.settings import Choice, PromqlRule, Seconds, Settings, SmokeUrl
-from promote.settings_checklist import DocumentationRule, OffRow, WaiverEntry
+from promote.config.schema import Choice, PromqlRule, Seconds, Settings, SmokeUrl
+from promote.config.schema_checklist import DocumentationRule, OffRow, WaiverEntry
 
 HEAD = """# promotion.toml
 
 Strict: an unknown key, a wrong type or an impossible combination is an error that names every problem at once. Durations are written `"90s"`,
 `"10m"`, `"1h30m"` or as a number of seconds. Every key has a default: the value the team's old recipe had hard-coded. This page is made from the
-program (`python -m promote.report.reference > docs/settings.md`).
+program (`python -m promote.config.reference > docs/settings.md`).
 """
 LISTS = (
     ("[[smoke.urls]]", SmokeUrl()),

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 from urllib.parse import urlsplit
 
-from promote import expect
+from promote.config import expressions
+from promote.config.schema import FILE_NAME, Choice, Seconds, Settings, SmokeUrl
 from promote.core.errors import UsageError
-from promote.settings import FILE_NAME, Choice, Seconds, Settings, SmokeUrl
 
 _DURATION = re.compile(r"(?:([0-9]+)h)?(?:([0-9]+)m)?(?:([0-9]+(?:\.[0-9]+)?)s)?")
 _NAMES = {str: "text", bool: "true or false", int: "a whole number", float: "a number", Seconds: 'a duration like "90s" or "10m"', list: "a list"}
@@ -199,11 +199,11 @@ def _patience(url: SmokeUrl) -> float:
 
 def _texts(settings: Settings) -> list[str]:
     """What is wrong with the small languages inside strings."""
-    checked = [(f"smoke.urls: {u.name}: json", text, expect.claim) for u in settings.smoke.urls for text in u.json]
+    checked = [(f"smoke.urls: {u.name}: json", text, expressions.claim) for u in settings.smoke.urls for text in u.json]
     lists = [(f"smoke.urls: {u.name}", u.headers) for u in settings.smoke.urls]
     lists += [(name, getattr(settings, name).headers) for name in ("prometheus", "alertmanager", "grafana")]
-    checked += [(f"{name}: headers", text, expect.header) for name, headers in lists for text in headers]  # type: ignore[misc]
-    checked += [(f"prometheus.rules: {r.name}: expect", r.expect, expect.threshold) for r in settings.prometheus.rules]  # type: ignore[misc]
+    checked += [(f"{name}: headers", text, expressions.header) for name, headers in lists for text in headers]  # type: ignore[misc]
+    checked += [(f"prometheus.rules: {r.name}: expect", r.expect, expressions.threshold) for r in settings.prometheus.rules]  # type: ignore[misc]
     found = []
     for where, text, parse in checked:
         try:

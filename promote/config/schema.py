@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from promote.settings_checklist import Checklist, Documentation, Functional, Manifests, Migration, Tasks, WaiverEntry
-from promote.settings_key import Choice, Seconds, key
+from promote.config.field import Choice, Seconds, key
+from promote.config.schema_checklist import Checklist, Documentation, Functional, Manifests, Migration, Tasks, WaiverEntry
 
 __all__ = ["FILE_NAME", "Choice", "Seconds", "Settings"]
 FILE_NAME = "promotion.toml"

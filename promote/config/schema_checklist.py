@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Annotated
 
-from promote.settings_key import Choice, Seconds, key
+from promote.config.field import Choice, Seconds, key
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
