@@ -19,7 +19,7 @@ from promote.manifests.tree import KUSTOMIZATIONS, NotYaml, Tree
 from promote.report.words import local_time, spoken
 
 if TYPE_CHECKING:
-    from promote.clients.web import Web
+    from promote.transport.http_probe import Web
 
 Evidence = Callable[[str, object], None]
 

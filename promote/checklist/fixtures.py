@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from promote.changes import Change
     from promote.checklist.promotion import Promotion
     from promote.clients.git_remote import GitRemote
-    from promote.clients.web import Web
     from promote.converge import ConvergenceResult
     from promote.manifests.compare import Comparison
+    from promote.transport.http_probe import Web
 
 __all__ = ["applications", "changes", "comparison", "http", "observed", "promotion", "remote"]
 
@@ -74,6 +74,6 @@ def applications(promotion: Promotion) -> dict[str, Application]:
 @pytest.fixture(scope="session")
 def http() -> Web:
     """Requests with a deadline and without exceptions: `http.get(url, within=2)` answers status, body, json(), seconds and trouble."""
-    from promote.clients.web import Web
+    from promote.transport.http_probe import Web
 
     return Web()

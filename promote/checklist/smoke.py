@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from promote import connect
-from promote.clients.web import Answer, Asked, Web
 from promote.config.expressions import claim
 from promote.config.schema import SmokeUrl
 from promote.core.deadline import Clock
 from promote.core.redact import Redactor
+from promote.transport.http_probe import Answer, Asked, Web
 
 REPEATABLE = ("GET", "HEAD", "OPTIONS")
 Evidence = Callable[[str, object], None]

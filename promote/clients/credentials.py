@@ -10,8 +10,8 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from promote.clients.program import apart, kill_group, last_words
 from promote.core.errors import UsageError
+from promote.transport.programs import apart, kill_group, last_words
 
 PROGRAM_S = 10.0  # a keychain may take a moment; a question to a person gets no answer
 

@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
 
-from promote.clients.again import asked
-from promote.clients.program import apart, last_words
 from promote.core.errors import UsageError
 from promote.core.in_flight import asking
 from promote.core.signals import held
+from promote.transport.programs import apart, last_words
+from promote.transport.retry import asked
 
 # What `git rev-parse --local-env-vars` lists, less the GIT_CONFIG_COUNT family, which carries credentials in CI: set by a surrounding
 # git (a hook, an alias), these would silently point our commands at another repository.

@@ -17,7 +17,7 @@ def fetch_signed(url: str, *, within_s: float) -> str:
     """
     from urllib3.exceptions import ReadTimeoutError
 
-    from promote.clients.whole import ask
+    from promote.transport.http_deadline import ask
 
     body = bytearray()
     with ask("GET", url, within_s=within_s, stream=True, allow_redirects=True) as answer:

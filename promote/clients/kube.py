@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 from urllib.parse import parse_qsl, urlencode
 
-from promote.clients.again import GATEWAY, asked
 from promote.clients.kube_errors import Conflict, Expired, error_of, plain
 from promote.clients.kube_login import Login, first_line, login_of, within
 from promote.core.errors import Denied, ServiceError, Unreachable, UsageError
 from promote.core.in_flight import asking
+from promote.transport.retry import GATEWAY, asked
 
 __all__ = ["Conflict", "Expired", "Kube", "connect"]
 
@@ -37,7 +37,7 @@ class Kube:
     """A client for one context, usable from several threads. `name` is what messages call the cluster."""
 
     def __init__(self, name: str, api: Any, *, call_s: float = CALL_S, answer_s: float = ANSWER_S) -> None:
-        from promote.clients.whole import bound
+        from promote.transport.http_deadline import bound
 
         self.name, self._api, self._call_s, self._answer_s = name, api, call_s, answer_s
         bound(api.rest_client.pool_manager, answer_s / call_s)

@@ -15,8 +15,8 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from promote.clients.program import run_program
 from promote.core.errors import ServiceError
+from promote.transport.programs import run_program
 
 
 def find_program() -> list[str] | None:

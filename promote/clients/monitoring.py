@@ -49,7 +49,7 @@ class Service:
         import requests
         from urllib3.exceptions import HTTPError, ReadTimeoutError
 
-        from promote.clients.whole import ask
+        from promote.transport.http_deadline import ask
 
         where = f"{self.name} {self.url}"
         late = Unreachable(where, f"{method} {path}: no whole answer within {self._call_s:g} s", hint=self._hint)

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from promote.clients.again import PAUSES_S
 from promote.clients.kube import Kube, connect
 from promote.clients.kube_errors import Conflict, error_of
 from promote.core.errors import Denied, NotFound, PromoteError, Rejected, Unreachable, UsageError
 from promote.sandbox.http_world import Fault, Request, Response, World, json_response
+from promote.transport.retry import PAUSES_S
 from tests.production import kubeconfig, oidc_user
 from tests.robustness.troubles import address
 

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 import yaml
 
-from promote.clients.again import PAUSES_S
 from promote.clients.git_push import Pushed, RefUpdate
 from promote.clients.git_remote import GitRemote
 from promote.clients.kube import Kube, connect
@@ -21,6 +20,7 @@ from promote.lock import LOCK, Lock, acquire, advance, read_lock, release
 from promote.publish import Request as MoveRequest
 from promote.publish import publish
 from promote.sandbox.http_world import Fault, Request, Response, World, json_response
+from promote.transport.retry import PAUSES_S
 from tests.repos import git as run_git
 from tests.robustness.harness import STABLE, Remote, lock_of, remote, settings, silence
 

@@ -19,13 +19,13 @@ from promote.clients.git_remote import GitRemote
 from promote.clients.github_errors import message
 from promote.clients.kube_errors import error_of
 from promote.clients.monitoring import Prometheus
-from promote.clients.web import Web
 from promote.config.schema import SmokeUrl
 from promote.connect import headers
 from promote.core.errors import PromoteError
 from promote.core.redact import Redactor, learn
 from promote.sandbox.git_server import GitServer
 from promote.sandbox.http_world import Fault
+from promote.transport.http_probe import Web
 
 SECRET = "s3cret/of+the=smoke 4711"
 

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from promote.checklist.smoke import ask
-from promote.clients.web import Web
 from promote.config.schema import SmokeUrl
 from promote.core.deadline import Clock
 from promote.core.errors import UsageError
 from promote.sandbox.http_world import Fault, Request, Response, World, json_response
+from promote.transport.http_probe import Web
 
 
 class Service(World):

@@ -89,7 +89,7 @@ def test_what_a_row_started_ends_with_its_suite(tmp_path: Path) -> None:
     """A team's own tests run in a group of their own; the suite's deadline must not leave them behind."""
     seen = mark()
     text = (
-        "from pathlib import Path\nfrom promote.clients.program import run_program\n"
+        "from pathlib import Path\nfrom promote.transport.programs import run_program\n"
         '@pytest.mark.row("smoke-url[a]")\ndef test_a():\n'
         f"    run_program(['env', 'PROMOTE_TEST_MARK={seen['PROMOTE_TEST_MARK']}', 'sh', '-c', 'sleep 600 & sleep 601'], cwd=Path('.'), seconds=500)\n"
     )

@@ -9,7 +9,6 @@ from dataclasses import replace
 
 import pytest
 
-from promote.clients.again import PAUSES_S
 from promote.clients.git_remote import GitRemote
 from promote.closing import close
 from promote.commands.story import ending
@@ -27,6 +26,7 @@ from promote.rollback import PUSH_FOR_S, _push_back
 from promote.run import Moved, Run
 from promote.sandbox.http_world import Fault
 from promote.sandbox.http_world import Request as HttpRequest
+from promote.transport.retry import PAUSES_S
 from tests.integration.test_way_back import STABLE, Hurry, Place, asked_for, lines, place, push_back
 from tests.robustness.harness import silence
 

@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 
-from promote.clients.again import PAUSES_S
 from promote.clients.git_remote import GitRemote
 from promote.clients.github_runs import GitHubRuns
 from promote.commands.world import TEMPLATES
@@ -38,6 +37,7 @@ from promote.sandbox.http_world import Fault
 from promote.sandbox.seed import Commit
 from promote.sandbox.workflow_run import Runner
 from promote.target import Target
+from promote.transport.retry import PAUSES_S
 from promote.way_back import by_workflow
 from promote.workflow import fence_off
 from tests.repos import bare_machine

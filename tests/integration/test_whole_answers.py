@@ -11,10 +11,10 @@ from promote.clients.github_logs import fetch_signed
 from promote.clients.github_runs import GitHubRuns
 from promote.clients.kube import Kube, connect
 from promote.clients.monitoring import Service
-from promote.clients.web import Web
-from promote.clients.whole import WholeAnswers
 from promote.core.errors import Unreachable
 from promote.sandbox.http_world import Fault, Request, Response, World, json_response
+from promote.transport.http_deadline import WholeAnswers
+from promote.transport.http_probe import Web
 from tests.production import kubeconfig
 from tests.robustness.troubles import FORMS, address
 

@@ -15,7 +15,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from promote.clients.again import PAUSES_S
 from promote.clients.git_remote import GitRemote
 from promote.closing import close
 from promote.config.schema import ArgoCD, Post, ProdCluster, Promotion, Settings
@@ -31,6 +30,7 @@ from promote.run import Result, Run, Tools
 from promote.sandbox.http_world import Fault
 from promote.takeover import pick_up
 from promote.target import resolve_target
+from promote.transport.retry import PAUSES_S
 from tests.model.journal import problem
 from tests.robustness.cluster import ROOT, Cluster, Time, Ways
 from tests.robustness.harness import STABLE, Remote, silence

@@ -122,7 +122,7 @@ SUITE = (
     Guard("pytest's own end", "promote/suite.py", '    if finish[-1]["exit"] != 0:\n', "    if False:\n", f"{SUITES}::test_a_session_that_pytest_calls_failed_is_no_pass_though_every_row_passed"),
     Guard("the suite's deadline", "promote/suite.py", "    if killed:\n", "    if False:\n", f"{SUITES}::test_the_suites_deadline_kills_the_whole_group"),
     Guard("the end of the whole group", "promote/suite.py", "            _end_session(child.pid)\n", "            child.kill()\n", f"{SUITES}::test_the_suites_deadline_kills_the_whole_group"),
-    Guard("what a suite asks stays in its session", "promote/clients/program.py", '{"process_group": 0}', '{"start_new_session": True}', "tests/integration/test_suites_stopped.py", "dies_with_it"),
+    Guard("what a suite asks stays in its session", "promote/transport/programs.py", '{"process_group": 0}', '{"start_new_session": True}', "tests/integration/test_suites_stopped.py", "dies_with_it"),
     Guard("options of the environment", "promote/suite.py", '_HIJACKS = ("PYTEST_ADDOPTS", "PYTEST_PLUGINS",', '_HIJACKS = ("PYTEST_PLUGINS",', f"{SUITES}::test_options_in_the_environment_cannot_deselect"),
     Guard("options of the repository", "promote/suite.py", '"-c", os.devnull, ', "", f"{SUITES}::test_an_ini_of_the_repository_cannot_deselect"),
     Guard("verdicts on the disk", "promote/checklist/recorder.py", "            os.fsync(descriptor)\n", "", "tests/unit/test_journal.py"),

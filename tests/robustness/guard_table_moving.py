@@ -85,12 +85,12 @@ MEMORY = (
     Guard("the table of the journals is the model's", "tests/model/edges.json", '["p", "looking", "unmoved", "letting go"],\n', "", MODEL, "every_promise or journals"),
 )  # fmt: skip
 READS = (
-    Guard("a read is asked again", "promote/clients/again.py", "        if not passing(answer) or deadline.left <= pause:\n", "        if True:\n", "tests/unit/test_asking_again.py"),
-    Guard("within its deadline", "promote/clients/again.py", " or deadline.left <= pause:\n", ":\n", "tests/unit/test_asking_again.py"),
+    Guard("a read is asked again", "promote/transport/retry.py", "        if not passing(answer) or deadline.left <= pause:\n", "        if True:\n", "tests/unit/test_asking_again.py"),
+    Guard("within its deadline", "promote/transport/retry.py", " or deadline.left <= pause:\n", ":\n", "tests/unit/test_asking_again.py"),
     Guard("an answer that broke off is asked for again", "promote/clients/github_session.py", 'request.method == "GET" and isinstance', "False and isinstance", RUNS, "asked_again_after"),
     Guard("a write's is not", "promote/clients/github_session.py", 'request.method == "GET" and isinstance', "isinstance", RUNS, "TestDispatch and cut"),
     Guard("git's answer that broke off", "promote/clients/git_process.py", "transfer closed|", "", AGAIN, "cut"),
-    Guard("a whole answer's deadline", "promote/clients/whole.py", "time.monotonic() + times * silence_s", "time.monotonic() + 900", "tests/integration/test_monitoring_client.py", "dripping"),
+    Guard("a whole answer's deadline", "promote/transport/http_deadline.py", "time.monotonic() + times * silence_s", "time.monotonic() + 900", "tests/integration/test_monitoring_client.py", "dripping"),
     Guard("a write of the cluster goes out once", "promote/clients/kube.py", "self._patiently(method, path, body) if repeatable else", "self._patiently(method, path, body) if True else", AGAIN, "write"),
     Guard("a push goes out once", "promote/clients/git_process.py", "    reads = bool(args) and args[0] in _READS\n", "    reads = True\n", AGAIN, "push"),
     Guard("a dispatch goes out once", "promote/clients/github_session.py", 'allowed_methods={"GET", "HEAD"}', 'allowed_methods={"GET", "HEAD", "POST"}', RUNS, "never_repeated"),

@@ -19,12 +19,12 @@ VENDORS = {
     },
     "git": {"promote/clients/git_process.py"},
     "requests": {
-        "promote/clients/web.py",
+        "promote/transport/http_probe.py",
         "promote/clients/monitoring.py",
         "promote/clients/github_runs.py",
         "promote/clients/github_errors.py",
         "promote/clients/github_session.py",
-        "promote/clients/whole.py",
+        "promote/transport/http_deadline.py",
     },
     "rich": {"promote/report/terminal.py"},
 }

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from promote.clients.again import PAUSES_S, asked
 from promote.core.deadline import Clock
+from promote.transport.retry import PAUSES_S, asked
 
 
 @dataclass

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from promote.clients.program import run_program
 from promote.core.errors import Unreachable
+from promote.transport.programs import run_program
 
 LEAVES_A_DAEMON = "setsid sleep 600 & echo $! > daemon; echo said"
 

@@ -106,7 +106,7 @@ def _answering(asked: Asked, within: float, started: float) -> requests.Response
     """The answer's head, after at most a few redirects that all share one deadline."""
     import requests
 
-    from promote.clients.whole import ask
+    from promote.transport.http_deadline import ask
 
     url, method, headers, body = asked.url, asked.method, {"User-Agent": "promote-smoke", **asked.headers}, asked.body.encode() or None
     for _ in range(REDIRECTS):
