@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from promote.annotation import annotate
-from promote.clients.git_push import Pushed, RefUpdate
 from promote.core.errors import PromoteError, machine_words
 from promote.core.model import End, Tag, short
 from promote.driver_rows import working_moved, write_junit
+from promote.git.push import Pushed, RefUpdate
 from promote.lock import LOCK, Lock, lock_at, lock_words, release
 from promote.record import write_ledger
 from promote.run import Moved, Run

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from promote.clients.git_process import forget_local_variables
-from promote.clients.git_remote import GitRemote
 from promote.config.expressions import filled, variables
 from promote.config.schema import DevCluster, ProdCluster, Settings
 from promote.core.errors import UsageError
 from promote.core.redact import Redactor, learn
+from promote.git.process import forget_local_variables
+from promote.git.remote import GitRemote
 
 if TYPE_CHECKING:
     from promote.clients.argocd import ArgoCD

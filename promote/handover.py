@@ -10,8 +10,8 @@ from dataclasses import replace
 
 from promote.arrival import Goal
 from promote.baseline import Baseline
-from promote.clients.git_push import RefUpdate
-from promote.clients.git_remote import GitRemote
+from promote.git.push import RefUpdate
+from promote.git.remote import GitRemote
 
 BASELINE = "refs/promote/baseline"
 FILE = "baseline.json"

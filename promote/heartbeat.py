@@ -13,10 +13,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from promote.clients.git_push import RefUpdate
-from promote.clients.git_remote import GitRemote
 from promote.core.deadline import Clock, Deadline, DeadlineExceeded, wait_until
 from promote.core.errors import PromoteError, ServiceError
+from promote.git.push import RefUpdate
+from promote.git.remote import GitRemote
 from promote.lock import Lock, brought, read_lock
 
 HEARTBEAT = "refs/promote/heartbeat"

@@ -5,10 +5,10 @@ It is looked at only when our run is over: between its two pushes the tag is abs
 
 from __future__ import annotations
 
-from promote.clients.git_push import RefUpdate
 from promote.core.errors import Superseded
 from promote.core.model import Tag, short
 from promote.core.signals import held
+from promote.git.push import RefUpdate
 from promote.lock import LOCK, advance, lock_at, lock_words
 from promote.run import Moved, Run
 

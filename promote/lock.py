@@ -15,12 +15,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 
-from promote.clients.git_push import Pushed, PushResult, RefUpdate
-from promote.clients.git_remote import GitRemote
 from promote.core.deadline import Deadline, insist
 from promote.core.errors import Denied, Forbidden, NotFound, PromoteError, Rejected, ServiceError, Superseded, Unreachable
 from promote.core.model import Tag
 from promote.core.signals import held
+from promote.git.push import Pushed, PushResult, RefUpdate
+from promote.git.remote import GitRemote
 
 LOCK = "refs/promote/lock"
 UNDO = "refs/promote/undo"

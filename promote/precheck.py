@@ -9,13 +9,13 @@ from concurrent.futures import ThreadPoolExecutor
 from promote import migration
 from promote.arrival import Goal
 from promote.baseline import take_baseline
-from promote.clients.git_push import RefUpdate
 from promote.connect import alerts_reader
 from promote.core.deadline import Deadline
 from promote.core.errors import Rejected
 from promote.core.model import Row, SuiteResult, Verdict, short
 from promote.core.signals import held
 from promote.driver_rows import candidate_tagged
+from promote.git.push import RefUpdate
 from promote.handover import baseline_update
 from promote.lock import UNDO, acquire, advance, new_lock
 from promote.publish import undo_update

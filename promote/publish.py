@@ -10,13 +10,13 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from promote.clients.git_push import RefUpdate
-from promote.clients.git_remote import GitRemote
 from promote.config.schema import Settings
 from promote.core.deadline import Deadline, insist
 from promote.core.errors import NotFound, Rejected, Superseded, Unreachable
 from promote.core.model import Tag, short
 from promote.core.version import Version, version_of_tag
+from promote.git.push import RefUpdate
+from promote.git.remote import GitRemote
 from promote.lock import UNDO, Lock, acquire, advance, move_once, new_lock, read_lock
 
 

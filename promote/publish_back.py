@@ -9,12 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from promote.clients.git_remote import GitRemote
 from promote.config.schema import Settings
 from promote.core.deadline import Deadline
 from promote.core.errors import Rejected, Superseded, UsageError
 from promote.core.model import Tag, short
 from promote.core.version import Version
+from promote.git.remote import GitRemote
 from promote.lock import UNDO, Lock, acquire, move_once, new_lock
 from promote.publish import bring, given_lock, known_tags, move_back, ref_names, unshadowed
 

@@ -9,12 +9,12 @@ import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from promote.clients.git_push import Pushed, RefUpdate
-from promote.clients.git_remote import GitRemote
 from promote.config.schema import Settings
 from promote.core.deadline import Deadline
 from promote.core.errors import PromoteError
 from promote.core.model import Tag
+from promote.git.push import Pushed, RefUpdate
+from promote.git.remote import GitRemote
 from promote.publish import Published, Request, ref_names
 
 LEDGER = "refs/promote/ledger"

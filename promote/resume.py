@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from promote.baseline import take_baseline
-from promote.clients.git_remote import GitRemote
 from promote.core.deadline import Deadline
 from promote.core.errors import PromoteError, Superseded
 from promote.core.model import End, Tag, short
 from promote.flow import State, attempt, following, walk
+from promote.git.remote import GitRemote
 from promote.legacy import compare, made_by_our_run
 from promote.precheck import unsafe_rollback
 from promote.promotion import is_legacy

@@ -10,13 +10,13 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from promote.clients.git_remote import GitRemote
 from promote.config.schema import Settings
 from promote.core.deadline import Clock, Deadline
 from promote.core.errors import Superseded
 from promote.core.model import AppVerdict, Choices, Row, Step, SuiteResult, Tag, Verdict, short
 from promote.core.redact import Redactor
 from promote.core.version import Version
+from promote.git.remote import GitRemote
 from promote.journal import Journal
 from promote.lock import LOCK, Lock, lock_words
 from promote.publish import TagNames, ref_names

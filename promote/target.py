@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from promote.clients.git_remote import GitRemote
 from promote.config.schema import Settings
 from promote.core.errors import NotFound
 from promote.core.model import Tag
 from promote.core.version import Version, version_of_tag
+from promote.git.remote import GitRemote
 from promote.publish import ref_names
 
 

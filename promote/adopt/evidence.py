@@ -13,8 +13,8 @@ from collections.abc import Collection, Sequence
 from promote.adopt.finding import Finding, applications
 from promote.changes import Change, change_of
 from promote.checklist.workflow_file import FOLDER
-from promote.clients.git_objects import recent
-from promote.clients.git_remote import GitRemote
+from promote.git.objects import recent
+from promote.git.remote import GitRemote
 from promote.tasks import hash_ids
 
 LOOKED_AT = 200  # commits

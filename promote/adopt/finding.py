@@ -16,9 +16,9 @@ import yaml
 
 from promote.applications import Application, normalise_repository, parse_application
 from promote.checklist.workflow_file import FOLDER, NEEDED, inputs_of
-from promote.clients.git_objects import blobs, tree
-from promote.clients.git_remote import GitRemote
 from promote.core.model import Tag
+from promote.git.objects import blobs, tree
+from promote.git.remote import GitRemote
 from promote.manifests.applications import resources_of
 from promote.manifests.tree import KUSTOMIZATIONS, YAML, Blobs, NotYaml, Tree
 

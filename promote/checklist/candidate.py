@@ -29,7 +29,7 @@ def trees(promotion: Promotion) -> tuple[Tree, Tree | None]:
 @cache
 def tree_of(promotion: Promotion, commit: str) -> Tree:
     """A commit's files; read once."""
-    from promote.clients.git_objects import tree
+    from promote.git.objects import tree
 
     files, links = tree(promotion.remote, commit)
     return Tree(commit=commit, files=files, links=links, blobs=_store(promotion))
@@ -37,7 +37,7 @@ def tree_of(promotion: Promotion, commit: str) -> Tree:
 
 @cache
 def _store(promotion: Promotion) -> Blobs:
-    from promote.clients.git_objects import blobs
+    from promote.git.objects import blobs
 
     remote = promotion.remote
     return Blobs(read=lambda oids: blobs(remote, oids))
@@ -49,8 +49,8 @@ def builder(promotion: Promotion) -> Iterator[Callable[[str, str], str] | None]:
 
     What it built is kept: a row that its limit cut off leaves the next one less to do.
     """
-    from promote.clients.git_objects import archive
     from promote.clients.kustomize import Kustomize, find_program
+    from promote.git.objects import archive
 
     program = find_program()
     if program is None:
@@ -194,7 +194,7 @@ def _unwritten(document: str, paths: list[str], exists: bool) -> str:
 
 
 def _links(promotion: Promotion, changed: frozenset[str], files: frozenset[str], evidence: Evidence) -> list[str]:
-    from promote.clients.git_objects import blobs
+    from promote.git.objects import blobs
 
     tree = trees(promotion)[0]
     pages = sorted(p for p in changed if p in files and p.endswith(documents.MARKDOWN))

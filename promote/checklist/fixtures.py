@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from promote.applications import Application
     from promote.changes import Change
     from promote.checklist.promotion import Promotion
-    from promote.clients.git_remote import GitRemote
     from promote.converge import ConvergenceResult
+    from promote.git.remote import GitRemote
     from promote.manifests.compare import Comparison
     from promote.transport.http_probe import Web
 

@@ -22,7 +22,7 @@ UNTOLD = "vX.Y.Z"  # where nobody can tell which version fits
 
 def changes_of(promotion: Promotion) -> list[Change]:
     """The candidate's commits that production has not, newest first; all of them in a first promotion. Raises NotFound in a shallow clone."""
-    from promote.clients.git_objects import history
+    from promote.git.objects import history
 
     return [change_of(c) for c in history(promotion.remote, stable_commit(promotion), promotion.commit)]
 

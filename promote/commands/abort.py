@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 
-from promote.clients.git_remote import GitRemote
 from promote.commands import resume
 from promote.commands.choosing import terminal_question
 from promote.commands.wiring import open_repository
@@ -12,6 +11,7 @@ from promote.config.schema import Settings
 from promote.connect import secrets
 from promote.core.errors import Rejected, UsageError
 from promote.core.model import short
+from promote.git.remote import GitRemote
 from promote.heartbeat import sign_of
 from promote.lock import LOCK, lock_words, remove_lock
 from promote.publish import ref_names

@@ -6,7 +6,6 @@ import argparse
 
 from promote.checklist.context import SuiteContext
 from promote.checklist.policy import validate
-from promote.clients.git_remote import GitRemote
 from promote.commands.wiring import open_repository, who
 from promote.config.schema import Settings
 from promote.connect import secrets
@@ -14,6 +13,7 @@ from promote.core.deadline import Deadline
 from promote.core.errors import UsageError
 from promote.core.model import Choices, End, Step, SuiteResult, Verdict
 from promote.core.version import parse_version
+from promote.git.remote import GitRemote
 from promote.report.document import check_document
 from promote.report.screen import reporter
 from promote.suite import run_suite

@@ -7,11 +7,11 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 
-from promote.clients.git_remote import GitRemote
 from promote.config.schema import Settings
 from promote.core.errors import PromoteError, Rejected, UsageError
 from promote.core.model import Choices, Tag
 from promote.core.version import Version
+from promote.git.remote import GitRemote
 from promote.publish import ref_names
 from promote.run import Tools
 from promote.target import Target, resolve_target

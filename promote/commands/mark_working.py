@@ -7,7 +7,6 @@ import secrets as random
 from datetime import UTC, datetime
 
 from promote.already import end_of, prove_it_stands
-from promote.clients.git_push import RefUpdate
 from promote.commands.story import describe_stable, version_carried
 from promote.commands.wiring import open_repository, tools
 from promote.connect import secrets
@@ -15,6 +14,7 @@ from promote.core.errors import NotFound, Rejected, UsageError
 from promote.core.model import End, Tag, short
 from promote.core.version import UNVERSIONED, recorded_version
 from promote.flow import attempt
+from promote.git.push import RefUpdate
 from promote.journal import Journal
 from promote.lock import LOCK, lock_words, refused
 from promote.publish import ref_names

@@ -7,7 +7,6 @@ import re
 import secrets as random
 import sys
 
-from promote.clients.git_remote import GitRemote
 from promote.commands.wiring import open_repository, who
 from promote.config.schema import Settings
 from promote.connect import secrets
@@ -16,6 +15,7 @@ from promote.core.errors import PromoteError, Rejected, Superseded, UsageError
 from promote.core.model import End, short
 from promote.core.redact import Redactor
 from promote.core.version import Version, parse_version
+from promote.git.remote import GitRemote
 from promote.lock import REQUEST_ID
 from promote.publish import Request, publish
 from promote.publish_back import BackRequest, publish_back

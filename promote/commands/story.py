@@ -6,10 +6,10 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 
 from promote.checklist.policy import Policy
-from promote.clients.git_remote import GitRemote
 from promote.core.errors import PromoteError
 from promote.core.model import AppState, End, Tag, Verdict, short
 from promote.core.version import UNVERSIONED, version_of_tag
+from promote.git.remote import GitRemote
 from promote.report.document import run_document
 from promote.run import Moved, Result, Run, Tools
 

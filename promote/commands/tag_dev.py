@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 
-from promote.clients.git_push import RefUpdate
 from promote.commands.wiring import open_repository
 from promote.core.errors import UsageError
 from promote.core.model import short
 from promote.core.version import parse_version
+from promote.git.push import RefUpdate
 from promote.lock import refused
 from promote.report.screen import answer
 from promote.target import resolve_target

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from promote import connect
-from promote.clients.git_clone import check_clone
-from promote.clients.git_remote import GitRemote
 from promote.config.reader import find_settings_file, read_settings
 from promote.config.schema import Settings
 from promote.core.errors import UsageError
+from promote.git.clone import check_clone
+from promote.git.remote import GitRemote
 
 if TYPE_CHECKING:
     from promote.report.events import Reporter

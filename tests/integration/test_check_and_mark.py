@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from promote.clients.git_remote import GitRemote
 from promote.commands.world import repository_files
+from promote.git.remote import GitRemote
 from promote.lock import acquire, new_lock, remove_lock
 from promote.sandbox import seed
 from promote.sandbox.http_world import Fault

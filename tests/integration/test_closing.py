@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from promote.clients.git_push import RefUpdate
-from promote.clients.git_remote import GitRemote
 from promote.closing import close
 from promote.commands.story import ending
 from promote.config.schema import Settings
 from promote.core.errors import Superseded, UsageError
 from promote.core.model import Choices, End, Tag, Verdict
 from promote.core.version import parse_version
+from promote.git.push import RefUpdate
+from promote.git.remote import GitRemote
 from promote.journal import Journal
 from promote.lock import LOCK, acquire, advance, let_go, new_lock, release, take_over, write_lock
 from promote.promotion import look

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from promote.clients.git_push import Pushed, RefUpdate
-from promote.clients.git_remote import GitRemote
+from promote.git.push import Pushed, RefUpdate
+from promote.git.remote import GitRemote
 from tests.integration.test_resume import until
 from tests.repos import git
 from tests.robustness.harness import TOKEN, remote

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from promote.checklist.context import SuiteContext
-from promote.clients.git_remote import GitRemote
+from promote.git.remote import GitRemote
 from promote.lock import new_lock, write_lock
 from promote.sandbox import seed
 from promote.sandbox.http_world import Fault

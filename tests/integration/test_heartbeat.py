@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from promote.clients.git_remote import GitRemote
 from promote.core.deadline import Clock
 from promote.core.model import Tag
+from promote.git.remote import GitRemote
 from promote.heartbeat import HEARTBEAT, beating, sign_of, silent
 from promote.lock import LOCK, Lock, acquire, take_over
 from tests.repos import git

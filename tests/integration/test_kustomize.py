@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from promote.checklist.candidate import builder
-from promote.clients.git_remote import GitRemote
 from promote.config.schema import Settings
+from promote.git.remote import GitRemote
 from tests.repos import git
 
 KUSTOMIZE = """#!/bin/sh

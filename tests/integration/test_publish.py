@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from promote.cli import main
-from promote.clients.git_push import Pushed, RefUpdate
-from promote.clients.git_remote import GitRemote
 from promote.config.schema import Settings
 from promote.core.errors import Rejected, Superseded
 from promote.core.model import Tag
 from promote.core.version import parse_version
+from promote.git.push import Pushed, RefUpdate
+from promote.git.remote import GitRemote
 from promote.lock import LOCK, UNDO, Lock, acquire, advance, new_lock, read_lock, release
 from promote.publish import Request, fence, move_back, publish, ref_names, trailers_of
 from promote.record import LEDGER, write_ledger, write_record

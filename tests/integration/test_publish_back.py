@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from promote.cli import main
-from promote.clients.git_remote import GitRemote
 from promote.core.errors import NotFound, Rejected, Superseded, UsageError
 from promote.core.version import parse_version
+from promote.git.remote import GitRemote
 from promote.lock import LOCK, UNDO, Lock, acquire, advance, new_lock
 from promote.publish import fence, move_back, publish
 from promote.publish_back import BackRequest, MovedBack, publish_back

@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from promote.clients.git_process import run_git
 from promote.core.errors import Interrupted
 from promote.core.model import Verdict
 from promote.core.signals import as_interrupts
+from promote.git.process import run_git
 from tests.integration.test_suites import QUICK, judge
 from tests.processes import NAME, left, mark
 
@@ -84,7 +84,7 @@ def test_a_daemon_that_holds_gits_pipes_costs_no_more_than_the_deadline(tmp_path
 # A program of git's that does not end; its row is cut off before git's own deadline comes.
 ASKS_GIT = """
     import pathlib
-    from promote.clients.git_process import run_git
+    from promote.git.process import run_git
     from promote.clients.credentials import from_gh
 
     def test_git():

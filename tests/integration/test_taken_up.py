@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 
 from promote.baseline import Baseline
-from promote.clients.git_push import Pushed, RefUpdate
-from promote.clients.git_remote import GitRemote
 from promote.closing import close
 from promote.commands.story import ending
 from promote.core.deadline import Deadline
 from promote.core.errors import PromoteError, Superseded, Unreachable, UsageError
 from promote.core.model import End
 from promote.flow import State
+from promote.git.push import Pushed, RefUpdate
+from promote.git.remote import GitRemote
 from promote.handover import BASELINE
 from promote.heartbeat import HEARTBEAT, beating
 from promote.journal import Journal, read_journal

@@ -9,7 +9,6 @@ from dataclasses import replace
 
 import pytest
 
-from promote.clients.git_remote import GitRemote
 from promote.closing import close
 from promote.commands.story import ending
 from promote.core.deadline import Deadline
@@ -18,6 +17,7 @@ from promote.core.model import End
 from promote.core.signals import as_interrupts, held
 from promote.core.version import parse_version
 from promote.flow import State, walk
+from promote.git.remote import GitRemote
 from promote.journal import Journal
 from promote.lock import LOCK, read_lock
 from promote.publish import Request, move_back, publish

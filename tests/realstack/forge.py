@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from promote.clients.git_remote import GitRemote
+from promote.git.remote import GitRemote
 from promote.sandbox.real.gitea import Gitea, Repository
 from tests.repos import git
 from tests.robustness.harness import Remote, populated

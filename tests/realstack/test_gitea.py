@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from promote.clients.git_push import Pushed, RefUpdate
-from promote.clients.git_remote import GitRemote
 from promote.core.errors import Denied, PromoteError, Rejected, Superseded, Unreachable
+from promote.git.push import Pushed, RefUpdate
+from promote.git.remote import GitRemote
 from promote.lock import LOCK, UNDO, acquire, read_lock, release
 from promote.publish import Published, move_back, publish, undo_commands
 from promote.record import LEDGER, last_entry, write_ledger, write_record

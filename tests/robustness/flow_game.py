@@ -15,13 +15,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from promote.clients.git_remote import GitRemote
 from promote.closing import close
 from promote.config.schema import ArgoCD, Post, ProdCluster, Promotion, Settings
 from promote.core.errors import Interrupted, PromoteError
 from promote.core.model import End, Row, SuiteResult, Verdict
 from promote.core.version import parse_version
 from promote.flow import walk
+from promote.git.remote import GitRemote
 from promote.journal import Journal, read_journal
 from promote.lock import LOCK, read_lock, take_over
 from promote.report.silent import Silent

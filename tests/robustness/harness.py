@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from promote.clients.git_remote import GitRemote
 from promote.config.schema import Settings
 from promote.core.version import parse_version
+from promote.git.remote import GitRemote
 from promote.lock import LOCK, Lock, new_lock
 from promote.publish import Request
 from promote.sandbox.git_server import GitServer

@@ -17,7 +17,7 @@ VENDORS = {
         "promote/clients/github_logs.py",
         "promote/clients/github_session.py",
     },
-    "git": {"promote/clients/git_process.py"},
+    "git": {"promote/git/process.py"},
     "requests": {
         "promote/transport/http_probe.py",
         "promote/clients/monitoring.py",

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from promote.clients.git_errors import git_error
-from promote.clients.git_process import Done
 from promote.core.errors import Denied, PromoteError, ServiceError, Unreachable, UsageError
+from promote.git.errors import git_error
+from promote.git.process import Done
 
 URL = "http://127.0.0.1:59729/acme/gitops.git/"
 # what git wrote (Gitea 1.26 or nobody at the other end) → the error, and words of what to do

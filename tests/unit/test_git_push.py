@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from promote.clients.git_process import Done
-from promote.clients.git_push import Pushed, RefUpdate, read_push
+from promote.git.process import Done
+from promote.git.push import Pushed, RefUpdate, read_push
 
 OLD, NEW = "7ed4268350f57ad977b744f346448c65749caec3", "d6a447ef83207b94e19d63c0b6e4eb319083650c"
 UPDATES = [

@@ -15,8 +15,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from promote.clients.git_process import Done
 from promote.core.model import Tag, short
+from promote.git.process import Done
 
 _CHANGED_FLAGS = " +*-"
 _FRAME = re.compile(r"^remote:\s*(?:error:\s*)?")

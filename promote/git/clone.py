@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from promote.applications import normalise_repository
-from promote.clients.git_errors import excerpt, mask
-from promote.clients.git_remote import GitRemote
 from promote.core.errors import UsageError
+from promote.git.errors import excerpt, mask
+from promote.git.remote import GitRemote
 
 
 def check_clone(git: GitRemote) -> GitRemote:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from promote.changes import LoggedCommit
-from promote.clients.git_errors import mask
-from promote.clients.git_remote import GitRemote
 from promote.core.errors import NotFound, ServiceError
+from promote.git.errors import mask
+from promote.git.remote import GitRemote
 
 FORMAT = "%H%x1f%P%x1f%an%x1f%ct%x1f%B"
 FILE, PROGRAM = "100644", "100755"

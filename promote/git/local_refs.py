@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from promote.clients.git_process import Done
-from promote.clients.git_push import Pushed, PushResult, RefUpdate
 from promote.core.model import Tag, short
+from promote.git.process import Done
+from promote.git.push import Pushed, PushResult, RefUpdate
 
 
 class KeptRefs:

@@ -13,12 +13,12 @@ from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
 
-from promote.clients.git_errors import git_error, mask
-from promote.clients.git_kept import KeptRefs
-from promote.clients.git_process import Done, password_aside, run_git, run_git_patiently
-from promote.clients.git_push import Pushed, PushResult, RefUpdate, push_arguments, read_push
 from promote.core.errors import NotFound, PromoteError, Unreachable, UsageError
 from promote.core.model import Tag, short
+from promote.git.errors import git_error, mask
+from promote.git.local_refs import KeptRefs
+from promote.git.process import Done, password_aside, run_git, run_git_patiently
+from promote.git.push import Pushed, PushResult, RefUpdate, push_arguments, read_push
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

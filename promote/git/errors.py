@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from promote.clients.git_process import Done
 from promote.core.errors import Denied, ServiceError, Unreachable, UsageError
+from promote.git.process import Done
 
 _PASSWORD = re.compile(r"(?<=://)[^/@\s]+@")
 _DENIED = re.compile(r"Authentication failed|could not read Username|\b403\b|Permission denied")
