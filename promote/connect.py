@@ -21,9 +21,9 @@ from promote.git.remote import GitRemote
 
 if TYPE_CHECKING:
     from promote.clients.argocd import ArgoCD
-    from promote.clients.github_evidence import GitHubEvidence
-    from promote.clients.github_runs import GitHubRuns
     from promote.clients.monitoring import Alertmanager, Grafana, Prometheus
+    from promote.github.evidence import GitHubEvidence
+    from promote.github.workflow_runs import GitHubRuns
 
 TOKEN_VARIABLES = ("GITHUB_TOKEN", "GH_TOKEN")
 TOKEN_FILE = "GITHUB_TOKEN_FILE"
@@ -35,7 +35,7 @@ def token() -> str:
     """The forge token of the environment, or "": what git may use beside its own credential helpers."""
     given = next((os.environ[name] for name in TOKEN_VARIABLES if os.environ.get(name)), "")
     if not given and os.environ.get(TOKEN_FILE):
-        from promote.clients.credentials import from_file
+        from promote.github.credentials import from_file
 
         given = _keep(from_file(os.environ[TOKEN_FILE]))
     return given
@@ -49,7 +49,7 @@ def forge_token(settings: Settings) -> str:
     """
     if found := token():
         return found
-    from promote.clients.credentials import from_gh, from_git
+    from promote.github.credentials import from_gh, from_git
 
     host = (urlsplit(settings.github.api_url).hostname or "").removeprefix("api.")
     if found := from_gh(host, os.environ) or from_git(host, os.environ):
@@ -117,7 +117,7 @@ def slug(settings: Settings, git: GitRemote) -> str:
 
 def forge(settings: Settings, git: GitRemote) -> GitHubRuns:
     """The forge's workflow runs. Raises UsageError without a token."""
-    from promote.clients.github_runs import GitHubRuns
+    from promote.github.workflow_runs import GitHubRuns
 
     return GitHubRuns(settings.github.api_url, slug(settings, git), forge_token(settings))
 
@@ -166,7 +166,7 @@ def header_secrets(settings: Settings) -> tuple[str, ...]:
 
 def evidence(settings: Settings, git: GitRemote) -> GitHubEvidence:
     """What GitHub knows of commits and issues. Raises UsageError without a token."""
-    from promote.clients.github_evidence import GitHubEvidence
+    from promote.github.evidence import GitHubEvidence
 
     return GitHubEvidence(settings.github.api_url, slug(settings, git), forge_token(settings))
 

@@ -27,7 +27,7 @@ from promote.waivers import Waiver
 if TYPE_CHECKING:
     from promote.baseline import Baseline
     from promote.clients.argocd import ArgoCD
-    from promote.clients.github_runs import GitHubRuns
+    from promote.github.workflow_runs import GitHubRuns
     from promote.report.events import Reporter
 
 

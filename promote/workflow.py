@@ -15,7 +15,7 @@ from promote.publish import fence
 from promote.run import Run
 
 if TYPE_CHECKING:
-    from promote.clients.github_runs import GitHubRuns, RunState
+    from promote.github.workflow_runs import GitHubRuns, RunState
 
 SKEW = timedelta(minutes=5)  # between our clock and GitHub's
 FENCE_FOR_S = 60.0  # how long an unreachable remote is asked before the end is "a person must look"

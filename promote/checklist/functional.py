@@ -17,7 +17,7 @@ from promote.junit_file import read_junit
 from promote.transport.programs import run_program
 
 if TYPE_CHECKING:
-    from promote.clients.github_evidence import CheckState
+    from promote.github.evidence import CheckState
 
 Evidence = Callable[[str, object], None]
 LOOK_S = 5.0

@@ -20,7 +20,6 @@ from promote.checklist.context import SuiteContext
 from promote.checklist.judge import Advice
 from promote.checklist.policy import Policy, validate
 from promote.clients.argocd import ArgoCD
-from promote.clients.github_rules import TagRules
 from promote.clients.monitoring import Alertmanager, Grafana, Prometheus
 from promote.config.reader import find_settings_file, read_settings
 from promote.config.schema import Settings
@@ -28,6 +27,7 @@ from promote.core.errors import NotFound, PromoteError
 from promote.core.model import Choices, Tag, short
 from promote.core.version import Version, parse_version, recorded_version, version_of_tag
 from promote.git.remote import GitRemote
+from promote.github.rules import TagRules
 from promote.lock import read_lock
 from promote.publish import TagNames, ref_names
 from promote.target import Target, resolve_target

@@ -99,7 +99,7 @@ def test_without_any_all_ways_are_named_and_nobody_is_asked(machine: Machine) ->
 
 def test_one_that_hangs_is_ended_with_what_it_started(machine: Machine, tmp_path: Path) -> None:
     machine.gh(f"echo $$ > {tmp_path / 'pid'}; sleep 600 & wait")
-    short = "import promote.clients.credentials as c; c.PROGRAM_S = 1.0;" + ASK
+    short = "import promote.github.credentials as c; c.PROGRAM_S = 1.0;" + ASK
     assert "no GitHub token" in machine.ask(short)[1]
     group = (tmp_path / "pid").read_text().strip()
     until(lambda: subprocess.run(["pgrep", "-g", group, "-r", "R,S,D"], capture_output=True, check=False).stdout == b"", 10)
@@ -107,7 +107,7 @@ def test_one_that_hangs_is_ended_with_what_it_started(machine: Machine, tmp_path
 
 def test_one_that_leaves_a_daemon_with_its_output_has_answered(machine: Machine, tmp_path: Path) -> None:
     machine.gh(f"setsid sh -c 'echo $$ > {tmp_path / 'pid'}; exec sleep 600' & echo of-gh")
-    short = "import promote.clients.credentials as c; c.PROGRAM_S = 1.0;" + ASK
+    short = "import promote.github.credentials as c; c.PROGRAM_S = 1.0;" + ASK
     try:
         assert machine.ask(short)[0] == "of-gh"
     finally:

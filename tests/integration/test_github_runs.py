@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from promote.clients.github_runs import GitHubRuns, RunState
 from promote.core.deadline import Deadline, wait_until
 from promote.core.errors import Denied, NotFound, PromoteError, Rejected, Unreachable
+from promote.github.workflow_runs import GitHubRuns, RunState
 from promote.sandbox.github_world import GitHubWorld, WorkflowRun
 from promote.sandbox.http_world import Fault, Request, Response, json_response
 

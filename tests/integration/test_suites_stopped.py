@@ -85,7 +85,7 @@ def test_a_daemon_that_holds_gits_pipes_costs_no_more_than_the_deadline(tmp_path
 ASKS_GIT = """
     import pathlib
     from promote.git.process import run_git
-    from promote.clients.credentials import from_gh
+    from promote.github.credentials import from_gh
 
     def test_git():
         run_git(pathlib.Path({clone!r}), "slow", timeout_s=60)

@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 
-from promote.clients.github_runs import GitHubRuns
 from promote.commands.world import TEMPLATES
 from promote.config.schema import Settings
 from promote.config.schema import Workflow as WorkflowSettings
@@ -24,6 +23,7 @@ from promote.core.model import Tag
 from promote.core.signals import as_interrupts
 from promote.core.version import parse_version
 from promote.git.remote import GitRemote
+from promote.github.workflow_runs import GitHubRuns
 from promote.journal import Journal, read_journal
 from promote.lock import LOCK, UNDO, acquire, new_lock, read_lock
 from promote.publish import Request, move_back, publish

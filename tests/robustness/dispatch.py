@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from promote.clients.github_runs import GitHubRuns
 from promote.config.schema import Settings
 from promote.config.schema import Workflow as WorkflowSettings
 from promote.core.deadline import Deadline
@@ -19,6 +18,7 @@ from promote.core.errors import Denied, PromoteError, Rejected, Unreachable
 from promote.core.model import Tag
 from promote.core.version import parse_version
 from promote.git.remote import GitRemote
+from promote.github.workflow_runs import GitHubRuns
 from promote.journal import Journal
 from promote.report.silent import Silent
 from promote.run import Run, Tools

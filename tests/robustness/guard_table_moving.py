@@ -87,16 +87,16 @@ MEMORY = (
 READS = (
     Guard("a read is asked again", "promote/transport/retry.py", "        if not passing(answer) or deadline.left <= pause:\n", "        if True:\n", "tests/unit/test_asking_again.py"),
     Guard("within its deadline", "promote/transport/retry.py", " or deadline.left <= pause:\n", ":\n", "tests/unit/test_asking_again.py"),
-    Guard("an answer that broke off is asked for again", "promote/clients/github_session.py", 'request.method == "GET" and isinstance', "False and isinstance", RUNS, "asked_again_after"),
-    Guard("a write's is not", "promote/clients/github_session.py", 'request.method == "GET" and isinstance', "isinstance", RUNS, "TestDispatch and cut"),
+    Guard("an answer that broke off is asked for again", "promote/github/session.py", 'request.method == "GET" and isinstance', "False and isinstance", RUNS, "asked_again_after"),
+    Guard("a write's is not", "promote/github/session.py", 'request.method == "GET" and isinstance', "isinstance", RUNS, "TestDispatch and cut"),
     Guard("git's answer that broke off", "promote/git/process.py", "transfer closed|", "", AGAIN, "cut"),
     Guard("a whole answer's deadline", "promote/transport/http_deadline.py", "time.monotonic() + times * silence_s", "time.monotonic() + 900", "tests/integration/test_monitoring_client.py", "dripping"),
     Guard("a write of the cluster goes out once", "promote/clients/kube.py", "self._patiently(method, path, body) if repeatable else", "self._patiently(method, path, body) if True else", AGAIN, "write"),
     Guard("a push goes out once", "promote/git/process.py", "    reads = bool(args) and args[0] in _READS\n", "    reads = True\n", AGAIN, "push"),
-    Guard("a dispatch goes out once", "promote/clients/github_session.py", 'allowed_methods={"GET", "HEAD"}', 'allowed_methods={"GET", "HEAD", "POST"}', RUNS, "never_repeated"),
-    Guard("whose run it is", "promote/clients/github_runs.py", ' if request_id in (run.display_title or "")', "", SHORT, "R2"),
-    Guard("without an id no run", "promote/clients/github_runs.py", "        if not request_id:\n            return None\n", "", RUNS, "without_an_id"),
-    Guard("an unclear dispatch may have happened", "promote/clients/github_runs.py", "            if may_have_happened(error.__cause__):\n", "            if False:\n", SHORT, "R2"),
+    Guard("a dispatch goes out once", "promote/github/session.py", 'allowed_methods={"GET", "HEAD"}', 'allowed_methods={"GET", "HEAD", "POST"}', RUNS, "never_repeated"),
+    Guard("whose run it is", "promote/github/workflow_runs.py", ' if request_id in (run.display_title or "")', "", SHORT, "R2"),
+    Guard("without an id no run", "promote/github/workflow_runs.py", "        if not request_id:\n            return None\n", "", RUNS, "without_an_id"),
+    Guard("an unclear dispatch may have happened", "promote/github/workflow_runs.py", "            if may_have_happened(error.__cause__):\n", "            if False:\n", SHORT, "R2"),
 )  # fmt: skip
 ENDS = (
     Guard("whose move it was", "promote/promotion.py", " or not ours or", " or", CLOSING, "another_promotion"),

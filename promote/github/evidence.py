@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from promote.clients.github_runs import GitHubRuns
 from promote.core.errors import Denied, NotFound, PromoteError, Rejected
+from promote.github.workflow_runs import GitHubRuns
 from promote.tasks import Task
 
 if TYPE_CHECKING:

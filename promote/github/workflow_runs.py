@@ -15,12 +15,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
-from promote.clients.github_errors import may_have_happened, refused, silent
-from promote.clients.github_logs import fetch_signed, log_tail
-from promote.clients.github_rules import TagRules, denied
 from promote.core.deadline import Deadline
 from promote.core.errors import Denied, NotFound, PromoteError, Rejected, ServiceError, Unreachable
 from promote.core.in_flight import asking
+from promote.github.errors import may_have_happened, refused, silent
+from promote.github.logs import fetch_signed, log_tail
+from promote.github.rules import TagRules, denied
 
 if TYPE_CHECKING:
     from github import Github
@@ -192,7 +192,7 @@ class GitHubRuns:
 
     @cached_property
     def _github(self) -> Github:
-        from promote.clients.github_session import connect
+        from promote.github.session import connect
 
         own = urlsplit(self._api_url).hostname != PUBLIC_API
         return connect(self._api_url, self._token, call_s=self._call_s, unhurried=not own)
