@@ -14,10 +14,10 @@ from promote.alerts import Alert, parse_alert
 from promote.applications import Application, parse_application
 from promote.arrival import Goal, Limits, healthy
 from promote.clients.argocd import ArgoCD
-from promote.clients.workloads import Pod, parse_pod
 from promote.config.schema import Settings
 from promote.core.errors import UsageError
 from promote.fleet import select
+from promote.kube.workloads import Pod, parse_pod
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -183,7 +183,7 @@ def dev(settings: Settings) -> ArgoCD:
 
 def _argocd(name: str, settings: Settings, cluster: ProdCluster | DevCluster) -> ArgoCD:
     from promote.clients.argocd import ArgoCD
-    from promote.clients.kube import connect
+    from promote.kube.client import connect
 
     kubeconfig = settings.root / cluster.kubeconfig if cluster.kubeconfig else None
     kube = connect(name, kubeconfig, cluster.context)

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 
 from promote import connect
 from promote.alerts import compare, parse_alert
-from promote.clients.workloads import Pod, newly_failing, parse_pod
 from promote.core.deadline import Deadline
 from promote.core.errors import Unreachable
 from promote.core.model import Verdict
+from promote.kube.workloads import Pod, newly_failing, parse_pod
 from promote.run import Result, Run, Said
 from promote.steps import failing, suite, take
 

@@ -11,11 +11,11 @@ from promote.applications import Application
 from promote.arrival import Goal
 from promote.baseline import Baseline
 from promote.checklist.context import SuiteContext
-from promote.clients.workloads import log_tail, pods, warnings
 from promote.converge import THERE, ConvergenceResult, converge
 from promote.core.deadline import Deadline
 from promote.core.errors import PromoteError
 from promote.core.model import SuiteResult, Tag, Verdict
+from promote.kube.workloads import log_tail, pods, warnings
 from promote.run import Run
 
 

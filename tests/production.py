@@ -13,9 +13,9 @@ from typing import Any
 from promote.applications import Application
 from promote.arrival import Goal
 from promote.clients.argocd import ArgoCD
-from promote.clients.kube import Kube, connect
 from promote.config.schema import ArgoCD as ArgoCDSettings
 from promote.config.schema import ProdCluster, Settings
+from promote.kube.client import Kube, connect
 from promote.sandbox.cluster import Cluster, Timing
 from tests.repos import git
 

@@ -8,11 +8,11 @@ from datetime import timedelta
 from promote.applications import Application, parse_application
 from promote.baseline import Baseline, problems
 from promote.checklist.promotion import Promotion
-from promote.clients.workloads import Event, Pod, grouped, log_tail, newly_failing, parse_pod, repeats, same_trouble, stem, warnings
 from promote.converge import THERE, ConvergenceResult
 from promote.core.deadline import Clock, Deadline
 from promote.core.errors import PromoteError
 from promote.core.model import AppState, Verdict
+from promote.kube.workloads import Event, Pod, grouped, log_tail, newly_failing, parse_pod, repeats, same_trouble, stem, warnings
 from promote.sync_windows import denial
 
 RECENT = timedelta(minutes=10)

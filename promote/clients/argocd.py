@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from promote.applications import REFRESH, Application, parse_application
-from promote.clients.kube import IN_FLIGHT, Conflict, Kube
 from promote.core.errors import NotFound, Unreachable
+from promote.kube.client import IN_FLIGHT, Conflict, Kube
 
 API = "/apis/argoproj.io/v1alpha1"
 

@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 import yaml
 
-from promote.clients import workloads
 from promote.clients.argocd import ArgoCD
-from promote.clients.kube import Kube, connect
 from promote.core.errors import Denied
+from promote.kube import workloads
+from promote.kube.client import Kube, connect
 from tests.contract.api import ARGO, Api, synced, until
 from tests.contract.place import Place, config_map, deployment, refused_service
 from tests.contract.test_syncs import waits_for_retry

@@ -12,12 +12,12 @@ import pytest
 from promote.arrival import Goal
 from promote.baseline import Baseline, take_baseline
 from promote.clients.argocd import ArgoCD
-from promote.clients.kube import connect
-from promote.clients.workloads import log_tail, newly_failing, pods, warnings
 from promote.converge import ConvergenceResult, Progress, converge, last_look
 from promote.core.deadline import Clock, Deadline, wait_until
 from promote.core.errors import Superseded
 from promote.core.model import AppState, Verdict
+from promote.kube.client import connect
+from promote.kube.workloads import log_tail, newly_failing, pods, warnings
 from promote.sandbox.http_world import Fault
 from tests.production import QUICK, SETTINGS, Production, app_manifest, deployment, production, with_argocd
 from tests.repos import git

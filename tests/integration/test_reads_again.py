@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 import yaml
 
-from promote.clients.kube import Kube, connect
 from promote.core.deadline import Deadline
 from promote.core.errors import ServiceError, Unreachable
 from promote.core.version import parse_version
 from promote.git.push import Pushed, RefUpdate
 from promote.git.remote import GitRemote
+from promote.kube.client import Kube, connect
 from promote.lock import LOCK, Lock, acquire, advance, read_lock, release
 from promote.publish import Request as MoveRequest
 from promote.publish import publish

@@ -89,7 +89,7 @@ class Cluster:
         kube: Any = self
         return ArgoCD(kube, ["argocd"])
 
-    # -- as `promote.clients.kube.Kube` ------------------------------------------------------------------------------------------------
+    # -- as `promote.kube.client.Kube` ------------------------------------------------------------------------------------------------
 
     def items(self, path: str, **query: str) -> list[dict[str, Any]]:
         self._catch_up()

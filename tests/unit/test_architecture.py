@@ -8,7 +8,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 VENDORS = {
-    "kubernetes": {"promote/clients/kube.py", "promote/clients/kube_errors.py"},
+    "kubernetes": {"promote/kube/client.py", "promote/kube/errors.py"},
     "github": {
         "promote/github/workflow_runs.py",
         "promote/github/errors.py",

@@ -11,8 +11,8 @@ import pytest
 
 from promote.baseline import Baseline, take_baseline
 from promote.clients.argocd import ArgoCD
-from promote.clients.kube import connect
 from promote.core.deadline import Clock
+from promote.kube.client import connect
 from promote.report.silent import Silent
 from promote.run import Run, Said, Tools
 from promote.sandbox.cluster import Cluster

@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack
 from pathlib import Path
 
-from promote.clients.kube import connect
+from promote.kube.client import connect
 from promote.sandbox.real.charts import Charts
 from promote.sandbox.real.cluster import RealCluster
 from tests.contract.place import Place

@@ -14,13 +14,13 @@ from typing import Any
 from promote.applications import Application, parse_application
 from promote.arrival import Goal
 from promote.clients.argocd import ArgoCD
-from promote.clients.kube import Kube
 from promote.config.schema import ArgoCD as ArgoSettings
 from promote.config.schema import ProdCluster, Settings
 from promote.converge import converge, last_look
 from promote.core.deadline import Deadline
 from promote.core.errors import Superseded
 from promote.core.model import Verdict
+from promote.kube.client import Kube
 from promote.sandbox.real.cluster import RealCluster
 from promote.sandbox.real.processes import Processes, free_ports
 from promote.sandbox.real.programs import Ports, Programs

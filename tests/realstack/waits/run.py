@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from promote.clients.kube import Kube
+from promote.kube.client import Kube
 from promote.sandbox.real.charts import Charts
 from tests.contract.api import Api
 from tests.contract.place import Place

@@ -15,12 +15,12 @@ from pathlib import Path
 
 from promote.arrival import Goal
 from promote.clients.argocd import ArgoCD
-from promote.clients.kube import Kube
 from promote.config.schema import ArgoCD as ArgoSettings
 from promote.config.schema import ProdCluster, Settings
 from promote.converge import ConvergenceResult, converge
 from promote.core.deadline import Deadline
 from promote.core.model import Verdict
+from promote.kube.client import Kube
 from tests.contract.api import ARGO, Object
 from tests.contract.place import AUTOMATED, config_map, refused_service
 from tests.realstack.waits.judges import baseline

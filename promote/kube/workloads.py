@@ -9,8 +9,8 @@ from datetime import datetime
 from typing import Any
 
 from promote.applications import parse_time
-from promote.clients.kube import Kube
 from promote.core.errors import PromoteError
+from promote.kube.client import Kube
 
 _POD_HASH = re.compile(r"-(?:[a-z0-9]{6,10}-[a-z0-9]{1,5}|[a-z0-9]{5}|[0-9]+)$")
 BAD_REASONS = frozenset(

@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 from urllib.parse import parse_qsl, urlencode
 
-from promote.clients.kube_errors import Conflict, Expired, error_of, plain
-from promote.clients.kube_login import Login, first_line, login_of, within
 from promote.core.errors import Denied, ServiceError, Unreachable, UsageError
 from promote.core.in_flight import asking
+from promote.kube.errors import Conflict, Expired, error_of, plain
+from promote.kube.login import Login, first_line, login_of, within
 from promote.transport.retry import GATEWAY, asked
 
 __all__ = ["Conflict", "Expired", "Kube", "connect"]
