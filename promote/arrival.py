@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from promote.applications import Application, Operation, follows, tracks
+from promote.argocd.application import Application, Operation, follows, tracks
 from promote.config.schema import Settings
 from promote.core.model import short
 

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from promote.alerts import Alert, parse_alert
-from promote.applications import Application, parse_application
+from promote.argocd.application import Application, parse_application
+from promote.argocd.client import ArgoCD
 from promote.arrival import Goal, Limits, healthy
-from promote.clients.argocd import ArgoCD
 from promote.config.schema import Settings
 from promote.core.errors import UsageError
 from promote.fleet import select

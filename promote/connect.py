@@ -20,7 +20,7 @@ from promote.git.process import forget_local_variables
 from promote.git.remote import GitRemote
 
 if TYPE_CHECKING:
-    from promote.clients.argocd import ArgoCD
+    from promote.argocd.client import ArgoCD
     from promote.clients.monitoring import Alertmanager, Grafana, Prometheus
     from promote.github.evidence import GitHubEvidence
     from promote.github.workflow_runs import GitHubRuns
@@ -182,7 +182,7 @@ def dev(settings: Settings) -> ArgoCD:
 
 
 def _argocd(name: str, settings: Settings, cluster: ProdCluster | DevCluster) -> ArgoCD:
-    from promote.clients.argocd import ArgoCD
+    from promote.argocd.client import ArgoCD
     from promote.kube.client import connect
 
     kubeconfig = settings.root / cluster.kubeconfig if cluster.kubeconfig else None

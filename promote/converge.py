@@ -10,15 +10,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from promote.applications import Application
+from promote.argocd.application import Application
+from promote.argocd.client import ArgoCD
+from promote.argocd.sync_windows import BadWindow, denial
 from promote.arrival import REFRESHABLE, Goal, Kind, Limits, Reason, is_same, other_commit
-from promote.clients.argocd import ArgoCD
 from promote.config.schema import Settings
 from promote.convergence import Convergence
 from promote.core.deadline import Deadline
 from promote.core.errors import Denied, Unreachable
 from promote.core.model import AppState, AppVerdict, Verdict, short
-from promote.sync_windows import BadWindow, denial
 
 THERE = (AppState.PROVEN, AppState.EXCUSED)
 SLOWER = 6  # refreshes are asked that much more rarely while the repo-server is in trouble

@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from promote.applications import Application
+from promote.argocd.application import Application
 from promote.arrival import Goal, Kind, Limits, Reason, elsewhere, fresh, healthy, missing, worse
 from promote.core.model import AppState, AppVerdict
 from promote.fleet import gone, leftovers, root_of, select

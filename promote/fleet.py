@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 
-from promote.applications import Application, Child
+from promote.argocd.application import Application, Child
 from promote.arrival import Goal, Kind, Reason
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-from promote.applications import Application
+from promote.argocd.application import Application
+from promote.argocd.client import ArgoCD
 from promote.arrival import Goal
-from promote.clients.argocd import ArgoCD
 from promote.config.schema import Settings
 from promote.converge import ConvergenceResult, converge
 from promote.core.deadline import Clock, Deadline

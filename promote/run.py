@@ -25,8 +25,8 @@ from promote.target import Target
 from promote.waivers import Waiver
 
 if TYPE_CHECKING:
+    from promote.argocd.client import ArgoCD
     from promote.baseline import Baseline
-    from promote.clients.argocd import ArgoCD
     from promote.github.workflow_runs import GitHubRuns
     from promote.report.events import Reporter
 

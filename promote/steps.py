@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
-from promote.applications import Application
+from promote.argocd.application import Application
 from promote.arrival import Goal
 from promote.baseline import Baseline
 from promote.checklist.context import SuiteContext

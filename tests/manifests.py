@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from promote.applications import Application, parse_application
+from promote.argocd.application import Application, parse_application
 from promote.arrival import Goal
 from promote.config.schema import ArgoCD, Baseline, ProdCluster, Settings
 

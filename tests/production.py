@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from promote.applications import Application
+from promote.argocd.application import Application
+from promote.argocd.client import ArgoCD
 from promote.arrival import Goal
-from promote.clients.argocd import ArgoCD
 from promote.config.schema import ArgoCD as ArgoCDSettings
 from promote.config.schema import ProdCluster, Settings
 from promote.kube.client import Kube, connect

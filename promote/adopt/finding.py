@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import yaml
 
-from promote.applications import Application, normalise_repository, parse_application
+from promote.argocd.application import Application, normalise_repository, parse_application
 from promote.checklist.workflow_file import FOLDER, NEEDED, inputs_of
 from promote.core.model import Tag
 from promote.git.objects import blobs, tree

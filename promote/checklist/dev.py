@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from promote.applications import Application, follows
+from promote.argocd.application import Application, follows
 from promote.arrival import Goal, Limits, arrived, healthy
 from promote.checklist.promotion import Promotion
 from promote.checklist.smoke import ask

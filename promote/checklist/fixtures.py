@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from promote.applications import Application
+    from promote.argocd.application import Application
     from promote.changes import Change
     from promote.checklist.promotion import Promotion
     from promote.converge import ConvergenceResult

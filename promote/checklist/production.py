@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 
-from promote.applications import Application, parse_application
+from promote.argocd.application import Application, parse_application
+from promote.argocd.sync_windows import denial
 from promote.baseline import Baseline, problems
 from promote.checklist.promotion import Promotion
 from promote.converge import THERE, ConvergenceResult
@@ -13,7 +14,6 @@ from promote.core.deadline import Clock, Deadline
 from promote.core.errors import PromoteError
 from promote.core.model import AppState, Verdict
 from promote.kube.workloads import Event, Pod, grouped, log_tail, newly_failing, parse_pod, repeats, same_trouble, stem, warnings
-from promote.sync_windows import denial
 
 RECENT = timedelta(minutes=10)
 LOGS = 3  # pods whose last lines are asked for: each is a request

@@ -13,13 +13,13 @@ from typing import NoReturn
 import pytest
 
 from promote import connect
-from promote.applications import Application
+from promote.argocd.application import Application
+from promote.argocd.client import ArgoCD
 from promote.arrival import Goal
 from promote.baseline import Baseline, take_baseline
 from promote.checklist.context import SuiteContext
 from promote.checklist.judge import Advice
 from promote.checklist.policy import Policy, validate
-from promote.clients.argocd import ArgoCD
 from promote.clients.monitoring import Alertmanager, Grafana, Prometheus
 from promote.config.reader import find_settings_file, read_settings
 from promote.config.schema import Settings

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from promote.applications import normalise_repository
+from promote.argocd.application import normalise_repository
 from promote.core.errors import UsageError
 from promote.git.errors import excerpt, mask
 from promote.git.remote import GitRemote

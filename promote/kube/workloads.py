@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from promote.applications import parse_time
+from promote.argocd.application import parse_time
 from promote.core.errors import PromoteError
 from promote.kube.client import Kube
 

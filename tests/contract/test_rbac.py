@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
-from promote.clients.argocd import ArgoCD
+from promote.argocd.client import ArgoCD
 from promote.core.errors import Denied
 from promote.kube import workloads
 from promote.kube.client import Kube, connect

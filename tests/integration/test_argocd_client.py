@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from promote.argocd.client import ArgoCD
 from promote.arrival import Goal
 from promote.baseline import Baseline, take_baseline
-from promote.clients.argocd import ArgoCD
 from promote.converge import ConvergenceResult, Progress, converge, last_look
 from promote.core.deadline import Clock, Deadline, wait_until
 from promote.core.errors import Superseded

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from promote.clients.argocd import ArgoCD
+from promote.argocd.client import ArgoCD
 from promote.core.deadline import Clock
 from tests.manifests import child, made_by
 

@@ -19,7 +19,7 @@ ONE_LOOK = (
     Guard("operation in progress", ARRIVAL, "    if app.in_progress:\n", "    if False:\n", PREDICATE),
     Guard(
         "an empty operation is one",
-        "promote/applications.py",
+        "promote/argocd/application.py",
         'in_progress=data.get("operation") is not None',
         'in_progress=bool(data.get("operation"))',
         READING,
@@ -30,7 +30,7 @@ ONE_LOOK = (
     Guard("conditions", ARRIVAL, "    if app.errors:\n        kind", "    if False:\n        kind", PREDICATE),
     Guard("revision", ARRIVAL, "    if where:\n", "    if False:\n", PREDICATE),
     Guard("the revision of every source", ARRIVAL, "    for source in app.sources:\n", "    for source in app.sources[:2]:\n", PREDICATE),
-    Guard("a revision in its own place", "promote/applications.py", 'shown += [""] *', "shown += shown[:1] *", READING),
+    Guard("a revision in its own place", "promote/argocd/application.py", 'shown += [""] *', "shown += shown[:1] *", READING),
     Guard("sync status", ARRIVAL, 'if app.sync != "Synced" or app.out_of_sync:', "if app.out_of_sync:", PREDICATE),
     Guard("resources", ARRIVAL, 'if app.sync != "Synced" or app.out_of_sync:', 'if app.sync != "Synced":', PREDICATE),
     Guard("last sync", ARRIVAL, " or _last_sync(app, goal, t_before, forgive_other, earlier)", "", PREDICATE),
@@ -69,7 +69,7 @@ ONE_LOOK = (
     Guard("worse than it was", ARRIVAL, "return _severity(now.health) > _severity(before.health)", "return False", PREDICATE),
     Guard(
         "without a status nothing is well",
-        "promote/applications.py",
+        "promote/argocd/application.py",
         'health=health.get("status") or "Unknown"',
         'health=health.get("status") or "Healthy"',
         READING,
@@ -94,7 +94,7 @@ SEVERAL_LOOKS = (
     Guard("many blind at once", CONVERGENCE, "        if len(blind) < AT_ONCE:\n", "        if True:\n", LOOKS),
 )  # fmt: skip
 FLEETWIDE = (
-    Guard("whose repository", "promote/applications.py", " and normalise_repository(source.repository) == normalise_repository(repository)", "", "tests/unit/test_baseline.py"),
+    Guard("whose repository", "promote/argocd/application.py", " and normalise_repository(source.repository) == normalise_repository(repository)", "", "tests/unit/test_baseline.py"),
     Guard("what the root lists must exist", FLEETS, "for k, p in wanted.items() if k not in present", "for k, p in {}.items() if k not in present", FLEET),
     Guard("gone, and git does not say so", FLEETS, "        if not _rightly_removed(before[key], present, before, settled):\n", "        if False:\n", FLEET),
     Guard("dropped by a settled root only", FLEETS, "return parent.key not in present or parent.key in settled", "return True", FLEET),
@@ -109,9 +109,9 @@ FLEETWIDE = (
     Guard("asked before every look whether it is ours", CONVERGE, "                self.guard()\n", "", f"{LOOP}::test_the_guard_ends_the_wait_before_anything_is_written"),
     Guard("a sync is ended in a rollback only", CONVERGE, "if not (self.convergence.rollback and self.settings", "if not (self.settings", f"{LOOP}::test_forward_no_operation_is_ever_ended"),
     Guard("a blind Argo CD is left alone", CONVERGE, "if not judged.unknown_at_once and not self.hands_off:", "if not self.hands_off:", f"{LOOP}::test_a_blind_repo_server_is_no_failure_of_production_and_nothing_is_done_about_it"),
-    Guard("an operation is ended as it was seen", "promote/clients/argocd.py", 'body = {"metadata": {"resourceVersion": app.resource_version}, "status"', 'body = {"status"', f"{LOOP}::test_terminate_is_guarded_by_what_was_seen"),
-    Guard("no end for what does not run", "promote/clients/argocd.py", "        if not app.in_progress:\n            return False\n", "", f"{LOOP}::test_terminate_is_never_sent_without_an_operation"),
-    Guard("no sync over another", "promote/clients/argocd.py", "        if app.in_progress or app.deleting:\n            return False\n", "", f"{LOOP}::test_a_sync_is_not_requested_over_another"),
+    Guard("an operation is ended as it was seen", "promote/argocd/client.py", 'body = {"metadata": {"resourceVersion": app.resource_version}, "status"', 'body = {"status"', f"{LOOP}::test_terminate_is_guarded_by_what_was_seen"),
+    Guard("no end for what does not run", "promote/argocd/client.py", "        if not app.in_progress:\n            return False\n", "", f"{LOOP}::test_terminate_is_never_sent_without_an_operation"),
+    Guard("no sync over another", "promote/argocd/client.py", "        if app.in_progress or app.deleting:\n            return False\n", "", f"{LOOP}::test_a_sync_is_not_requested_over_another"),
     Guard("an unknown beginning is no beginning", "promote/baseline.py", "*_unknown(apps), ", "", "tests/unit/test_baseline.py"),
     Guard("a broken beginning is none", "promote/baseline.py", ", *_too_many_unhealthy(apps, limits, settings.baseline.max_unhealthy)]", "]", "tests/unit/test_baseline.py"),
     Guard("somebody must follow the tag", "promote/baseline.py", "    if not tracked:\n", "    if False:\n", "tests/unit/test_baseline.py"),

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from promote.applications import parse_application
+from promote.argocd.application import parse_application
 from promote.converge import converge
 from promote.core.deadline import Deadline
 from promote.core.model import Verdict

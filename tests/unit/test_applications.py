@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from promote.applications import normalise_repository, parse_application, tracks
+from promote.argocd.application import normalise_repository, parse_application, tracks
 from tests.manifests import NEW, OLD, REPOSITORY, application, at, child, made_by, manifest, operation
 
 SAME = "git.example.org/acme/gitops"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from promote.applications import Application
+from promote.argocd.application import Application
 from promote.arrival import Limits
 from promote.convergence import Convergence
 from promote.core.model import AppState, AppVerdict

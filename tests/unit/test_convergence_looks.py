@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from promote.applications import Application
+from promote.argocd.application import Application
 from promote.arrival import Limits
 from promote.convergence import Convergence
 from promote.core.model import AppState, AppVerdict

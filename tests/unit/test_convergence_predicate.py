@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from promote.applications import Application, parse_application
+from promote.argocd.application import Application, parse_application
 from promote.arrival import Kind, Limits, healthy, missing, worse
 from tests.manifests import NEW, OLD, OTHER, TAG_OBJECT, application, at, goal, manifest, operation
 

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from promote.cron import parse_cron
-from promote.sync_windows import BadWindow, denial
+from promote.argocd.cron import parse_cron
+from promote.argocd.sync_windows import BadWindow, denial
 from tests.manifests import application
 
 SUNDAY = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)

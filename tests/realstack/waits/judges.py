@@ -11,9 +11,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from promote.applications import Application, parse_application
+from promote.argocd.application import Application, parse_application
+from promote.argocd.client import ArgoCD
 from promote.arrival import Goal
-from promote.clients.argocd import ArgoCD
 from promote.config.schema import ArgoCD as ArgoSettings
 from promote.config.schema import ProdCluster, Settings
 from promote.converge import converge, last_look

@@ -13,8 +13,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from promote.argocd.client import ArgoCD
 from promote.arrival import Goal
-from promote.clients.argocd import ArgoCD
 from promote.config.schema import ArgoCD as ArgoSettings
 from promote.config.schema import ProdCluster, Settings
 from promote.converge import ConvergenceResult, converge

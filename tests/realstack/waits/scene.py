@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from promote.applications import Application, parse_application
+from promote.argocd.application import Application, parse_application
 from promote.sandbox.real.charts import Charts
 from tests.contract.api import ARGO, Api, Object, synced
 from tests.contract.place import Place, dump

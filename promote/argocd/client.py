@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from promote.applications import REFRESH, Application, parse_application
+from promote.argocd.application import REFRESH, Application, parse_application
 from promote.core.errors import NotFound, Unreachable
 from promote.kube.client import IN_FLIGHT, Conflict, Kube
 

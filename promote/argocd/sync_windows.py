@@ -14,9 +14,9 @@ from fnmatch import fnmatchcase
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from promote.applications import Application
+from promote.argocd.application import Application
+from promote.argocd.cron import Cron, parse_cron
 from promote.core.errors import PromoteError
-from promote.cron import Cron, parse_cron
 
 _GO_DURATION = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?(?:h|m|s|ms))+")
 _PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|h|m|s)")
