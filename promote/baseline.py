@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from promote.alerts import Alert, parse_alert
 from promote.argocd.application import Application, parse_application
 from promote.argocd.client import ArgoCD
 from promote.arrival import Goal, Limits, healthy
@@ -18,6 +17,7 @@ from promote.config.schema import Settings
 from promote.core.errors import UsageError
 from promote.fleet import select
 from promote.kube.workloads import Pod, parse_pod
+from promote.monitoring.alerts import Alert, parse_alert
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

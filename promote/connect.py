@@ -21,9 +21,9 @@ from promote.git.remote import GitRemote
 
 if TYPE_CHECKING:
     from promote.argocd.client import ArgoCD
-    from promote.clients.monitoring import Alertmanager, Grafana, Prometheus
     from promote.github.evidence import GitHubEvidence
     from promote.github.workflow_runs import GitHubRuns
+    from promote.monitoring.clients import Alertmanager, Grafana, Prometheus
 
 TOKEN_VARIABLES = ("GITHUB_TOKEN", "GH_TOKEN")
 TOKEN_FILE = "GITHUB_TOKEN_FILE"
@@ -124,21 +124,21 @@ def forge(settings: Settings, git: GitRemote) -> GitHubRuns:
 
 def prometheus(settings: Settings) -> Prometheus:
     """Raises UsageError when a header names a variable that is not set."""
-    from promote.clients.monitoring import Prometheus
+    from promote.monitoring.clients import Prometheus
 
     return Prometheus("prometheus", settings.prometheus.url, headers("prometheus", settings.prometheus.headers))
 
 
 def alertmanager(settings: Settings) -> Alertmanager:
     """Raises UsageError when a header names a variable that is not set."""
-    from promote.clients.monitoring import Alertmanager
+    from promote.monitoring.clients import Alertmanager
 
     return Alertmanager("alertmanager", settings.alertmanager.url, headers("alertmanager", settings.alertmanager.headers))
 
 
 def grafana(settings: Settings) -> Grafana:
     """Raises UsageError when a header names a variable that is not set."""
-    from promote.clients.monitoring import Grafana
+    from promote.monitoring.clients import Grafana
 
     return Grafana("grafana", settings.grafana.url, headers("grafana", settings.grafana.headers))
 

@@ -10,11 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from promote import connect
-from promote.alerts import compare, parse_alert
 from promote.core.deadline import Deadline
 from promote.core.errors import Unreachable
 from promote.core.model import Verdict
 from promote.kube.workloads import Pod, newly_failing, parse_pod
+from promote.monitoring.alerts import compare, parse_alert
 from promote.run import Result, Run, Said
 from promote.steps import failing, suite, take
 

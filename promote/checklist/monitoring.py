@@ -6,13 +6,13 @@ import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from promote.alerts import Alert, compare, parse_alert
-from promote.clients.monitoring import Prometheus, Sample
 from promote.config.expressions import threshold
 from promote.config.schema import PromqlRule, Settings
 from promote.core.deadline import Clock, Deadline, DeadlineExceeded, wait_until
 from promote.core.errors import NotFound, PromoteError, Unreachable
-from promote.promql import clipped, has_fallback, selectors
+from promote.monitoring.alerts import Alert, compare, parse_alert
+from promote.monitoring.clients import Prometheus, Sample
+from promote.monitoring.promql import clipped, has_fallback, selectors
 
 if TYPE_CHECKING:
     from promote.checklist.promotion import Promotion  # the driver, which links dashboards, needs no pytest for that

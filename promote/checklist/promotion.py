@@ -20,7 +20,6 @@ from promote.baseline import Baseline, take_baseline
 from promote.checklist.context import SuiteContext
 from promote.checklist.judge import Advice
 from promote.checklist.policy import Policy, validate
-from promote.clients.monitoring import Alertmanager, Grafana, Prometheus
 from promote.config.reader import find_settings_file, read_settings
 from promote.config.schema import Settings
 from promote.core.errors import NotFound, PromoteError
@@ -29,6 +28,7 @@ from promote.core.version import Version, parse_version, recorded_version, versi
 from promote.git.remote import GitRemote
 from promote.github.rules import TagRules
 from promote.lock import read_lock
+from promote.monitoring.clients import Alertmanager, Grafana, Prometheus
 from promote.publish import TagNames, ref_names
 from promote.target import Target, resolve_target
 

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from promote.clients.monitoring import Alertmanager, Grafana, Prometheus
 from promote.core.errors import Denied, NotFound, Rejected, ServiceError, Unreachable
+from promote.monitoring.clients import Alertmanager, Grafana, Prometheus
 from promote.sandbox import alertmanager_world, grafana_world, prometheus_world
 from promote.sandbox.http_world import Fault, Response, World
 

@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 import requests
 
-from promote.alerts import parse_alert
-from promote.clients.monitoring import Alertmanager, Prometheus
 from promote.commands.world import repository_files
 from promote.core.errors import Rejected
+from promote.monitoring.alerts import parse_alert
+from promote.monitoring.clients import Alertmanager, Prometheus
 from promote.sandbox import prometheus_world
 from promote.sandbox.sandbox import Sandbox
 from promote.sandbox.scenarios import SCENARIOS

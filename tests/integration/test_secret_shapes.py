@@ -14,7 +14,6 @@ from urllib.parse import quote
 import pytest
 
 from promote.checklist.smoke import ask
-from promote.clients.monitoring import Prometheus
 from promote.config.schema import SmokeUrl
 from promote.connect import headers
 from promote.core.errors import PromoteError
@@ -23,6 +22,7 @@ from promote.git.errors import excerpt
 from promote.git.remote import GitRemote
 from promote.github.errors import message
 from promote.kube.errors import error_of
+from promote.monitoring.clients import Prometheus
 from promote.sandbox.git_server import GitServer
 from promote.sandbox.http_world import Fault
 from promote.transport.http_probe import Web

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from promote.alerts import Alert, compare, parse_alert
+from promote.monitoring.alerts import Alert, compare, parse_alert
 
 VOLATILE = ("pod", "uid")
 

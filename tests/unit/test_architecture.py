@@ -20,7 +20,7 @@ VENDORS = {
     "git": {"promote/git/process.py"},
     "requests": {
         "promote/transport/http_probe.py",
-        "promote/clients/monitoring.py",
+        "promote/monitoring/clients.py",
         "promote/github/workflow_runs.py",
         "promote/github/errors.py",
         "promote/github/session.py",

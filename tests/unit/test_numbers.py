@@ -9,10 +9,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from promote.checklist.monitoring import Numbers
-from promote.clients.monitoring import Sample
 from promote.config.schema import PromqlRule
 from promote.core.deadline import Clock, Deadline, DeadlineExceeded, wait_until
 from promote.core.errors import Rejected, Unreachable
+from promote.monitoring.clients import Sample
 
 MOVED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 

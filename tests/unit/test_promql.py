@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from promote.promql import clipped, duration_s, has_fallback, selectors
+from promote.monitoring.promql import clipped, duration_s, has_fallback, selectors
 
 READS = {
     "up": ("up",),
