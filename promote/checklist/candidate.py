@@ -49,8 +49,8 @@ def builder(promotion: Promotion) -> Iterator[Callable[[str, str], str] | None]:
 
     What it built is kept: a row that its limit cut off leaves the next one less to do.
     """
-    from promote.clients.kustomize import Kustomize, find_program
     from promote.git.objects import archive
+    from promote.manifests.kustomize import Kustomize, find_program
 
     program = find_program()
     if program is None:
