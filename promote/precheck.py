@@ -6,9 +6,9 @@ import hashlib
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
-from promote import migration
 from promote.arrival import Goal
 from promote.baseline import take_baseline
+from promote.candidate import migration_plan
 from promote.connect import alerts_reader
 from promote.core.deadline import Deadline
 from promote.core.errors import Rejected
@@ -157,5 +157,5 @@ def _announce(run: Run) -> None:
 def unsafe_rollback(run: Run) -> str:
     """The plan file of this version may say `rollback: unsafe` (a one-way migration). Returns the sentence for it, or ""."""
     path = f"{run.settings.promotion.migrations}/{run.version}.md"
-    why = migration.unsafe(run.tools.git.file(run.target.commit, path) or "")
+    why = migration_plan.unsafe(run.tools.git.file(run.target.commit, path) or "")
     return "" if why is None else f"{path} says rollback: unsafe" + (f" ({why})" if why else "")

@@ -11,11 +11,11 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 
 from promote.adopt.finding import Finding, applications
-from promote.changes import Change, change_of
+from promote.candidate.commits import Change, change_of
+from promote.candidate.tasks import hash_ids
 from promote.checklist.workflow_file import FOLDER
 from promote.git.objects import recent
 from promote.git.remote import GitRemote
-from promote.tasks import hash_ids
 
 LOOKED_AT = 200  # commits
 EXPORT = ".beads/issues.jsonl"

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 
-from promote import documents, migration
-from promote.changes import Change, breaking
+from promote.candidate import docs, migration_plan
+from promote.candidate.commits import Change, breaking
 from promote.checklist.history import bump_suggestion, stable_commit, worth_planning
 from promote.checklist.promotion import Promotion
 from promote.core.errors import NotFound, PromoteError, ServiceError, UsageError
@@ -152,7 +152,7 @@ def breaking_problems(promotion: Promotion, changes: list[Change], seen: Compari
     path = f"{settings.promotion.migrations}/{version}.md"
     text = promotion.remote.file(promotion.commit, path)
     evidence("migration plan", path if text is not None else f"{path}: not there")
-    empty = migration.empty_sections(text, settings.migration.sections) if text is not None else settings.migration.sections
+    empty = migration_plan.empty_sections(text, settings.migration.sections) if text is not None else settings.migration.sections
     if text is not None and not empty:
         return ""
     lines = "\n".join(f"  {line}" for line in found[:SHOWN]) + (f"\n  and {len(found) - SHOWN} more" if len(found) > SHOWN else "")
@@ -176,13 +176,13 @@ def documentation_problems(promotion: Promotion, evidence: Evidence) -> list[str
     files = trees(promotion)[0].files
     changed = frozenset(remote.changed_paths(old, new) if old else files)
     evidence("changed files", len(changed))
-    missing = documents.undocumented(changed, [(r.paths, r.document) for r in wanted.rules], files)
+    missing = docs.undocumented(changed, [(r.paths, r.document) for r in wanted.rules], files)
     problems = [f"  {_unwritten(document, paths, document in files)}" for document, paths in sorted(missing.items())]
     if wanted.links:
         problems += _links(promotion, changed, frozenset(files), evidence)
     if wanted.changelog and wanted.changelog in files and promotion.version:
         text = remote.file(new, wanted.changelog) or ""
-        told = documents.tells(text, promotion.version.text)
+        told = docs.tells(text, promotion.version.text)
         evidence("changelog", f"{wanted.changelog} {'tells' if told else 'does not tell'} {promotion.version}")
         problems += [] if told else [f"  {wanted.changelog} has no entry for {promotion.version}"]
     return problems
@@ -197,8 +197,8 @@ def _links(promotion: Promotion, changed: frozenset[str], files: frozenset[str],
     from promote.git.objects import blobs
 
     tree = trees(promotion)[0]
-    pages = sorted(p for p in changed if p in files and p.endswith(documents.MARKDOWN))
+    pages = sorted(p for p in changed if p in files and p.endswith(docs.MARKDOWN))
     evidence("pages looked at", len(pages))
     texts = blobs(promotion.remote, [tree.files[p] for p in pages])
-    broken = {p: documents.broken_links(p, texts[tree.files[p]].decode(errors="replace"), files, tree.links) for p in pages}
+    broken = {p: docs.broken_links(p, texts[tree.files[p]].decode(errors="replace"), files, tree.links) for p in pages}
     return [f"  {page}: the link {link} leads nowhere" for page, links in broken.items() for link in links[:5]]

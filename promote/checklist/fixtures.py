@@ -8,7 +8,7 @@ import pytest
 
 if TYPE_CHECKING:
     from promote.argocd.application import Application
-    from promote.changes import Change
+    from promote.candidate.commits import Change
     from promote.checklist.promotion import Promotion
     from promote.converge import ConvergenceResult
     from promote.git.remote import GitRemote

@@ -9,11 +9,11 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from promote import connect
+from promote.candidate.junit import read_junit
 from promote.checklist.promotion import Promotion
 from promote.core.deadline import Deadline
 from promote.core.errors import NotFound, PromoteError, Unreachable, UsageError
 from promote.core.model import short
-from promote.junit_file import read_junit
 from promote.transport.programs import run_program
 
 if TYPE_CHECKING:

@@ -6,14 +6,15 @@ import shutil
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
-from promote import bump, connect, tasks
-from promote.changes import Change, change_of
+from promote import connect
+from promote.candidate import tasks, version_bump
+from promote.candidate.commits import Change, change_of
+from promote.candidate.tasks import Task, TaskReport
 from promote.checklist.promotion import Promotion
 from promote.core.deadline import Deadline
 from promote.core.errors import NotFound, UsageError
 from promote.core.model import short
 from promote.core.version import Version, parse_version
-from promote.tasks import Task, TaskReport
 
 Evidence = Callable[[str, object], None]
 SHOWN = 8
@@ -74,7 +75,7 @@ def report(promotion: Promotion, changes: list[Change]) -> TaskReport:
 
 def _beads(promotion: Promotion, ids: frozenset[str]) -> Mapping[str, Task]:
     """From `bd` where it is, else from the export on the configured branch, else from the export in the candidate."""
-    from promote.clients.beads import ask_bd, read_export
+    from promote.candidate.beads import ask_bd, read_export
 
     settings, git = promotion.settings, promotion.remote
     if program := shutil.which("bd"):
@@ -126,10 +127,10 @@ def bump_problem(promotion: Promotion, changes: list[Change], evidence: Evidence
         evidence("today", today.isoformat())
         return (
             f"{version} lies in the future: it is {today} (UTC), and one day ahead is allowed\ndo   {_next_date(promotion)}"
-            if version and bump.too_early(version, today)
+            if version and version_bump.too_early(version, today)
             else ""
         )
-    wanted, old = bump.demand(changes, unclassified=promotion.settings.version.unclassified), production_version(promotion)
+    wanted, old = version_bump.demand(changes, unclassified=promotion.settings.version.unclassified), production_version(promotion)
     evidence("production", str(old or "no version was ever promoted"))
     if promotion.choices.downgrade:
         evidence("downgrade", "asked for: nothing to compare")
@@ -141,17 +142,17 @@ def bump_problem(promotion: Promotion, changes: list[Change], evidence: Evidence
             f"none of {len(changes)} commits has a Conventional Commits type, so nobody can tell whether {version} fits",
             hint='write them as "feat: …", "fix: …", "feat!: …", or say what they count as: version.unclassified in promotion.toml',
         )
-    level = bump.asked(wanted.level, old)
-    fitting = bump.fitting(old, level, promotion.promoted_versions())
+    level = version_bump.asked(wanted.level, old)
+    fitting = version_bump.fitting(old, level, promotion.promoted_versions())
     evidence("changes", wanted.why)
     evidence("asks for", level.word())
     evidence("smallest fitting version", fitting)
     evidence("commits without a type", [c.words() for c in wanted.untyped[:20]])
-    if version is None or not changes or version <= old or bump.step(old, version) >= level:
+    if version is None or not changes or version <= old or version_bump.step(old, version) >= level:
         return ""  # one that is not greater at all is the row version-new's matter
     commits = "\n".join(f"  {c.words()}" for c in wanted.by[:SHOWN]) + (f"\n  and {len(wanted.by) - SHOWN} more" if len(wanted.by) > SHOWN else "")
     return (
-        f"{old} → {version} is a step of {bump.step(old, version).word()}, the changes ask for {level.word()} ({wanted.why})\n{commits}\n"
+        f"{old} → {version} is a step of {version_bump.step(old, version).word()}, the changes ask for {level.word()} ({wanted.why})\n{commits}\n"
         f"do   promote run {fitting}"
     )
 
@@ -159,9 +160,9 @@ def bump_problem(promotion: Promotion, changes: list[Change], evidence: Evidence
 def bump_suggestion(promotion: Promotion, changes: list[Change]) -> str:
     """The smallest version that fits these changes; vX.Y.Z where nobody can tell."""
     if promotion.settings.version.scheme == "calver":
-        return bump.following_date(list(promotion.promoted_versions()), datetime.now(UTC).date())
-    wanted, old = bump.demand(changes, unclassified=promotion.settings.version.unclassified), production_version(promotion)
-    return bump.fitting(old, bump.asked(wanted.level, old), promotion.promoted_versions()) if wanted and old else UNTOLD
+        return version_bump.following_date(list(promotion.promoted_versions()), datetime.now(UTC).date())
+    wanted, old = version_bump.demand(changes, unclassified=promotion.settings.version.unclassified), production_version(promotion)
+    return version_bump.fitting(old, version_bump.asked(wanted.level, old), promotion.promoted_versions()) if wanted and old else UNTOLD
 
 
 def worth_planning(promotion: Promotion, changes: list[Change]) -> str:
@@ -176,4 +177,4 @@ def worth_planning(promotion: Promotion, changes: list[Change]) -> str:
 
 
 def _next_date(promotion: Promotion) -> str:
-    return "promote run " + bump.following_date(list(promotion.promoted_versions()), datetime.now(UTC).date())
+    return "promote run " + version_bump.following_date(list(promotion.promoted_versions()), datetime.now(UTC).date())

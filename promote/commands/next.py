@@ -6,7 +6,7 @@ import argparse
 import sys
 from datetime import UTC, datetime
 
-from promote import bump
+from promote.candidate import version_bump
 from promote.checklist.history import changes_of, production_version
 from promote.checklist.promotion import Promotion
 from promote.commands.ahead import look_ahead
@@ -27,17 +27,19 @@ def main(args: argparse.Namespace) -> int:
     return 0
 
 
-def _forced(args: argparse.Namespace) -> bump.Level | None:
-    return next((level for level in (bump.Level.MAJOR, bump.Level.MINOR, bump.Level.PATCH) if getattr(args, level.word())), None)
+def _forced(args: argparse.Namespace) -> version_bump.Level | None:
+    return next(
+        (level for level in (version_bump.Level.MAJOR, version_bump.Level.MINOR, version_bump.Level.PATCH) if getattr(args, level.word())), None
+    )
 
 
 def calendar(promotion: Promotion) -> tuple[str, str]:
     """This month's next number."""
     promoted = list(promotion.promoted_versions())
-    return bump.following_date(promoted, datetime.now(UTC).date()), f"newest: {max(promoted, default='none')}"
+    return version_bump.following_date(promoted, datetime.now(UTC).date()), f"newest: {max(promoted, default='none')}"
 
 
-def semantic(promotion: Promotion, forced: bump.Level | None) -> tuple[str, str]:
+def semantic(promotion: Promotion, forced: version_bump.Level | None) -> tuple[str, str]:
     """Raises UsageError where nobody can tell, NotFound when production's version is not known."""
     old = production_version(promotion)
     if old is None:
@@ -45,7 +47,7 @@ def semantic(promotion: Promotion, forced: bump.Level | None) -> tuple[str, str]
             "git remote", "what production runs carries no version, so there is none to step from", hint="choose the first one yourself: v1.0.0"
         )
     changes = changes_of(promotion)
-    wanted = bump.demand(changes, unclassified=promotion.settings.version.unclassified)
+    wanted = version_bump.demand(changes, unclassified=promotion.settings.version.unclassified)
     if forced is not None:
         return _new(promotion, old, forced, f"{old}, and {forced.word()} as asked")
     if wanted is None:
@@ -53,13 +55,13 @@ def semantic(promotion: Promotion, forced: bump.Level | None) -> tuple[str, str]
             f"none of {len(changes)} commits has a Conventional Commits type, so nobody can tell",
             hint="say it: promote next --major, --minor or --patch; or version.unclassified in promotion.toml",
         )
-    level = bump.asked(wanted.level, old)
+    level = version_bump.asked(wanted.level, old)
     return _new(promotion, old, level, f"{old}, and {level.word()}: {wanted.why}")
 
 
-def _new(promotion: Promotion, old: Version, level: bump.Level, why: str) -> tuple[str, str]:
+def _new(promotion: Promotion, old: Version, level: version_bump.Level, why: str) -> tuple[str, str]:
     """A version is used once: what was promoted, and rolled back since, is passed over, and said."""
     promoted = promotion.promoted_versions()
-    version = bump.fitting(old, level, promoted)
-    passed = "" if version == bump.following(old, level) else f"; {max(promoted)} was promoted already, and production is not at it"
+    version = version_bump.fitting(old, level, promoted)
+    passed = "" if version == version_bump.following(old, level) else f"; {max(promoted)} was promoted already, and production is not at it"
     return version, why + passed

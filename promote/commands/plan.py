@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from promote import migration
-from promote.changes import Change, breaking
+from promote.candidate import migration_plan
+from promote.candidate.commits import Change, breaking
 from promote.checklist.candidate import builder, expected_of, trees
 from promote.checklist.history import UNTOLD, bump_problem, bump_suggestion, changes_of, production_version, report
 from promote.checklist.policy import Policy
@@ -168,7 +168,7 @@ def write(settings: Settings, plan: Plan) -> Path:
     if path.exists():
         raise UsageError(f"{path} exists", hint="fill it in; nothing was written")
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(migration.skeleton(plan.version, settings.migration.sections, plan.breaking))
+    path.write_text(migration_plan.skeleton(plan.version, settings.migration.sections, plan.breaking))
     return path
 
 

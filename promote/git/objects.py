@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from promote.changes import LoggedCommit
+from promote.candidate.commits import LoggedCommit
 from promote.core.errors import NotFound, ServiceError
 from promote.git.errors import mask
 from promote.git.remote import GitRemote

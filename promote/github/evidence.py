@@ -11,9 +11,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from promote.candidate.tasks import Task
 from promote.core.errors import Denied, NotFound, PromoteError, Rejected
 from promote.github.workflow_runs import GitHubRuns
-from promote.tasks import Task
 
 if TYPE_CHECKING:
     from github.Issue import Issue

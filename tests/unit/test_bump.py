@@ -6,8 +6,8 @@ from datetime import date
 
 import pytest
 
-from promote.bump import Level, asked, demand, fitting, following, following_date, step, too_early
-from promote.changes import Change, LoggedCommit, change_of
+from promote.candidate.commits import Change, LoggedCommit, change_of
+from promote.candidate.version_bump import Level, asked, demand, fitting, following, following_date, step, too_early
 from promote.core.version import parse_version
 
 

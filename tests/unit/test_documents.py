@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from promote.documents import broken_links, document_of, relative_links, tells, undocumented
+from promote.candidate.docs import broken_links, document_of, relative_links, tells, undocumented
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from promote.junit_file import read_junit
-from promote.migration import empty_sections, skeleton, unsafe
+from promote.candidate.junit import read_junit
+from promote.candidate.migration_plan import empty_sections, skeleton, unsafe
 
 SECTIONS = ["What breaks", "Steps", "Rollback"]
 

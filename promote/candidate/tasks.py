@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from promote.changes import Change
+from promote.candidate.commits import Change
 
 Look = Callable[[frozenset[str]], Mapping[str, "Task"]]
 _HASH = re.compile(r"(?<![\w/#-])(?P<slug>[\w.-]+/[\w.-]+)?(?:#|GH-)(?P<number>[1-9][0-9]*)\b")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import IntEnum
 
-from promote.changes import Change
+from promote.candidate.commits import Change
 from promote.core.version import Version, parse_version
 
 FEATURES = ("feat", "feature")
