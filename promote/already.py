@@ -9,9 +9,9 @@ from promote.baseline import Baseline, take_baseline
 from promote.connect import alerts_reader
 from promote.core.model import AppState, End, Tag, Verdict
 from promote.observe import observe
-from promote.record import last_entry
 from promote.run import Result, Run, Said
 from promote.steps import failing, goal_of, keep_baseline, known_before, proofs
+from promote.tags.records import last_entry
 
 
 def prove_it_stands(run: Run) -> Result:

@@ -7,9 +7,9 @@ from promote.core.errors import PromoteError, machine_words
 from promote.core.model import End, Tag, short
 from promote.driver_rows import working_moved, write_junit
 from promote.git.push import Pushed, RefUpdate
-from promote.lock import LOCK, Lock, lock_at, lock_words, release
-from promote.record import write_ledger
 from promote.run import Moved, Run
+from promote.tags.lock import LOCK, Lock, lock_at, lock_words, release
+from promote.tags.records import write_ledger
 
 
 def close(run: Run, end: End, entry: dict[str, object]) -> None:

@@ -17,10 +17,10 @@ from promote.core.signals import held
 from promote.driver_rows import candidate_tagged
 from promote.git.push import RefUpdate
 from promote.handover import baseline_update
-from promote.lock import UNDO, acquire, advance, new_lock
-from promote.publish import undo_update
 from promote.run import Result, Run, Said
 from promote.steps import keep_baseline, suite
+from promote.tags.lock import UNDO, acquire, advance, new_lock
+from promote.tags.publish import undo_update
 
 AUTHORISE_FOR_S = 60.0  # how long an unreachable remote is asked to renew the lock: the pre suite's work is in it
 

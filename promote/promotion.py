@@ -13,10 +13,10 @@ from promote.core.model import Tag, Verdict, short
 from promote.core.signals import held
 from promote.driver_rows import judge, tags_made
 from promote.legacy import compare
-from promote.lock import LOCK, lock_at
-from promote.publish import Request, publish, undo_commands
 from promote.recording import expect_record, record_directly
 from promote.run import Moved, Result, Run, Said
+from promote.tags.lock import LOCK, lock_at
+from promote.tags.publish import Request, publish, undo_commands
 from promote.workflow import FENCE_FOR_S, fence_off, run_workflow, stop_run
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from promote.core.errors import PromoteError
-from promote.publish import Published, Request
-from promote.record import has_record, record_path, write_record
 from promote.run import Run
+from promote.tags.publish import Published, Request
+from promote.tags.records import has_record, record_path, write_record
 
 
 def record_directly(run: Run, request: Request, published: Published) -> None:

@@ -11,10 +11,10 @@ from promote.git.remote import GitRemote
 from promote.legacy import compare, made_by_our_run
 from promote.precheck import unsafe_rollback
 from promote.promotion import is_legacy
-from promote.publish import trailers_of
 from promote.recording import catch_up_record, expect_record
 from promote.run import Moved, Result, Run, Said
 from promote.steps import keep_baseline
+from promote.tags.publish import trailers_of
 from promote.workflow import cancel_run, stop_run
 
 STOP_S = 60.0

@@ -6,9 +6,9 @@ from promote.core.deadline import Deadline
 from promote.core.errors import Denied, Forbidden, PromoteError, Rejected, Unreachable
 from promote.core.model import SuiteResult, Tag, Verdict, short
 from promote.core.signals import held
-from promote.publish import move_back
 from promote.run import Moved, Result, Run, Said
 from promote.steps import failing, goal_of, proofs, settle_cluster
+from promote.tags.publish import move_back
 from promote.way_back import by_workflow, has_second_way, settle
 
 RESUME = "correct what is named, then prove it with `promote resume` (or give the lock up: `promote abort`)"

@@ -18,10 +18,10 @@ from promote.core.redact import Redactor
 from promote.core.version import Version
 from promote.git.remote import GitRemote
 from promote.journal import Journal
-from promote.lock import LOCK, Lock, lock_words
-from promote.publish import TagNames, ref_names
 from promote.suite import run_suite
-from promote.target import Target
+from promote.tags.lock import LOCK, Lock, lock_words
+from promote.tags.publish import TagNames, ref_names
+from promote.tags.target import Target
 from promote.waivers import Waiver
 
 if TYPE_CHECKING:

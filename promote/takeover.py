@@ -20,12 +20,12 @@ from promote.core.signals import listening
 from promote.core.version import recorded_version
 from promote.flow import State
 from promote.handover import read_baseline
-from promote.heartbeat import MISSED, sign_of, silent
 from promote.journal import Journal, is_open_elsewhere, read_journal
-from promote.lock import TRIES, Lock, read_lock, take_over
 from promote.run import Moved, Run, Tools
 from promote.steps import keep_baseline
-from promote.target import Target
+from promote.tags.heartbeat import MISSED, sign_of, silent
+from promote.tags.lock import TRIES, Lock, read_lock, take_over
+from promote.tags.target import Target
 from promote.waivers import Waiver
 
 Lines = list[dict[str, Any]]

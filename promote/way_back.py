@@ -12,8 +12,8 @@ from promote.core.deadline import Deadline, insist
 from promote.core.errors import Denied, Interrupted, NotFound, PromoteError, Rejected, Superseded, Unreachable
 from promote.core.model import Tag, short
 from promote.core.signals import held
-from promote.lock import LOCK, lock_at
 from promote.run import Moved, Run
+from promote.tags.lock import LOCK, lock_at
 from promote.workflow import FENCE_FOR_S, fence_off, run_workflow
 
 

@@ -11,8 +11,8 @@ from promote.core.deadline import Deadline, DeadlineExceeded, insist, wait_until
 from promote.core.errors import PromoteError, Rejected, Superseded, Unreachable
 from promote.core.model import Verdict
 from promote.driver_rows import judge
-from promote.publish import fence
 from promote.run import Run
+from promote.tags.publish import fence
 
 if TYPE_CHECKING:
     from promote.github.workflow_runs import GitHubRuns, RunState

@@ -27,10 +27,10 @@ from promote.core.model import Choices, Tag, short
 from promote.core.version import Version, parse_version, recorded_version, version_of_tag
 from promote.git.remote import GitRemote
 from promote.github.rules import TagRules
-from promote.lock import read_lock
 from promote.monitoring.clients import Alertmanager, Grafana, Prometheus
-from promote.publish import TagNames, ref_names
-from promote.target import Target, resolve_target
+from promote.tags.lock import read_lock
+from promote.tags.publish import TagNames, ref_names
+from promote.tags.target import Target, resolve_target
 
 
 @dataclass(kw_only=True)

@@ -12,10 +12,10 @@ from promote.connect import secrets
 from promote.core.errors import Rejected, UsageError
 from promote.core.model import short
 from promote.git.remote import GitRemote
-from promote.heartbeat import sign_of
-from promote.lock import LOCK, lock_words, remove_lock
-from promote.publish import ref_names
 from promote.report.screen import answer
+from promote.tags.heartbeat import sign_of
+from promote.tags.lock import LOCK, lock_words, remove_lock
+from promote.tags.publish import ref_names
 
 
 def main(args: argparse.Namespace) -> int:

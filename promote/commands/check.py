@@ -17,7 +17,7 @@ from promote.git.remote import GitRemote
 from promote.report.document import check_document
 from promote.report.screen import reporter
 from promote.suite import run_suite
-from promote.target import Target, resolve_target
+from promote.tags.target import Target, resolve_target
 from promote.waivers import Waiver, given
 
 ENDS = {Verdict.PASSED: End.VERIFIED, Verdict.FAILED: End.REFUSED, Verdict.ERRORED: End.UNCHECKED}

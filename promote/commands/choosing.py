@@ -12,9 +12,9 @@ from promote.core.errors import PromoteError, Rejected, UsageError
 from promote.core.model import Choices, Tag
 from promote.core.version import Version
 from promote.git.remote import GitRemote
-from promote.publish import ref_names
 from promote.run import Tools
-from promote.target import Target, resolve_target
+from promote.tags.publish import ref_names
+from promote.tags.target import Target, resolve_target
 
 Ask = Callable[[str], str]
 

@@ -16,11 +16,11 @@ from promote.core.version import UNVERSIONED, recorded_version
 from promote.flow import attempt
 from promote.git.push import RefUpdate
 from promote.journal import Journal
-from promote.lock import LOCK, lock_words, refused
-from promote.publish import ref_names
 from promote.report.screen import reporter
 from promote.run import Run, Tools
-from promote.target import Target
+from promote.tags.lock import LOCK, lock_words, refused
+from promote.tags.publish import ref_names
+from promote.tags.target import Target
 
 
 def main(args: argparse.Namespace) -> int:

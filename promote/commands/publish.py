@@ -16,12 +16,12 @@ from promote.core.model import End, short
 from promote.core.redact import Redactor
 from promote.core.version import Version, parse_version
 from promote.git.remote import GitRemote
-from promote.lock import REQUEST_ID
-from promote.publish import Request, publish
-from promote.publish_back import BackRequest, publish_back
-from promote.record import record_path, write_record
 from promote.report.screen import answer
 from promote.report.sink import Sink
+from promote.tags.lock import REQUEST_ID
+from promote.tags.move_back import BackRequest, publish_back
+from promote.tags.publish import Request, publish
+from promote.tags.records import record_path, write_record
 
 PATIENCE_S = 60.0  # how long a push that nobody answers is asked for: seconds without a network must not hide that the tag was moved
 Told = tuple[dict[str, object], list[str]]  # the JSON document, the lines for people

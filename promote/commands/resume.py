@@ -12,10 +12,10 @@ from promote.connect import secrets
 from promote.core.errors import PromoteError
 from promote.core.model import End
 from promote.core.signals import held
-from promote.heartbeat import BEAT_S, beating
 from promote.report.screen import answer, reporter
 from promote.resume import abort, resume
 from promote.run import Run, Tools
+from promote.tags.heartbeat import BEAT_S, beating
 from promote.takeover import pick_up
 
 

@@ -16,16 +16,16 @@ from promote.core.model import End, Tag, short
 from promote.core.signals import held
 from promote.core.version import UNVERSIONED, parse_version, recorded_version
 from promote.flow import attempt
-from promote.heartbeat import BEAT_S, beating
 from promote.journal import Journal
-from promote.lock import UNDO, acquire, new_lock
-from promote.publish import known_tags, ref_names
 from promote.report.screen import reporter
 from promote.report.words import counted
 from promote.rollback import roll_back
 from promote.run import Moved, Result, Run, Said, Tools
 from promote.steps import keep_baseline
-from promote.target import Target
+from promote.tags.heartbeat import BEAT_S, beating
+from promote.tags.lock import UNDO, acquire, new_lock
+from promote.tags.publish import known_tags, ref_names
+from promote.tags.target import Target
 
 
 def main(args: argparse.Namespace) -> int:

@@ -17,11 +17,11 @@ from promote.core.model import End
 from promote.core.signals import held
 from promote.core.version import Version, parse_version
 from promote.flow import attempt, walk
-from promote.heartbeat import BEAT_S, beating
 from promote.journal import Journal
 from promote.report.screen import reporter
 from promote.run import Result, Run, Tools
-from promote.target import Target
+from promote.tags.heartbeat import BEAT_S, beating
+from promote.tags.target import Target
 from promote.waivers import given
 
 

@@ -16,13 +16,13 @@ from promote.core.errors import PromoteError
 from promote.core.model import AppState, Tag, Verdict, short
 from promote.core.version import version_of_tag
 from promote.fleet import select
-from promote.lock import UNDO, read_lock
 from promote.observe import observe
-from promote.publish import ref_names, trailers_of
-from promote.record import last_entry
 from promote.report.screen import answer, reporter
 from promote.report.words import counted
 from promote.run import Tools
+from promote.tags.lock import UNDO, read_lock
+from promote.tags.publish import ref_names, trailers_of
+from promote.tags.records import last_entry
 
 CHECKED = {"no": "no: moved without a pre suite", "unknown": "not known: the tag was not made by promote"}
 

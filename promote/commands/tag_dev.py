@@ -9,9 +9,9 @@ from promote.core.errors import UsageError
 from promote.core.model import short
 from promote.core.version import parse_version
 from promote.git.push import RefUpdate
-from promote.lock import refused
 from promote.report.screen import answer
-from promote.target import resolve_target
+from promote.tags.lock import refused
+from promote.tags.target import resolve_target
 
 
 def main(args: argparse.Namespace) -> int:

@@ -13,10 +13,10 @@ import pytest
 
 from promote.commands.world import repository_files
 from promote.git.remote import GitRemote
-from promote.lock import acquire, new_lock, remove_lock
 from promote.sandbox import seed
 from promote.sandbox.http_world import Fault
 from promote.sandbox.sandbox import Sandbox
+from promote.tags.lock import acquire, new_lock, remove_lock
 
 BIN = Path(sys.executable).parent
 WORKING, STABLE = "refs/tags/prod-working", "refs/tags/prod-stable"

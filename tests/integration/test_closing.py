@@ -18,13 +18,13 @@ from promote.core.version import parse_version
 from promote.git.push import RefUpdate
 from promote.git.remote import GitRemote
 from promote.journal import Journal
-from promote.lock import LOCK, acquire, advance, let_go, new_lock, release, take_over, write_lock
 from promote.promotion import look
-from promote.publish import Request, publish
 from promote.report.silent import Silent
 from promote.run import Moved, Result, Run, Said, Tools
+from promote.tags.lock import LOCK, acquire, advance, let_go, new_lock, release, take_over, write_lock
+from promote.tags.publish import Request, publish
+from promote.tags.target import Target
 from promote.takeover import pick_up
-from promote.target import Target
 from tests.repos import Repos, git, make_repos
 
 STABLE = "refs/tags/prod-stable"

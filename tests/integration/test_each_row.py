@@ -16,9 +16,9 @@ import yaml
 
 from promote.checklist.context import SuiteContext
 from promote.git.remote import GitRemote
-from promote.lock import new_lock, write_lock
 from promote.sandbox import seed
 from promote.sandbox.http_world import Fault
+from promote.tags.lock import new_lock, write_lock
 from tests.checking import Desk, desk, verdicts
 
 DOWN = Fault(kind="status", status=503)

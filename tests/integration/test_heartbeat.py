@@ -17,8 +17,8 @@ import pytest
 from promote.core.deadline import Clock
 from promote.core.model import Tag
 from promote.git.remote import GitRemote
-from promote.heartbeat import HEARTBEAT, beating, sign_of, silent
-from promote.lock import LOCK, Lock, acquire, take_over
+from promote.tags.heartbeat import HEARTBEAT, beating, sign_of, silent
+from promote.tags.lock import LOCK, Lock, acquire, take_over
 from tests.repos import git
 from tests.robustness.harness import Remote, lock_of, remote
 

@@ -10,9 +10,9 @@ from promote.cli import main
 from promote.core.errors import NotFound, Rejected, Superseded, UsageError
 from promote.core.version import parse_version
 from promote.git.remote import GitRemote
-from promote.lock import LOCK, UNDO, Lock, acquire, advance, new_lock
-from promote.publish import fence, move_back, publish
-from promote.publish_back import BackRequest, MovedBack, publish_back
+from promote.tags.lock import LOCK, UNDO, Lock, acquire, advance, new_lock
+from promote.tags.move_back import BackRequest, MovedBack, publish_back
+from promote.tags.publish import fence, move_back, publish
 from tests.integration.test_publish import Bench
 from tests.repos import git
 

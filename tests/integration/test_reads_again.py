@@ -16,10 +16,10 @@ from promote.core.version import parse_version
 from promote.git.push import Pushed, RefUpdate
 from promote.git.remote import GitRemote
 from promote.kube.client import Kube, connect
-from promote.lock import LOCK, Lock, acquire, advance, read_lock, release
-from promote.publish import Request as MoveRequest
-from promote.publish import publish
 from promote.sandbox.http_world import Fault, Request, Response, World, json_response
+from promote.tags.lock import LOCK, Lock, acquire, advance, read_lock, release
+from promote.tags.publish import Request as MoveRequest
+from promote.tags.publish import publish
 from promote.transport.retry import PAUSES_S
 from tests.repos import git as run_git
 from tests.robustness.harness import STABLE, Remote, lock_of, remote, settings, silence

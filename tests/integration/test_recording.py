@@ -8,11 +8,11 @@ from dataclasses import replace
 from promote.config.schema import Promotion
 from promote.core.deadline import Deadline
 from promote.promotion import confirm
-from promote.publish import Published
-from promote.record import write_record
 from promote.recording import catch_up_record, expect_record
 from promote.run import Run, Said
 from promote.sandbox.http_world import Fault
+from promote.tags.publish import Published
+from promote.tags.records import write_record
 from tests.prechecked import Make, Place
 from tests.repos import git
 

@@ -20,16 +20,16 @@ from promote.flow import State
 from promote.git.push import Pushed, RefUpdate
 from promote.git.remote import GitRemote
 from promote.handover import BASELINE
-from promote.heartbeat import HEARTBEAT, beating
 from promote.journal import Journal, read_journal
 from promote.legacy import compare
-from promote.lock import LOCK, Lock, advance, new_lock, read_lock, release, take_over, write_lock
 from promote.promotion import confirm, look
-from promote.publish import Request, publish
 from promote.resume import abort, where
 from promote.run import Moved, Said
 from promote.sandbox.http_world import Fault
 from promote.sandbox.http_world import Request as HttpRequest
+from promote.tags.heartbeat import HEARTBEAT, beating
+from promote.tags.lock import LOCK, Lock, advance, new_lock, read_lock, release, take_over, write_lock
+from promote.tags.publish import Request, publish
 from promote.takeover import pick_up
 from tests.integration.test_interrupts import until
 from tests.prechecked import PROD, VERSION, Make, Place

@@ -19,13 +19,13 @@ from promote.core.version import parse_version
 from promote.flow import State, walk
 from promote.git.remote import GitRemote
 from promote.journal import Journal
-from promote.lock import LOCK, read_lock
-from promote.publish import Request, move_back, publish
-from promote.publish_back import BackRequest, publish_back
 from promote.rollback import PUSH_FOR_S, _push_back
 from promote.run import Moved, Run
 from promote.sandbox.http_world import Fault
 from promote.sandbox.http_world import Request as HttpRequest
+from promote.tags.lock import LOCK, read_lock
+from promote.tags.move_back import BackRequest, publish_back
+from promote.tags.publish import Request, move_back, publish
 from promote.transport.retry import PAUSES_S
 from tests.integration.test_way_back import STABLE, Hurry, Place, asked_for, lines, place, push_back
 from tests.robustness.harness import silence

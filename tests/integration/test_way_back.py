@@ -25,8 +25,6 @@ from promote.core.version import parse_version
 from promote.git.remote import GitRemote
 from promote.github.workflow_runs import GitHubRuns
 from promote.journal import Journal, read_journal
-from promote.lock import LOCK, UNDO, acquire, new_lock, read_lock
-from promote.publish import Request, move_back, publish
 from promote.report.silent import Silent
 from promote.rollback import PUSH_FOR_S, _push_back
 from promote.run import Moved, Run, Tools
@@ -36,7 +34,9 @@ from promote.sandbox.github_world import GitHubWorld, WorkflowRun
 from promote.sandbox.http_world import Fault
 from promote.sandbox.seed import Commit
 from promote.sandbox.workflow_run import Runner
-from promote.target import Target
+from promote.tags.lock import LOCK, UNDO, acquire, new_lock, read_lock
+from promote.tags.publish import Request, move_back, publish
+from promote.tags.target import Target
 from promote.transport.retry import PAUSES_S
 from promote.way_back import by_workflow
 from promote.workflow import fence_off

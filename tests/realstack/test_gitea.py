@@ -12,10 +12,10 @@ import pytest
 from promote.core.errors import Denied, PromoteError, Rejected, Superseded, Unreachable
 from promote.git.push import Pushed, RefUpdate
 from promote.git.remote import GitRemote
-from promote.lock import LOCK, UNDO, acquire, read_lock, release
-from promote.publish import Published, move_back, publish, undo_commands
-from promote.record import LEDGER, last_entry, write_ledger, write_record
 from promote.sandbox.real.gitea import READ, WRITE, Gitea
+from promote.tags.lock import LOCK, UNDO, acquire, read_lock, release
+from promote.tags.publish import Published, move_back, publish, undo_commands
+from promote.tags.records import LEDGER, last_entry, write_ledger, write_record
 from tests.realstack.forge import NOBODY, READER, clone_of, history, listed, repository_of
 from tests.repos import git
 from tests.robustness import races

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 import threading
 
-from promote.lock import acquire, release
-from promote.publish import move_back, publish
+from promote.tags.lock import acquire, release
+from promote.tags.publish import move_back, publish
 from tests.robustness.harness import STABLE, Figures, Remote, lock_of, main, remote, request_of, scratch, settings
 
 

@@ -23,7 +23,7 @@ from promote.journal import Journal
 from promote.report.silent import Silent
 from promote.run import Run, Tools
 from promote.sandbox.http_world import Fault, Request, Response
-from promote.target import Target
+from promote.tags.target import Target
 from promote.workflow import run_workflow
 from tests.integration.test_github_runs import DISPATCHES, TOKEN, Forge, Job, earlier
 from tests.robustness.harness import Figures, dice, main, scratch

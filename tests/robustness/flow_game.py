@@ -23,13 +23,13 @@ from promote.core.version import parse_version
 from promote.flow import walk
 from promote.git.remote import GitRemote
 from promote.journal import Journal, read_journal
-from promote.lock import LOCK, read_lock, take_over
 from promote.report.silent import Silent
 from promote.resume import resume
 from promote.run import Result, Run, Tools
 from promote.sandbox.http_world import Fault
+from promote.tags.lock import LOCK, read_lock, take_over
+from promote.tags.target import resolve_target
 from promote.takeover import pick_up
-from promote.target import resolve_target
 from promote.transport.retry import PAUSES_S
 from tests.model.journal import problem
 from tests.robustness.cluster import ROOT, Cluster, Time, Ways

@@ -9,8 +9,8 @@ import sys
 import threading
 
 from promote.core.errors import PromoteError, Rejected, Superseded
-from promote.lock import acquire
-from promote.publish import move_back, publish
+from promote.tags.lock import acquire
+from promote.tags.publish import move_back, publish
 from tests.robustness.harness import STABLE, Figures, Remote, dice, lock_of, main, remote, request_of, scratch, settings
 
 LONGEST_S = 0.25  # a move takes about as long

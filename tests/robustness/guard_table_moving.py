@@ -19,7 +19,7 @@ JOURNAL = "tests/unit/test_journal.py"
 TABLE = "tests/unit/test_flow.py"
 MODEL = "tests/model/test_protocol.py"
 BACK, WAY_BACK = "promote/way_back.py", "tests/integration/test_way_back.py"
-PUSH, REMOTE, LOCK, PUBLISH = "promote/git/push.py", "promote/git/remote.py", "promote/lock.py", "promote/publish.py"
+PUSH, REMOTE, LOCK, PUBLISH = "promote/git/push.py", "promote/git/remote.py", "promote/tags/lock.py", "promote/tags/publish.py"
 LEASED = "RefUpdate(ref=LOCK, new=following.oid, expected=lock.oid)"
 
 TAGS = (
@@ -47,7 +47,7 @@ LOCKS = (
     Guard("a move by hand is looked for", LOCK, "        moved = _landed(git, lock, silence)\n", "        _leave(git, lock, silence)\n        raise\n", UNHEARD, "looked_for"),
     Guard("what is kept here follows", REMOTE, "        if here and there and all(u.is_done(seen) for u in there) and", "        if False and", UNHEARD, "kept_here"),
     Guard("a stop request hides no answer", "promote/core/signals.py", "        _State.held = kept\n    _raise_pending()\n", "        _State.held = kept\n        _raise_pending()\n", UNHEARD, "held_block"),
-    Guard("whoever took over beats at once", "promote/heartbeat.py", "stop.wait(0 if at_once else every_s)", "stop.wait(every_s)", TAKEN, "lives_from"),
+    Guard("whoever took over beats at once", "promote/tags/heartbeat.py", "stop.wait(0 if at_once else every_s)", "stop.wait(every_s)", TAKEN, "lives_from"),
     Guard("the lock's lease", LOCK, LEASED, "RefUpdate(ref=LOCK, new=following.oid, expected=git.ref(LOCK).object)", PUBLISHING, "lease_alone"),
     Guard("the lock's lease, in any order of events", LOCK, LEASED, "RefUpdate(ref=LOCK, new=following.oid, expected=now.object if (now := git.ref(LOCK)) else '')", ORDER),
     Guard("the lock is taken when nobody has it", LOCK, 'new=lock.oid, expected="")', "new=lock.oid, expected=now.object if (now := git.ref(LOCK)) else '')", PUBLISHING, "only_one"),
@@ -67,10 +67,10 @@ LOCKS = (
     Guard("somebody else may not", "promote/takeover.py", "            if tries == TRIES or not _has_it_still(kit, lock):\n", "            if tries == TRIES:\n", TAKEN, "else_may_not"),
     Guard("an owner that wakes up keeps it", "promote/takeover.py", "            found = _left_over(kit, orphaned_s)\n", "            found = _left_over(kit, orphaned_s if tries == 1 else 0.0)\n", TAKEN, "wakes_up"),
     Guard("only what this promotion did is resumed", "promote/resume.py", "    elif now is None or _made_by(git, now) != run.request_id:\n", "    elif now is None:\n", RESUMING, "somebody_else_did"),
-    Guard("the heartbeat's lease", "promote/heartbeat.py", "RefUpdate(ref=HEARTBEAT, new=new, expected=known)", "RefUpdate(ref=HEARTBEAT, new=new, expected=now.object if (now := git.ref(HEARTBEAT)) else '')", HEART),
-    Guard("the last beat of a former owner", "promote/heartbeat.py", "        if holds not in ours | {known}:\n", "        if False:\n", HEART),
-    Guard("whose heartbeat", "promote/heartbeat.py", '            if said["request_id"] == lock.request_id:\n', "            if True:\n", HEART),
-    Guard("silence by our own clock", "promote/heartbeat.py", " or sign_of(git, lock).objects != first.objects", "", HEART),
+    Guard("the heartbeat's lease", "promote/tags/heartbeat.py", "RefUpdate(ref=HEARTBEAT, new=new, expected=known)", "RefUpdate(ref=HEARTBEAT, new=new, expected=now.object if (now := git.ref(HEARTBEAT)) else '')", HEART),
+    Guard("the last beat of a former owner", "promote/tags/heartbeat.py", "        if holds not in ours | {known}:\n", "        if False:\n", HEART),
+    Guard("whose heartbeat", "promote/tags/heartbeat.py", '            if said["request_id"] == lock.request_id:\n', "            if True:\n", HEART),
+    Guard("silence by our own clock", "promote/tags/heartbeat.py", " or sign_of(git, lock).objects != first.objects", "", HEART),
 )  # fmt: skip
 MEMORY = (
     Guard("intent before the act", "promote/journal.py", '        self.write("intent", name', '        result = act()\n        self.write("intent", name', JOURNAL),

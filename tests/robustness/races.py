@@ -10,8 +10,8 @@ import sys
 from collections.abc import Callable
 
 from promote.core.errors import PromoteError, Rejected, Superseded
-from promote.lock import Lock, acquire
-from promote.publish import Published, fence, move_back, publish
+from promote.tags.lock import Lock, acquire
+from promote.tags.publish import Published, fence, move_back, publish
 from tests.robustness.harness import LOCK, STABLE, Figures, Remote, at_once, dice, lock_of, main, remote, request_of, scratch, settings
 
 KINDS = ("lock", "same-lock", "back", "fence")

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from promote.core.errors import Rejected, Superseded
-from promote.lock import Lock, acquire, advance, read_lock, release
-from promote.publish import fence, move_back, publish
 from promote.sandbox.http_world import Fault
+from promote.tags.lock import Lock, acquire, advance, read_lock, release
+from promote.tags.publish import fence, move_back, publish
 from tests.robustness.harness import LOCK, STABLE, lock_of, request_of
 from tests.robustness.harness import settings as settings_of
 from tests.robustness.play import ASKED, play, the_remote

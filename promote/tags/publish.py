@@ -17,7 +17,7 @@ from promote.core.model import Tag, short
 from promote.core.version import Version, version_of_tag
 from promote.git.push import RefUpdate
 from promote.git.remote import GitRemote
-from promote.lock import UNDO, Lock, acquire, advance, move_once, new_lock, read_lock
+from promote.tags.lock import UNDO, Lock, acquire, advance, move_once, new_lock, read_lock
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

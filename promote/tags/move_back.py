@@ -15,8 +15,8 @@ from promote.core.errors import Rejected, Superseded, UsageError
 from promote.core.model import Tag, short
 from promote.core.version import Version
 from promote.git.remote import GitRemote
-from promote.lock import UNDO, Lock, acquire, move_once, new_lock
-from promote.publish import bring, given_lock, known_tags, move_back, ref_names, unshadowed
+from promote.tags.lock import UNDO, Lock, acquire, move_once, new_lock
+from promote.tags.publish import bring, given_lock, known_tags, move_back, ref_names, unshadowed
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -17,7 +17,7 @@ from promote.core.deadline import Clock, Deadline, DeadlineExceeded, wait_until
 from promote.core.errors import PromoteError, ServiceError
 from promote.git.push import RefUpdate
 from promote.git.remote import GitRemote
-from promote.lock import Lock, brought, read_lock
+from promote.tags.lock import Lock, brought, read_lock
 
 HEARTBEAT = "refs/promote/heartbeat"
 BEAT_S = 10.0  # how long one git command of a beat may take; who ends a promotion waits for it
