@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from promote.baseline import Baseline, take_baseline
 from promote.connect import alerts_reader
+from promote.convergence.baseline import Baseline, take_baseline
+from promote.convergence.probe import observe
 from promote.core.model import AppState, End, Tag, Verdict
-from promote.observe import observe
 from promote.run import Result, Run, Said
 from promote.steps import failing, goal_of, keep_baseline, known_before, proofs
 from promote.tags.records import last_entry

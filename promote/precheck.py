@@ -6,17 +6,17 @@ import hashlib
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
-from promote.arrival import Goal
-from promote.baseline import take_baseline
 from promote.candidate import migration_plan
 from promote.connect import alerts_reader
+from promote.convergence.application_status import Goal
+from promote.convergence.baseline import take_baseline
+from promote.convergence.baseline_ref import baseline_update
 from promote.core.deadline import Deadline
 from promote.core.errors import Rejected
 from promote.core.model import Row, SuiteResult, Verdict, short
 from promote.core.signals import held
 from promote.driver_rows import candidate_tagged
 from promote.git.push import RefUpdate
-from promote.handover import baseline_update
 from promote.run import Result, Run, Said
 from promote.steps import keep_baseline, suite
 from promote.tags.lock import UNDO, acquire, advance, new_lock

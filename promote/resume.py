@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from promote.baseline import take_baseline
+from promote.convergence.baseline import take_baseline
 from promote.core.deadline import Deadline
 from promote.core.errors import PromoteError, Superseded
 from promote.core.model import End, Tag, short

@@ -26,7 +26,7 @@ from promote.waivers import Waiver
 
 if TYPE_CHECKING:
     from promote.argocd.client import ArgoCD
-    from promote.baseline import Baseline
+    from promote.convergence.baseline import Baseline
     from promote.github.workflow_runs import GitHubRuns
     from promote.report.events import Reporter
 

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 from promote.argocd.application import Application
-from promote.arrival import Goal
-from promote.baseline import Baseline
 from promote.checklist.context import SuiteContext
-from promote.converge import THERE, ConvergenceResult, converge
+from promote.convergence.application_status import Goal
+from promote.convergence.baseline import Baseline
+from promote.convergence.wait import THERE, ConvergenceResult, converge
 from promote.core.deadline import Deadline
 from promote.core.errors import PromoteError
 from promote.core.model import SuiteResult, Tag, Verdict

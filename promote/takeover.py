@@ -13,13 +13,13 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from promote.baseline import Baseline
+from promote.convergence.baseline import Baseline
+from promote.convergence.baseline_ref import read_baseline
 from promote.core.errors import PromoteError, Superseded, UsageError
 from promote.core.model import Choices, Tag
 from promote.core.signals import listening
 from promote.core.version import recorded_version
 from promote.flow import State
-from promote.handover import read_baseline
 from promote.journal import Journal, is_open_elsewhere, read_journal
 from promote.run import Moved, Run, Tools
 from promote.steps import keep_baseline

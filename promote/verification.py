@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from promote.converge import last_look
+from promote.convergence.wait import last_look
 from promote.core.deadline import Deadline
 from promote.core.model import Verdict
 from promote.run import Result, Run, Said

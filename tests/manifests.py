@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from promote.argocd.application import Application, parse_application
-from promote.arrival import Goal
 from promote.config.schema import ArgoCD, Baseline, ProdCluster, Settings
+from promote.convergence.application_status import Goal
 
 REPOSITORY = "https://git.example.org/acme/gitops.git"
 OLD, NEW, OTHER = "0" * 39 + "1", "a" * 40, "b" * 40

@@ -12,9 +12,9 @@ from typing import Any
 
 from promote.argocd.application import Application
 from promote.argocd.client import ArgoCD
-from promote.arrival import Goal
 from promote.config.schema import ArgoCD as ArgoCDSettings
 from promote.config.schema import ProdCluster, Settings
+from promote.convergence.application_status import Goal
 from promote.kube.client import Kube, connect
 from promote.sandbox.cluster import Cluster, Timing
 from tests.repos import git

@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from promote.argocd.application import Application, follows
-from promote.arrival import Goal, Limits, arrived, healthy
 from promote.checklist.promotion import Promotion
 from promote.checklist.smoke import ask
+from promote.convergence.application_status import Goal, Limits, arrived, healthy
 from promote.core.deadline import Clock, Deadline
 from promote.core.errors import NotFound, PromoteError
 from promote.core.model import short

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from promote.argocd.application import Application
     from promote.candidate.commits import Change
     from promote.checklist.promotion import Promotion
-    from promote.converge import ConvergenceResult
+    from promote.convergence.wait import ConvergenceResult
     from promote.git.remote import GitRemote
     from promote.manifests.compare import Comparison
     from promote.transport.http_probe import Web
@@ -51,7 +51,7 @@ def comparison(promotion: Promotion) -> Comparison:
 @pytest.fixture(scope="session")
 def observed(promotion: Promotion) -> ConvergenceResult:
     """Production after a refresh, every application judged against the stable tag; shared by the rows that look at it."""
-    from promote.observe import observe
+    from promote.convergence.probe import observe
 
     return observe(
         promotion.production,

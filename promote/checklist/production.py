@@ -7,9 +7,9 @@ from datetime import timedelta
 
 from promote.argocd.application import Application, parse_application
 from promote.argocd.sync_windows import denial
-from promote.baseline import Baseline, problems
 from promote.checklist.promotion import Promotion
-from promote.converge import THERE, ConvergenceResult
+from promote.convergence.baseline import Baseline, problems
+from promote.convergence.wait import THERE, ConvergenceResult
 from promote.core.deadline import Clock, Deadline
 from promote.core.errors import PromoteError
 from promote.core.model import AppState, Verdict

@@ -15,13 +15,13 @@ import pytest
 from promote import connect
 from promote.argocd.application import Application
 from promote.argocd.client import ArgoCD
-from promote.arrival import Goal
-from promote.baseline import Baseline, take_baseline
 from promote.checklist.context import SuiteContext
 from promote.checklist.judge import Advice
 from promote.checklist.policy import Policy, validate
 from promote.config.reader import find_settings_file, read_settings
 from promote.config.schema import Settings
+from promote.convergence.application_status import Goal
+from promote.convergence.baseline import Baseline, take_baseline
 from promote.core.errors import NotFound, PromoteError
 from promote.core.model import Choices, Tag, short
 from promote.core.version import Version, parse_version, recorded_version, version_of_tag

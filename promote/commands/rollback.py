@@ -6,11 +6,11 @@ import argparse
 import secrets as random
 from datetime import UTC, datetime
 
-from promote.baseline import take_baseline
 from promote.closing import close
 from promote.commands.story import describe_stable, document, ending, version_carried
 from promote.commands.wiring import open_repository, tools
 from promote.connect import secrets
+from promote.convergence.baseline import take_baseline
 from promote.core.errors import NotFound, PromoteError, UsageError
 from promote.core.model import End, Tag, short
 from promote.core.signals import held

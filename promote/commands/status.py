@@ -7,16 +7,16 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from promote.already import excused_then
-from promote.arrival import Goal
 from promote.commands.story import version_carried
 from promote.commands.wiring import open_repository, tools
 from promote.connect import secrets
-from promote.converge import THERE
+from promote.convergence.application_status import Goal
+from promote.convergence.fleet import select
+from promote.convergence.probe import observe
+from promote.convergence.wait import THERE
 from promote.core.errors import PromoteError
 from promote.core.model import AppState, Tag, Verdict, short
 from promote.core.version import version_of_tag
-from promote.fleet import select
-from promote.observe import observe
 from promote.report.screen import answer, reporter
 from promote.report.words import counted
 from promote.run import Tools

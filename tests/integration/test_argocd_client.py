@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from promote.argocd.client import ArgoCD
-from promote.arrival import Goal
-from promote.baseline import Baseline, take_baseline
-from promote.converge import ConvergenceResult, Progress, converge, last_look
+from promote.convergence.application_status import Goal
+from promote.convergence.baseline import Baseline, take_baseline
+from promote.convergence.wait import ConvergenceResult, Progress, converge, last_look
 from promote.core.deadline import Clock, Deadline, wait_until
 from promote.core.errors import Superseded
 from promote.core.model import AppState, Verdict

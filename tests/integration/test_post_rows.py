@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 
 from promote import connect
-from promote.baseline import take_baseline
 from promote.checklist.context import SuiteContext
 from promote.commands.world import repository_files
 from promote.config.reader import read_settings
+from promote.convergence.baseline import take_baseline
 from promote.core.deadline import Deadline
 from promote.core.model import Row, SuiteResult, Verdict
 from promote.sandbox.http_world import Fault, World

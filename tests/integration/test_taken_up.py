@@ -10,16 +10,16 @@ from typing import Any
 
 import pytest
 
-from promote.baseline import Baseline
 from promote.closing import close
 from promote.commands.story import ending
+from promote.convergence.baseline import Baseline
+from promote.convergence.baseline_ref import BASELINE
 from promote.core.deadline import Deadline
 from promote.core.errors import PromoteError, Superseded, Unreachable, UsageError
 from promote.core.model import End
 from promote.flow import State
 from promote.git.push import Pushed, RefUpdate
 from promote.git.remote import GitRemote
-from promote.handover import BASELINE
 from promote.journal import Journal, read_journal
 from promote.legacy import compare
 from promote.promotion import confirm, look

@@ -112,9 +112,9 @@ FLEETWIDE = (
     Guard("an operation is ended as it was seen", "promote/argocd/client.py", 'body = {"metadata": {"resourceVersion": app.resource_version}, "status"', 'body = {"status"', f"{LOOP}::test_terminate_is_guarded_by_what_was_seen"),
     Guard("no end for what does not run", "promote/argocd/client.py", "        if not app.in_progress:\n            return False\n", "", f"{LOOP}::test_terminate_is_never_sent_without_an_operation"),
     Guard("no sync over another", "promote/argocd/client.py", "        if app.in_progress or app.deleting:\n            return False\n", "", f"{LOOP}::test_a_sync_is_not_requested_over_another"),
-    Guard("an unknown beginning is no beginning", "promote/baseline.py", "*_unknown(apps), ", "", "tests/unit/test_baseline.py"),
-    Guard("a broken beginning is none", "promote/baseline.py", ", *_too_many_unhealthy(apps, limits, settings.baseline.max_unhealthy)]", "]", "tests/unit/test_baseline.py"),
-    Guard("somebody must follow the tag", "promote/baseline.py", "    if not tracked:\n", "    if False:\n", "tests/unit/test_baseline.py"),
+    Guard("an unknown beginning is no beginning", "promote/convergence/baseline.py", "*_unknown(apps), ", "", "tests/unit/test_baseline.py"),
+    Guard("a broken beginning is none", "promote/convergence/baseline.py", ", *_too_many_unhealthy(apps, limits, settings.baseline.max_unhealthy)]", "]", "tests/unit/test_baseline.py"),
+    Guard("somebody must follow the tag", "promote/convergence/baseline.py", "    if not tracked:\n", "    if False:\n", "tests/unit/test_baseline.py"),
 )  # fmt: skip
 SUITE = (
     Guard("recorder's finish", "promote/suite.py", "    if not finish:\n", "    if False:\n", f"{SUITES}::test_a_suite_that_breaks_off_after_its_last_row_is_no_pass"),

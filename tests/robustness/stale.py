@@ -11,10 +11,10 @@ from dataclasses import replace
 from typing import Any
 
 from promote.argocd.application import parse_application
-from promote.converge import converge
+from promote.convergence.fleet import select
+from promote.convergence.wait import converge
 from promote.core.deadline import Deadline
 from promote.core.model import Verdict
-from promote.fleet import select
 from tests.manifests import NEW, OLD, OTHER, SETTINGS, T0, at, child, goal, made_by, manifest, operation
 from tests.robustness.cluster import ROOT, Frozen, Time
 from tests.robustness.harness import Figures, main

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from promote.arrival import Limits
-from promote.baseline import Baseline, problems
+from promote.convergence.application_status import Limits
+from promote.convergence.baseline import Baseline, problems
 from promote.core.errors import UsageError
 from tests.manifests import SETTINGS, T0, goal, manifest
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from promote.argocd.application import Application
-from promote.arrival import Limits
-from promote.convergence import Convergence
+from promote.convergence.application_status import Limits
+from promote.convergence.evaluator import Convergence
+from promote.convergence.fleet import select
 from promote.core.model import AppState, AppVerdict
-from promote.fleet import select
 from tests.manifests import NEW, OLD, application, at, child, goal, made_by, operation
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from promote.argocd.application import Application
-from promote.arrival import Limits
-from promote.convergence import Convergence
+from promote.convergence.application_status import Limits
+from promote.convergence.evaluator import Convergence
 from promote.core.model import AppState, AppVerdict
 from tests.manifests import NEW, OLD, application, at, child, goal, made_by, operation, stamp
 

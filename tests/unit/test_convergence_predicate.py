@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from promote.argocd.application import Application, parse_application
-from promote.arrival import Kind, Limits, healthy, missing, worse
+from promote.convergence.application_status import Kind, Limits, healthy, missing, worse
 from tests.manifests import NEW, OLD, OTHER, TAG_OBJECT, application, at, goal, manifest, operation
 
 LIMITS = Limits(degraded_grace_s=60, looks=3)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from promote.argocd.client import ArgoCD
-from promote.baseline import Baseline, take_baseline
+from promote.convergence.baseline import Baseline, take_baseline
 from promote.core.deadline import Clock
 from promote.kube.client import connect
 from promote.report.silent import Silent

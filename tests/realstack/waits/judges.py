@@ -13,10 +13,10 @@ from typing import Any
 
 from promote.argocd.application import Application, parse_application
 from promote.argocd.client import ArgoCD
-from promote.arrival import Goal
 from promote.config.schema import ArgoCD as ArgoSettings
 from promote.config.schema import ProdCluster, Settings
-from promote.converge import converge, last_look
+from promote.convergence.application_status import Goal
+from promote.convergence.wait import converge, last_look
 from promote.core.deadline import Deadline
 from promote.core.errors import Superseded
 from promote.core.model import Verdict

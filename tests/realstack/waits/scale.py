@@ -14,10 +14,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from promote.argocd.client import ArgoCD
-from promote.arrival import Goal
 from promote.config.schema import ArgoCD as ArgoSettings
 from promote.config.schema import ProdCluster, Settings
-from promote.converge import ConvergenceResult, converge
+from promote.convergence.application_status import Goal
+from promote.convergence.wait import ConvergenceResult, converge
 from promote.core.deadline import Deadline
 from promote.core.model import Verdict
 from promote.kube.client import Kube

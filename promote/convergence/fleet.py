@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 
 from promote.argocd.application import Application, Child
-from promote.arrival import Goal, Kind, Reason
+from promote.convergence.application_status import Goal, Kind, Reason
 
 
 def select(snapshot: Iterable[Application], goal: Goal, also: Collection[str] = ()) -> dict[str, Application]:

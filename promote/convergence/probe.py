@@ -7,9 +7,9 @@ from datetime import datetime
 
 from promote.argocd.application import Application
 from promote.argocd.client import ArgoCD
-from promote.arrival import Goal
 from promote.config.schema import Settings
-from promote.converge import ConvergenceResult, converge
+from promote.convergence.application_status import Goal
+from promote.convergence.wait import ConvergenceResult, converge
 from promote.core.deadline import Clock, Deadline
 
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from promote.argocd.application import Application
-from promote.arrival import Goal, Kind, Limits, Reason, elsewhere, fresh, healthy, missing, worse
+from promote.convergence.application_status import Goal, Kind, Limits, Reason, elsewhere, fresh, healthy, missing, worse
+from promote.convergence.fleet import gone, leftovers, root_of, select
 from promote.core.model import AppState, AppVerdict
-from promote.fleet import gone, leftovers, root_of, select
 
 AT_ONCE = 3  # that many applications Unknown at the same look are not theirs but the repo-server's trouble
 _AS_BEFORE = frozenset({Kind.CONDITION, Kind.OPERATION, Kind.UNSYNCED, Kind.LAST_SYNC})

@@ -8,8 +8,8 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-from promote.arrival import Goal
-from promote.baseline import Baseline
+from promote.convergence.application_status import Goal
+from promote.convergence.baseline import Baseline
 from promote.git.push import RefUpdate
 from promote.git.remote import GitRemote
 

@@ -13,9 +13,9 @@ from typing import Protocol
 from promote.argocd.application import Application
 from promote.argocd.client import ArgoCD
 from promote.argocd.sync_windows import BadWindow, denial
-from promote.arrival import REFRESHABLE, Goal, Kind, Limits, Reason, is_same, other_commit
 from promote.config.schema import Settings
-from promote.convergence import Convergence
+from promote.convergence.application_status import REFRESHABLE, Goal, Kind, Limits, Reason, is_same, other_commit
+from promote.convergence.evaluator import Convergence
 from promote.core.deadline import Deadline
 from promote.core.errors import Denied, Unreachable
 from promote.core.model import AppState, AppVerdict, Verdict, short

@@ -12,10 +12,10 @@ from typing import Any
 
 from promote.argocd.application import Application, parse_application
 from promote.argocd.client import ArgoCD
-from promote.arrival import Goal, Limits, healthy
 from promote.config.schema import Settings
+from promote.convergence.application_status import Goal, Limits, healthy
+from promote.convergence.fleet import select
 from promote.core.errors import UsageError
-from promote.fleet import select
 from promote.kube.workloads import Pod, parse_pod
 from promote.monitoring.alerts import Alert, parse_alert
 
