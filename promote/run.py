@@ -10,6 +10,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from promote.checklist.runner import run_suite
+from promote.checklist.waivers import Waiver
 from promote.config.schema import Settings
 from promote.core.deadline import Clock, Deadline
 from promote.core.errors import Superseded
@@ -18,11 +20,9 @@ from promote.core.redact import Redactor
 from promote.core.version import Version
 from promote.git.remote import GitRemote
 from promote.journal import Journal
-from promote.suite import run_suite
 from promote.tags.lock import LOCK, Lock, lock_words
 from promote.tags.publish import TagNames, ref_names
 from promote.tags.target import Target
-from promote.waivers import Waiver
 
 if TYPE_CHECKING:
     from promote.argocd.client import ArgoCD

@@ -13,6 +13,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from promote.checklist.waivers import Waiver
 from promote.convergence.baseline import Baseline
 from promote.convergence.baseline_ref import read_baseline
 from promote.core.errors import PromoteError, Superseded, UsageError
@@ -26,7 +27,6 @@ from promote.steps import keep_baseline
 from promote.tags.heartbeat import MISSED, sign_of, silent
 from promote.tags.lock import TRIES, Lock, read_lock, take_over
 from promote.tags.target import Target
-from promote.waivers import Waiver
 
 Lines = list[dict[str, Any]]
 

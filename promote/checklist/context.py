@@ -6,9 +6,9 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from promote.checklist.waivers import Waiver
 from promote.core.errors import UsageError
 from promote.core.model import Choices
-from promote.waivers import Waiver
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
-from promote import waivers
+from promote.checklist import waivers
 from promote.checklist.registry import NO_URL, ROWS, TOLD_AFTER_ROLLBACK, advising_rows, protected_rows
+from promote.checklist.waivers import Waiver
 from promote.config.schema import Settings
 from promote.core.errors import UsageError
 from promote.core.model import Verdict
-from promote.waivers import Waiver
 
 MANY = frozenset(r.id for r in ROWS if r.each) | {"smoke-url"}  # names of rows that stand several times, each with a name of its own
 _MARKER = re.compile(r"""mark\.row\(\s*["']([^"']+)["']""")

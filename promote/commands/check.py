@@ -6,6 +6,8 @@ import argparse
 
 from promote.checklist.context import SuiteContext
 from promote.checklist.policy import validate
+from promote.checklist.runner import run_suite
+from promote.checklist.waivers import Waiver, given
 from promote.commands.wiring import open_repository, who
 from promote.config.schema import Settings
 from promote.connect import secrets
@@ -16,9 +18,7 @@ from promote.core.version import parse_version
 from promote.git.remote import GitRemote
 from promote.report.document import check_document
 from promote.report.screen import reporter
-from promote.suite import run_suite
 from promote.tags.target import Target, resolve_target
-from promote.waivers import Waiver, given
 
 ENDS = {Verdict.PASSED: End.VERIFIED, Verdict.FAILED: End.REFUSED, Verdict.ERRORED: End.UNCHECKED}
 SHOWN = {"pre": "before", "post": "after", "smoke": "smoke"}

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from promote.already import end_of, prove_it_stands
 from promote.checklist.policy import Policy, validate
+from promote.checklist.waivers import given
 from promote.closing import close
 from promote.commands.choosing import bring_forward, choices_of, choose
 from promote.commands.story import describe_stable, document, ending
@@ -22,7 +23,6 @@ from promote.report.screen import reporter
 from promote.run import Result, Run, Tools
 from promote.tags.heartbeat import BEAT_S, beating
 from promote.tags.target import Target
-from promote.waivers import given
 
 
 def main(args: argparse.Namespace) -> int:

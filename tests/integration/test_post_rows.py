@@ -15,6 +15,7 @@ import pytest
 
 from promote import connect
 from promote.checklist.context import SuiteContext
+from promote.checklist.runner import run_suite
 from promote.commands.world import repository_files
 from promote.config.reader import read_settings
 from promote.convergence.baseline import take_baseline
@@ -23,7 +24,6 @@ from promote.core.model import Row, SuiteResult, Verdict
 from promote.sandbox.http_world import Fault, World
 from promote.sandbox.kube_store import stamp
 from promote.sandbox.sandbox import Sandbox
-from promote.suite import run_suite
 
 
 @dataclass(kw_only=True)

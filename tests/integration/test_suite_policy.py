@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from promote.checklist.runner import run_suite
+from promote.checklist.waivers import Waiver
 from promote.config.reader import read_settings
 from promote.core.deadline import Deadline
 from promote.core.model import Verdict
-from promote.suite import run_suite
-from promote.waivers import Waiver
 from tests.integration.test_suites import SETTINGS, context
 from tests.processes import left, mark
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from promote.checklist.context import SuiteContext
+from promote.checklist.runner import run_suite
 from promote.config.reader import read_settings
 from promote.core.deadline import Deadline
 from promote.core.model import Row, SuiteResult, Verdict
-from promote.suite import run_suite
 
 SETTINGS = '[[smoke.urls]]\nname = "a"\nurl = "http://127.0.0.1:9/"\n'
 QUICK = SETTINGS + 'tries = 1\nwithin = "0.5s"\n' + '[suites]\nrow_timeout = "1s"\n[dev]\nconverge_timeout = "0.5s"\n'

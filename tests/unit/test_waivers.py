@@ -9,11 +9,11 @@ import pytest
 
 from promote.checklist.policy import Policy, known_rows, validate
 from promote.checklist.registry import ROWS, limit_of, protected_rows
+from promote.checklist.waivers import Waiver, given
 from promote.config.reader import settings_from
 from promote.config.schema import Settings
 from promote.core.errors import UsageError
 from promote.core.model import Verdict
-from promote.waivers import Waiver, given
 
 DAY = date(2026, 12, 1)
 ENTRY = {"id": "dev-converged", "reason": "dev is being moved", "author": "Ada", "until": DAY}
