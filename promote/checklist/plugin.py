@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 
 from promote import connect
-from promote.checklist import actions
 from promote.checklist.fixtures import *  # noqa: F403 - fixtures are found by name in a plugin module
 from promote.checklist.judge import Judged, timed_out
 from promote.checklist.promotion import STATE, state_of, usable
@@ -25,6 +24,7 @@ from promote.core.errors import PromoteError
 from promote.core.in_flight import forget
 from promote.core.model import Verdict
 from promote.core.redact import Redactor
+from promote.report import github_actions
 
 EVIDENCE = pytest.StashKey[dict[str, object]]()
 REDACTOR = pytest.StashKey[Redactor]()
@@ -171,11 +171,11 @@ class Checklist:
         clean = Redactor(connect.secrets())
         rows = [(row, verdict, clean.text(detail)) for row, verdict, detail in self.rows]
         terminalreporter.write_line(f"::{self._silence}::")
-        for line in actions.commands(rows):
+        for line in github_actions.commands(rows):
             terminalreporter.write_line(line)
         if file := connect.step_summary():
             with file.open("a", encoding="utf-8") as page:
-                page.write(actions.summary(f"checklist: {title}", rows))
+                page.write(github_actions.summary(f"checklist: {title}", rows))
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, exitstatus: int) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from promote.checklist.actions import commands, summary
 from promote.core.model import Verdict
+from promote.report.github_actions import commands, summary
 
 EVIL = "first\n::set-output name=x::y\r\n50% of all\n::stop-commands::z"
 
