@@ -8,16 +8,16 @@ import os
 import tempfile
 from pathlib import Path
 
-from promote.adopt.evidence import decide
-from promote.adopt.files import Change, plan, write
-from promote.adopt.finding import Finding, look
-from promote.adopt.settings_text import settings_text
 from promote.commands.world import TEMPLATES, checks_folder
 from promote.config.reader import read_settings
 from promote.config.schema import FILE_NAME
 from promote.core.errors import PromoteError, UsageError
 from promote.git.process import forget_local_variables
 from promote.git.remote import GitRemote
+from promote.init.discover import Finding, look
+from promote.init.files import Change, plan, write
+from promote.init.infer import decide
+from promote.init.settings_text import settings_text
 
 
 def main(args: argparse.Namespace) -> int:

@@ -10,12 +10,12 @@ import re
 from collections import Counter
 from collections.abc import Collection, Sequence
 
-from promote.adopt.finding import Finding, applications
 from promote.candidate.commits import Change, change_of
 from promote.candidate.tasks import hash_ids
 from promote.checklist.workflow_file import FOLDER
 from promote.git.objects import recent
 from promote.git.remote import GitRemote
+from promote.init.discover import Finding, applications
 
 LOOKED_AT = 200  # commits
 EXPORT = ".beads/issues.jsonl"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
-from promote.adopt.finding import Finding
 from promote.config.schema import ProdCluster, Tags, Workflow
+from promote.init.discover import Finding
 
 HEAD = """# How this repository is promoted: `promote` moves the tag that production's Argo CD follows, and puts it back when it was wrong.
 # Only what differs from the defaults is here; every key is described in the settings page of promote's documentation.
