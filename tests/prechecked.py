@@ -14,13 +14,13 @@ from promote.config.schema import Settings, Workflow
 from promote.core.deadline import Clock
 from promote.core.model import Choices, Tag
 from promote.core.version import parse_version
-from promote.journal import Journal
+from promote.promotion.context import Run, Tools
+from promote.promotion.journal import Journal
+from promote.promotion.recovery.takeover import pick_up
 from promote.report.silent import Silent
-from promote.run import Run, Tools
 from promote.tags.lock import Lock, acquire, new_lock
 from promote.tags.publish import Published, Request, publish
 from promote.tags.target import Target
-from promote.takeover import pick_up
 from tests.robustness.harness import STABLE, Remote, remote
 
 VERSION, PROD = "v1.1.0", "refs/tags/prod-v1.1.0"

@@ -12,7 +12,7 @@ from promote.core.errors import PromoteError, Rejected, UsageError
 from promote.core.model import Choices, Tag
 from promote.core.version import Version
 from promote.git.remote import GitRemote
-from promote.run import Tools
+from promote.promotion.context import Tools
 from promote.tags.publish import ref_names
 from promote.tags.target import Target, resolve_target
 

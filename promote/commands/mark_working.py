@@ -6,18 +6,18 @@ import argparse
 import secrets as random
 from datetime import UTC, datetime
 
-from promote.already import end_of, prove_it_stands
 from promote.commands.story import describe_stable, version_carried
 from promote.commands.wiring import open_repository, tools
 from promote.connect import secrets
 from promote.core.errors import NotFound, Rejected, UsageError
 from promote.core.model import End, Tag, short
 from promote.core.version import UNVERSIONED, recorded_version
-from promote.flow import attempt
 from promote.git.push import RefUpdate
-from promote.journal import Journal
+from promote.promotion.context import Run, Tools
+from promote.promotion.journal import Journal
+from promote.promotion.state_machine import attempt
+from promote.promotion.verify_current import end_of, prove_it_stands
 from promote.report.screen import reporter
-from promote.run import Run, Tools
 from promote.tags.lock import LOCK, lock_words, refused
 from promote.tags.publish import ref_names
 from promote.tags.target import Target

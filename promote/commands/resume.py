@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 
-from promote.closing import close
 from promote.commands.story import describe_stable, document, ending
 from promote.commands.wiring import open_repository, tools
 from promote.config.reader import duration
@@ -12,11 +11,12 @@ from promote.connect import secrets
 from promote.core.errors import PromoteError
 from promote.core.model import End
 from promote.core.signals import held
+from promote.promotion.context import Run, Tools
+from promote.promotion.finalize import close
+from promote.promotion.recovery.resume import abort, resume
+from promote.promotion.recovery.takeover import pick_up
 from promote.report.screen import answer, reporter
-from promote.resume import abort, resume
-from promote.run import Run, Tools
 from promote.tags.heartbeat import BEAT_S, beating
-from promote.takeover import pick_up
 
 
 def main(args: argparse.Namespace) -> int:

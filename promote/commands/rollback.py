@@ -6,7 +6,6 @@ import argparse
 import secrets as random
 from datetime import UTC, datetime
 
-from promote.closing import close
 from promote.commands.story import describe_stable, document, ending, version_carried
 from promote.commands.wiring import open_repository, tools
 from promote.connect import secrets
@@ -15,13 +14,14 @@ from promote.core.errors import NotFound, PromoteError, UsageError
 from promote.core.model import End, Tag, short
 from promote.core.signals import held
 from promote.core.version import UNVERSIONED, parse_version, recorded_version
-from promote.flow import attempt
-from promote.journal import Journal
+from promote.promotion.context import Moved, Result, Run, Said, Tools
+from promote.promotion.finalize import close
+from promote.promotion.journal import Journal
+from promote.promotion.rollback import roll_back
+from promote.promotion.state_machine import attempt
+from promote.promotion.steps import keep_baseline
 from promote.report.screen import reporter
 from promote.report.words import counted
-from promote.rollback import roll_back
-from promote.run import Moved, Result, Run, Said, Tools
-from promote.steps import keep_baseline
 from promote.tags.heartbeat import BEAT_S, beating
 from promote.tags.lock import UNDO, acquire, new_lock
 from promote.tags.publish import known_tags, ref_names

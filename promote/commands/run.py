@@ -6,10 +6,8 @@ import argparse
 import secrets as random
 from datetime import UTC, datetime
 
-from promote.already import end_of, prove_it_stands
 from promote.checklist.policy import Policy, validate
 from promote.checklist.waivers import given
-from promote.closing import close
 from promote.commands.choosing import bring_forward, choices_of, choose
 from promote.commands.story import describe_stable, document, ending
 from promote.commands.wiring import open_repository, tools, who
@@ -17,10 +15,12 @@ from promote.connect import secrets, slug
 from promote.core.model import End
 from promote.core.signals import held
 from promote.core.version import Version, parse_version
-from promote.flow import attempt, walk
-from promote.journal import Journal
+from promote.promotion.context import Result, Run, Tools
+from promote.promotion.finalize import close
+from promote.promotion.journal import Journal
+from promote.promotion.state_machine import attempt, walk
+from promote.promotion.verify_current import end_of, prove_it_stands
 from promote.report.screen import reporter
-from promote.run import Result, Run, Tools
 from promote.tags.heartbeat import BEAT_S, beating
 from promote.tags.target import Target
 

@@ -6,7 +6,6 @@ import argparse
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from promote.already import excused_then
 from promote.commands.story import version_carried
 from promote.commands.wiring import open_repository, tools
 from promote.connect import secrets
@@ -17,9 +16,10 @@ from promote.convergence.wait import THERE
 from promote.core.errors import PromoteError
 from promote.core.model import AppState, Tag, Verdict, short
 from promote.core.version import version_of_tag
+from promote.promotion.context import Tools
+from promote.promotion.verify_current import excused_then
 from promote.report.screen import answer, reporter
 from promote.report.words import counted
-from promote.run import Tools
 from promote.tags.lock import UNDO, read_lock
 from promote.tags.publish import ref_names, trailers_of
 from promote.tags.records import last_entry

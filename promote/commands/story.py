@@ -10,8 +10,8 @@ from promote.core.errors import PromoteError
 from promote.core.model import AppState, End, Tag, Verdict, short
 from promote.core.version import UNVERSIONED, version_of_tag
 from promote.git.remote import GitRemote
+from promote.promotion.context import Moved, Result, Run, Tools
 from promote.report.document import run_document
-from promote.run import Moved, Result, Run, Tools
 
 
 def document(run: Run, end: End, result: Result, *, code: int | None = None) -> dict[str, object]:

@@ -17,8 +17,8 @@ from promote.git.clone import check_clone
 from promote.git.remote import GitRemote
 
 if TYPE_CHECKING:
+    from promote.promotion.context import Tools
     from promote.report.events import Reporter
-    from promote.run import Tools
 
 
 def open_repository(folder: Path) -> tuple[Settings, GitRemote]:
@@ -50,7 +50,7 @@ def who() -> str:
 
 def tools(settings: Settings, git: GitRemote, report: Reporter) -> Tools:
     """What a promotion reaches the world through; clients connect at their first use."""
-    from promote.run import Tools
+    from promote.promotion.context import Tools
 
     return Tools(
         settings=settings,

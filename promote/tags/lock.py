@@ -34,7 +34,7 @@ class Lock:
 
     `at` is when `state` was entered: made before the push that enters it, so never later than what that push moved.
     `holder` tells the processes of one promotion apart: a run keeps it when it moves the tag for us, whoever takes over puts its own.
-    `plan` is all that another machine needs to pick the promotion up (`promote.run.Run.plan`); empty for a move made by hand.
+    `plan` is all that another machine needs to pick the promotion up (`promote.promotion.context.Run.plan`); empty for a move made by hand.
     """
 
     request_id: str

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from promote.closing import close
 from promote.commands.story import ending
 from promote.config.schema import Settings
 from promote.core.errors import Superseded, UsageError
@@ -17,14 +16,15 @@ from promote.core.model import Choices, End, Tag, Verdict
 from promote.core.version import parse_version
 from promote.git.push import RefUpdate
 from promote.git.remote import GitRemote
-from promote.journal import Journal
-from promote.promotion import look
+from promote.promotion.context import Moved, Result, Run, Said, Tools
+from promote.promotion.finalize import close
+from promote.promotion.journal import Journal
+from promote.promotion.move import look
+from promote.promotion.recovery.takeover import pick_up
 from promote.report.silent import Silent
-from promote.run import Moved, Result, Run, Said, Tools
 from promote.tags.lock import LOCK, acquire, advance, let_go, new_lock, release, take_over, write_lock
 from promote.tags.publish import Request, publish
 from promote.tags.target import Target
-from promote.takeover import pick_up
 from tests.repos import Repos, git, make_repos
 
 STABLE = "refs/tags/prod-stable"

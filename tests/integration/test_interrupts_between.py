@@ -20,9 +20,9 @@ from promote.commands.world import repository_files
 from promote.core.errors import Interrupted
 from promote.core.model import End
 from promote.core.signals import as_interrupts, held
-from promote.flow import State, walk
-from promote.journal import Journal
-from promote.run import Moved, Result, Said
+from promote.promotion.context import Moved, Result, Said
+from promote.promotion.journal import Journal
+from promote.promotion.state_machine import State, walk
 from promote.sandbox.sandbox import Sandbox
 from promote.sandbox.scenarios import SCENARIOS
 from tests.integration.test_interrupts import until

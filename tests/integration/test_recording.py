@@ -7,9 +7,9 @@ from dataclasses import replace
 
 from promote.config.schema import Promotion
 from promote.core.deadline import Deadline
-from promote.promotion import confirm
-from promote.recording import catch_up_record, expect_record
-from promote.run import Run, Said
+from promote.promotion.context import Run, Said
+from promote.promotion.move import confirm
+from promote.promotion.recording import catch_up_record, expect_record
 from promote.sandbox.http_world import Fault
 from promote.tags.publish import Published
 from promote.tags.records import write_record

@@ -10,27 +10,27 @@ from typing import Any
 
 import pytest
 
-from promote.closing import close
 from promote.commands.story import ending
 from promote.convergence.baseline import Baseline
 from promote.convergence.baseline_ref import BASELINE
 from promote.core.deadline import Deadline
 from promote.core.errors import PromoteError, Superseded, Unreachable, UsageError
 from promote.core.model import End
-from promote.flow import State
 from promote.git.push import Pushed, RefUpdate
 from promote.git.remote import GitRemote
-from promote.journal import Journal, read_journal
-from promote.legacy import compare
-from promote.promotion import confirm, look
-from promote.resume import abort, where
-from promote.run import Moved, Said
+from promote.promotion.context import Moved, Said
+from promote.promotion.finalize import close
+from promote.promotion.forge.legacy_workflow import compare
+from promote.promotion.journal import Journal, read_journal
+from promote.promotion.move import confirm, look
+from promote.promotion.recovery.resume import abort, where
+from promote.promotion.recovery.takeover import pick_up
+from promote.promotion.state_machine import State
 from promote.sandbox.http_world import Fault
 from promote.sandbox.http_world import Request as HttpRequest
 from promote.tags.heartbeat import HEARTBEAT, beating
 from promote.tags.lock import LOCK, Lock, advance, new_lock, read_lock, release, take_over, write_lock
 from promote.tags.publish import Request, publish
-from promote.takeover import pick_up
 from tests.integration.test_interrupts import until
 from tests.prechecked import PROD, VERSION, Make, Place
 from tests.repos import git

@@ -9,18 +9,18 @@ from dataclasses import replace
 
 import pytest
 
-from promote.closing import close
 from promote.commands.story import ending
 from promote.core.deadline import Deadline
 from promote.core.errors import Interrupted, PromoteError, Unreachable
 from promote.core.model import End
 from promote.core.signals import as_interrupts, held
 from promote.core.version import parse_version
-from promote.flow import State, walk
 from promote.git.remote import GitRemote
-from promote.journal import Journal
-from promote.rollback import PUSH_FOR_S, _push_back
-from promote.run import Moved, Run
+from promote.promotion.context import Moved, Run
+from promote.promotion.finalize import close
+from promote.promotion.journal import Journal
+from promote.promotion.rollback import PUSH_FOR_S, _push_back
+from promote.promotion.state_machine import State, walk
 from promote.sandbox.http_world import Fault
 from promote.sandbox.http_world import Request as HttpRequest
 from promote.tags.lock import LOCK, read_lock

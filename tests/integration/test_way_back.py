@@ -24,10 +24,12 @@ from promote.core.signals import as_interrupts
 from promote.core.version import parse_version
 from promote.git.remote import GitRemote
 from promote.github.workflow_runs import GitHubRuns
-from promote.journal import Journal, read_journal
+from promote.promotion.context import Moved, Run, Tools
+from promote.promotion.forge.rollback_by_workflow import by_workflow
+from promote.promotion.forge.workflow_run import fence_off
+from promote.promotion.journal import Journal, read_journal
+from promote.promotion.rollback import PUSH_FOR_S, _push_back
 from promote.report.silent import Silent
-from promote.rollback import PUSH_FOR_S, _push_back
-from promote.run import Moved, Run, Tools
 from promote.sandbox.git_server import GitServer
 from promote.sandbox.git_writer import GitWriter
 from promote.sandbox.github_world import GitHubWorld, WorkflowRun
@@ -38,8 +40,6 @@ from promote.tags.lock import LOCK, UNDO, acquire, new_lock, read_lock
 from promote.tags.publish import Request, move_back, publish
 from promote.tags.target import Target
 from promote.transport.retry import PAUSES_S
-from promote.way_back import by_workflow
-from promote.workflow import fence_off
 from tests.repos import bare_machine
 from tests.robustness.harness import silence
 

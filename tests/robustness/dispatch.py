@@ -19,12 +19,12 @@ from promote.core.model import Tag
 from promote.core.version import parse_version
 from promote.git.remote import GitRemote
 from promote.github.workflow_runs import GitHubRuns
-from promote.journal import Journal
+from promote.promotion.context import Run, Tools
+from promote.promotion.forge.workflow_run import run_workflow
+from promote.promotion.journal import Journal
 from promote.report.silent import Silent
-from promote.run import Run, Tools
 from promote.sandbox.http_world import Fault, Request, Response
 from promote.tags.target import Target
-from promote.workflow import run_workflow
 from tests.integration.test_github_runs import DISPATCHES, TOKEN, Forge, Job, earlier
 from tests.robustness.harness import Figures, dice, main, scratch
 

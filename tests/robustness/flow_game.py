@@ -15,21 +15,21 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from promote.closing import close
 from promote.config.schema import ArgoCD, Post, ProdCluster, Promotion, Settings
 from promote.core.errors import Interrupted, PromoteError
 from promote.core.model import End, Row, SuiteResult, Verdict
 from promote.core.version import parse_version
-from promote.flow import walk
 from promote.git.remote import GitRemote
-from promote.journal import Journal, read_journal
+from promote.promotion.context import Result, Run, Tools
+from promote.promotion.finalize import close
+from promote.promotion.journal import Journal, read_journal
+from promote.promotion.recovery.resume import resume
+from promote.promotion.recovery.takeover import pick_up
+from promote.promotion.state_machine import walk
 from promote.report.silent import Silent
-from promote.resume import resume
-from promote.run import Result, Run, Tools
 from promote.sandbox.http_world import Fault
 from promote.tags.lock import LOCK, read_lock, take_over
 from promote.tags.target import resolve_target
-from promote.takeover import pick_up
 from promote.transport.retry import PAUSES_S
 from tests.model.journal import problem
 from tests.robustness.cluster import ROOT, Cluster, Time, Ways

@@ -12,9 +12,9 @@ import pytest
 from promote.core.deadline import Deadline
 from promote.core.errors import Interrupted, Rejected, Superseded, Unreachable
 from promote.core.model import End
-from promote.flow import State, attempt, following, walk
-from promote.journal import Journal, read_journal
-from promote.run import Moved, Result, Said
+from promote.promotion.context import Moved, Result, Said
+from promote.promotion.journal import Journal, read_journal
+from promote.promotion.state_machine import State, attempt, following, walk
 
 
 def test_every_combination_has_a_way_on() -> None:

@@ -12,7 +12,7 @@ import pytest
 from promote.checklist.recorder import Recorder
 from promote.core.errors import PromoteError
 from promote.core.redact import Redactor
-from promote.journal import Journal, read_journal
+from promote.promotion.journal import Journal, read_journal
 
 
 def test_an_effect_is_written_before_and_after(tmp_path: Path) -> None:

@@ -13,11 +13,11 @@ from promote.argocd.client import ArgoCD
 from promote.convergence.baseline import Baseline, take_baseline
 from promote.core.deadline import Clock
 from promote.kube.client import connect
+from promote.promotion.context import Run, Said, Tools
+from promote.promotion.soak import PATIENCE_S, Watch
 from promote.report.silent import Silent
-from promote.run import Run, Said, Tools
 from promote.sandbox.cluster import Cluster
 from promote.sandbox.http_world import Fault
-from promote.soak import PATIENCE_S, Watch
 from tests.production import SETTINGS, kubeconfig
 
 

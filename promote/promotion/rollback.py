@@ -6,10 +6,10 @@ from promote.core.deadline import Deadline
 from promote.core.errors import Denied, Forbidden, PromoteError, Rejected, Unreachable
 from promote.core.model import SuiteResult, Tag, Verdict, short
 from promote.core.signals import held
-from promote.run import Moved, Result, Run, Said
-from promote.steps import failing, goal_of, proofs, settle_cluster
+from promote.promotion.context import Moved, Result, Run, Said
+from promote.promotion.forge.rollback_by_workflow import by_workflow, has_second_way, settle
+from promote.promotion.steps import failing, goal_of, proofs, settle_cluster
 from promote.tags.publish import move_back
-from promote.way_back import by_workflow, has_second_way, settle
 
 RESUME = "correct what is named, then prove it with `promote resume` (or give the lock up: `promote abort`)"
 PUSH_FOR_S = 120.0  # how long a push back is tried against an unreachable remote: production is broken meanwhile

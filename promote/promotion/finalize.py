@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from promote.annotation import annotate
 from promote.core.errors import PromoteError, machine_words
 from promote.core.model import End, Tag, short
-from promote.driver_rows import working_moved, write_junit
 from promote.git.push import Pushed, RefUpdate
-from promote.run import Moved, Run
+from promote.promotion.annotation import annotate
+from promote.promotion.context import Moved, Run
+from promote.promotion.driver_checks import working_moved, write_junit
 from promote.tags.lock import LOCK, Lock, lock_at, lock_words, release
 from promote.tags.records import write_ledger
 

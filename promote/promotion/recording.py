@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from promote.core.errors import PromoteError
-from promote.run import Run
+from promote.promotion.context import Run
 from promote.tags.publish import Published, Request
 from promote.tags.records import has_record, record_path, write_record
 

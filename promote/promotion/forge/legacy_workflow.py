@@ -9,7 +9,7 @@ from promote.core.errors import Superseded
 from promote.core.model import Tag, short
 from promote.core.signals import held
 from promote.git.push import RefUpdate
-from promote.run import Moved, Run
+from promote.promotion.context import Moved, Run
 from promote.tags.lock import LOCK, advance, lock_at, lock_words
 
 

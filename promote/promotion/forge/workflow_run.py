@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from promote.core.deadline import Deadline, DeadlineExceeded, insist, wait_until
 from promote.core.errors import PromoteError, Rejected, Superseded, Unreachable
 from promote.core.model import Verdict
-from promote.driver_rows import judge
-from promote.run import Run
+from promote.promotion.context import Run
+from promote.promotion.driver_checks import judge
 from promote.tags.publish import fence
 
 if TYPE_CHECKING:

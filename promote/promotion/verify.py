@@ -5,9 +5,9 @@ from __future__ import annotations
 from promote.convergence.wait import last_look
 from promote.core.deadline import Deadline
 from promote.core.model import Verdict
-from promote.run import Result, Run, Said
-from promote.soak import Watch, ask_again
-from promote.steps import failing, goal_of, known_before, proofs, settle_cluster
+from promote.promotion.context import Result, Run, Said
+from promote.promotion.soak import Watch, ask_again
+from promote.promotion.steps import failing, goal_of, known_before, proofs, settle_cluster
 
 LAST_LOOK_S = 30.0
 

@@ -11,13 +11,13 @@ from promote.core.deadline import Deadline, insist
 from promote.core.errors import Denied, Interrupted, PromoteError, Rejected, Superseded, Unreachable
 from promote.core.model import Tag, Verdict, short
 from promote.core.signals import held
-from promote.driver_rows import judge, tags_made
-from promote.legacy import compare
-from promote.recording import expect_record, record_directly
-from promote.run import Moved, Result, Run, Said
+from promote.promotion.context import Moved, Result, Run, Said
+from promote.promotion.driver_checks import judge, tags_made
+from promote.promotion.forge.legacy_workflow import compare
+from promote.promotion.forge.workflow_run import FENCE_FOR_S, fence_off, run_workflow, stop_run
+from promote.promotion.recording import expect_record, record_directly
 from promote.tags.lock import LOCK, lock_at
 from promote.tags.publish import Request, publish, undo_commands
-from promote.workflow import FENCE_FOR_S, fence_off, run_workflow, stop_run
 
 
 def promote(run: Run) -> Result:

@@ -15,8 +15,8 @@ from promote.core.errors import Unreachable
 from promote.core.model import Verdict
 from promote.kube.workloads import Pod, newly_failing, parse_pod
 from promote.monitoring.alerts import compare, parse_alert
-from promote.run import Result, Run, Said
-from promote.steps import failing, suite, take
+from promote.promotion.context import Result, Run, Said
+from promote.promotion.steps import failing, suite, take
 
 PATIENCE_S = 30.0  # how long a source may be unreachable before nobody knows any more how production is
 

@@ -16,7 +16,7 @@ from promote.core.deadline import Deadline
 from promote.core.errors import PromoteError
 from promote.core.model import SuiteResult, Tag, Verdict
 from promote.kube.workloads import log_tail, pods, warnings
-from promote.run import Run
+from promote.promotion.context import Run
 
 
 def context(run: Run, state: str) -> SuiteContext:

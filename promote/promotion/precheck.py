@@ -15,10 +15,10 @@ from promote.core.deadline import Deadline
 from promote.core.errors import Rejected
 from promote.core.model import Row, SuiteResult, Verdict, short
 from promote.core.signals import held
-from promote.driver_rows import candidate_tagged
 from promote.git.push import RefUpdate
-from promote.run import Result, Run, Said
-from promote.steps import keep_baseline, suite
+from promote.promotion.context import Result, Run, Said
+from promote.promotion.driver_checks import candidate_tagged
+from promote.promotion.steps import keep_baseline, suite
 from promote.tags.lock import UNDO, acquire, advance, new_lock
 from promote.tags.publish import undo_update
 

@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 from promote.checklist.registry import ROWS
 from promote.core.errors import PromoteError
 from promote.core.model import Row, Verdict
-from promote.run import Run
+from promote.promotion.context import Run
 
 NAME = "during"
 

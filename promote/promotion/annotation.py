@@ -6,7 +6,7 @@ from promote import connect
 from promote.checklist.monitoring import dashboard_links
 from promote.core.errors import PromoteError
 from promote.core.model import End, short
-from promote.run import Moved, Run
+from promote.promotion.context import Moved, Run
 
 AROUND_S = 900  # how much of the time before and after the promotion a link shows
 

@@ -12,9 +12,9 @@ from promote.core.deadline import Deadline, insist
 from promote.core.errors import Denied, Interrupted, NotFound, PromoteError, Rejected, Superseded, Unreachable
 from promote.core.model import Tag, short
 from promote.core.signals import held
-from promote.run import Moved, Run
+from promote.promotion.context import Moved, Run
+from promote.promotion.forge.workflow_run import FENCE_FOR_S, fence_off, run_workflow
 from promote.tags.lock import LOCK, lock_at
-from promote.workflow import FENCE_FOR_S, fence_off, run_workflow
 
 
 def has_second_way(run: Run) -> bool:

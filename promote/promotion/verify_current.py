@@ -9,8 +9,8 @@ from promote.connect import alerts_reader
 from promote.convergence.baseline import Baseline, take_baseline
 from promote.convergence.probe import observe
 from promote.core.model import AppState, End, Tag, Verdict
-from promote.run import Result, Run, Said
-from promote.steps import failing, goal_of, keep_baseline, known_before, proofs
+from promote.promotion.context import Result, Run, Said
+from promote.promotion.steps import failing, goal_of, keep_baseline, known_before, proofs
 from promote.tags.records import last_entry
 
 

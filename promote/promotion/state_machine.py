@@ -10,11 +10,11 @@ from enum import StrEnum
 from promote.core.errors import Interrupted, PromoteError, Superseded, machine_words
 from promote.core.model import End
 from promote.core.signals import forget, held, listening
-from promote.precheck import precheck
-from promote.promotion import promote
-from promote.rollback import roll_back
-from promote.run import Moved, Result, Run, Said
-from promote.verification import verify
+from promote.promotion.context import Moved, Result, Run, Said
+from promote.promotion.move import promote
+from promote.promotion.precheck import precheck
+from promote.promotion.rollback import roll_back
+from promote.promotion.verify import verify
 
 
 class State(StrEnum):

@@ -19,7 +19,7 @@ from promote.core.model import AppVerdict, Choices, Row, Step, SuiteResult, Tag,
 from promote.core.redact import Redactor
 from promote.core.version import Version
 from promote.git.remote import GitRemote
-from promote.journal import Journal
+from promote.promotion.journal import Journal
 from promote.tags.lock import LOCK, Lock, lock_words
 from promote.tags.publish import TagNames, ref_names
 from promote.tags.target import Target

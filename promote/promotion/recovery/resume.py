@@ -6,16 +6,16 @@ from promote.convergence.baseline import take_baseline
 from promote.core.deadline import Deadline
 from promote.core.errors import PromoteError, Superseded
 from promote.core.model import End, Tag, short
-from promote.flow import State, attempt, following, walk
 from promote.git.remote import GitRemote
-from promote.legacy import compare, made_by_our_run
-from promote.precheck import unsafe_rollback
-from promote.promotion import is_legacy
-from promote.recording import catch_up_record, expect_record
-from promote.run import Moved, Result, Run, Said
-from promote.steps import keep_baseline
+from promote.promotion.context import Moved, Result, Run, Said
+from promote.promotion.forge.legacy_workflow import compare, made_by_our_run
+from promote.promotion.forge.workflow_run import cancel_run, stop_run
+from promote.promotion.move import is_legacy
+from promote.promotion.precheck import unsafe_rollback
+from promote.promotion.recording import catch_up_record, expect_record
+from promote.promotion.state_machine import State, attempt, following, walk
+from promote.promotion.steps import keep_baseline
 from promote.tags.publish import trailers_of
-from promote.workflow import cancel_run, stop_run
 
 STOP_S = 60.0
 KEEP = "`promote abort --keep` gives up the lock and leaves the tag"

@@ -20,10 +20,10 @@ from promote.core.errors import PromoteError, Superseded, UsageError
 from promote.core.model import Choices, Tag
 from promote.core.signals import listening
 from promote.core.version import recorded_version
-from promote.flow import State
-from promote.journal import Journal, is_open_elsewhere, read_journal
-from promote.run import Moved, Run, Tools
-from promote.steps import keep_baseline
+from promote.promotion.context import Moved, Run, Tools
+from promote.promotion.journal import Journal, is_open_elsewhere, read_journal
+from promote.promotion.state_machine import State
+from promote.promotion.steps import keep_baseline
 from promote.tags.heartbeat import MISSED, sign_of, silent
 from promote.tags.lock import TRIES, Lock, read_lock, take_over
 from promote.tags.target import Target
