@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 from benchmarks.driver_share import watch
-from promote.commands.world import repository_files
+from promote.cli.sandbox_session import repository_files
 from promote.sandbox.sandbox import Sandbox
 from promote.sandbox.seed import deployment, names
 

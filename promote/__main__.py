@@ -2,6 +2,6 @@
 
 import sys
 
-from promote.cli import main
+from promote.cli.main import main
 
 sys.exit(main())

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from promote.checklist.recorder import read_events
-from promote.commands.world import repository_files
+from promote.cli.sandbox_session import repository_files
 from promote.sandbox.sandbox import Sandbox
 
 BIN = Path(sys.executable).parent

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from promote.commands.world import repository_files
+from promote.cli.sandbox_session import repository_files
 from promote.sandbox.sandbox import TOKEN, Sandbox
 
 BIN = Path(sys.executable).parent

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from promote.commands.world import repository_files
+from promote.cli.sandbox_session import repository_files
 from promote.sandbox import seed
 from promote.sandbox.sandbox import Sandbox
 from tests.connections import BIN, Bench, Case, play, table

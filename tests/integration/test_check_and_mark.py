@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from promote.commands.world import repository_files
+from promote.cli.sandbox_session import repository_files
 from promote.git.remote import GitRemote
 from promote.sandbox import seed
 from promote.sandbox.http_world import Fault

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from promote.commands.world import repository_files
+from promote.cli.sandbox_session import repository_files
 from promote.sandbox.github_world import WorkflowRun
 from promote.sandbox.sandbox import TOKEN, Sandbox
 from promote.sandbox.scenarios import SCENARIOS

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from promote.commands.story import ending
+from promote.cli.summary import ending
 from promote.config.schema import Settings
 from promote.core.errors import Superseded, UsageError
 from promote.core.model import Choices, End, Tag, Verdict

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from promote.commands.world import repository_files
+from promote.cli.sandbox_session import repository_files
 from promote.sandbox.sandbox import Sandbox
 from promote.sandbox.scenarios import SCENARIOS, Play, Scenario
 from tests.model.journal import problems

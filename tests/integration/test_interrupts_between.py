@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from promote.commands.world import repository_files
+from promote.cli.sandbox_session import repository_files
 from promote.core.errors import Interrupted
 from promote.core.model import End
 from promote.core.signals import as_interrupts, held

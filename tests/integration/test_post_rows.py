@@ -16,7 +16,7 @@ import pytest
 from promote import connect
 from promote.checklist.context import SuiteContext
 from promote.checklist.runner import run_suite
-from promote.commands.world import repository_files
+from promote.cli.sandbox_session import repository_files
 from promote.config.reader import read_settings
 from promote.convergence.baseline import take_baseline
 from promote.core.deadline import Deadline

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from promote.cli import main
+from promote.cli.main import main
 from promote.config.schema import Settings
 from promote.core.errors import Rejected, Superseded
 from promote.core.model import Tag

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from promote.cli import main
+from promote.cli.main import main
 from promote.core.errors import NotFound, Rejected, Superseded, UsageError
 from promote.core.version import parse_version
 from promote.git.remote import GitRemote

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from promote.commands.world import repository_files
+from promote.cli.sandbox_session import repository_files
 from promote.core.errors import Rejected
 from promote.monitoring.alerts import parse_alert
 from promote.monitoring.clients import Alertmanager, Prometheus

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from promote.commands.world import repository_files
+from promote.cli.sandbox_session import repository_files
 from promote.sandbox.sandbox import Sandbox
 from promote.sandbox.scenarios import SCENARIOS
 from tests.integration.test_resume import BIN, LOCK, STABLE, Cut

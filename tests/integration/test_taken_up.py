@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from promote.commands.story import ending
+from promote.cli.summary import ending
 from promote.convergence.baseline import Baseline
 from promote.convergence.baseline_ref import BASELINE
 from promote.core.deadline import Deadline

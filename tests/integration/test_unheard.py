@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from promote.commands.story import ending
+from promote.cli.summary import ending
 from promote.core.deadline import Deadline
 from promote.core.errors import Interrupted, PromoteError, Unreachable
 from promote.core.model import End

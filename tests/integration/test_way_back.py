@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from promote.commands.world import TEMPLATES
+from promote.cli.sandbox_session import TEMPLATES
 from promote.config.schema import Settings
 from promote.config.schema import Workflow as WorkflowSettings
 from promote.core.deadline import Clock, Deadline, wait_until

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from promote.commands.world import TEMPLATES
+from promote.cli.sandbox_session import TEMPLATES
 from promote.sandbox.git_server import GitServer
 from promote.sandbox.git_writer import GitWriter
 from promote.sandbox.http_world import Request, Response

@@ -15,7 +15,7 @@ import pytest
 import requests
 import yaml
 
-from promote.commands.world import repository_files
+from promote.cli.sandbox_session import repository_files
 from promote.sandbox import seed
 from promote.sandbox.argo_compare import Revisions
 from promote.sandbox.processes import descendants

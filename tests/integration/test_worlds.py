@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from promote.commands.world import repository_files
+from promote.cli.sandbox_session import repository_files
 from promote.sandbox import seed
 from promote.sandbox.http_world import Fault, Request, Response, World
 from promote.sandbox.kube_store import Store, field_selector, label_selector, merge

@@ -19,7 +19,7 @@ from typing import Any
 
 import yaml
 
-from promote.commands.world import TEMPLATES, checks_folder
+from promote.cli.sandbox_session import TEMPLATES, checks_folder
 from promote.sandbox.git_server import GitServer
 from promote.sandbox.git_writer import GitWriter
 from promote.sandbox.real.cluster import RealCluster

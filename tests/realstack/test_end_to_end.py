@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from promote.commands.world import repository_files
+from promote.cli.sandbox_session import repository_files
 from promote.sandbox import seed
 from promote.sandbox.processes import kill_tree
 from promote.sandbox.sandbox import Sandbox

@@ -21,7 +21,7 @@ from itertools import product
 from pathlib import Path
 from random import Random
 
-from promote.commands.world import repository_files
+from promote.cli.sandbox_session import repository_files
 from promote.sandbox.sandbox import Sandbox
 from tests.connections import BIN, Bench, executable
 from tests.processes import left, mark

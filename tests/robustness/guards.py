@@ -101,7 +101,7 @@ def interpreter(tree: Path) -> Path:
     site = next(home.glob("lib/python*/site-packages"))
     (site / "tree.pth").write_text(f"{tree}\n{sysconfig.get_path('purelib')}\n")  # a path that stands in a .pth has its own .pth files ignored
     program = home / "bin" / "promote"
-    program.write_text(f"#!{home}/bin/python\nimport sys\nfrom promote.cli import main\nsys.exit(main())\n")
+    program.write_text(f"#!{home}/bin/python\nimport sys\nfrom promote.cli.main import main\nsys.exit(main())\n")
     program.chmod(0o755)
     return home / "bin" / "python"
 

@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 import yaml
 
-from promote.commands.world import repository_files
+from promote.cli.sandbox_session import repository_files
 from promote.sandbox.http_world import Fault
 from promote.sandbox.sandbox import TOKEN, WORKFLOW_TOKEN, Sandbox
 from promote.sandbox.scenarios import SCENARIOS

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from promote.commands.world import repository_files
+from promote.cli.sandbox_session import repository_files
 from promote.sandbox import seed
 from promote.sandbox.http_world import Fault, Request
 from promote.sandbox.http_world import World as HttpWorld

@@ -62,7 +62,7 @@ def test_a_vendor_is_imported_only_in_its_own_client() -> None:
 
 def test_the_driver_needs_no_pytest() -> None:
     """Its suites are processes of their own; importing what they are made of would cost it a third of its start."""
-    code = "import sys, promote.commands.run, promote.commands.rollback, promote.commands.resume; sys.exit('pytest' in sys.modules)"
+    code = "import sys, promote.cli.run, promote.cli.rollback, promote.cli.resume; sys.exit('pytest' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from promote.commands.choosing import bring_forward, choices_of, choose
+from promote.cli.prompt import bring_forward, choices_of, choose
 from promote.config.schema import Settings
 from promote.core.errors import Rejected, UsageError
 from promote.core.model import Choices

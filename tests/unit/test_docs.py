@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from promote.cli import parser
+from promote.cli.main import parser
 from promote.config.reference import reference
 from promote.core.model import End
 from promote.sandbox.scenarios import SCENARIOS

@@ -14,10 +14,10 @@ from promote.checklist.history import UNTOLD, bump_problem, bump_suggestion, cha
 from promote.checklist.policy import Policy
 from promote.checklist.promotion import Promotion
 from promote.checklist.registry import required_rows
-from promote.commands.ahead import look_ahead
-from promote.commands.choosing import only_records
-from promote.commands.story import age
-from promote.commands.wiring import open_repository
+from promote.cli.bootstrap import open_repository
+from promote.cli.preview import look_ahead
+from promote.cli.prompt import only_records
+from promote.cli.summary import age
 from promote.config.schema import Settings
 from promote.connect import secrets
 from promote.core.errors import PromoteError, UsageError

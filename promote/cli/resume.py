@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from promote.commands.story import describe_stable, document, ending
-from promote.commands.wiring import open_repository, tools
+from promote.cli.bootstrap import open_repository, tools
+from promote.cli.summary import describe_stable, document, ending
 from promote.config.reader import duration
 from promote.connect import secrets
 from promote.core.errors import PromoteError

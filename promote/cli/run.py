@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 
 from promote.checklist.policy import Policy, validate
 from promote.checklist.waivers import given
-from promote.commands.choosing import bring_forward, choices_of, choose
-from promote.commands.story import describe_stable, document, ending
-from promote.commands.wiring import open_repository, tools, who
+from promote.cli.bootstrap import open_repository, tools, who
+from promote.cli.prompt import bring_forward, choices_of, choose
+from promote.cli.summary import describe_stable, document, ending
 from promote.connect import secrets, slug
 from promote.core.model import End
 from promote.core.signals import held

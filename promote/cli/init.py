@@ -8,7 +8,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from promote.commands.world import TEMPLATES, checks_folder
+from promote.cli.sandbox_session import TEMPLATES, checks_folder
 from promote.config.reader import read_settings
 from promote.config.schema import FILE_NAME
 from promote.core.errors import PromoteError, UsageError

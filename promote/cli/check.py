@@ -8,7 +8,7 @@ from promote.checklist.context import SuiteContext
 from promote.checklist.policy import validate
 from promote.checklist.runner import run_suite
 from promote.checklist.waivers import Waiver, given
-from promote.commands.wiring import open_repository, who
+from promote.cli.bootstrap import open_repository, who
 from promote.config.schema import Settings
 from promote.connect import secrets
 from promote.core.deadline import Deadline

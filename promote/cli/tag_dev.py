@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from promote.commands.wiring import open_repository
+from promote.cli.bootstrap import open_repository
 from promote.core.errors import UsageError
 from promote.core.model import short
 from promote.core.version import parse_version

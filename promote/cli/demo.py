@@ -7,7 +7,7 @@ import json
 import sys
 import time
 
-from promote.commands.world import Place, run_inside, running_world
+from promote.cli.sandbox_session import Place, run_inside, running_world
 from promote.core.errors import UsageError
 from promote.sandbox.scenarios import SCENARIOS, Play, Scenario
 

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from promote.candidate import version_bump
 from promote.checklist.history import changes_of, production_version
 from promote.checklist.promotion import Promotion
-from promote.commands.ahead import look_ahead
-from promote.commands.wiring import open_repository
+from promote.cli.bootstrap import open_repository
+from promote.cli.preview import look_ahead
 from promote.core.errors import NotFound, UsageError
 from promote.core.version import Version
 from promote.report.screen import answer

@@ -6,8 +6,8 @@ import argparse
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from promote.commands.story import version_carried
-from promote.commands.wiring import open_repository, tools
+from promote.cli.bootstrap import open_repository, tools
+from promote.cli.summary import version_carried
 from promote.connect import secrets
 from promote.convergence.application_status import Goal
 from promote.convergence.fleet import select

@@ -8,7 +8,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING
 
-from promote.commands.world import Place, run_inside, running_world
+from promote.cli.sandbox_session import Place, run_inside, running_world
 from promote.core.errors import Interrupted, UsageError
 
 if TYPE_CHECKING:

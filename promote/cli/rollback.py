@@ -6,8 +6,8 @@ import argparse
 import secrets as random
 from datetime import UTC, datetime
 
-from promote.commands.story import describe_stable, document, ending, version_carried
-from promote.commands.wiring import open_repository, tools
+from promote.cli.bootstrap import open_repository, tools
+from promote.cli.summary import describe_stable, document, ending, version_carried
 from promote.connect import secrets
 from promote.convergence.baseline import take_baseline
 from promote.core.errors import NotFound, PromoteError, UsageError

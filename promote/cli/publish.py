@@ -7,7 +7,7 @@ import re
 import secrets as random
 import sys
 
-from promote.commands.wiring import open_repository, who
+from promote.cli.bootstrap import open_repository, who
 from promote.config.schema import Settings
 from promote.connect import secrets
 from promote.core.deadline import Deadline

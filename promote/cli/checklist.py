@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 
 from promote.checklist.policy import Policy, own_rows, validate
 from promote.checklist.registry import NO_URL, ROWS
-from promote.commands.wiring import settings_of
+from promote.cli.bootstrap import settings_of
 from promote.config.schema import Settings
 from promote.report.screen import answer
 

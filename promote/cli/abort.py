@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from promote.commands import resume
-from promote.commands.choosing import terminal_question
-from promote.commands.wiring import open_repository
+from promote.cli.bootstrap import open_repository
+from promote.cli.main import resume
+from promote.cli.prompt import terminal_question
 from promote.config.schema import Settings
 from promote.connect import secrets
 from promote.core.errors import Rejected, UsageError

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from promote.checklist.promotion import Promotion, State
-from promote.commands.choosing import simply_behind
+from promote.cli.prompt import simply_behind
 from promote.config.schema import Settings
 from promote.core.model import Choices
 from promote.core.version import Version
