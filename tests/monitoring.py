@@ -16,7 +16,7 @@ import pytest
 import requests
 import yaml
 
-from promote.sandbox.http_world import Request, Response, World
+from promote.sandbox.http_server import Request, Response, World
 
 PROGRAMS = ("prometheus", "prometheus-alertmanager")
 RULES = {

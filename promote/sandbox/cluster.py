@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
-from promote.sandbox.argo_compare import Revisions
-from promote.sandbox.argo_controller import Controller
-from promote.sandbox.argo_sync import Timing
-from promote.sandbox.kube_api import KubeApi
-from promote.sandbox.kube_store import Object, Store
-from promote.sandbox.workloads import Workloads
+from promote.sandbox.argocd.compare import Revisions
+from promote.sandbox.argocd.controller import Controller
+from promote.sandbox.argocd.sync import Timing
+from promote.sandbox.kube.api import KubeApi
+from promote.sandbox.kube.store import Object, Store
+from promote.sandbox.kube.workloads import Workloads
 
 
 class AnyCluster(Protocol):

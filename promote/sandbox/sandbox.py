@@ -18,19 +18,19 @@ from typing import Any
 import yaml
 
 from promote.sandbox import seed
-from promote.sandbox.alertmanager_world import Alertmanager
-from promote.sandbox.argo_sync import Timing
+from promote.sandbox.argocd.settled import at_rest, shows
+from promote.sandbox.argocd.sync import Timing
 from promote.sandbox.cluster import AnyCluster, Cluster
-from promote.sandbox.git_server import AnyRemote, GitServer
-from promote.sandbox.git_writer import GitWriter
-from promote.sandbox.github_world import GitHubWorld
-from promote.sandbox.grafana_world import Dashboard, Grafana
-from promote.sandbox.prometheus_world import Prometheus
+from promote.sandbox.git.server import AnyRemote, GitServer
+from promote.sandbox.git.writer import GitWriter
+from promote.sandbox.github.workflow_run import Runner
+from promote.sandbox.github.world import GitHubWorld
+from promote.sandbox.monitoring.alertmanager import Alertmanager
+from promote.sandbox.monitoring.grafana import Dashboard, Grafana
+from promote.sandbox.monitoring.prometheus import Prometheus
 from promote.sandbox.real.charts import Charts
 from promote.sandbox.real.cluster import RealCluster
 from promote.sandbox.services import Services
-from promote.sandbox.settled import at_rest, shows
-from promote.sandbox.workflow_run import Runner
 
 SLUG, TOKEN = "acme/gitops", "sandbox-token"
 WORKFLOW_TOKEN, BOT = "sandbox-workflow-token", "github-actions[bot]"  # what a workflow's steps push with, and as whom

@@ -7,7 +7,7 @@ Where no Deployment APP has a ready pod it is 503, as an ingress answers for a S
 from __future__ import annotations
 
 from promote.sandbox.cluster import AnyCluster
-from promote.sandbox.http_world import Request, Response, World
+from promote.sandbox.http_server import Request, Response, World
 
 
 class Services(World):

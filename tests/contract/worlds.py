@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from promote.sandbox.argo_sync import Timing
+from promote.sandbox.argocd.sync import Timing
 from promote.sandbox.cluster import Cluster
-from promote.sandbox.git_server import GitServer
-from promote.sandbox.git_writer import GitWriter
-from promote.sandbox.http_world import Request, Response
+from promote.sandbox.git.server import GitServer
+from promote.sandbox.git.writer import GitWriter
+from promote.sandbox.http_server import Request, Response
 from promote.sandbox.real.charts import Charts
 from tests.contract.api import Api
 from tests.contract.versions import PINNED, VERSIONS, ArgoCD

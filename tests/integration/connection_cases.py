@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from promote.sandbox.http_world import Fault
+from promote.sandbox.http_server import Fault
 from tests.connections import SECRET, Bench, Case, executable
 from tests.production import oidc_user
 

@@ -18,7 +18,7 @@ from promote.core.errors import Superseded
 from promote.core.model import AppState, Verdict
 from promote.kube.client import connect
 from promote.kube.workloads import log_tail, newly_failing, pods, warnings
-from promote.sandbox.http_world import Fault
+from promote.sandbox.http_server import Fault
 from tests.production import QUICK, SETTINGS, Production, app_manifest, deployment, production, with_argocd
 from tests.repos import git
 

@@ -14,7 +14,7 @@ import pytest
 from promote.cli.sandbox_session import repository_files
 from promote.git.remote import GitRemote
 from promote.sandbox import seed
-from promote.sandbox.http_world import Fault
+from promote.sandbox.http_server import Fault
 from promote.sandbox.sandbox import Sandbox
 from promote.tags.lock import acquire, new_lock, remove_lock
 

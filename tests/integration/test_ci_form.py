@@ -15,7 +15,7 @@ import pytest
 import requests
 
 from promote.cli.sandbox_session import repository_files
-from promote.sandbox.github_world import WorkflowRun
+from promote.sandbox.github.world import WorkflowRun
 from promote.sandbox.sandbox import TOKEN, Sandbox
 from promote.sandbox.scenarios import SCENARIOS
 from tests.processes import left, mark

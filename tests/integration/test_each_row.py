@@ -17,7 +17,7 @@ import yaml
 from promote.checklist.context import SuiteContext
 from promote.git.remote import GitRemote
 from promote.sandbox import seed
-from promote.sandbox.http_world import Fault
+from promote.sandbox.http_server import Fault
 from promote.tags.lock import new_lock, write_lock
 from tests.checking import Desk, desk, verdicts
 

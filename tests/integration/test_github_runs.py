@@ -14,8 +14,8 @@ import pytest
 from promote.core.deadline import Deadline, wait_until
 from promote.core.errors import Denied, NotFound, PromoteError, Rejected, Unreachable
 from promote.github.workflow_runs import GitHubRuns, RunState
-from promote.sandbox.github_world import GitHubWorld, WorkflowRun
-from promote.sandbox.http_world import Fault, Request, Response, json_response
+from promote.sandbox.github.world import GitHubWorld, WorkflowRun
+from promote.sandbox.http_server import Fault, Request, Response, json_response
 
 TOKEN = "ghs_0123456789abcdefghijklmnopqrstuvwxyz"
 DISPATCHES = "/dispatches$"

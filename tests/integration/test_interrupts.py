@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from promote.cli.sandbox_session import repository_files
-from promote.sandbox.http_world import Fault
+from promote.sandbox.http_server import Fault
 from promote.sandbox.sandbox import Sandbox
 from promote.sandbox.scenarios import SCENARIOS
 from tests.processes import left, mark

@@ -21,8 +21,8 @@ from promote.config.reader import read_settings
 from promote.convergence.baseline import take_baseline
 from promote.core.deadline import Deadline
 from promote.core.model import Row, SuiteResult, Verdict
-from promote.sandbox.http_world import Fault, World
-from promote.sandbox.kube_store import stamp
+from promote.sandbox.http_server import Fault, World
+from promote.sandbox.kube.store import stamp
 from promote.sandbox.sandbox import Sandbox
 
 

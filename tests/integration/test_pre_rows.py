@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from promote.core.deadline import Deadline
-from promote.sandbox.http_world import Fault
+from promote.sandbox.http_server import Fault
 from promote.sandbox.seed import application, deployment
 from tests.checking import Desk, desk, verdicts
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from promote.sandbox.http_world import Fault
+from promote.sandbox.http_server import Fault
 from tests.checking import Desk, desk, verdicts
 
 ROW = "tasks-closed"

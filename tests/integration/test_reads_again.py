@@ -16,7 +16,7 @@ from promote.core.version import parse_version
 from promote.git.push import Pushed, RefUpdate
 from promote.git.remote import GitRemote
 from promote.kube.client import Kube, connect
-from promote.sandbox.http_world import Fault, Request, Response, World, json_response
+from promote.sandbox.http_server import Fault, Request, Response, World, json_response
 from promote.tags.lock import LOCK, Lock, acquire, advance, read_lock, release
 from promote.tags.publish import Request as MoveRequest
 from promote.tags.publish import publish

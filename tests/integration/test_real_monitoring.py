@@ -18,7 +18,7 @@ from promote.cli.sandbox_session import repository_files
 from promote.core.errors import Rejected
 from promote.monitoring.alerts import parse_alert
 from promote.monitoring.clients import Alertmanager, Prometheus
-from promote.sandbox import prometheus_world
+from promote.sandbox.monitoring import prometheus
 from promote.sandbox.sandbox import Sandbox
 from promote.sandbox.scenarios import SCENARIOS
 from tests.monitoring import Monitoring, monitoring
@@ -185,8 +185,8 @@ def both(real: Monitoring) -> Iterator[tuple[Prometheus, Prometheus]]:
     labelled = {name + "{" + ",".join(f'{k}="{v}"' for k, v in labels) + "}": value for (name, labels), value in SERIES.items()}
     real.exporter.set(**labelled)
     real.until("the series are there", lambda: len(real.value('{__name__=~"m_.*"}')) == len(SERIES))
-    with prometheus_world.Prometheus() as world:
-        assert isinstance(world, prometheus_world.Prometheus)
+    with prometheus.Prometheus() as world:
+        assert isinstance(world, prometheus.Prometheus)
         for (name, labels), value in SERIES.items():
             world.put(name, dict(labels), value)
         yield Prometheus("prometheus", real.prometheus, {}), Prometheus("prometheus", world.url, {})

@@ -10,7 +10,7 @@ from promote.core.deadline import Deadline
 from promote.promotion.context import Run, Said
 from promote.promotion.move import confirm
 from promote.promotion.recording import catch_up_record, expect_record
-from promote.sandbox.http_world import Fault
+from promote.sandbox.http_server import Fault
 from promote.tags.publish import Published
 from promote.tags.records import write_record
 from tests.prechecked import Make, Place

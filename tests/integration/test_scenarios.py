@@ -17,7 +17,7 @@ import pytest
 import requests
 
 from promote.cli.sandbox_session import repository_files
-from promote.sandbox.http_world import Fault
+from promote.sandbox.http_server import Fault
 from promote.sandbox.sandbox import Sandbox
 from promote.sandbox.scenarios import SCENARIOS
 from tests.model.journal import problems

@@ -23,8 +23,8 @@ from promote.git.remote import GitRemote
 from promote.github.errors import message
 from promote.kube.errors import error_of
 from promote.monitoring.clients import Prometheus
-from promote.sandbox.git_server import GitServer
-from promote.sandbox.http_world import Fault
+from promote.sandbox.git.server import GitServer
+from promote.sandbox.http_server import Fault
 from promote.transport.http_probe import Web
 
 SECRET = "s3cret/of+the=smoke 4711"

@@ -15,7 +15,7 @@ from promote.checklist.smoke import ask
 from promote.config.schema import SmokeUrl
 from promote.core.deadline import Clock
 from promote.core.errors import UsageError
-from promote.sandbox.http_world import Fault, Request, Response, World, json_response
+from promote.sandbox.http_server import Fault, Request, Response, World, json_response
 from promote.transport.http_probe import Web
 
 

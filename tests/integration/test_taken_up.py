@@ -26,8 +26,8 @@ from promote.promotion.move import confirm, look
 from promote.promotion.recovery.resume import abort, where
 from promote.promotion.recovery.takeover import pick_up
 from promote.promotion.state_machine import State
-from promote.sandbox.http_world import Fault
-from promote.sandbox.http_world import Request as HttpRequest
+from promote.sandbox.http_server import Fault
+from promote.sandbox.http_server import Request as HttpRequest
 from promote.tags.heartbeat import HEARTBEAT, beating
 from promote.tags.lock import LOCK, Lock, advance, new_lock, read_lock, release, take_over, write_lock
 from promote.tags.publish import Request, publish

@@ -21,8 +21,8 @@ from promote.promotion.finalize import close
 from promote.promotion.journal import Journal
 from promote.promotion.rollback import PUSH_FOR_S, _push_back
 from promote.promotion.state_machine import State, walk
-from promote.sandbox.http_world import Fault
-from promote.sandbox.http_world import Request as HttpRequest
+from promote.sandbox.http_server import Fault
+from promote.sandbox.http_server import Request as HttpRequest
 from promote.tags.lock import LOCK, read_lock
 from promote.tags.move_back import BackRequest, publish_back
 from promote.tags.publish import Request, move_back, publish

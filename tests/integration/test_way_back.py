@@ -30,12 +30,12 @@ from promote.promotion.forge.workflow_run import fence_off
 from promote.promotion.journal import Journal, read_journal
 from promote.promotion.rollback import PUSH_FOR_S, _push_back
 from promote.report.silent import Silent
-from promote.sandbox.git_server import GitServer
-from promote.sandbox.git_writer import GitWriter
-from promote.sandbox.github_world import GitHubWorld, WorkflowRun
-from promote.sandbox.http_world import Fault
+from promote.sandbox.git.server import GitServer
+from promote.sandbox.git.writer import GitWriter
+from promote.sandbox.github.workflow_run import Runner
+from promote.sandbox.github.world import GitHubWorld, WorkflowRun
+from promote.sandbox.http_server import Fault
 from promote.sandbox.seed import Commit
-from promote.sandbox.workflow_run import Runner
 from promote.tags.lock import LOCK, UNDO, acquire, new_lock, read_lock
 from promote.tags.publish import Request, move_back, publish
 from promote.tags.target import Target

@@ -12,7 +12,7 @@ from promote.github.logs import fetch_signed
 from promote.github.workflow_runs import GitHubRuns
 from promote.kube.client import Kube, connect
 from promote.monitoring.clients import Service
-from promote.sandbox.http_world import Fault, Request, Response, World, json_response
+from promote.sandbox.http_server import Fault, Request, Response, World, json_response
 from promote.transport.http_deadline import WholeAnswers
 from promote.transport.http_probe import Web
 from tests.production import kubeconfig

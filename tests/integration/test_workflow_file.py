@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 
 from promote.cli.sandbox_session import TEMPLATES
-from promote.sandbox.git_server import GitServer
-from promote.sandbox.git_writer import GitWriter
-from promote.sandbox.http_world import Request, Response
+from promote.sandbox.git.server import GitServer
+from promote.sandbox.git.writer import GitWriter
+from promote.sandbox.github.workflow_run import Execution, Runner
+from promote.sandbox.http_server import Request, Response
 from promote.sandbox.seed import Commit
-from promote.sandbox.workflow_run import Execution, Runner
 
 SLUG, TOKEN, LOOK_ONLY = "acme/gitops", "ghs_sandbox_token", "ghs_look_only"
 BIN = Path(sys.executable).parent

@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 import requests
 
-from promote.sandbox.git_packets import HOOK, RULE, in_githubs_words, packet, packets
-from promote.sandbox.git_server import GitServer
-from promote.sandbox.http_world import Fault, Request, Response, World
+from promote.sandbox.git.packets import HOOK, RULE, in_githubs_words, packet, packets
+from promote.sandbox.git.server import GitServer
+from promote.sandbox.http_server import Fault, Request, Response, World
 from tests.repos import git as plain_git
 
 SLUG, RW, RO = "acme/gitops", "rw-token", "ro-token"

@@ -20,13 +20,13 @@ from github import Auth, Github, GithubException
 from github.Repository import Repository
 from github.Workflow import Workflow
 
-from promote.sandbox.git_server import GitServer
-from promote.sandbox.git_writer import GitWriter
-from promote.sandbox.github_actions import WorkflowRun
-from promote.sandbox.github_world import GitHubWorld
-from promote.sandbox.http_world import Fault
+from promote.sandbox.git.server import GitServer
+from promote.sandbox.git.writer import GitWriter
+from promote.sandbox.github.actions import WorkflowRun
+from promote.sandbox.github.workflow_run import Runner
+from promote.sandbox.github.world import GitHubWorld
+from promote.sandbox.http_server import Fault
 from promote.sandbox.seed import Commit
-from promote.sandbox.workflow_run import Runner
 from tests.repos import bare_machine
 
 SLUG, TOKEN, LOOK_ONLY = "acme/gitops", "ghs_sandbox_token", "ghs_look_only"

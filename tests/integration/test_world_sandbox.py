@@ -17,8 +17,8 @@ import yaml
 
 from promote.cli.sandbox_session import repository_files
 from promote.sandbox import seed
-from promote.sandbox.argo_compare import Revisions
-from promote.sandbox.processes import descendants
+from promote.sandbox.argocd.compare import Revisions
+from promote.sandbox.github.processes import descendants
 from promote.sandbox.sandbox import TOKEN, Sandbox
 from promote.sandbox.scenarios import SCENARIOS
 from tests.repos import git as plain_git

@@ -15,8 +15,8 @@ import pytest
 
 from promote.cli.sandbox_session import repository_files
 from promote.sandbox import seed
-from promote.sandbox.http_world import Fault, Request, Response, World
-from promote.sandbox.kube_store import Store, field_selector, label_selector, merge
+from promote.sandbox.http_server import Fault, Request, Response, World
+from promote.sandbox.kube.store import Store, field_selector, label_selector, merge
 from promote.sandbox.sandbox import TOKEN, Sandbox
 
 BIN = Path(sys.executable).parent

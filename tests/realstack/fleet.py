@@ -20,8 +20,8 @@ from typing import Any
 import yaml
 
 from promote.cli.sandbox_session import TEMPLATES, checks_folder
-from promote.sandbox.git_server import GitServer
-from promote.sandbox.git_writer import GitWriter
+from promote.sandbox.git.server import GitServer
+from promote.sandbox.git.writer import GitWriter
 from promote.sandbox.real.cluster import RealCluster
 from promote.sandbox.seed import Commit, deployment
 from promote.sandbox.services import Services

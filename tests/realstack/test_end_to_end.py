@@ -17,7 +17,7 @@ import yaml
 
 from promote.cli.sandbox_session import repository_files
 from promote.sandbox import seed
-from promote.sandbox.processes import kill_tree
+from promote.sandbox.github.processes import kill_tree
 from promote.sandbox.sandbox import Sandbox
 from promote.sandbox.scenarios.basics import GITEA_DOWN, in_production_only
 from promote.sandbox.scenarios.scenario import once_moved

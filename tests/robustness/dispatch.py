@@ -23,7 +23,7 @@ from promote.promotion.context import Run, Tools
 from promote.promotion.forge.workflow_run import run_workflow
 from promote.promotion.journal import Journal
 from promote.report.silent import Silent
-from promote.sandbox.http_world import Fault, Request, Response
+from promote.sandbox.http_server import Fault, Request, Response
 from promote.tags.target import Target
 from tests.integration.test_github_runs import DISPATCHES, TOKEN, Forge, Job, earlier
 from tests.robustness.harness import Figures, dice, main, scratch

@@ -27,7 +27,7 @@ from promote.promotion.recovery.resume import resume
 from promote.promotion.recovery.takeover import pick_up
 from promote.promotion.state_machine import walk
 from promote.report.silent import Silent
-from promote.sandbox.http_world import Fault
+from promote.sandbox.http_server import Fault
 from promote.tags.lock import LOCK, read_lock, take_over
 from promote.tags.target import resolve_target
 from promote.transport.retry import PAUSES_S

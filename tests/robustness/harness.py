@@ -19,9 +19,9 @@ from typing import Any
 from promote.config.schema import Settings
 from promote.core.version import parse_version
 from promote.git.remote import GitRemote
-from promote.sandbox.git_server import GitServer
-from promote.sandbox.http_world import Fault, Response
-from promote.sandbox.http_world import Request as HttpRequest
+from promote.sandbox.git.server import GitServer
+from promote.sandbox.http_server import Fault, Response
+from promote.sandbox.http_server import Request as HttpRequest
 from promote.tags.lock import LOCK, Lock, new_lock
 from promote.tags.publish import Request
 from tests.repos import git

@@ -16,7 +16,7 @@ from itertools import count, product
 from multiprocessing import get_context
 from typing import Any
 
-from promote.sandbox.http_world import Fault, Request
+from promote.sandbox.http_server import Fault, Request
 from tests.processes import left, mark
 from tests.robustness.harness import STABLE, Figures, dice
 from tests.robustness.world import World, world

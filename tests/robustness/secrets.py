@@ -19,7 +19,7 @@ from urllib.parse import quote
 import yaml
 
 from promote.cli.sandbox_session import repository_files
-from promote.sandbox.http_world import Fault
+from promote.sandbox.http_server import Fault
 from promote.sandbox.sandbox import TOKEN, WORKFLOW_TOKEN, Sandbox
 from promote.sandbox.scenarios import SCENARIOS
 from tests.processes import is_marked, mark

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from promote.core.errors import Rejected, Superseded
-from promote.sandbox.http_world import Fault
+from promote.sandbox.http_server import Fault
 from promote.tags.lock import Lock, acquire, advance, read_lock, release
 from promote.tags.publish import fence, move_back, publish
 from tests.robustness.harness import LOCK, STABLE, lock_of, request_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 
-from promote.sandbox.http_world import Fault, Request
+from promote.sandbox.http_server import Fault, Request
 from tests.robustness.harness import dice
 
 SHARE = 0.2

@@ -16,8 +16,8 @@ from pathlib import Path
 
 from promote.cli.sandbox_session import repository_files
 from promote.sandbox import seed
-from promote.sandbox.http_world import Fault, Request
-from promote.sandbox.http_world import World as HttpWorld
+from promote.sandbox.http_server import Fault, Request
+from promote.sandbox.http_server import World as HttpWorld
 from promote.sandbox.sandbox import Sandbox
 from tests.repos import git
 from tests.robustness.harness import LOCK, STABLE, scratch

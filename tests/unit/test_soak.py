@@ -17,7 +17,7 @@ from promote.promotion.context import Run, Said, Tools
 from promote.promotion.soak import PATIENCE_S, Watch
 from promote.report.silent import Silent
 from promote.sandbox.cluster import Cluster
-from promote.sandbox.http_world import Fault
+from promote.sandbox.http_server import Fault
 from tests.production import SETTINGS, kubeconfig
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 import yaml
 
-from promote.sandbox.http_world import Request, Response, World
+from promote.sandbox.http_server import Request, Response, World
 
 _TEMPLATE = """\
 apiVersion: apps/v1

@@ -8,7 +8,7 @@ import signal
 from pathlib import Path
 from typing import Any
 
-from promote.sandbox.kube_store import Object
+from promote.sandbox.kube.store import Object
 from promote.sandbox.real.guarded import Guarded, RealStackError
 from promote.sandbox.real.programs import Ports, Programs
 from promote.sandbox.real.rest import Rest

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from promote.sandbox.kube_store import KINDS, Object
+from promote.sandbox.kube.store import KINDS, Object
 
 WAIT_S = 60.0
 

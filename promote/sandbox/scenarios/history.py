@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from promote.sandbox import seed
-from promote.sandbox.http_world import Fault
+from promote.sandbox.http_server import Fault
 from promote.sandbox.sandbox import Sandbox
 from promote.sandbox.scenarios.basics import GITEA_DOWN, GRAFANA, STABLE, in_production_only
 from promote.sandbox.scenarios.scenario import Play, Scenario, both

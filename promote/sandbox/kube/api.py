@@ -8,10 +8,10 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from promote.sandbox.http_world import Request, Response, World, json_response
-from promote.sandbox.kube_rbac import allowed, user_of
-from promote.sandbox.kube_store import KINDS, ApiError, Object, Store, field_selector, label_selector, merge, named, not_found, stamp
-from promote.sandbox.kube_table import table
+from promote.sandbox.http_server import Request, Response, World, json_response
+from promote.sandbox.kube.rbac import allowed, user_of
+from promote.sandbox.kube.store import KINDS, ApiError, Object, Store, field_selector, label_selector, merge, named, not_found, stamp
+from promote.sandbox.kube.table import table
 
 VERBS = ["create", "delete", "get", "list", "patch", "update", "watch"]
 Forbid = Callable[[str, str, str], bool]

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from promote.sandbox.kube_store import Object, Store, stamp
+from promote.sandbox.kube.store import Object, Store, stamp
 
 BEHAVIOUR = "sandbox.promote/behaviour"
 _REASONS = {"crash-loop": "CrashLoopBackOff", "image-pull": "ImagePullBackOff"}

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
 
-from promote.sandbox.http_world import Request, Response, World, json_response
+from promote.sandbox.http_server import Request, Response, World, json_response
 
 VERSION = "12.1.0"
 

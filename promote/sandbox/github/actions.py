@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from promote.sandbox.workflow_text import Step
+from promote.sandbox.github.workflow_text import Step
 
 OVER = "completed"
 HOLDS = ("queued", "in_progress", "waiting")  # what keeps a concurrency group to itself; `pending` is what waits for it

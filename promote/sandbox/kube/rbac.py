@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from promote.sandbox.kube_store import Object, Store
+from promote.sandbox.kube.store import Object, Store
 
 ADMIN, ANONYMOUS = "admin", "system:anonymous"
 

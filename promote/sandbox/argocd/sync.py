@@ -6,10 +6,10 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from promote.sandbox.argo_compare import LAST_APPLIED, Revisions, differs, ident, is_hook, owned, render_at
-from promote.sandbox.kube_store import KINDS, Object, Store, stamp
-from promote.sandbox.manifests import RenderError
-from promote.sandbox.workloads import Workloads, behaviour_of
+from promote.sandbox.argocd.compare import LAST_APPLIED, Revisions, differs, ident, is_hook, owned, render_at
+from promote.sandbox.argocd.manifests import RenderError
+from promote.sandbox.kube.store import KINDS, Object, Store, stamp
+from promote.sandbox.kube.workloads import Workloads, behaviour_of
 
 WORKLOAD_KINDS = ("Deployment", "StatefulSet", "DaemonSet")
 FINALIZER = "resources-finalizer.argocd.argoproj.io"

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
-from promote.sandbox.github_actions import OVER, WorkflowRun
-from promote.sandbox.http_world import Request, Response, json_response
-from promote.sandbox.workflow_run import ACTOR
-from promote.sandbox.workflow_text import Workflow
+from promote.sandbox.github.actions import OVER, WorkflowRun
+from promote.sandbox.github.workflow_run import ACTOR
+from promote.sandbox.github.workflow_text import Workflow
+from promote.sandbox.http_server import Request, Response, json_response
 
 Object = dict[str, Any]
 

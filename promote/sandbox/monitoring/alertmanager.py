@@ -15,8 +15,8 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from promote.sandbox.cluster import Cluster
-from promote.sandbox.http_world import Request, Response, World, json_response
-from promote.sandbox.promql_eval import matches
+from promote.sandbox.http_server import Request, Response, World, json_response
+from promote.sandbox.monitoring.promql_eval import matches
 
 _MATCHER = re.compile(r'\s*([a-zA-Z_][a-zA-Z0-9_]*)\s*(=~|!~|!=|=)\s*"?((?:\\.|[^"])*)"?\s*')
 Labels = dict[str, str]

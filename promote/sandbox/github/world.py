@@ -12,11 +12,11 @@ from collections.abc import Callable, Collection, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
-from promote.sandbox.github_actions import OVER, Actions, Runner, WorkflowRun, now
-from promote.sandbox.github_records import Records
-from promote.sandbox.github_view import View, wanted
-from promote.sandbox.http_world import Request, Response, World, json_response
-from promote.sandbox.workflow_text import Workflow, fill, read_workflow
+from promote.sandbox.github.actions import OVER, Actions, Runner, WorkflowRun, now
+from promote.sandbox.github.records import Records
+from promote.sandbox.github.view import View, wanted
+from promote.sandbox.github.workflow_text import Workflow, fill, read_workflow
+from promote.sandbox.http_server import Request, Response, World, json_response
 
 __all__ = ["GitHubWorld", "WorkflowRun"]
 Object = dict[str, Any]

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 
-from promote.sandbox.kube_store import Object
+from promote.sandbox.kube.store import Object
 
 _UNITS = {"h": 3600, "m": 60, "s": 1}
 

@@ -12,12 +12,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from promote.sandbox import argo_windows
-from promote.sandbox.argo_compare import Revisions, app_health, compare, condition, desired, is_hook, owned, sources_of, sync_status
-from promote.sandbox.argo_sync import Sync, Timing, key
-from promote.sandbox.kube_store import Object, Store, stamp
-from promote.sandbox.manifests import RenderError
-from promote.sandbox.workloads import Workloads
+from promote.sandbox.argocd import windows
+from promote.sandbox.argocd.compare import Revisions, app_health, compare, condition, desired, is_hook, owned, sources_of, sync_status
+from promote.sandbox.argocd.manifests import RenderError
+from promote.sandbox.argocd.sync import Sync, Timing, key
+from promote.sandbox.kube.store import Object, Store, stamp
+from promote.sandbox.kube.workloads import Workloads
 
 REFRESH = "argocd.argoproj.io/refresh"
 BUSY_S, IDLE_S = 0.04, 1.0
@@ -237,7 +237,7 @@ class Controller:
     def _denied(self, app: Object) -> bool:
         project = self.store.get("AppProject", app["metadata"]["namespace"], app["spec"].get("project", "default"))
         windows = ((project or {}).get("spec") or {}).get("syncWindows") or []
-        return argo_windows.denied(app, windows, datetime.now(UTC))
+        return windows.denied(app, windows, datetime.now(UTC))
 
     def _watch_health(self, apps: Iterable[Object]) -> None:
         """Health follows the live objects without a reconcile (seen: reconciledAt does not move); not while the last sync's lag lasts."""

@@ -22,8 +22,8 @@ from pathlib import Path
 
 import yaml
 
-from promote.sandbox.processes import kill_tree
-from promote.sandbox.workflow_text import Step, fill
+from promote.sandbox.github.processes import kill_tree
+from promote.sandbox.github.workflow_text import Step, fill
 
 ACTOR = "ada"
 _COMMAND = re.compile(r"^::error(?: [^:]*)?::(.*)$")

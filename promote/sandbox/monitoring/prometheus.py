@@ -14,8 +14,8 @@ from collections.abc import Mapping
 from urllib.parse import parse_qsl
 
 from promote.sandbox.cluster import Cluster
-from promote.sandbox.http_world import Request, Response, World, json_response
-from promote.sandbox.promql_eval import Evaluation, ParseError, Point
+from promote.sandbox.http_server import Request, Response, World, json_response
+from promote.sandbox.monitoring.promql_eval import Evaluation, ParseError, Point
 
 LOOKBACK_S = 300.0
 

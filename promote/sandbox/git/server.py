@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Protocol
 
-from promote.sandbox.git_packets import in_githubs_words
-from promote.sandbox.http_world import Request, Response, World
+from promote.sandbox.git.packets import in_githubs_words
+from promote.sandbox.http_server import Request, Response, World
 
 # A push that breaks a rule is refused as a whole; the words are those of GitHub's rulesets. A line: a pattern, and who may pass it by.
 _RULE_HOOK = """#!/bin/sh

@@ -17,7 +17,7 @@ from typing import Any
 
 import yaml
 
-from promote.sandbox.kube_store import KINDS, Object
+from promote.sandbox.kube.store import KINDS, Object
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 TREES_KEPT = 12

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from promote.sandbox.github_view import View
-from promote.sandbox.http_world import Request, Response, json_response
+from promote.sandbox.github.view import View
+from promote.sandbox.http_server import Request, Response, json_response
 
 Object = dict[str, Any]
 STAMP = "2026-11-01T08:{:02}:{:02}Z"

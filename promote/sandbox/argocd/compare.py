@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from promote.sandbox.kube_store import KINDS, Object, Store, stamp
-from promote.sandbox.manifests import RenderError, Repository, chart_manifests, render, resolve
-from promote.sandbox.workloads import health_of
+from promote.sandbox.argocd.manifests import RenderError, Repository, chart_manifests, render, resolve
+from promote.sandbox.kube.store import KINDS, Object, Store, stamp
+from promote.sandbox.kube.workloads import health_of
 
 TRACKING = "argocd.argoproj.io/tracking-id"
 HEALTH_IGNORED = "argocd.argoproj.io/ignore-healthcheck"
