@@ -7,18 +7,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from functools import lru_cache
+from datetime import datetime
 from typing import Any
-from urllib.parse import urlsplit
+
+from promote.core.time import parse_time
+from promote.git.url import normalise_repository
 
 GROUP = "argoproj.io"
 REFRESH = "argocd.argoproj.io/refresh"
-_SCP = re.compile(r"^(?:[^@/]+@)?(\[[^\]]+\]|[^:/]+):(?!//)(.+)$")
-_PORTS = {"": None, "http": 80, "https": 443, "ssh": 22, "git+ssh": 22, "git": 9418}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -98,25 +96,6 @@ class Application:
     def errors(self) -> tuple[tuple[str, str], ...]:
         """The conditions Argo CD itself calls errors (it goes by the suffix too); warnings are left out."""
         return tuple(c for c in self.conditions if c[0].endswith("Error"))
-
-
-def parse_time(text: object) -> datetime | None:
-    """An RFC 3339 stamp of Kubernetes (whole seconds, or microseconds in events), as UTC."""
-    return datetime.fromisoformat(text).astimezone(UTC) if isinstance(text, str) and text else None
-
-
-@lru_cache(maxsize=1024)
-def normalise_repository(url: str) -> str:
-    """The same repository written differently compares equal: scheme, user, default port, `.git`, trailing slash and case of the host are dropped."""
-    text = url.strip().rstrip("/")
-    if (scp := _SCP.match(text)) and "://" not in text:
-        return f"{scp[1].lower()}/{scp[2].strip('/').removesuffix('.git')}"
-    parts = urlsplit(text)
-    if not parts.netloc:
-        return (parts.path if parts.scheme == "file" else text).removesuffix(".git")
-    host, _, port = parts.netloc.rpartition("@")[2].partition(":") if "[" not in parts.netloc else (parts.netloc.rpartition("@")[2], "", "")
-    shown = f":{port}" if port and port != str(_PORTS.get(parts.scheme)) else ""
-    return f"{host.lower()}{shown}/{parts.path.strip('/').removesuffix('.git')}"
 
 
 def follows(source: Source, repository: str, names: Collection[str]) -> bool:

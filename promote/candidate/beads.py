@@ -14,9 +14,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from promote.candidate.tasks import Task
 from promote.core.deadline import Deadline
 from promote.core.errors import Unreachable
+from promote.core.model import Task
 from promote.transport.programs import run_program
 
 AT_ONCE = 4

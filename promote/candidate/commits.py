@@ -7,22 +7,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from promote.core.model import short
+from promote.git.objects import LoggedCommit
 
 _HEAD = re.compile(r"(?P<type>[A-Za-z][\w-]*)(?:\((?P<scope>[^()\n]*)\))?(?P<bang>!)?:\s+(?P<text>\S.*)")
 _FOOTER = re.compile(r"^BREAKING[ -]CHANGE:\s*(?P<text>.*(?:\n(?![A-Za-z-]+(?:: | #)|BREAKING).+)*)", re.MULTILINE)
 _TRAILER = re.compile(r"[A-Za-z][A-Za-z-]*(?:: | #)\S.*")
 _REVERT = re.compile(r'Revert "')
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class LoggedCommit:
-    """One commit with its whole message. `when` is the committer time in seconds since the epoch."""
-
-    oid: str
-    parents: tuple[str, ...]
-    author: str
-    when: int
-    message: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

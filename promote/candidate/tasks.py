@@ -11,24 +11,11 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from promote.candidate.commits import Change
+from promote.core.model import Task
 
 Look = Callable[[frozenset[str]], Mapping[str, "Task"]]
 _HASH = re.compile(r"(?<![\w/#-])(?P<slug>[\w.-]+/[\w.-]+)?(?:#|GH-)(?P<number>[1-9][0-9]*)\b")
 _WORD = re.compile(r"(?<![\w.-])[A-Za-z0-9]\w*(?:-\w+)+(?:\.\d+)*(?![\w-])")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Task:
-    """One task as its tracker has it."""
-
-    id: str
-    title: str
-    status: str
-    url: str = ""
-
-    def words(self) -> str:
-        """`acme-7x2 (in_progress) "raise the limit"`, with its link."""
-        return f'{self.id} ({self.status}) "{self.title}"' + (f" {self.url}" if self.url else "")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

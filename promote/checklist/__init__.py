@@ -1,1 +1,4 @@
-"""The checklist as pytest suites: the plugin, the rows that must report, and what a row may reach the world through. Never moves a tag."""
+"""The checklist: the pytest plugin, the registry of checks, policy and waivers, the recorder, the runner of suites, and the checks' logic.
+
+The tests under `checks/` are the rows themselves; they hold no logic of their own.
+"""

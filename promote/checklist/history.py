@@ -9,11 +9,11 @@ from datetime import UTC, datetime
 from promote import connect
 from promote.candidate import tasks, version_bump
 from promote.candidate.commits import Change, change_of
-from promote.candidate.tasks import Task, TaskReport
+from promote.candidate.tasks import TaskReport
 from promote.checklist.promotion import Promotion
 from promote.core.deadline import Deadline
 from promote.core.errors import NotFound, UsageError
-from promote.core.model import short
+from promote.core.model import Task, short
 from promote.core.version import Version, parse_version
 
 Evidence = Callable[[str, object], None]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from promote.cli import resume
 from promote.cli.bootstrap import open_repository
-from promote.cli.main import resume
 from promote.cli.prompt import terminal_question
 from promote.config.schema import Settings
 from promote.connect import secrets

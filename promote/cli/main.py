@@ -1,6 +1,6 @@
 """argv → one command → exit code. Parses, hands over, and turns what a command raises into a message and a documented exit code.
 
-Each command is a module of `promote.commands`, imported only when it is asked for: `promote --help` loads no vendor library.
+Each command is a module of `promote.cli`, imported only when it is asked for: `promote --help` loads no vendor library.
 """
 
 from __future__ import annotations
@@ -186,7 +186,7 @@ def _nobody_reads() -> int:
 
 
 def _dispatch(args: argparse.Namespace) -> int:
-    module = importlib.import_module(f"promote.commands.{args.command.replace('-', '_')}")
+    module = importlib.import_module(f"promote.cli.{args.command.replace('-', '_')}")
     code: int = module.main(args)
     return code
 

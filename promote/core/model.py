@@ -155,6 +155,20 @@ class Step:
     detail: str = ""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Task:
+    """One task as its tracker has it."""
+
+    id: str
+    title: str
+    status: str
+    url: str = ""
+
+    def words(self) -> str:
+        """`acme-7x2 (in_progress) "raise the limit"`, with its link."""
+        return f'{self.id} ({self.status}) "{self.title}"' + (f" {self.url}" if self.url else "")
+
+
 def short(oid: str) -> str:
     """The first 7 characters of an object id: what people read."""
     return oid[:7]

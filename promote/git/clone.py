@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from promote.argocd.application import normalise_repository
 from promote.core.errors import UsageError
 from promote.git.errors import excerpt, mask
 from promote.git.remote import GitRemote
+from promote.git.url import normalise_repository
 
 
 def check_clone(git: GitRemote) -> GitRemote:

@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
-from promote.candidate.commits import LoggedCommit
 from promote.core.errors import NotFound, ServiceError
 from promote.git.errors import mask
 from promote.git.remote import GitRemote
 
 FORMAT = "%H%x1f%P%x1f%an%x1f%ct%x1f%B"
 FILE, PROGRAM = "100644", "100755"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LoggedCommit:
+    """One commit with its whole message. `when` is the committer time in seconds since the epoch."""
+
+    oid: str
+    parents: tuple[str, ...]
+    author: str
+    when: int
+    message: str
 
 
 def history(remote: GitRemote, old: str | None, new: str) -> list[LoggedCommit]:

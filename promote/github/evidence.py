@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from promote.candidate.tasks import Task
 from promote.core.errors import Denied, NotFound, PromoteError, Rejected
+from promote.core.model import Task
 from promote.github.workflow_runs import GitHubRuns
 
 if TYPE_CHECKING:

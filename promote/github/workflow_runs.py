@@ -64,7 +64,7 @@ class JobLog:
 
 
 class GitHubRuns:
-    """The workflow runs of one repository. Every method raises Denied, NotFound, Rejected or Unreachable of promote.core.errors, nothing of a vendor."""
+    """The workflow runs of one repository. Every method raises Denied, NotFound, Rejected or Unreachable of core.errors, nothing of a vendor."""
 
     def __init__(self, api_url: str, repository: str, token: str, *, call_s: int = CALL_S) -> None:
         """`call_s`: how long one request may take, in whole seconds (PyGithub takes no others)."""

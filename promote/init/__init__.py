@@ -1,1 +1,1 @@
-"""Bringing promote into somebody's GitOps repository: look at what is there, write what is missing, touch nothing that exists."""
+"""`promote init`: what it discovers in a repository, what it infers from that, and the files it writes. It never overwrites a file."""

@@ -14,11 +14,12 @@ from urllib.parse import urlsplit
 
 import yaml
 
-from promote.argocd.application import Application, normalise_repository, parse_application
+from promote.argocd.application import Application, parse_application
 from promote.checklist.workflow_file import FOLDER, NEEDED, inputs_of
 from promote.core.model import Tag
 from promote.git.objects import blobs, tree
 from promote.git.remote import GitRemote
+from promote.git.url import normalise_repository
 from promote.manifests.applications import resources_of
 from promote.manifests.tree import KUSTOMIZATIONS, YAML, Blobs, NotYaml, Tree
 

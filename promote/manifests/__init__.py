@@ -1,1 +1,1 @@
-"""What a commit's tree would deploy: its Applications, what they render, and how that differs from another commit. Reads git objects only."""
+"""What a commit's tree would deploy, read from git alone, and how two trees differ. No cluster is asked."""

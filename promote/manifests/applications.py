@@ -12,7 +12,8 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from promote.argocd.application import GROUP, normalise_repository
+from promote.argocd.application import GROUP
+from promote.git.url import normalise_repository
 from promote.manifests.inputs import inputs_of
 from promote.manifests.render import Build, render
 from promote.manifests.tree import YAML, NotYaml, Object, Tree

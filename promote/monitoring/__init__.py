@@ -1,1 +1,1 @@
-"""monitoring."""
+"""Prometheus, Alertmanager and Grafana: their clients, alerts as values, and PromQL expressions that are limited to one promotion's time."""

@@ -1,1 +1,1 @@
-"""What people and machines are shown: live view, plain lines, the JSON document. Receives values; reads no settings, environment or cluster."""
+"""What a run shows: lines for a terminal or a log, JSON documents, JUnit, GitHub annotations and summary. It decides nothing."""

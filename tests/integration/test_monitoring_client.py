@@ -11,26 +11,28 @@ import pytest
 from promote.core.errors import Denied, NotFound, Rejected, ServiceError, Unreachable
 from promote.monitoring.clients import Alertmanager, Grafana, Prometheus
 from promote.sandbox.http_server import Fault, Response, World
-from promote.sandbox.monitoring import alertmanager, grafana, prometheus
+from promote.sandbox.monitoring import alertmanager as alertmanager_world
+from promote.sandbox.monitoring import grafana as grafana_world
+from promote.sandbox.monitoring import prometheus as prometheus_world
 
 SECRET = "very-secret-token"
 HEADERS = {"Authorization": f"Bearer {SECRET}"}
 
 
 @pytest.fixture
-def prometheus() -> Iterator[prometheus.Prometheus]:
-    with prometheus.Prometheus() as world:
-        assert isinstance(world, prometheus.Prometheus)
+def prometheus() -> Iterator[prometheus_world.Prometheus]:
+    with prometheus_world.Prometheus() as world:
+        assert isinstance(world, prometheus_world.Prometheus)
         world.put("up", {"job": "a"}, 1)
         yield world
         assert world.errors == []
 
 
 @pytest.fixture
-def grafana() -> Iterator[grafana.Grafana]:
-    boards = [grafana.Dashboard(f"uid-{n}", f"Board {n}", "Folder" if n % 2 else "") for n in range(3)]
-    with grafana.Grafana(*boards, tokens={SECRET: "Editor", "viewer-token": "Viewer"}, sub_path="/grafana") as world:
-        assert isinstance(world, grafana.Grafana)
+def grafana() -> Iterator[grafana_world.Grafana]:
+    boards = [grafana_world.Dashboard(f"uid-{n}", f"Board {n}", "Folder" if n % 2 else "") for n in range(3)]
+    with grafana_world.Grafana(*boards, tokens={SECRET: "Editor", "viewer-token": "Viewer"}, sub_path="/grafana") as world:
+        assert isinstance(world, grafana_world.Grafana)
         yield world
         assert world.errors == []
 
@@ -57,7 +59,7 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_what_goes_wrong_is_said_by_class_and_without_secrets(prometheus: prometheus.Prometheus, name: str) -> None:
+def test_what_goes_wrong_is_said_by_class_and_without_secrets(prometheus: prometheus_world.Prometheus, name: str) -> None:
     fault, kind, said = FAULTS[name]
     prometheus.fault(fault)
     with pytest.raises(kind) as caught:
@@ -68,13 +70,13 @@ def test_what_goes_wrong_is_said_by_class_and_without_secrets(prometheus: promet
     assert caught.value.hint
 
 
-def test_a_read_whose_connection_broke_is_repeated_once(prometheus: prometheus.Prometheus) -> None:
+def test_a_read_whose_connection_broke_is_repeated_once(prometheus: prometheus_world.Prometheus) -> None:
     prometheus.fault(Fault(kind="drop_before", times=1))
     assert [s.value for s in client(prometheus).query("up")] == [1]
     assert len(prometheus.requests) == 2
 
 
-def test_answers_of_every_kind(prometheus: prometheus.Prometheus) -> None:
+def test_answers_of_every_kind(prometheus: prometheus_world.Prometheus) -> None:
     ask = client(prometheus).query
     assert [(s.series, s.value) for s in ask('up{job="a"}')] == [('up{job="a"}', 1.0)]
     assert ask("gone") == []
@@ -87,7 +89,7 @@ def test_answers_of_every_kind(prometheus: prometheus.Prometheus) -> None:
         ask("sum(")
 
 
-def test_the_age_of_samples_is_told_by_the_servers_own_clock(prometheus: prometheus.Prometheus) -> None:
+def test_the_age_of_samples_is_told_by_the_servers_own_clock(prometheus: prometheus_world.Prometheus) -> None:
     prometheus.put("old", {"a": "1"}, 5, at=time.time() - 100)
     assert client(prometheus).ages("up")['{job="a"}'] < 10
     assert 99 < client(prometheus).ages("old")['{a="1"}'] < 110
@@ -95,16 +97,16 @@ def test_the_age_of_samples_is_told_by_the_servers_own_clock(prometheus: prometh
 
 
 def test_a_server_that_knows_it_is_told_how_old_a_sample_may_be() -> None:
-    with prometheus.Prometheus(knows_lookback=True) as world:
-        assert isinstance(world, prometheus.Prometheus)
+    with prometheus_world.Prometheus(knows_lookback=True) as world:
+        assert isinstance(world, prometheus_world.Prometheus)
         world.put("old", {}, 5, at=time.time() - 100)
         assert client(world).query("old", lookback_s=200)
         assert client(world).query("old", lookback_s=50) == []
 
 
 def test_alertmanager_filters_and_bad_matchers() -> None:
-    with alertmanager.Alertmanager() as world:
-        assert isinstance(world, alertmanager.Alertmanager)
+    with alertmanager_world.Alertmanager() as world:
+        assert isinstance(world, alertmanager_world.Alertmanager)
         world.fire("A", cluster="prod")
         world.fire("B", cluster="dev")
         manager = Alertmanager("alertmanager", world.url, {})
@@ -117,9 +119,9 @@ def test_alertmanager_filters_and_bad_matchers() -> None:
             manager.alerts([])
 
 
-def test_grafana_below_a_path_dashboards_links_and_an_annotation_read_back(grafana: grafana.Grafana) -> None:
+def test_grafana_below_a_path_dashboards_links_and_an_annotation_read_back(grafana: grafana_world.Grafana) -> None:
     us = Grafana("grafana", f"{grafana.url}/grafana/", HEADERS)
-    assert us.health() == grafana.VERSION
+    assert us.health() == grafana_world.VERSION
     boards = us.dashboards()
     assert [(b["title"], b.get("folderTitle")) for b in boards] == [("Board 0", None), ("Board 1", "Folder"), ("Board 2", None)]
     assert us.link(boards[0]["url"]) == f"{grafana.url}/grafana/d/uid-0/board-0"
@@ -129,12 +131,12 @@ def test_grafana_below_a_path_dashboards_links_and_an_annotation_read_back(grafa
     assert (seen["time"], seen["timeEnd"], seen["text"]) == (1767323045000, 1767323106000, "v1 at abc")
 
 
-def test_every_page_of_dashboards_is_read(grafana: grafana.Grafana) -> None:
-    grafana.dashboards = [grafana.Dashboard(f"u{n}", f"B{n:05}") for n in range(2000)]
+def test_every_page_of_dashboards_is_read(grafana: grafana_world.Grafana) -> None:
+    grafana.dashboards = [grafana_world.Dashboard(f"u{n}", f"B{n:05}") for n in range(2000)]
     assert len(Grafana("grafana", f"{grafana.url}/grafana", HEADERS).dashboards()) == 2000
 
 
-def test_a_lost_answer_to_a_write_is_not_sent_again(grafana: grafana.Grafana) -> None:
+def test_a_lost_answer_to_a_write_is_not_sent_again(grafana: grafana_world.Grafana) -> None:
     grafana.fault(Fault(kind="drop_after", path="annotations"))
     now = datetime.now(UTC)
     with pytest.raises(Unreachable):
@@ -142,7 +144,7 @@ def test_a_lost_answer_to_a_write_is_not_sent_again(grafana: grafana.Grafana) ->
     assert len(grafana.annotations) == 1
 
 
-def test_grafana_says_no(grafana: grafana.Grafana) -> None:
+def test_grafana_says_no(grafana: grafana_world.Grafana) -> None:
     now = datetime.now(UTC)
     with pytest.raises(Denied, match="401 Invalid API key"):
         Grafana("grafana", f"{grafana.url}/grafana", {}).dashboards()
@@ -155,7 +157,7 @@ def test_grafana_says_no(grafana: grafana.Grafana) -> None:
         Grafana("grafana", grafana.url, HEADERS).health()
 
 
-def test_a_netrc_does_not_replace_the_declared_credentials(grafana: grafana.Grafana, clean_environment: object) -> None:
+def test_a_netrc_does_not_replace_the_declared_credentials(grafana: grafana_world.Grafana, clean_environment: object) -> None:
     from pathlib import Path
 
     (Path(str(clean_environment)) / ".netrc").write_text("machine 127.0.0.1 login somebody password else\n")

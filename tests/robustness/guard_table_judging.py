@@ -10,7 +10,7 @@ FLEET = "tests/unit/test_convergence_fleet.py"
 READING = "tests/unit/test_applications.py"
 LOOP = "tests/integration/test_argocd_client.py"
 SUITES = "tests/integration/test_suites.py"
-ARRIVAL, CONVERGENCE, FLEETS, CONVERGE = (f"promote/{name}.py" for name in ("arrival", "convergence", "fleet", "converge"))
+ARRIVAL, CONVERGENCE, FLEETS, CONVERGE = (f"promote/convergence/{name}.py" for name in ("application_status", "evaluator", "fleet", "wait"))
 FORGOTTEN = "        self._held.pop(app.key, None)\n        since"
 LET_GO = "        self._held.pop(app.key, None)\n        self._trouble_since"
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from promote.argocd.application import normalise_repository, parse_application, tracks
+from promote.argocd.application import parse_application, tracks
+from promote.git.url import normalise_repository
 from tests.manifests import NEW, OLD, REPOSITORY, application, at, child, made_by, manifest, operation
 
 SAME = "git.example.org/acme/gitops"

@@ -6,9 +6,10 @@ from datetime import date
 
 import pytest
 
-from promote.candidate.commits import Change, LoggedCommit, change_of
+from promote.candidate.commits import Change, change_of
 from promote.candidate.version_bump import Level, asked, demand, fitting, following, following_date, step, too_early
 from promote.core.version import parse_version
+from promote.git.objects import LoggedCommit
 
 
 def change(message: str, *, merge: bool = False) -> Change:

@@ -236,8 +236,8 @@ class Controller:
 
     def _denied(self, app: Object) -> bool:
         project = self.store.get("AppProject", app["metadata"]["namespace"], app["spec"].get("project", "default"))
-        windows = ((project or {}).get("spec") or {}).get("syncWindows") or []
-        return windows.denied(app, windows, datetime.now(UTC))
+        declared = ((project or {}).get("spec") or {}).get("syncWindows") or []
+        return windows.denied(app, declared, datetime.now(UTC))
 
     def _watch_health(self, apps: Iterable[Object]) -> None:
         """Health follows the live objects without a reconcile (seen: reconciledAt does not move); not while the last sync's lag lasts."""

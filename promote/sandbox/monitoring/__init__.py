@@ -1,1 +1,1 @@
-"""monitoring."""
+"""Prometheus, Alertmanager and Grafana in memory."""
