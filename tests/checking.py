@@ -14,6 +14,7 @@ from typing import Any
 from promote.checklist.recorder import read_events
 from promote.cli.sandbox_session import repository_files
 from promote.sandbox.sandbox import Sandbox
+from tests.declared import saw_verdicts
 
 BIN = Path(sys.executable).parent
 
@@ -76,6 +77,7 @@ class Desk:
         done = subprocess.run(argv, cwd=self.clone, env=env, capture_output=True, text=True, check=False)
         rows = {e["id"]: e for e in read_events(recorder) if e["event"] == "row"}
         assert rows, done.stdout + done.stderr
+        saw_verdicts((check, row["verdict"]) for check, row in rows.items())
         return rows
 
 

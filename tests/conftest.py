@@ -9,7 +9,7 @@ import pytest
 
 from tests.installed import require_this_tree
 
-pytest_plugins = ["pytester", "tests.realstack.plugin", "tests.prechecked"]
+pytest_plugins = ["pytester", "tests.declared", "tests.realstack.plugin", "tests.prechecked"]
 
 _LEADS_OUT = ("GIT_", "GITHUB_", "GH_", "KUBE", "PROMOTE_")
 

@@ -13,6 +13,7 @@ class RowSpec:
 
     `from_tree`: only when the tag is made from the work tree. `versioned`: only when a version was named. `sources`: sections of promotion.toml, of
     which at least one must have a url, or the row is off. `each`: the list in that section of which every entry is a row of its own, `id[name]`.
+    `always_decided`: why it cannot be undetermined; "" when it can, and then a test has to show it.
     """
 
     id: str
@@ -25,6 +26,7 @@ class RowSpec:
     sources: tuple[str, ...] = ()
     each: str = ""
     advises: bool = False
+    always_decided: str = ""
 
     def ids(self, settings: Settings) -> tuple[str, ...]:
         """The row's ids in this repository. Where rules are needed and none is there, one row that can only say so."""

@@ -110,8 +110,11 @@ class GitRemote:
         return done.out.strip()
 
     def branch(self) -> str | None:
-        """The branch checked out, or None when HEAD is detached."""
-        return self.git("symbolic-ref", "--quiet", "--short", "HEAD").out.strip() or None
+        """The branch checked out, or None when HEAD is detached. Raises when git cannot read HEAD."""
+        done = self.git("symbolic-ref", "--quiet", "--short", "HEAD")
+        if done.code > 1:  # 1: HEAD is detached
+            raise self._error(done, "symbolic-ref HEAD")
+        return done.out.strip() or None
 
     def dirty(self) -> list[str]:
         """Changed or untracked paths of the work tree."""

@@ -17,6 +17,7 @@ from promote.sandbox.http_server import Fault
 from promote.sandbox.sandbox import Sandbox
 from promote.sandbox.scenarios import SCENARIOS
 from promote.sandbox.scenarios.scenario import once_moved, once_there
+from tests.declared import proves_verdicts, saw_verdicts
 
 BIN = Path(sys.executable).parent
 WORKING = "refs/tags/prod-working"
@@ -134,7 +135,7 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=proves_verdicts(case.rows)) for name, case in CASES.items()])
 def test_the_rows_that_are_about_it_do_not_pass(tmp_path: Path, name: str) -> None:
     case = CASES[name]
     files = repository_files(case.via)
@@ -146,6 +147,7 @@ def test_the_rows_that_are_about_it_do_not_pass(tmp_path: Path, name: str) -> No
         done = subprocess.run(argv, cwd=sandbox.clone(tmp_path / "clone"), env=sandbox.env, capture_output=True, text=True, check=False)
         sandbox.git.protect()
     said = json.loads(done.stdout)
+    saw_verdicts((row["id"], row["verdict"]) for row in said["checks"])
     assert said["outcome"] == case.outcome, done.stderr
     unread = "could not be read now" in done.stderr
     assert unread == (case.outcome == "unchecked" and said["stable_after"] is None), "what nobody could look at is not said"

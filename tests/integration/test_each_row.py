@@ -20,6 +20,7 @@ from promote.sandbox import seed
 from promote.sandbox.http_server import Fault
 from promote.tags.lock import new_lock, write_lock
 from tests.checking import Desk, desk, verdicts
+from tests.declared import proves, proves_verdicts
 
 DOWN = Fault(kind="status", status=503)
 
@@ -193,7 +194,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
         yield it
 
 
-@pytest.mark.parametrize("case", CASES, ids=[case.id for case in CASES])
+@pytest.mark.parametrize("case", [pytest.param(case, id=case.id, marks=proves_verdicts(case.rows)) for case in CASES])
 def test_exactly_these_rows_do_not_pass(world: Desk, case: Case) -> None:
     case.begin(world)
     try:
@@ -211,6 +212,7 @@ def test_afterwards_everything_passes_again(world: Desk) -> None:
     assert verdicts(world.check()) == {}
 
 
+@proves("check", "candidate", "failed")
 def test_a_dev_tag_that_was_re_created_since_the_promotion_began_fails(world: Desk, tmp_path: Path) -> None:
     head = world.git("rev-parse", "HEAD")
     told = SuiteContext(
@@ -225,6 +227,7 @@ def test_a_dev_tag_that_was_re_created_since_the_promotion_began_fails(world: De
     assert verdicts(rows) == {"candidate": "failed"} and "the dev tag was re-created" in rows["candidate"]["detail"]
 
 
+@proves("check", "workflow", "failed")
 def test_an_older_workflow_fails(world: Desk) -> None:
     settings, workflow = world.show("promotion.toml") or b"", world.show(WORKFLOW)
     page = world.show("docs/promotion.md")
@@ -242,6 +245,7 @@ def test_an_older_workflow_fails(world: Desk) -> None:
         world.commit("chore: by git", {"promotion.toml": settings, WORKFLOW: workflow, "docs/promotion.md": page})
 
 
+@proves("check", "auto-sync", "failed")
 def test_auto_sync_off_in_production_fails(tmp_path_factory: pytest.TempPathFactory) -> None:
     with desk(tmp_path_factory.mktemp("auto")) as world:
         manifest = yaml.safe_load(seed.application("homepage", "prod", world.sandbox.git.repository_url))
@@ -254,6 +258,7 @@ def test_auto_sync_off_in_production_fails(tmp_path_factory: pytest.TempPathFact
         assert verdicts(world.check(version="v1.8.1")) == {"auto-sync": "failed"}
 
 
+@proves("check", "trunk", "failed")
 def test_what_production_has_and_the_candidate_lacks_is_a_downgrade(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Somebody put a hotfix into production past the trunk."""
     with desk(tmp_path_factory.mktemp("trunk")) as world:

@@ -24,6 +24,7 @@ from promote.core.model import Row, SuiteResult, Verdict
 from promote.sandbox.http_server import Fault, World
 from promote.sandbox.kube.store import stamp
 from promote.sandbox.sandbox import Sandbox
+from tests.declared import base_id, proves, proves_verdicts, saw_verdicts
 
 
 @dataclass(kw_only=True)
@@ -36,7 +37,7 @@ class Post:
     context: SuiteContext
 
     def run(self, **changes: object) -> SuiteResult:
-        return run_suite(
+        result = run_suite(
             "post",
             self.clone / "checks" / "post",
             context=replace(self.context, **changes),  # type: ignore[arg-type]
@@ -44,6 +45,8 @@ class Post:
             reports=self.reports,
             deadline=Deadline(120),
         )
+        saw_verdicts((row.id, row.verdict) for row in result.rows)
+        return result
 
     def without(self, path: Path, *names: str) -> str:
         """A copy of the baseline in which these applications were healthy."""
@@ -205,7 +208,7 @@ BREAKS: dict[str, tuple[Breaking, str]] = {
 }
 
 
-@pytest.mark.parametrize("name", BREAKS)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=proves("check", base_id(name.partition("/")[0]), "failed")) for name in BREAKS])
 def test_exactly_the_row_that_is_about_it_fails(post: Post, name: str) -> None:
     (breaking, said), name = BREAKS[name], name.partition("/")[0]
     with breaking(post) as changes:
@@ -233,7 +236,7 @@ DOWN: dict[str, tuple[Callable[[Post], World], str, set[str]]] = {
 }
 
 
-@pytest.mark.parametrize("source", DOWN)
+@pytest.mark.parametrize("source", [pytest.param(name, marks=proves_verdicts(dict.fromkeys(rows, "errored"))) for name, (_, _, rows) in DOWN.items()])
 def test_a_row_whose_source_is_down_is_unknown(post: Post, source: str) -> None:
     where, path, rows = DOWN[source]
     where(post).fault(Fault(kind="status", path=path, status=503))
@@ -393,6 +396,7 @@ def ready(post: Post, folder: Path, change: tuple[str, str] = ("", "")) -> Row:
     result = run_suite(
         "pre", clone / "checks" / "pre", context=replace(post.context, state="before"), settings=settings, reports=post.reports, deadline=Deadline(60)
     )
+    saw_verdicts((row.id, row.verdict) for row in result.rows)
     return row(result, "monitoring-ready")
 
 
@@ -413,7 +417,9 @@ NOT_READY: dict[str, tuple[tuple[str, str], str, Verdict]] = {
 }
 
 
-@pytest.mark.parametrize("name", NOT_READY)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=proves("check", "monitoring-ready", verdict)) for name, (*_, verdict) in NOT_READY.items()]
+)
 def test_monitoring_that_could_prove_nothing_is_found_out_before_the_move(post: Post, tmp_path: Path, name: str) -> None:
     change, words, verdict = NOT_READY[name]
     found = ready(post, tmp_path, change)

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from tests.checking import Desk, desk, verdicts
+from tests.declared import proves
 
 OVERLAY = "apps/vault/overlays/dev/kustomization.yaml"
 SHARED: dict[str, bytes | None] = {
@@ -27,6 +28,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
         yield it
 
 
+@proves("check", "dev-converged", "failed")
 def test_a_later_commit_that_dev_renders_nothing_of_counts_and_one_that_it_does_not(world: Desk) -> None:
     world.commit("docs: later", {"docs/later.md": b"# later\n"})
     world.sandbox.refresh()

@@ -14,6 +14,7 @@ from promote.core.deadline import Deadline
 from promote.sandbox.http_server import Fault
 from promote.sandbox.seed import application, deployment
 from tests.checking import Desk, desk, verdicts
+from tests.declared import proves
 
 DOWN = Fault(kind="status", status=503, path="/check-runs")
 PLAN = "# {0}\n\n## What breaks\n\nthe volume\n\n## Steps\n\n1. copy it\n\n## Rollback\n\ncopy it back\n"
@@ -55,6 +56,7 @@ def test_everything_passes_as_the_world_stands(world: Desk) -> None:
     assert verdicts(world.check()) == {}
 
 
+@proves("check", "tests-passed", "failed")
 def test_a_failed_check_of_this_commit_fails(world: Desk) -> None:
     world.commit("fix: a")
     world.sandbox.github.records.add_check(head(world), "ci / functional", "failure")
@@ -114,6 +116,7 @@ def test_the_checklists_own_job_is_no_test_of_the_candidate(world: Desk) -> None
     assert verdicts(world.check()) == {}
 
 
+@proves("check", "tests-passed", "errored")
 def test_a_forge_that_does_not_answer_is_unknown(world: Desk) -> None:
     world.sandbox.github.fault(DOWN)
     try:
@@ -201,6 +204,7 @@ def test_a_junit_file_that_is_named_after_a_commit_and_says_another_is_unknown(w
 RULE = '\n[[documentation.rules]]\npaths = "apps/{app}/base/**"\ndocument = "docs/apps/{app}.md"\n'
 
 
+@proves("check", "documentation", "failed")
 def test_a_change_without_its_document_fails(world: Desk) -> None:
     with settings(world, more=RULE), changed(world, "fix(homepage): x", {"apps/homepage/base/deployment.yaml": deployment("homepage", image="9")}):
         rows = world.check()
@@ -225,6 +229,7 @@ def test_a_changelog_without_the_version_fails(world: Desk) -> None:
             assert verdicts(world.check()) == {}
 
 
+@proves("check", "documentation", "errored")
 def test_without_rules_documentation_is_unknown(world: Desk) -> None:
     with settings(world, ('[[documentation.rules]]\npaths = ".github/workflows/**"\ndocument = "docs/promotion.md"\n', "")):
         rows = world.check()
@@ -234,6 +239,7 @@ def test_without_rules_documentation_is_unknown(world: Desk) -> None:
 # -- manifests ----------------------------------------------------------------------------------------------------------------------------
 
 
+@proves("check", "manifests", "failed")
 def test_manifests_that_do_not_build_fail_with_their_place(world: Desk) -> None:
     with changed(world, "fix(vault): y", {"apps/vault/overlays/prod/kustomization.yaml": b"resources: [../../base, gone.yaml]\n"}):
         rows = world.check()
@@ -251,6 +257,7 @@ def test_a_production_application_that_follows_the_trunk_by_accident_is_found(wo
     assert "homepage (argocd/prod) follows main, production follows prod-stable" in rows["manifests"]["detail"]
 
 
+@proves("check", "manifests", "errored")
 def test_what_cannot_be_rendered_here_is_unknown_unless_accepted(world: Desk) -> None:
     far = b"resources: [../../base, 'https://manifests.example/x.yaml']\n"
     with changed(world, "chore(immich): far", {"apps/immich/overlays/prod/kustomization.yaml": far}):
@@ -270,6 +277,7 @@ def overlay(*more: str) -> bytes:
     return yaml.safe_dump({"resources": [*RESOURCES, *more]}).encode()
 
 
+@proves("check", "breaking-changes", "failed")
 def test_a_removed_volume_needs_a_plan(tmp_path_factory: pytest.TempPathFactory) -> None:
     """In production today, gone in the candidate."""
     with desk(tmp_path_factory.mktemp("volume")) as world:
@@ -291,6 +299,7 @@ def test_a_removed_volume_needs_a_plan(tmp_path_factory: pytest.TempPathFactory)
         assert verdicts(world.check("--deselect", "checks/pre/test_clusters.py")) == {}
 
 
+@proves("check", "breaking-changes", "errored")
 def test_what_production_has_and_cannot_be_rendered_here_is_unknown_unless_accepted(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Production's overlay fetches something from afar, the candidate's does not any more: nobody here can tell what goes away with it."""
     with desk(tmp_path_factory.mktemp("far")) as world:
@@ -323,6 +332,7 @@ def test_a_breaking_commit_asks_for_a_major_version_and_a_plan(tmp_path_factory:
         assert verdicts(world.check(version="v1.9.0")) == {"version-bump": "failed", "breaking-changes": "failed"}
 
 
+@proves("check", "version-bump", "failed")
 def test_a_version_that_is_too_small_fails_and_the_fitting_one_is_named(world: Desk) -> None:
     rows = world.check(version="v1.7.5")
     assert verdicts(rows) == {"version-bump": "failed"}
@@ -332,6 +342,7 @@ def test_a_version_that_is_too_small_fails_and_the_fitting_one_is_named(world: D
     assert verdicts(world.check(version="v3.0.0")) == {}, "a greater step than needed is a person's to choose"
 
 
+@proves("check", "version-bump", "errored")
 def test_the_version_to_step_from_is_the_greatest_that_production_contains(tmp_path_factory: pytest.TempPathFactory) -> None:
     with desk(tmp_path_factory.mktemp("unnamed")) as world:
         world.git("push", "-q", "origin", ":refs/tags/prod-v1.7.4")
@@ -371,6 +382,7 @@ def test_dev_has_to_answer_as_declared(world: Desk, status: int, verdict: str) -
     assert verdict == "" or "dev does not answer as declared" in rows["dev-converged"]["detail"]
 
 
+@proves("check", "way-back", "failed")
 def test_a_rule_against_the_rollback_fails_and_what_would_be_lost_is_named(world: Desk) -> None:
     world.sandbox.protect("refs/tags/prod-stable")
     try:

@@ -10,6 +10,7 @@ import pytest
 
 from promote.sandbox.http_server import Fault
 from tests.checking import Desk, desk, verdicts
+from tests.declared import proves
 
 ROW = "tasks-closed"
 BD = '''#!/usr/bin/env python3
@@ -47,6 +48,7 @@ def beads(world: Desk) -> Iterator[Desk]:
     world.settings(('source = "beads"', 'source = "github"'))
 
 
+@proves("check", "tasks-closed", "failed")
 def test_an_open_issue_fails_this_row_and_no_other(world: Desk) -> None:
     rows = world.check()
     assert verdicts(rows) == {ROW: "failed"}
@@ -65,6 +67,7 @@ def test_a_closed_issue_passes_and_commits_without_a_task_are_told(world: Desk) 
     assert any("acme-7x2" in line for line in rows[ROW]["evidence"]["commits that name no task"])
 
 
+@proves("check", "tasks-closed", "errored")
 @pytest.mark.parametrize(("fault", "said"), [(Fault(kind="status", status=503, path="/issues"), "503"), (Fault(kind="refuse", path="/issues"), "")])
 def test_a_tracker_that_does_not_answer_is_unknown(world: Desk, fault: Fault, said: str) -> None:
     world.sandbox.github.fault(fault)

@@ -20,6 +20,7 @@ from promote.cli.sandbox_session import repository_files
 from promote.sandbox.http_server import Fault
 from promote.sandbox.sandbox import Sandbox
 from promote.sandbox.scenarios import SCENARIOS
+from tests.declared import proves, saw_verdicts
 from tests.model.journal import problems
 
 BIN = Path(sys.executable).parent
@@ -38,7 +39,9 @@ class World:
             [sys.executable, "-m", "promote", *args, "--json"], cwd=self.clone, env=self.sandbox.env, capture_output=True, text=True, check=False
         )
         assert "Traceback" not in done.stderr, done.stderr
-        return done.returncode, json.loads(done.stdout), done.stderr
+        document = json.loads(done.stdout)
+        saw_verdicts((check["id"], check["verdict"]) for check in document.get("checks", ()) if args[0] == "run")
+        return done.returncode, document, done.stderr
 
     def at(self, ref: str) -> str:
         return self.sandbox.writer.holds(f"{ref}^{{commit}}")
@@ -168,6 +171,7 @@ def test_a_move_whose_answer_is_lost_is_found_out_and_proven(start: Any) -> None
     assert world.at("refs/tags/prod-stable") == said["commit"]
 
 
+@proves("check", "prod-tags-created", "errored")
 @pytest.mark.timeout(300)  # a minute of looking what became of the push, then the fence, each read asked for again
 def test_when_nobody_can_read_what_became_of_the_move_a_person_must_look(start: Any) -> None:
     world = start()

@@ -1,0 +1,42 @@
+"""Every entry of the project's registries is shown by tests and described in the docs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from promote.checklist.registry import ROWS
+from tests.declared import Fact, declarations
+from tests.verdicts import shipped_checks
+
+ROOT = Path(__file__).resolve().parents[2]
+CANNOT_BE_UNDETERMINED = {row.id: row.always_decided for row in ROWS if row.always_decided}
+CHECKS = sorted({row.id for row in ROWS} | set(shipped_checks()))
+
+
+def needed() -> Iterable[Fact]:
+    """What tests have to show of each registered entry."""
+    for check in CHECKS:
+        yield ("check", check, "failed")
+        if check not in CANNOT_BE_UNDETERMINED:
+            yield ("check", check, "errored")
+
+
+def test_every_entry_is_shown_by_the_tests_that_it_needs() -> None:
+    """Missing here: write a test that shows the fact, and declare it with `proves` (tests/declared.py)."""
+    assert sorted(set(needed()) - declarations()) == []
+
+
+def sections(page: str) -> dict[str, str]:
+    """The text under each ``### `name` `` heading of a page."""
+    text = (ROOT / "docs" / page).read_text()
+    return dict(re.findall(r"^### `([^`\n]+)`\n(.*?)(?=^#|\Z)", text, re.MULTILINE | re.DOTALL))
+
+
+def test_every_check_has_a_section_that_says_when_it_fails_and_when_it_is_undetermined() -> None:
+    described = sections("checklist.md")
+    assert sorted(set(described) ^ set(CHECKS)) == [], "a check without a section, or a section without a check"
+    assert [check for check, text in described.items() if not re.search(r"\bFails (?:when|without)\b", text)] == []
+    wanted = {check: CANNOT_BE_UNDETERMINED.get(check, "Undetermined") for check in CHECKS}
+    assert [check for check, word in wanted.items() if word not in described[check]] == []
