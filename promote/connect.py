@@ -1,5 +1,7 @@
-"""From settings to clients: the remote, the forge, the two clusters. With `commands.wiring` the only reader of the environment.
+"""From settings to clients: the remote, the forge, the two clusters. The only reader of the environment's variables.
 
+A child program gets the environment handed on by the module that starts it. The few variables that belong to git and to the terminal are exceptions
+(tests/unit/test_architecture.py lists them).
 Dev and production are two clients with two kubeconfigs or contexts, never a process-wide default.
 """
 
@@ -90,6 +92,26 @@ def redactor(settings: Settings) -> Redactor:
 def on_actions() -> bool:
     """Whether this runs in a step of GitHub Actions, whose log obeys commands."""
     return os.environ.get("GITHUB_ACTIONS") == "true"
+
+
+def ci_run() -> str:
+    """The id of the GitHub Actions run that this is a step of; "" elsewhere."""
+    return os.environ.get("GITHUB_RUN_ID", "")
+
+
+def ci_actor() -> str:
+    """Who started the GitHub Actions run that this is a step of; "" elsewhere."""
+    return os.environ.get("GITHUB_ACTOR", "")
+
+
+def own_kubeconfig() -> str:
+    """$KUBECONFIG, which may name several files; "" when it is not set."""
+    return os.environ.get("KUBECONFIG", "")
+
+
+def cache_folder() -> Path:
+    """Where this user's caches lie."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
 
 
 def step_summary() -> Path | None:
@@ -186,6 +208,6 @@ def _argocd(name: str, settings: Settings, cluster: ProdCluster | DevCluster) ->
     from promote.kube.client import connect
 
     kubeconfig = settings.root / cluster.kubeconfig if cluster.kubeconfig else None
-    kube = connect(name, kubeconfig, cluster.context)
+    kube = connect(name, kubeconfig, cluster.context, default=own_kubeconfig())
     learn(*kube.secrets)
     return ArgoCD(kube, cluster.namespaces, cluster.selector)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
@@ -53,7 +52,7 @@ def _github(promotion: Promotion, evidence: Evidence) -> list[str]:
     settings, deadline = promotion.settings, Deadline(promotion.settings.functional.timeout)
     api = connect.evidence(settings, promotion.remote)
     required = tuple(settings.functional.required) or api.required_checks(settings.repository.branch)
-    ours = os.environ.get("GITHUB_RUN_ID", "")
+    ours = connect.ci_run()
     while True:
         seen = [
             c

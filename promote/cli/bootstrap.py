@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import getpass
-import os
 import socket
 from functools import cache
 from pathlib import Path
@@ -40,8 +39,8 @@ def settings_of(folder: Path) -> Settings:
 
 def who() -> str:
     """Who asks, for the tag and the record: the CI actor and run, or user@host."""
-    if os.environ.get("GITHUB_ACTIONS"):
-        return f"{os.environ.get('GITHUB_ACTOR', 'unknown')} (run {os.environ.get('GITHUB_RUN_ID', '?')})"
+    if connect.on_actions():
+        return f"{connect.ci_actor() or 'unknown'} (run {connect.ci_run() or '?'})"
     try:
         return f"{getpass.getuser()}@{socket.gethostname()}"
     except (KeyError, OSError):

@@ -18,6 +18,7 @@ from promote.init.discover import Finding, look
 from promote.init.files import Change, plan, write
 from promote.init.infer import decide
 from promote.init.settings_text import settings_text
+from promote.connect import own_kubeconfig
 
 
 def main(args: argparse.Namespace) -> int:
@@ -64,7 +65,7 @@ def _repository(folder: Path, remote: str) -> GitRemote:
 
 def _own_kubeconfig() -> Path | None:
     """The first file of $KUBECONFIG, else the usual one; only its context names are read."""
-    first = os.environ.get("KUBECONFIG", "").partition(os.pathsep)[0]
+    first = own_kubeconfig().partition(os.pathsep)[0]
     path = Path(first) if first else Path.home() / ".kube" / "config"
     return path if path.is_file() else None
 

@@ -83,8 +83,9 @@ def running_world(*, apps: int, via: str, keep: bool = False, scenario: Scenario
 
 def real_programs() -> Path:
     """The folder of the real stack's programs, as last built. Raises UsageError when there is none."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = cache / "promote-realstack" / "current"
+    from promote.connect import cache_folder
+
+    folder = cache_folder() / "promote-realstack" / "current"
     if not folder.is_dir():
         raise UsageError(
             f"the real stack is not built: there is no {folder}", hint="build it in a checkout of promote: just real-stack (Go, ten minutes, once)"

@@ -1,6 +1,6 @@
 """What promotion.toml may say, as frozen values. Every key is a field here: name, type, default and meaning in one place.
 
-Reading and checking is `settings_reader.py`; nothing else in the project reads the file or the environment.
+Reading and checking is `settings_reader.py`.
 Durations are written "90s", "10m", "1h30m" or as a number of seconds, and held in seconds.
 """
 

@@ -1,4 +1,4 @@
-"""How a request to GitHub goes out and is asked again. Imported with PyGithub, by its client only."""
+"""How a request to GitHub goes out and is asked again. It imports PyGithub."""
 
 from __future__ import annotations
 

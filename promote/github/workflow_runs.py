@@ -1,6 +1,6 @@
 """GitHub Actions runs in this project's words: dispatch exactly once, follow one run, read why it failed, cancel it, read the rules on a tag.
 
-The only module that imports PyGithub. Facts it stands on (PyGithub 2.10): its default retry re-sends POST, which makes two runs of one dispatch;
+Facts it stands on (PyGithub 2.10): its default retry re-sends POST, which makes two runs of one dispatch;
 it throttles itself; objects are lazy, so a missing workflow shows at the first request; `logs_url()` is a signed URL that must be fetched without
 the token; errors are GithubException and raw requests exceptions. It never moves a tag and keeps no state between calls.
 """

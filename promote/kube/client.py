@@ -1,4 +1,4 @@
-"""One Kubernetes API server: paged lists and merge-patches as plain JSON. The only module that imports `kubernetes`.
+"""One Kubernetes API server: paged lists and merge-patches as plain JSON.
 
 Facts it stands on (client 36/37): no timeout by default and three hidden retries on reads, so both are set here
 (a read is asked again by `again`, seen and bounded); a failing exec plugin does not
@@ -154,8 +154,8 @@ class Kube:
         return response.status, response.read()
 
 
-def connect(name: str, kubeconfig: Path | None, context: str) -> Kube:
-    """A client for one context of one kubeconfig (None: $KUBECONFIG, else ~/.kube/config; "" context: the current one).
+def connect(name: str, kubeconfig: Path | None, context: str, *, default: str = "") -> Kube:
+    """A client for one context of one kubeconfig (None: `default`, the value of $KUBECONFIG, else ~/.kube/config; "" context: the current one).
 
     Raises UsageError for what is wrong with the file or the context, Denied when its exec plugin or auth provider gives no credentials.
     """
@@ -167,7 +167,7 @@ def connect(name: str, kubeconfig: Path | None, context: str) -> Kube:
         )
     configuration = Configuration()
     configuration.retries, configuration.connection_pool_maxsize = 0, IN_FLIGHT
-    login = _load(name, kubeconfig, context, configuration)
+    login = _load(name, kubeconfig, default, context, configuration)
     if login and not (configuration.api_key or configuration.cert_file or configuration.username):
         raise Denied(f"cluster {name}", f"the {login.words} gave no credentials", hint=login.by_hand)
     if login:
@@ -183,7 +183,7 @@ def _exists(paths: str) -> bool:
     return any(Path(path).expanduser().exists() for path in paths.split(os.pathsep) if path)
 
 
-def _load(name: str, kubeconfig: Path | None, context: str, configuration: Any) -> Login | None:
+def _load(name: str, kubeconfig: Path | None, default: str, context: str, configuration: Any) -> Login | None:
     """Fill the configuration; how its user logs in, None when its credentials are in the file."""
     from kubernetes import config
     from kubernetes.config.config_exception import ConfigException
@@ -191,7 +191,7 @@ def _load(name: str, kubeconfig: Path | None, context: str, configuration: Any) 
 
     where = str(kubeconfig) if kubeconfig else "the default kubeconfig ($KUBECONFIG or ~/.kube/config)"
     # The client reads $KUBECONFIG when it is imported, which is too early for whoever sets it later.
-    file = str(kubeconfig) if kubeconfig else os.environ.get("KUBECONFIG") or None
+    file = str(kubeconfig or default) or None
     api, known = cast(Any, config), []
     try:
         merged = api.kube_config.KubeConfigMerger(file or api.kube_config.KUBE_CONFIG_DEFAULT_LOCATION).config

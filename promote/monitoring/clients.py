@@ -1,4 +1,4 @@
-"""Prometheus, Alertmanager and Grafana over their HTTP APIs, in this project's words. The only module that speaks `requests` to them.
+"""Prometheus, Alertmanager and Grafana over their HTTP APIs, in this project's words.
 
 Reads are repeated once when the connection breaks; nothing that writes ever is. Headers may carry credentials: they never appear in a message, and
 are not sent on to another host by a redirect, because redirects of an API are not followed at all.

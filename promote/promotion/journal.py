@@ -1,7 +1,8 @@
 """The local half of a promotion's memory: intent → effect → result, each a JSON line that is on disk before the next thing happens.
 
 One file a promotion under the common git directory (`promote/journal/<request id>.jsonl`), so it never dirties the work tree.
-`effect()` is the only way anything outside this process is changed. The file is readable by its owner only, and secrets are masked in every line.
+A promotion pushes inside `effect()` and nowhere else, but for its heartbeats. The file is readable by its owner only, and secrets are masked in
+every line.
 """
 
 from __future__ import annotations

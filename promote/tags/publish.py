@@ -1,4 +1,5 @@
-"""The tag transaction: the one place that moves the stable tag, called by the workflow, by direct mode and by every rollback.
+"""The tag transaction: the one place that moves the stable tag, called by the workflow, by direct mode and by every rollback. A tag that an older
+workflow left deleted is put back by `legacy`.
 
 One atomic push leased on everything it replaces: stable (on the object the lock recorded when the move was authorised, never on one read
 afresh, which would overwrite a foreign move), the prod tag, the lock and the undo ref. The stable tag is never absent.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
 import ssl
 import time
@@ -90,8 +89,9 @@ class Web:
         parts = urlsplit(url)
         if parts.scheme != "https" or not parts.hostname:
             return None
-        trusted = requests.utils.DEFAULT_CA_BUNDLE_PATH
-        given = next((os.environ[n] for n in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE") if os.environ.get(n)), trusted)
+        with requests.Session() as session:
+            verify = session.merge_environment_settings(url, {}, None, None, None)["verify"]
+        given = verify if isinstance(verify, str) else requests.utils.DEFAULT_CA_BUNDLE_PATH
         folder = Path(given).is_dir()
         context = ssl.create_default_context(cafile=None if folder else given, capath=given if folder else None)  # trusts what the request trusts
         with (

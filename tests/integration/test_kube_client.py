@@ -13,6 +13,7 @@ from promote.kube.client import Kube, connect
 from promote.kube.errors import Conflict, error_of
 from promote.sandbox.http_server import Fault, Request, Response, World, json_response
 from promote.transport.retry import PAUSES_S
+from promote.connect import own_kubeconfig
 from tests.production import kubeconfig, oidc_user
 from tests.robustness.troubles import address
 
@@ -118,7 +119,7 @@ def test_an_unknown_context_names_the_known(tmp_path: Path, world: Echo):
 
 def test_without_a_file_the_environment_is_asked(tmp_path: Path, world: Echo, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("KUBECONFIG", str(kubeconfig(tmp_path, world.url)))
-    assert connect("prod", None, "").items("/api/v1/pods") == [{"authorization": "Bearer secret-token"}]
+    assert connect("prod", None, "", default=own_kubeconfig()).items("/api/v1/pods") == [{"authorization": "Bearer secret-token"}]
 
 
 @pytest.mark.parametrize("named", [True, False])
@@ -131,7 +132,7 @@ def test_a_forgotten_export_is_not_called_a_missing_context(tmp_path: Path, monk
     with pytest.raises(
         UsageError, match="names .*none, which is not there" if named else "KUBECONFIG is not set, and ~/.kube/config is not there"
     ) as caught:
-        connect("prod", None, "prod")
+        connect("prod", None, "prod", default=own_kubeconfig())
     assert "export KUBECONFIG" in caught.value.hint
 
 

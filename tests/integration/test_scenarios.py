@@ -18,6 +18,7 @@ import requests
 
 from promote.cli.sandbox_session import repository_files
 from promote.sandbox.http_server import Fault
+from promote.promotion.journal import read_journal
 from promote.sandbox.sandbox import Sandbox
 from promote.sandbox.scenarios import SCENARIOS
 from tests.declared import proves, saw_verdicts
@@ -128,6 +129,34 @@ def test_a_version_whose_smoke_fails_is_rolled_back_and_proven_back(start: Any) 
     assert "db migration pending" in progress
     failed = [c["id"] for c in said["checks"] if c["verdict"] == "failed"]
     assert failed == ["smoke-url[gitea]"]
+
+
+def test_every_push_of_a_promotion_is_made_inside_an_effect_of_its_journal(start: Any) -> None:
+    """When a push arrives, the journal's last line is an intent whose result is not written yet. Heartbeats alone are not remembered."""
+    world = start()
+    version = SCENARIOS["smoke-fails"].prepare(world.sandbox)
+    known, moved, outside = _refs(world), set[str](), list[tuple[set[str], object]]()
+
+    def look() -> None:
+        nonlocal known
+        now = _refs(world)
+        changed = {ref for ref in known.keys() | now.keys() if known.get(ref) != now.get(ref)} - {"refs/promote/heartbeat"}
+        known = now
+        lines = [line for path in (world.clone / ".git/promote/journal").glob("*.jsonl") for line in read_journal(path)]
+        last = [line for line in lines if line["event"] in ("intent", "result", "error")][-1:]
+        moved.update(changed)
+        if changed and (not last or last[0]["event"] != "intent"):
+            outside.append((changed, last))
+
+    world.sandbox.git.after_push.append(look)
+    code, _, progress = world.promote("run", version)
+    assert code == 3, progress
+    assert {"refs/promote/lock", "refs/promote/ledger", "refs/tags/dev-v1.9.0", "refs/tags/prod-v1.9.0", "refs/tags/prod-stable"} <= moved
+    assert outside == []
+
+
+def _refs(world: World) -> dict[str, str]:
+    return dict(line.split(" ") for line in world.sandbox.writer.git("for-each-ref", "--format=%(refname) %(objectname)").splitlines())
 
 
 def test_what_dev_has_not_validated_is_refused_and_nothing_moves(start: Any) -> None:

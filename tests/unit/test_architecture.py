@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import ast
+import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
+
+import promote.connect
+from promote.legacy import compare
+from promote.publish import publish
 
 ROOT = Path(__file__).resolve().parents[2]
 VENDORS = {
@@ -85,3 +94,88 @@ def test_every_module_says_what_it_is() -> None:
         if path.stat().st_size and not path.read_text().startswith('"""')
     ]
     assert silent == []
+
+
+# Variables that may be read outside promote.connect, and why.
+READ_ELSEWHERE = {
+    "GIT_CONFIG_COUNT": "a list in the environment that a started git reads, and that a credential helper is added to",
+    "GIT_PYTHON_REFRESH": "set, not read, before GitPython is imported",
+    "PATH": "handed on to the programs of the sandbox",
+    "TERM": "describes the terminal that the screen is drawn on",
+}
+
+
+def variables_read(tree: ast.AST) -> Iterator[str]:
+    """The variables of the environment that a module reads or sets by name. Handing the whole environment on to a child is no reading."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Subscript) and ast.unparse(node.value) == "os.environ":
+            yield _name(node.slice)
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) in ("os.getenv", *(f"os.environ.{verb}" for verb in ("get", "pop", "setdefault"))):
+            yield _name(node.args[0])
+        elif isinstance(node, ast.Compare) and any(ast.unparse(side) == "os.environ" for side in node.comparators):
+            yield _name(node.left)
+        elif isinstance(node, ast.ImportFrom) and node.module == "os" and {"environ", "getenv"} & {alias.name for alias in node.names}:
+            yield ast.unparse(node)
+
+
+def _name(node: ast.expr) -> str:
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ast.unparse(node)
+
+
+def test_variables_of_the_environment_are_read_in_connect_alone() -> None:
+    found = {path: set(variables_read(ast.parse(path.read_text()))) for path in sources("promote", "checks")}
+    assert found[Path(promote.connect.__file__)], "the test sees a reader"
+    read = {name for path, names in found.items() if path != Path(promote.connect.__file__) for name in names}
+    assert read == set(READ_ELSEWHERE)
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["os.environ['A']", "os.environ.get('A', '')", "os.getenv('A')", "'A' in os.environ", "os.environ.setdefault('A', '')", "os.environ.pop('A')"],
+)
+def test_a_variable_is_found_however_it_is_read(line: str) -> None:
+    assert list(variables_read(ast.parse(line))) == ["A"]
+
+
+def moves_stable(tree: ast.AST) -> bool:
+    """Whether a module builds an update of the stable tag's ref."""
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("RefUpdate")]
+    return any(word.arg == "ref" and ast.unparse(word.value).endswith("names.stable") for call in calls for word in call.keywords)
+
+
+def test_the_stable_tag_is_moved_in_one_place() -> None:
+    found = {path for path in sources("promote") if moves_stable(ast.parse(path.read_text()))}
+    assert found == {Path(act.__code__.co_filename) for act in (publish, compare)}
+
+
+def test_help_loads_no_vendor() -> None:
+    done = subprocess.run([sys.executable, "-X", "importtime", "-m", "promote", "--help"], cwd=ROOT, capture_output=True, text=True, check=True)
+    loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "argparse" in loaded, "the test sees what is loaded"
+    assert loaded & {*VENDORS, "pytest", "yaml"} == set()
+
+
+# What docstrings promise of the whole tree, each with the test that holds it.
+PROMISES = {
+    "The only reader of the environment's variables.": test_variables_of_the_environment_are_read_in_connect_alone,
+    "the one place that moves the stable tag": test_the_stable_tag_is_moved_in_one_place,
+    "rich is imported here only": test_a_vendor_is_imported_only_in_its_own_client,
+}
+_PROMISE = re.compile(
+    r"\bonly (?:module|reader|writer|way|place|caller|factory|one that)\b|\bone (?:place|module|way) that\b"
+    r"|\b(?:here|this module) (?:only|alone)\b|\bnothing else in the project\b"
+)
+
+
+def docstrings(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and (text := ast.get_docstring(node)):
+            yield " ".join(text.split())
+
+
+def test_what_a_docstring_promises_of_the_whole_tree_is_held_by_a_test() -> None:
+    texts = [text for path in sources("promote", "checks") for text in docstrings(path)]
+    assert [promise for promise in PROMISES if not any(promise in text for text in texts)] == [], "promised no more"
+    for promise in PROMISES:
+        texts = [text.replace(promise, "") for text in texts]
+    assert [text for text in texts if _PROMISE.search(text)] == [], "a promise without a test"
