@@ -11,7 +11,7 @@ from types import FunctionType
 import pytest
 
 from promote.checklist.judge import phase_verdict
-from promote.model import Verdict
+from promote.core.model import Verdict
 from tests.declared import saw_verdicts
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -11,6 +11,7 @@ from pathlib import Path
 from promote.cli.sandbox_session import TEMPLATES, checks_folder
 from promote.config.reader import read_settings
 from promote.config.schema import FILE_NAME
+from promote.connect import own_kubeconfig
 from promote.core.errors import PromoteError, UsageError
 from promote.git.process import forget_local_variables
 from promote.git.remote import GitRemote
@@ -18,7 +19,6 @@ from promote.init.discover import Finding, look
 from promote.init.files import Change, plan, write
 from promote.init.infer import decide
 from promote.init.settings_text import settings_text
-from promote.connect import own_kubeconfig
 
 
 def main(args: argparse.Namespace) -> int:

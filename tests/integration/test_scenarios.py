@@ -17,8 +17,8 @@ import pytest
 import requests
 
 from promote.cli.sandbox_session import repository_files
-from promote.sandbox.http_server import Fault
 from promote.promotion.journal import read_journal
+from promote.sandbox.http_server import Fault
 from promote.sandbox.sandbox import Sandbox
 from promote.sandbox.scenarios import SCENARIOS
 from tests.declared import proves, saw_verdicts

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 import promote.connect
-from promote.legacy import compare
-from promote.publish import publish
+from promote.promotion.forge.legacy_workflow import compare
+from promote.tags.publish import publish
 
 ROOT = Path(__file__).resolve().parents[2]
 VENDORS = {

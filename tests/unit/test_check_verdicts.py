@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from promote.checklist.promotion import Promotion, State
-from promote.clients.web import Web
-from promote.model import Verdict
-from promote.settings import SmokeUrl
-from promote.settings_reader import settings_from
-from promote.versions import parse_version
+from promote.config.reader import settings_from
+from promote.config.schema import SmokeUrl
+from promote.core.model import Verdict
+from promote.core.version import parse_version
+from promote.transport.http_probe import Web
 from tests.declared import proves
 from tests.repos import Repos, make_repos
 from tests.verdicts import verdict_of
