@@ -15,8 +15,9 @@ class Choice:
     words: tuple[str, ...]
 
 
-def key(default: Any, doc: str) -> Any:
-    """A settings key: its default and what it means (shown by the reference and by `promote init`)."""
+def key(default: Any, doc: str, *, unit: str = "") -> Any:
+    """A settings key: its default, what it means (shown by the reference and by `promote init`), and for a number its unit."""
+    metadata = {"doc": doc, "unit": unit}
     if isinstance(default, list):
-        return field(default_factory=lambda: list(default), metadata={"doc": doc})
-    return field(default=default, metadata={"doc": doc})
+        return field(default_factory=lambda: list(default), metadata=metadata)
+    return field(default=default, metadata=metadata)

@@ -33,18 +33,20 @@ def reference() -> str:
 def _table(title: str, section: Any) -> str:
     hints = get_type_hints(type(section), include_extras=True)
     rows = [
-        f"| `{f.name}` | {_kind(hints[f.name])} | {_default(getattr(section, f.name), hints[f.name])} | {f.metadata['doc']} |"
+        f"| `{f.name}` | {_kind(hints[f.name], f.metadata['unit'])} | {_default(getattr(section, f.name), hints[f.name])} | {f.metadata['doc']} |"
         for f in dataclasses.fields(section)
     ]
     return "\n".join([f"## {title}", "", "| key | type | default | meaning |", "|---|---|---|---|", *rows, ""])
 
 
-def _kind(hint: Any) -> str:
+def _kind(hint: Any, unit: str = "") -> str:
     if get_origin(hint) is Annotated:
         base, choice = get_args(hint)
         return " or ".join(f'`"{w}"`' for w in choice.words) if isinstance(choice, Choice) else _kind(base)
     if get_origin(hint) is list:
         return "list of tables" if dataclasses.is_dataclass(get_args(hint)[0]) else "list of text"
+    if unit:
+        return f"{_kind(hint)}: {unit}"
     return {str: "text", bool: "true or false", int: "whole number", float: "number", Seconds: "duration", date: "day"}[hint]
 
 

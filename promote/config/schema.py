@@ -108,7 +108,7 @@ class ArgoCD:
     sync: Annotated[str, Choice(("auto", "request"))] = key("auto", "auto: applications sync themselves; request: we start the sync operation")
     converge_timeout: Seconds = key(Seconds(600), "how long production may take to show a moved tag, and again to come back")
     degraded_grace: Seconds = key(Seconds(60), "how long an application may be Degraded on its way before that counts as failed")
-    looks: int = key(3, "how many looks in a row must find an application there before it counts as proven")
+    looks: int = key(3, "how many looks in a row must find an application there before it counts as proven", unit="looks")
     look_every: Seconds = key(Seconds(2), "pause between two looks at the cluster")
     refresh_every: Seconds = key(Seconds(5), "how soon an unanswered refresh of one application is asked again")
     terminate_stuck: bool = key(True, "whether a rollback may stop a sync that keeps retrying the bad revision")
@@ -117,7 +117,7 @@ class ArgoCD:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Baseline:
-    max_unhealthy: float = key(0.1, "the share of applications that may already be unhealthy before a promotion (0 to 1)")
+    max_unhealthy: float = key(0.1, "the share of applications that may already be unhealthy before a promotion (0 to 1)", unit="share")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -141,14 +141,14 @@ class SmokeUrl:
     )
     headers: list[str] = key([], '"Name: value" lines; ${VARIABLE} in a value is taken from the environment and never shown')
     body: str = key("", "what is sent with it; say its Content-Type in headers")
-    status: int = key(200, "the status it must answer with; redirects are followed unless this is a 3xx")
+    status: int = key(200, "the status it must answer with; redirects are followed unless this is a 3xx", unit="HTTP status")
     redirect: str = key("", "the address a 3xx must lead to (its Location, made absolute)")
     contains: str = key("", "text the body must contain")
     json: list[str] = key([], "what the JSON body must say: 'database == \"ok\"', 'checks.0.ok == true', 'queue < 100', or a path that must be there")
-    tls_days: int = key(0, "how many days its certificate must still be valid; 0: not looked at (an expired one never passes)")
+    tls_days: int = key(0, "how many days its certificate must still be valid; 0: not looked at (an expired one never passes)", unit="days")
     within: Seconds = key(Seconds(5), "the slowest answer accepted")
     slow: Seconds = key(Seconds(0), "an answer slower than this passes with advice; 0: none")
-    tries: int = key(3, "how many times it is asked before it counts as failed")
+    tries: int = key(3, "how many times it is asked before it counts as failed", unit="tries")
     every: Seconds = key(Seconds(2), "pause between two tries")
 
 

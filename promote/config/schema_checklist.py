@@ -65,7 +65,7 @@ class Migration:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OffRow:
-    id: str = key("", "the row")
+    id: str = key("", "the id of the check that is off")
     reason: str = key("", "why nobody needs it here")
 
 
@@ -78,6 +78,6 @@ class Checklist:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WaiverEntry:
     id: str = key("", "the row that may fail")
-    reason: str = key("", "why")
+    reason: str = key("", "why it may fail")
     author: str = key("", "who answers for it")
     until: date = key(date.min, "the last day (UTC) it counts: 2026-12-01; afterwards the row is judged as ever")

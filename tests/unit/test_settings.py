@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import re
+from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import pytest
 
-from promote.config.reader import find_settings_file, parse_duration, read_settings
+from promote.config.field import Choice, Seconds
+from promote.config.reader import find_settings_file, parse_duration, read_settings, settings_from
 from promote.config.schema import Settings
 from promote.core.errors import UsageError
 
@@ -92,11 +97,106 @@ def test_durations(text: object, seconds: float | None) -> None:
         assert parse_duration(text) == seconds
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Key:
+    """One key of promotion.toml. `path`: the tables on the way to it, a list of tables with its brackets; `table`: its class, `hint`: its type."""
+
+    path: tuple[str, ...]
+    table: type
+    name: str
+    hint: Any
+    meta: Any
+
+    @property
+    def dotted(self) -> str:
+        """As an error message names it: `smoke.urls[0].name`."""
+        return ".".join([*(part.replace("[]", "[0]") for part in self.path), self.name])
+
+    @property
+    def heading(self) -> str:
+        """As docs/settings.md has its table: `[argocd]` or `[[smoke.urls]]`."""
+        text = ".".join(self.path)
+        return f"[[{text.removesuffix('[]')}]]" if text.endswith("[]") else f"[{text}]"
+
+    def document(self, value: object) -> dict[str, object]:
+        """A parsed promotion.toml in which this key alone is set."""
+        found: Any = {self.name: value}
+        for part in reversed(self.path):
+            found = {part.removesuffix("[]"): [found] if part.endswith("[]") else found}
+        return dict(found)
+
+
+def keys(table: type = Settings, path: tuple[str, ...] = ()) -> Iterator[Key]:
+    """Every key that promotion.toml may have, in tables and lists of tables at any depth."""
+    hints = get_type_hints(table, include_extras=True)
+    for field in dataclasses.fields(table):
+        hint = hints[field.name]
+        inner = get_args(hint)[0] if get_origin(hint) is list else hint
+        if field.name == "root" and table is Settings:
+            continue  # the folder of the file, no key of it
+        if not dataclasses.is_dataclass(hint):
+            yield Key(path=path, table=table, name=field.name, hint=hint, meta=field.metadata)
+        if isinstance(inner, type) and dataclasses.is_dataclass(inner):
+            yield from keys(inner, (*path, field.name + ("[]" if inner is not hint else "")))
+
+
+KEYS = [pytest.param(key, id=key.dotted) for key in keys()]
+
+
+def plain(hint: Any) -> Any:
+    return get_args(hint)[0] if get_origin(hint) is Annotated else hint
+
+
+def bad_values(hint: Any) -> list[object]:
+    """Values of the wrong type, and for a choice a word that it does not know."""
+    if get_origin(hint) is list:
+        inner = get_args(hint)[0]
+        return ["text", ["text"] if dataclasses.is_dataclass(inner) else [7]]
+    wrong: dict[Any, object] = {str: 7, bool: "yes", int: "three", float: "half", Seconds: "soon", date: "someday"}
+    choice = [meta for meta in get_args(hint)[1:] if isinstance(meta, Choice)]
+    return [wrong[plain(hint)], *(["no such word"] if choice else [])]
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_a_bad_value_of_each_key_is_refused_with_its_name(key: Key) -> None:
+    for value in bad_values(key.hint):
+        with pytest.raises(UsageError) as caught:
+            settings_from(key.document(value), Path("/repository"))
+        assert re.search(rf"^  - {re.escape(key.dotted)}(\[0\])?: ", caught.value.what, re.MULTILINE), (value, caught.value.what)
+        assert "promotion.toml" in caught.value.hint
+
+
+def documented() -> dict[tuple[str, str], list[str]]:
+    """(heading, key) → the cells of its line in docs/settings.md: type, default, meaning."""
+    found, heading = {}, ""
+    for line in (Path(__file__).resolve().parents[2] / "docs" / "settings.md").read_text().splitlines():
+        heading = line.removeprefix("## ") if line.startswith("## ") else heading
+        if match := re.fullmatch(r"\| `(\w+)` \| (.*?) \| (.*?) \| (.*) \|", line):
+            found[heading, match[1]] = [match[2], match[3], match[4]]
+    return found
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_every_key_is_documented_with_meaning_default_and_unit(key: Key) -> None:
+    """A list of tables that several keys share is described once."""
+    headings = {other.heading for other in keys() if other.table is key.table}
+    if key.table is Settings:
+        assert any(other.heading == f"[[{key.name}]]" for other in keys())  # a list of tables at the top has its own heading
+        return
+    lines = [cells for (heading, name), cells in documented().items() if heading in headings and name == key.name]
+    assert len(lines) == 1, f"{key.dotted}: described {len(lines)} times under {sorted(headings)}"
+    kind, default, meaning = lines[0]
+    assert kind and default and len(meaning) > 10
+    if plain(key.hint) in (int, float):
+        assert key.meta["unit"] and key.meta["unit"] in kind, "a number has a unit"
+
+
 def test_every_key_says_what_it_means() -> None:
-    for section in dataclasses.fields(Settings):
-        if dataclasses.is_dataclass(section.default):
-            for key in dataclasses.fields(section.default):
-                assert key.metadata.get("doc"), f"{section.name}.{key.name}"
+    assert [key.dotted for key in keys() if not key.meta["doc"]] == []
+
+
+def test_every_line_of_the_settings_page_is_a_key() -> None:
+    assert set(documented()) - {(key.heading, key.name) for key in keys()} == set()
 
 
 def test_it_is_found_from_below_and_its_absence_says_what_to_do(tmp_path: Path) -> None:
