@@ -45,7 +45,7 @@ def parser() -> argparse.ArgumentParser:
         )
 
     run = verb("run", "check, tag, move, prove; roll back by itself when production is not well")
-    run.add_argument("wanted", metavar="VERSION")
+    run.add_argument("wanted", metavar="VERSION", help="the version to promote: v1.2.3")
     run.add_argument("--tagged", action="store_true", help="promote the commit that already carries the dev tag, not HEAD")
     run.add_argument("--recreate-dev", action="store_true", help="the dev tag exists elsewhere: move it to HEAD")
     run.add_argument("--recreate-prod", action="store_true", help="the prod tag of this version exists: replace it")
@@ -62,8 +62,8 @@ def parser() -> argparse.ArgumentParser:
 
     _recovery(verb)
     check = verb("check", "run one suite by itself: pre (can this be shipped?), post, smoke")
-    check.add_argument("suite", nargs="?", choices=("pre", "post", "smoke"), default="pre", metavar="SUITE")
-    check.add_argument("wanted", nargs="?", default="", metavar="VERSION")
+    check.add_argument("suite", nargs="?", choices=("pre", "post", "smoke"), default="pre", metavar="SUITE", help="pre (default), post or smoke")
+    check.add_argument("wanted", nargs="?", default="", metavar="VERSION", help="the version to check (default: that of HEAD's dev tag)")
     check.add_argument("--waive", action="append", default=[], metavar='ROW="REASON"', help="as `promote run` would be told")
     check.add_argument("--first", action="store_true", help="as for the first promotion ever: there is no stable tag yet")
 
@@ -73,14 +73,14 @@ def parser() -> argparse.ArgumentParser:
     verb("status", "what the tags point at, how far behind they are, and whether production really runs it")
 
     publish = verb("publish", "the tag transaction alone: prod tag and stable tag in one leased push (what the workflow calls)")
-    publish.add_argument("wanted", nargs="?", default="", metavar="VERSION")
+    publish.add_argument("wanted", nargs="?", default="", metavar="VERSION", help="the version whose dev tag is published")
     publish.add_argument(
         "--action",
         choices=("promote", "rollback"),
         default="promote",
         help="rollback: only the stable tag, back to VERSION or, without one, to what the last move replaced; proves nothing (promote rollback does)",
     )
-    publish.add_argument("--request-id", default="", help="correlation id of the promotion that asked for it")
+    publish.add_argument("--request-id", default="", metavar="ID", help="correlation id of the promotion that asked for it")
     publish.add_argument("--expected-commit", default="", metavar="SHA", help="refuse when the dev tag (back: what it goes back to) is elsewhere")
     publish.add_argument(
         "--lock", default="", metavar="OID", help="the lock object that authorises this move; without it a move by hand, marked unchecked"
@@ -88,7 +88,7 @@ def parser() -> argparse.ArgumentParser:
     publish.add_argument("--recreate-prod", action="store_true", help="replace an existing prod tag of this version")
 
     dev = verb("tag-dev", "create and push the dev tag at HEAD")
-    dev.add_argument("wanted", metavar="VERSION")
+    dev.add_argument("wanted", metavar="VERSION", help="the version to tag: v1.2.3")
 
     init = verb("init", "bring promote into this repository: settings from what it finds, checks, workflow, just recipes; overwrites nothing")
     init.add_argument("--print", action="store_true", help="only print the promotion.toml it would write")
@@ -119,7 +119,7 @@ def _lookers(verb: Callable[[str, str], argparse.ArgumentParser]) -> None:
     for level in ("major", "minor", "patch"):
         size.add_argument(f"--{level}", action="store_true", help=f"the next {level} version, whatever the commits say")
     plan = verb("plan", "what a promotion would ship, change and do; moves nothing")
-    plan.add_argument("wanted", metavar="VERSION")
+    plan.add_argument("wanted", metavar="VERSION", help="the version to plan for: v1.2.3")
     plan.add_argument("--diff", action="store_true", help="the whole difference of what production's applications render")
     plan.add_argument("--write", action="store_true", help="write a migration plan to fill in")
     plan.add_argument("--first", action="store_true", help="as a first promotion: there is no stable tag")
@@ -138,7 +138,7 @@ def _worlds(verb: Callable[[str, str], argparse.ArgumentParser]) -> None:
     sandbox.add_argument("--scenario", metavar="NAME", help="prepare this scenario first")
     sandbox.add_argument("--via", choices=("workflow", "git"), default="workflow", help="who moves the tag (default workflow)")
     sandbox.add_argument("--real", action="store_true", help="real API servers and real Argo CDs in it (built before: just real-stack)")
-    sandbox.add_argument("argv", nargs=argparse.REMAINDER, metavar="-- COMMAND…")
+    sandbox.add_argument("argv", nargs=argparse.REMAINDER, metavar="-- COMMAND…", help="the command to run in the clone")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
