@@ -48,13 +48,39 @@ prove proof *options:
 compare-waits *options:
     python3 -m tests.realstack.waits --fleet 100 --poll --write docs/waits.md "$@"
 
-# style, types, architecture, workflows
-lint:
+# all that is read and not run: style, types, architecture, workflows
+lint: style types architecture workflows
+
+# format and rules of style
+style:
     ruff check .
     ruff format --check .
+
+# mypy, in its strict form
+types:
     python3 -m mypy
+
+# which package may import which
+architecture:
     lint-imports
+
+# each workflow of .github and of the templates
+workflows:
     zizmor --offline --quiet --persona=pedantic promote/templates/promote-prod.yaml promote/templates/promote-check.yaml promote/templates/promote-orphans.yaml .github
+
+# pin every package of a fresh install for CI
+constraints:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    folder=$(mktemp -d)
+    trap 'rm -rf "$folder"' EXIT
+    python3 -m venv "$folder/venv"
+    "$folder/venv/bin/pip" install -q -e '.[test]'
+    {
+      echo "# The versions that CI installs (pip install -c constraints.txt): every package of a fresh install. Made by: just constraints"
+      "$folder/venv/bin/pip" freeze --exclude-editable
+    } >"$folder/constraints.txt"
+    mv "$folder/constraints.txt" constraints.txt
 
 # how quick it is: figures, no verdicts
 bench:
