@@ -1,4 +1,4 @@
-"""A sandbox in which the pre suite is run by hand, as a developer would, and its verdicts are read row by row."""
+"""A sandbox in which the pre suite is run by hand, as a developer would, and its verdicts are read check by check."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ class Desk:
         return done.stdout.strip()
 
     def check(self, *options: str, version: str | None = None) -> dict[str, dict[str, Any]]:
-        """The pre suite; every row's event by its id."""
-        recorder = self.sandbox.directory / "rows.jsonl"
+        """The pre suite; every check's event by its id."""
+        recorder = self.sandbox.directory / "checks.jsonl"
         recorder.unlink(missing_ok=True)
         env = self.sandbox.env | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONDONTWRITEBYTECODE": "1"} | self.env
         env["PATH"] = ":".join([*map(str, self.path), env["PATH"]])
@@ -75,15 +75,15 @@ class Desk:
         ]
         argv += [f"--promote-recorder={recorder}", "--promote-version", version or self.version, *options]
         done = subprocess.run(argv, cwd=self.clone, env=env, capture_output=True, text=True, check=False)
-        rows = {e["id"]: e for e in read_events(recorder) if e["event"] == "row"}
-        assert rows, done.stdout + done.stderr
-        saw_verdicts((check, row["verdict"]) for check, row in rows.items())
-        return rows
+        checks = {e["id"]: e for e in read_events(recorder) if e["event"] == "check"}
+        assert checks, done.stdout + done.stderr
+        saw_verdicts((check, event["verdict"]) for check, event in checks.items())
+        return checks
 
 
-def verdicts(rows: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
-    """The rows that did not pass."""
-    return {i: r["verdict"] for i, r in rows.items() if r["verdict"] != "passed"}
+def verdicts(checks: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """The checks that did not pass."""
+    return {i: r["verdict"] for i, r in checks.items() if r["verdict"] != "passed"}
 
 
 @contextmanager

@@ -33,7 +33,7 @@ class Bench:
         return done.stdout.strip()
 
     def settings(self, old: str, new: str) -> None:
-        """Change promotion.toml here and on the trunk: the policy row compares them."""
+        """Change promotion.toml here and on the trunk: the policy check compares them."""
         path = self.clone / "promotion.toml"
         text = path.read_text()
         assert old in text, old

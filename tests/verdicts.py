@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 @cache
 def shipped_checks() -> dict[str, Callable[..., None]]:
-    """Every check function under checks/ by the id of its `row` marker."""
+    """Every check function under checks/ by the id of its `check` marker."""
     found: dict[str, Callable[..., None]] = {}
     for path in sorted((ROOT / "checks").rglob("test_*.py")):
         spec = importlib.util.spec_from_file_location(f"shipped_{path.parent.name}_{path.stem}", path)
@@ -27,7 +27,7 @@ def shipped_checks() -> dict[str, Callable[..., None]]:
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
         functions = [value for value in vars(module).values() if isinstance(value, FunctionType)]
-        found |= {mark.args[0]: function for function in functions for mark in getattr(function, "pytestmark", ()) if mark.name == "row"}
+        found |= {mark.args[0]: function for function in functions for mark in getattr(function, "pytestmark", ()) if mark.name == "check"}
     return found
 
 

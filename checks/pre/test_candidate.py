@@ -3,7 +3,7 @@
 import pytest
 
 
-@pytest.mark.row("candidate")
+@pytest.mark.check("candidate")
 def test_candidate(promotion, remote, evidence):
     """The dev tag, if it is there, is at the commit that is checked: it may have been re-created since."""
     evidence("commit", promotion.commit)
@@ -19,7 +19,7 @@ def test_candidate(promotion, remote, evidence):
         )
 
 
-@pytest.mark.row("trunk")
+@pytest.mark.check("trunk")
 def test_trunk(promotion, remote, evidence):
     """The candidate is reachable from the remote's trunk and contains what production runs: otherwise promoting it would take commits away."""
     trunk, branch = promotion.target.branch.commit, promotion.settings.repository.branch
@@ -40,7 +40,7 @@ def test_trunk(promotion, remote, evidence):
         )
 
 
-@pytest.mark.row("policy-unchanged")
+@pytest.mark.check("policy-unchanged")
 def test_policy_unchanged(promotion, remote, evidence):
     """The rules that judge a promotion are the trunk's: nobody ships with checks that were softened only in their own clone."""
     paths = promotion.policy_paths()
@@ -55,7 +55,7 @@ def test_policy_unchanged(promotion, remote, evidence):
     )
 
 
-@pytest.mark.row("version-new")
+@pytest.mark.check("version-new")
 def test_version_new(promotion, remote, evidence):
     """A version names one commit for ever, and versions only grow: people and rollbacks rely on both."""
     version = promotion.version

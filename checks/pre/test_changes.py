@@ -5,7 +5,7 @@ import pytest
 from promote.checklist import functional, history
 
 
-@pytest.mark.row("tasks-closed")
+@pytest.mark.check("tasks-closed")
 def test_tasks_closed(promotion, changes, evidence):
     """Every task that these commits name is closed: an open one says that somebody is not done, or has not validated it."""
     problems = history.task_problems(promotion, changes, evidence)
@@ -17,14 +17,14 @@ def test_tasks_closed(promotion, changes, evidence):
     )
 
 
-@pytest.mark.row("version-bump")
+@pytest.mark.check("version-bump")
 def test_version_bump(promotion, changes, evidence):
     """The version tells people what to expect: major breaks, minor adds, patch mends."""
     wrong = history.bump_problem(promotion, changes, evidence)
     assert not wrong, wrong
 
 
-@pytest.mark.row("tests-passed")
+@pytest.mark.check("tests-passed")
 def test_tests_passed(promotion, evidence):
     """Somebody tested this very commit: its checks on the forge, the team's own command, or a JUnit file made for it."""
     failed = functional.what_failed(promotion, evidence)

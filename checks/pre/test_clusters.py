@@ -6,7 +6,7 @@ from promote.checklist import dev as dev_cluster
 from promote.checklist import production as prod_cluster
 
 
-@pytest.mark.row("dev-converged")
+@pytest.mark.check("dev-converged")
 def test_dev_converged(promotion, http, evidence):
     """Promotion means moving production to a commit validated in dev: dev shows it, synced and healthy, for long enough, and answers."""
     reasons, looked_at = dev_cluster.waiting_on_dev(promotion)
@@ -23,17 +23,17 @@ def test_dev_converged(promotion, http, evidence):
     if dev_cluster.renders_nothing_new(promotion):
         evidence("changes", "nothing that an application renders: there was nothing to validate in dev")
     if unseen := dev_cluster.rendered_in_production_alone(promotion):
-        evidence("advice", f"dev could not show what production alone renders: {', '.join(unseen[:6])}{' …' if len(unseen) > 6 else ''}")
+        evidence("warning", f"dev could not show what production alone renders: {', '.join(unseen[:6])}{' …' if len(unseen) > 6 else ''}")
 
 
-@pytest.mark.row("production-baseline")
+@pytest.mark.check("production-baseline")
 def test_production_baseline(promotion, evidence):
     """Production is known and fit before it is touched: applications follow the tag, none is unknown, not too many are unhealthy."""
     found = prod_cluster.baseline_problems(promotion, evidence)
     assert not found, "\n".join(found) + "\ndo   mend production first; what cannot be read now cannot be proven afterwards"
 
 
-@pytest.mark.row("auto-sync")
+@pytest.mark.check("auto-sync")
 def test_auto_sync(promotion, evidence):
     """Applications whose auto-sync is off would ignore the moved tag."""
     off = prod_cluster.without_auto_sync(promotion)
@@ -44,7 +44,7 @@ def test_auto_sync(promotion, evidence):
     )
 
 
-@pytest.mark.row("sync-windows")
+@pytest.mark.check("sync-windows")
 def test_sync_windows(promotion, evidence):
     """No sync window closes before the promotion and its rollback are through: a denied sync says nothing, it just does not happen."""
     denied = prod_cluster.denied_by_windows(promotion)

@@ -5,7 +5,7 @@ import pytest
 from promote.checklist import candidate
 
 
-@pytest.mark.row("manifests")
+@pytest.mark.check("manifests")
 def test_manifests(promotion, comparison, evidence):
     """Every application renders, and each follows what its environment follows: production's the stable tag, dev's the trunk."""
     problems = candidate.manifest_problems(promotion, comparison, evidence)
@@ -16,14 +16,14 @@ def test_manifests(promotion, comparison, evidence):
     )
 
 
-@pytest.mark.row("breaking-changes")
+@pytest.mark.check("breaking-changes")
 def test_breaking_changes(promotion, changes, comparison, evidence):
     """What breaks others has a plan: what breaks, the steps, and the way back."""
     wrong = candidate.breaking_problems(promotion, changes, comparison, evidence)
     assert not wrong, wrong
 
 
-@pytest.mark.row("documentation")
+@pytest.mark.check("documentation")
 def test_documentation(promotion, evidence):
     """Whoever reads the documents tomorrow reads about what runs then."""
     problems = candidate.documentation_problems(promotion, evidence)

@@ -5,7 +5,7 @@ import pytest
 from promote.checklist import monitoring
 
 
-@pytest.mark.row("monitoring-ready")
+@pytest.mark.check("monitoring-ready")
 def test_monitoring_ready(promotion, evidence):
     """Prometheus, Alertmanager and Grafana answer, every rule has data, every dashboard is there."""
     found = monitoring.not_ready(promotion, evidence)

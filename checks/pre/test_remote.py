@@ -5,7 +5,7 @@ import pytest
 from promote.checklist import candidate, workflow_file
 
 
-@pytest.mark.row("stable-tag")
+@pytest.mark.check("stable-tag")
 def test_stable_tag(promotion, remote, evidence):
     """Production's tag exists, and no branch has its name: Argo CD would follow the branch (seen), and the tag could be moved in vain."""
     refs = remote.refs(promotion.names.stable, promotion.names.shadow)
@@ -23,7 +23,7 @@ def test_stable_tag(promotion, remote, evidence):
     assert promotion.names.shadow not in refs, f"a branch named {name} hides the tag\ndo   git push {remote.remote} :{promotion.names.shadow}"
 
 
-@pytest.mark.row("no-other-promotion")
+@pytest.mark.check("no-other-promotion")
 def test_no_other_promotion(promotion, evidence):
     """One promotion at a time: the lock on the remote is free, or it is ours."""
     other = promotion.other_lock()
@@ -31,14 +31,14 @@ def test_no_other_promotion(promotion, evidence):
     assert not other, f"{other}\ndo   wait for it; if it is dead, see `promote status`"
 
 
-@pytest.mark.row("workflow")
+@pytest.mark.check("workflow")
 def test_workflow(promotion, evidence):
     """The workflow on the trunk takes what tells our run from another's and what fences a late one off."""
     wrong = workflow_file.what_is_wrong(promotion, evidence)
     assert not wrong, wrong
 
 
-@pytest.mark.row("way-back")
+@pytest.mark.check("way-back")
 def test_way_back(promotion, evidence):
     """The old tag can be put back: no rule forbids it to this account or, where only the workflow may move the tag, to the workflow; its object can
     be had, and what the way forward removes is named."""
@@ -57,4 +57,4 @@ def test_way_back(promotion, evidence):
         + ("" if workflow else '\n     or let the workflow do it: promotion.via = "workflow", with the input `action` in its file')
     )
     if not rules.known:
-        promotion.advise(f"whether a rule forbids to move {name} back is not known: {rules.why}")
+        promotion.warn(f"whether a rule forbids to move {name} back is not known: {rules.why}")

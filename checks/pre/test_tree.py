@@ -1,9 +1,9 @@
-"""The clone the dev tag is made from. These rows apply only while the version has no dev tag on the remote yet."""
+"""The clone the dev tag is made from. These checks apply only while the version has no dev tag on the remote yet."""
 
 import pytest
 
 
-@pytest.mark.row("on-the-branch")
+@pytest.mark.check("on-the-branch")
 def test_on_the_branch(promotion, remote, evidence):
     """The dev tag is put on HEAD, so HEAD has to be the trunk: a feature branch would ship what nobody reviewed."""
     branch = remote.branch()
@@ -12,7 +12,7 @@ def test_on_the_branch(promotion, remote, evidence):
     assert branch == wanted, f"the clone is on {branch or 'a detached HEAD'}, not on {wanted}\ndo   git switch {wanted}"
 
 
-@pytest.mark.row("clean-tree")
+@pytest.mark.check("clean-tree")
 def test_clean_tree(remote, evidence):
     """What is not committed is not promoted; a dirty tree usually means that somebody believes otherwise."""
     dirty = remote.dirty()
@@ -22,7 +22,7 @@ def test_clean_tree(remote, evidence):
     )
 
 
-@pytest.mark.row("up-to-date")
+@pytest.mark.check("up-to-date")
 def test_up_to_date(promotion, remote, evidence):
     """HEAD is what the remote's trunk is now: neither behind it nor ahead with commits that only exist here."""
     head, trunk = remote.head(), promotion.target.branch.commit

@@ -5,7 +5,7 @@ import pytest
 from promote.checklist import smoke
 
 
-@pytest.mark.row("smoke-url")
+@pytest.mark.check("smoke-url")
 def test_smoke_url(smoke_url, promotion, http, evidence):
     """The service answers as declared: status, body and time."""
     if smoke_url is None:

@@ -1,4 +1,4 @@
-"""What the rows ask of the candidate's files: do its manifests build, what do they break, is what changed documented."""
+"""What the checks ask of the candidate's files: do its manifests build, what do they break, is what changed documented."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _store(promotion: Promotion) -> Blobs:
 def builder(promotion: Promotion) -> Iterator[Callable[[str, str], str] | None]:
     """kustomize for this repository's commits, None where there is none; its scratch copies go at the end.
 
-    What it built is kept: a row that its limit cut off leaves the next one less to do.
+    What it built is kept: a check that its limit cut off leaves the next one less to do.
     """
     from promote.git.objects import archive
     from promote.manifests.kustomize import Kustomize, find_program
@@ -117,7 +117,7 @@ def manifest_problems(promotion: Promotion, seen: Comparison, evidence: Evidence
             "repository",
             f"none of {seen.applications} Applications declared in it is known to be production's, which follows {name} of"
             f" {promotion.remote.url}{mixed}: what would be deployed?",
-            hint='name their folder (manifests.prod); declared elsewhere? put the row off with a reason: [[checklist.off]] id = "manifests"',
+            hint='name their folder (manifests.prod); declared elsewhere? disable the check with a reason: [[checklist.off]] id = "manifests"',
         )
     if seen.unknown and promotion.settings.manifests.unrendered == "unknown":
         raise ServiceError(
@@ -170,7 +170,7 @@ def documentation_problems(promotion: Promotion, evidence: Evidence) -> list[str
     if not wanted.rules:
         raise UsageError(
             "not configured: there is no [[documentation.rules]], so nobody said what documents what",
-            hint='write one ("apps/{app}/**" → "docs/apps/{app}.md"), or put the row off with a reason: [[checklist.off]] id = "documentation"',
+            hint='write one ("apps/{app}/**" → "docs/apps/{app}.md"), or disable the check with a reason: [[checklist.off]] id = "documentation"',
         )
     remote, old, new = promotion.remote, stable_commit(promotion), promotion.commit
     files = trees(promotion)[0].files

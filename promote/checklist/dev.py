@@ -120,7 +120,7 @@ def renders_nothing_new(promotion: Promotion) -> bool:
 def rendered_in_production_alone(promotion: Promotion) -> list[str]:
     """The files of what would be shipped that production renders and dev does not: nothing was validated about them anywhere.
 
-    [] too when production cannot be asked or a kustomization does not parse: the rows about those say so.
+    [] too when production cannot be asked or a kustomization does not parse: the checks about those say so.
     """
     from promote.checklist.candidate import tree_of
 
@@ -206,7 +206,7 @@ def harmless(path: str, roots: Collection[str], records: str) -> bool:
 
 
 def describe(reasons: list[str], promotion: Promotion) -> str:
-    """The failure text of the row."""
+    """The failure text of the check."""
     shown = "\n".join(f"  {r}" for r in reasons[:8]) + (f"\n  and {len(reasons) - 8} more" if len(reasons) > 8 else "")
     return (
         f"{len(reasons)} dev applications do not show {short(promotion.commit)} as synced and healthy\n{shown}\n"

@@ -50,7 +50,7 @@ def comparison(promotion: Promotion) -> Comparison:
 
 @pytest.fixture(scope="session")
 def observed(promotion: Promotion) -> ConvergenceResult:
-    """Production after a refresh, every application judged against the stable tag; shared by the rows that look at it."""
+    """Production after a refresh, every application judged against the stable tag; shared by the checks that look at it."""
     from promote.convergence.probe import observe
 
     return observe(

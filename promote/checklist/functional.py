@@ -1,4 +1,4 @@
-"""What the row `tests-passed` asks: every configured source of evidence about this very commit. Each says no (a text), or nothing, or raises."""
+"""What the check `tests-passed` asks: every configured source of evidence about this very commit. Each says no (a text), or nothing, or raises."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def what_failed(promotion: Promotion, evidence: Evidence) -> list[str]:
     if not asked:
         raise UsageError(
             "not configured: no source says whether the tests of this commit passed",
-            hint="set functional.github = true, functional.command or functional.junit in promotion.toml; or put the row off with a reason",
+            hint="set functional.github = true, functional.command or functional.junit in promotion.toml; or disable the check with a reason",
         )
     found, unknown = [], []
     for ask in asked:

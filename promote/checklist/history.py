@@ -1,4 +1,4 @@
-"""What the rows ask of the commits between production and the candidate: which they are, and whether their tasks are closed."""
+"""What the checks ask of the commits between production and the candidate: which they are, and whether their tasks are closed."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ def bump_problem(promotion: Promotion, changes: list[Change], evidence: Evidence
     evidence("smallest fitting version", fitting)
     evidence("commits without a type", [c.words() for c in wanted.untyped[:20]])
     if version is None or not changes or version <= old or version_bump.step(old, version) >= level:
-        return ""  # one that is not greater at all is the row version-new's matter
+        return ""  # one that is not greater at all is the check version-new's matter
     commits = "\n".join(f"  {c.words()}" for c in wanted.by[:SHOWN]) + (f"\n  and {len(wanted.by) - SHOWN} more" if len(wanted.by) > SHOWN else "")
     return (
         f"{old} → {version} is a step of {version_bump.step(old, version).word()}, the changes ask for {level.word()} ({wanted.why})\n{commits}\n"

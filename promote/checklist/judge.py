@@ -1,4 +1,4 @@
-"""One row's verdict from its three phases. FAILED: the check said no. ERRORED: it could not tell, was skipped, or timed out."""
+"""One check's verdict from its three phases. FAILED: the check said no. ERRORED: it could not tell, was skipped, or timed out."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from promote.core.model import Verdict
 
 
 @dataclass(slots=True)
-class Witness:
-    """What the row's own function did, seen from inside: no hook of another plugin can make a failure of it a pass."""
+class CallGuard:
+    """What the check's own function did, seen from inside: no hook of another plugin can make a failure of it a pass."""
 
     ran: bool = False
     returned: bool = False
@@ -38,15 +38,15 @@ class Witness:
         return run
 
 
-class Advice(Exception):
-    """A row that cannot tell, and says so without standing in the way. Only rows registered with `advises` may."""
+class CheckWarning(Exception):
+    """A check that cannot tell, and says so without standing in the way. Only checks registered with `may_warn` may."""
 
 
 @dataclass(slots=True)
-class Judged:
-    """What is known of a row while it runs."""
+class CheckOutcome:
+    """What is known of a check while it runs."""
 
-    witness: Witness = field(default_factory=Witness)
+    guard: CallGuard = field(default_factory=CallGuard)
 
     verdict: Verdict = Verdict.PASSED
     detail: str = ""
@@ -62,13 +62,13 @@ class Judged:
             self.verdict, self.detail = verdict, detail
 
     def final(self) -> tuple[Verdict, str]:
-        """A row has passed only when setup, call and teardown did."""
+        """A check has passed only when setup, call and teardown did."""
         if self.verdict is Verdict.PASSED and self.phases != ["setup", "call", "teardown"]:
             return Verdict.ERRORED, f"only {', '.join(self.phases) or 'nothing'} of it ran"
-        if self.verdict is Verdict.PASSED and not self.witness.returned:
-            hidden = self.witness.error
+        if self.verdict is Verdict.PASSED and not self.guard.returned:
+            hidden = self.guard.error
             if hidden is None:
-                return Verdict.ERRORED, "reported as passed, but its function " + ("did not return" if self.witness.ran else "was never called")
+                return Verdict.ERRORED, "reported as passed, but its function " + ("did not return" if self.guard.ran else "was never called")
             said_no = isinstance(hidden, AssertionError | pytest.fail.Exception)
             return (Verdict.FAILED if said_no else Verdict.ERRORED), f"{_own_words(hidden)}\n(something in this suite had turned it into a pass)"
         return self.verdict, self.detail
@@ -80,11 +80,11 @@ def phase_verdict(report: pytest.TestReport, call: pytest.CallInfo[None]) -> tup
     if hasattr(report, "wasxfail"):
         return Verdict.ERRORED, f"marked as expected to fail ({report.wasxfail or 'no reason'}): that is no evidence"
     if report.skipped:
-        return Verdict.ERRORED, f"skipped: {getattr(error, 'msg', '') or 'no reason'}: a row that did not run has not passed"
+        return Verdict.ERRORED, f"skipped: {getattr(error, 'msg', '') or 'no reason'}: a check that did not run has not passed"
     if report.passed and error is None:  # a report can be changed by anybody
         return Verdict.PASSED, ""
-    if isinstance(error, Advice):
-        return Verdict.ADVICE, str(error)
+    if isinstance(error, CheckWarning):
+        return Verdict.WARNING, str(error)
     if isinstance(error, PromoteError):
         return Verdict.ERRORED, f"{error.what}\ndo   {error.hint}"
     text = _own_words(error)
@@ -92,7 +92,7 @@ def phase_verdict(report: pytest.TestReport, call: pytest.CallInfo[None]) -> tup
         doing = f"; {words}" if (words := cut_off()) else ""
         return (
             Verdict.ERRORED,
-            f"{text}: it could not be judged in time{doing}\ndo   start again; a row's limit is suites.row_timeout in promotion.toml",
+            f"{text}: it could not be judged in time{doing}\ndo   start again; a check's limit is suites.row_timeout in promotion.toml",
         )
     said_no = report.when == "call" and isinstance(error, AssertionError | pytest.fail.Exception)
     return (Verdict.FAILED, text) if said_no else (Verdict.ERRORED, f"{type(error).__name__}: {text}")

@@ -1,4 +1,4 @@
-"""What the rows ask of Prometheus, Alertmanager and Grafana. Unknown raises: no data, old samples, an unreachable server are never "fine"."""
+"""What the checks ask of Prometheus, Alertmanager and Grafana. Unknown raises: no data, old samples, an unreachable server are never "fine"."""
 
 from __future__ import annotations
 
@@ -162,7 +162,7 @@ def not_ready(promotion: Promotion, evidence: Evidence) -> list[str]:
         if not selectors(rule.query):
             found.append(f"  promql[{rule.name}]: {rule.query} reads no series as of now, so it would be unknown after the move")
     if settings.prometheus.url and not settings.prometheus.rules:
-        found.append("  prometheus.url is set, but there are no [[prometheus.rules]]: the row promql would be unknown")
+        found.append("  prometheus.url is set, but there are no [[prometheus.rules]]: the check promql would be unknown")
     if settings.alertmanager.url:
         watched(promotion)
         evidence("alerts", len(promotion.alertmanager.alerts(settings.alertmanager.filters)))

@@ -1,6 +1,6 @@
-"""The pytest plugin (entry point `promote`): options, the `row` marker, evidence, the recorder and the summary.
+"""The pytest plugin (entry point `promote`): options, the `check` marker, evidence, the recorder and the summary.
 
-Inert in test runs that have no row and no --promote option. Hooks at module level only parse and register; state lives in `Checklist`.
+Inert in test runs that have no check and no --promote option. Hooks at module level only parse and register; state lives in `Checklist`.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ import pytest
 
 from promote import connect
 from promote.checklist.fixtures import *  # noqa: F403 - fixtures are found by name in a plugin module
-from promote.checklist.judge import Judged, timed_out
+from promote.checklist.judge import CheckOutcome, timed_out
 from promote.checklist.promotion import STATE, state_of, usable
 from promote.checklist.recorder import Recorder
-from promote.checklist.registry import NO_RULES, NO_URL, ROWS, beside_the_point, limit_of
+from promote.checklist.registry import CHECKS, NO_RULES, NO_URL, limit_of, not_applicable
 from promote.config.schema import FILE_NAME
 from promote.core.errors import PromoteError
 from promote.core.in_flight import forget
@@ -28,8 +28,8 @@ from promote.report import github_actions
 
 EVIDENCE = pytest.StashKey[dict[str, object]]()
 REDACTOR = pytest.StashKey[Redactor]()
-JUDGED = pytest.StashKey[Judged]()
-MARKS = {Verdict.PASSED: "✓", Verdict.FAILED: "✗", Verdict.ERRORED: "?", Verdict.ADVICE: "!", Verdict.WAIVED: "~"}
+OUTCOME = pytest.StashKey[CheckOutcome]()
+MARKS = {Verdict.PASSED: "✓", Verdict.FAILED: "✗", Verdict.ERRORED: "?", Verdict.WARNING: "!", Verdict.WAIVED: "~"}
 _DO, _WHY = re.compile(r"\n\s*do\b"), re.compile(r"\n\s*why\b")
 
 
@@ -51,7 +51,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", 'row(id, fix=""): this test is the checklist row `id`; `fix` is the command or sentence that mends it')
+    config.addinivalue_line("markers", 'check(id, fix=""): this test is the checklist check `id`; `fix` is the command or sentence that mends it')
     path = config.getoption("--promote-recorder")
     config.pluginmanager.register(Checklist(config, Recorder(Path(path) if path else None), asked=bool(path)), "promote-checklist")
 
@@ -67,7 +67,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture
 def evidence(request: pytest.FixtureRequest) -> Callable[[str, object], None]:
-    """`evidence("commit", sha)`: what the row saw, kept in the report, the record and as a JUnit property."""
+    """`evidence("commit", sha)`: what the check saw, kept in the report, the record and as a JUnit property."""
     node: pytest.Item = request.node
     seen: dict[str, object] = node.stash.setdefault(EVIDENCE, {})
 
@@ -79,37 +79,37 @@ def evidence(request: pytest.FixtureRequest) -> Callable[[str, object], None]:
 
 
 class Checklist:
-    """Follows one session: collects rows, judges them, records and summarises."""
+    """Follows one session: collects checks, judges them, records and summarises."""
 
     def __init__(self, config: pytest.Config, recorder: Recorder, *, asked: bool) -> None:
         self.config, self.recorder, self.asked = config, recorder, asked
         self.ids: dict[str, str] = {}
-        self.rows: list[tuple[str, Verdict, str]] = []
+        self.checks: list[tuple[str, Verdict, str]] = []
         self.left_out: dict[str, str] = {}
         self._silence = ""
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
-        if not self.asked and not any(item.get_closest_marker("row") for item in items):
+        if not self.asked and not any(item.get_closest_marker("check") for item in items):
             return
         state = usable(config)
         seen: dict[str, str] = {}
         for item in items:
-            row = row_id(item)
-            if row in seen:
-                raise pytest.UsageError(f"row {row!r} stands twice: {seen[row]} and {item.nodeid}; give each its own id")
-            seen[row] = item.nodeid
-            self.ids[item.nodeid] = row
-            item.user_properties.append(("row", row))
+            check = check_id(item)
+            if check in seen:
+                raise pytest.UsageError(f"check {check!r} stands twice: {seen[check]} and {item.nodeid}; give each its own id")
+            seen[check] = item.nodeid
+            self.ids[item.nodeid] = check
+            item.user_properties.append(("check", check))
             if isinstance(item, pytest.Function):
-                item.obj = item.stash.setdefault(JUDGED, Judged()).witness.watch(item.obj)
+                item.obj = item.stash.setdefault(OUTCOME, CheckOutcome()).guard.watch(item.obj)
             if item.get_closest_marker("timeout") is None:
-                item.add_marker(pytest.mark.timeout(limit_of(_plain(row), state.settings), method="signal"))
-        off = {spec.id: f"off, {why}" for spec in ROWS if (why := spec.off(state.settings))}
-        off |= beside_the_point(from_tree=state.from_tree(), versioned=state.versioned())
-        out = [i for i in items if _plain(row_id(i)) in off]
+                item.add_marker(pytest.mark.timeout(limit_of(_plain(check), state.settings), method="signal"))
+        off = {spec.id: f"disabled: {why}" for spec in CHECKS if (why := spec.disabled_reason(state.settings))}
+        off |= not_applicable(from_tree=state.from_tree(), versioned=state.versioned())
+        out = [i for i in items if _plain(check_id(i)) in off]
         if out:
-            self.left_out = {_plain(row_id(i)): off[_plain(row_id(i))] for i in out}
+            self.left_out = {_plain(check_id(i)): off[_plain(check_id(i))] for i in out}
             items[:] = [i for i in items if i not in out]
             config.hook.pytest_deselected(items=out)
         self.recorder.write("collected", ids=[self.ids[i.nodeid] for i in items])
@@ -122,28 +122,28 @@ class Checklist:
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         report = yield
-        row = self.ids.get(item.nodeid)
-        if row is None:
+        check = self.ids.get(item.nodeid)
+        if check is None:
             return report
-        judged = item.stash.setdefault(JUDGED, Judged())
+        judged = item.stash.setdefault(OUTCOME, CheckOutcome())
         judged.take(report, call)
         _dress(report, call, item)
         policy = state_of(self.config).policy
         if report.failed:
-            _excuse(report, item, policy.stands(row, judged.verdict, judged.detail))
+            _excuse(report, item, policy.stands(check, judged.verdict, judged.detail))
         if report.when == "teardown":
-            verdict, detail = policy.stands(row, *judged.final())
+            verdict, detail = policy.stands(check, *judged.final())
             seen, detail = item.stash.get(EVIDENCE, {}), redactor(self.config).text(detail)
             if verdict is Verdict.FAILED:
-                detail = _whole(detail, why=_why(item, row), fix=_fix(item))
-            advice = str(seen.get("advice") or "") if verdict is Verdict.PASSED else ""
-            self.rows.append((row, verdict, detail or advice))
-            self.recorder.write("row", id=row, verdict=verdict.value, detail=detail, seconds=round(judged.seconds, 3), evidence=seen)
+                detail = _whole(detail, why=_why(item, check), fix=_fix(item))
+            warning = str(seen.get("warning") or "") if verdict is Verdict.PASSED else ""
+            self.checks.append((check, verdict, detail or warning))
+            self.recorder.write("check", id=check, verdict=verdict.value, detail=detail, seconds=round(judged.seconds, 3), evidence=seen)
         _mask(report, redactor(self.config))
         return report
 
     def pytest_sessionstart(self) -> None:
-        """In a step of GitHub Actions nothing that a row or a captured output prints may be obeyed as a command."""
+        """In a step of GitHub Actions nothing that a check or a captured output prints may be obeyed as a command."""
         if self.speaks_to_actions():
             self._silence = secrets.token_hex(16)
             sys.stdout.write(f"::stop-commands::{self._silence}\n")
@@ -156,26 +156,26 @@ class Checklist:
         return config.stash[STATE].header() if STATE in config.stash else []
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        if not self.rows:
+        if not self.checks:
             return
         state = self.config.stash[STATE]
         terminalreporter.section(f"checklist: {state.words()}")
-        for row, verdict, detail in self.rows:
-            terminalreporter.write_line(f"{MARKS[verdict]} {row}" + (f": {detail.splitlines()[0]}" if detail else ""))
-        for row, why in self.left_out.items():
-            terminalreporter.write_line(f"- {row}: {why}")
+        for check, verdict, detail in self.checks:
+            terminalreporter.write_line(f"{MARKS[verdict]} {check}" + (f": {detail.splitlines()[0]}" if detail else ""))
+        for check, why in self.left_out.items():
+            terminalreporter.write_line(f"- {check}: {why}")
         if self.speaks_to_actions():
             self._tell_actions(terminalreporter, state.words())
 
     def _tell_actions(self, terminalreporter: pytest.TerminalReporter, title: str) -> None:
         clean = Redactor(connect.secrets())
-        rows = [(row, verdict, clean.text(detail)) for row, verdict, detail in self.rows]
+        checks = [(check, verdict, clean.text(detail)) for check, verdict, detail in self.checks]
         terminalreporter.write_line(f"::{self._silence}::")
-        for line in github_actions.commands(rows):
+        for line in github_actions.commands(checks):
             terminalreporter.write_line(line)
         if file := connect.step_summary():
             with file.open("a", encoding="utf-8") as page:
-                page.write(github_actions.summary(f"checklist: {title}", rows))
+                page.write(github_actions.summary(f"checklist: {title}", checks))
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, exitstatus: int) -> None:
@@ -189,24 +189,24 @@ def redactor(config: pytest.Config) -> Redactor:
     return config.stash[REDACTOR]
 
 
-def row_id(item: pytest.Item) -> str:
-    """The marker's id, with the parameter's id for a parametrised row; a user's unmarked test goes by its node id."""
-    marker = item.get_closest_marker("row")
+def check_id(item: pytest.Item) -> str:
+    """The marker's id, with the parameter's id for a parametrised check; a user's unmarked test goes by its node id."""
+    marker = item.get_closest_marker("check")
     if marker is None:
         return item.nodeid
     if not marker.args or not isinstance(marker.args[0], str):
-        raise pytest.UsageError(f"{item.nodeid}: @pytest.mark.row needs the row's id")
+        raise pytest.UsageError(f"{item.nodeid}: @pytest.mark.check needs the check's id")
     callspec = getattr(item, "callspec", None)
     return f"{marker.args[0]}[{callspec.id}]" if callspec else marker.args[0]
 
 
-def _plain(row: str) -> str:
-    """The registered id of a row, without the parameter of one that stands several times."""
-    return row.partition("[")[0]
+def _plain(check: str) -> str:
+    """The registered id of a check, without the parameter of one that stands several times."""
+    return check.partition("[")[0]
 
 
 def _excuse(report: pytest.TestReport, item: pytest.Item, stands: tuple[Verdict, str]) -> None:
-    """A row that may fail is no failure of pytest's either: in JUnit and on the screen it is skipped, with who answers for it and what it said."""
+    """A check that may fail is no failure of pytest's either: in JUnit and on the screen it is skipped, with who answers for it and what it said."""
     verdict, detail = stands
     if not verdict.blocks:
         report.outcome = "skipped"
@@ -215,18 +215,18 @@ def _excuse(report: pytest.TestReport, item: pytest.Item, stands: tuple[Verdict,
 
 
 def _fix(item: pytest.Item) -> str:
-    marker = item.get_closest_marker("row")
+    marker = item.get_closest_marker("check")
     return str(marker.kwargs.get("fix", "")) if marker else ""
 
 
-def _why(item: pytest.Item, row: str) -> str:
-    """Why a registered row matters: what its function's docstring says. Of declared rows (an address, a number) the declaration says it all."""
-    spec = next((spec for spec in ROWS if spec.id == row), None)
+def _why(item: pytest.Item, check: str) -> str:
+    """Why a registered check matters: what its function's docstring says. Of declared checks (an address, a number) the declaration says it all."""
+    spec = next((spec for spec in CHECKS if spec.id == check), None)
     return " ".join((getattr(getattr(item, "obj", None), "__doc__", None) or "").split()) if spec and not spec.sources else ""
 
 
 def _whole(detail: str, *, why: str, fix: str) -> str:
-    """A failure says what was seen, why that matters, and what to do: what the row itself does not say is put in its place."""
+    """A failure says what was seen, why that matters, and what to do: what the check itself does not say is put in its place."""
     do = _DO.search(detail)
     seen, rest = (detail[: do.start()], detail[do.start() :]) if do else (detail, f"\ndo   {fix}" if fix else "")
     return seen + (f"\nwhy  {why}" if why and not _WHY.search(seen) else "") + rest

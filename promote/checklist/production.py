@@ -1,4 +1,4 @@
-"""What the rows ask of production: each function one look, and sentences for what is not as it should be."""
+"""What the checks ask of production: each function one look, and sentences for what is not as it should be."""
 
 from __future__ import annotations
 

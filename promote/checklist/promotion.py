@@ -1,4 +1,4 @@
-"""The target of a checklist run and the rows' way to the world. Everything connects at its first use, so a git row needs no cluster."""
+"""The target of a checklist run and the checks' way to the world. Everything connects at its first use, so a git check needs no cluster."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from promote import connect
 from promote.argocd.application import Application
 from promote.argocd.client import ArgoCD
 from promote.checklist.context import SuiteContext
-from promote.checklist.judge import Advice
+from promote.checklist.judge import CheckWarning
 from promote.checklist.policy import Policy, validate
 from promote.config.reader import find_settings_file, read_settings
 from promote.config.schema import Settings
@@ -43,7 +43,7 @@ class State:
 
     @cached_property
     def remote(self) -> GitRemote:
-        """The clone, looked at only when a row needs it: what asks production's own services needs none. Raises UsageError."""
+        """The clone, looked at only when a check needs it: what asks production's own services needs none. Raises UsageError."""
         return connect.remote(self.settings)
 
     @cached_property
@@ -59,7 +59,7 @@ class State:
 
     @cached_property
     def policy(self) -> Policy:
-        """Which rows count."""
+        """Which checks count."""
         told = self.context
         return Policy.of(self.settings, told.waivers, back=told.state == "back") if told else Policy.of(self.settings)
 
@@ -100,7 +100,7 @@ def load_state(config: pytest.Config) -> State:
 
 
 def usable(config: pytest.Config) -> State:
-    """The state, its target settled as far as rows depend on it. Raises pytest.UsageError with one clear sentence."""
+    """The state, its target settled as far as checks depend on it. Raises pytest.UsageError with one clear sentence."""
     state = state_of(config)
     try:
         state.from_tree()
@@ -120,7 +120,7 @@ def state_of(config: pytest.Config) -> State:
 
 
 class Promotion:
-    """What a row sees of the promotion it belongs to."""
+    """What a check sees of the promotion it belongs to."""
 
     def __init__(self, state: State, *, choices: Choices | None = None) -> None:
         """`choices`: what a person decided, where no driver tells."""
@@ -227,9 +227,9 @@ class Promotion:
         except PromoteError as error:
             return TagRules(known=False, why=error.what)
 
-    def advise(self, text: str) -> NoReturn:
-        """End a row that cannot tell and must not block. Raises Advice."""
-        raise Advice(text)
+    def warn(self, text: str) -> NoReturn:
+        """End a check that cannot tell and must not block. Raises CheckWarning."""
+        raise CheckWarning(text)
 
     @cached_property
     def production(self) -> ArgoCD:
@@ -237,7 +237,7 @@ class Promotion:
 
     @cached_property
     def production_read(self) -> Future[Baseline]:
-        """Production as it is, read once for all rows before the move; in a thread, so that it goes on while a row waits for dev."""
+        """Production as it is, read once for all checks before the move; in a thread, so that it goes on while a check waits for dev."""
         return ThreadPoolExecutor(1).submit(take_baseline, self.production)
 
     @cached_property

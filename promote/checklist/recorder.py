@@ -1,4 +1,4 @@
-"""The suite's memory: JSON lines on disk before the next row starts. The verdict comes from here, never from an exit code or JUnit."""
+"""The suite's memory: JSON lines on disk before the next check starts. The verdict comes from here, never from an exit code or JUnit."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 
 class Recorder:
-    """Appends events: collected (ids), begin (the row that runs now), row (one judged), finish (pytest's exit status, only at a regular end)."""
+    """Appends events: collected (ids), begin (the check that runs now), check (one judged), finish (pytest's exit status, only at a regular end)."""
 
     def __init__(self, path: Path | None) -> None:
         self._path = path

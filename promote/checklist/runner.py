@@ -1,7 +1,7 @@
 """One suite in a child pytest: its own process group, its own deadline, and a verdict that only its recorder can give.
 
 Exit code 0 proves nothing (all skipped, `os._exit(0)`, `--collect-only` in an environment variable all exit 0): passed means that a regular finish
-was recorded, something was collected, and every required row reported passed.
+was recorded, something was collected, and every required check reported passed.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from promote import connect
 from promote.checklist.context import SuiteContext
 from promote.checklist.policy import Policy
 from promote.checklist.recorder import read_events
-from promote.checklist.registry import off_rows, required_rows
+from promote.checklist.registry import disabled_checks, required_checks
 from promote.config.schema import Settings
 from promote.core.deadline import Deadline
 from promote.core.errors import PromoteError
-from promote.core.model import Row, SuiteResult, Verdict
+from promote.core.model import CheckResult, SuiteResult, Verdict
 from promote.core.redact import Redactor
 from promote.core.signals import held
 
@@ -42,7 +42,7 @@ def run_suite(
     settings: Settings,
     reports: Path,
     deadline: Deadline,
-    on_row: Callable[[Row], None] = lambda _: None,
+    on_check: Callable[[CheckResult], None] = lambda _: None,
     stop: threading.Event | None = None,
 ) -> SuiteResult:
     """Run the checks in `folder` and judge them. Never raises for what a check does.
@@ -51,7 +51,7 @@ def run_suite(
     """
     if not folder.is_dir():
         reason = f"there is no folder {folder}"
-        return SuiteResult(suite=name, verdict=Verdict.ERRORED, rows=(), seconds=0.0, reason=reason)
+        return SuiteResult(suite=name, verdict=Verdict.ERRORED, checks=(), seconds=0.0, reason=reason)
     recorder, log, junit = (reports / f"{name}.{end}" for end in ("jsonl", "log", "xml"))
     try:
         reports.mkdir(parents=True, exist_ok=True)
@@ -71,38 +71,40 @@ def run_suite(
     ]
     started = time.monotonic()
     try:
-        killed = _run(argv, log, settings.root, recorder, deadline, _Teller(name, on_row), stop or threading.Event())
+        killed = _run(argv, log, settings.root, recorder, deadline, _Teller(name, on_check), stop or threading.Event())
     finally:  # also when a person stops it: what a check has printed by then stays on disk
         with held():
             _mask(connect.redactor(settings), log, junit, recorder)
     events = read_events(recorder)
-    rows = _rows(name, events)
+    checks = _checks(name, events)
     versioned = context.version is not None
-    required = required_rows(name, settings, from_tree=context.from_tree, versioned=versioned)
+    required = required_checks(name, settings, from_tree=context.from_tree, versioned=versioned)
     policy = Policy.of(settings, context.waivers, back=context.state == "back")
-    verdict, reason, missing = _judge(events, rows, required, context.not_required, policy)
+    verdict, reason, missing = _judge(events, checks, required, context.not_required, policy)
     if killed:
         verdict, reason = Verdict.worst([Verdict.ERRORED, verdict]), f"ended by its deadline of {deadline.seconds:.0f} s; {reason}"
-    off = tuple(Row(id=r, suite=name, verdict=Verdict.OFF, detail=why) for r, why in off_rows(name, settings, versioned=versioned).items())
-    for row in (*missing, *off):
-        on_row(row)
+    off = tuple(
+        CheckResult(id=r, suite=name, verdict=Verdict.DISABLED, detail=why) for r, why in disabled_checks(name, settings, versioned=versioned).items()
+    )
+    for check in (*missing, *off):
+        on_check(check)
     return SuiteResult(
-        suite=name, verdict=verdict, rows=(*rows, *missing, *off), seconds=time.monotonic() - started, reason=reason,
+        suite=name, verdict=verdict, checks=(*checks, *missing, *off), seconds=time.monotonic() - started, reason=reason,
         junit=str(junit) if junit.exists() else "", log=str(log),
     )  # fmt: skip
 
 
 class _Teller:
-    """Tells each row once, as soon as it is on disk."""
+    """Tells each check once, as soon as it is on disk."""
 
-    def __init__(self, suite: str, on_row: Callable[[Row], None]) -> None:
-        self._suite, self._on_row, self._told = suite, on_row, 0
+    def __init__(self, suite: str, on_check: Callable[[CheckResult], None]) -> None:
+        self._suite, self._on_check, self._told = suite, on_check, 0
 
     def look(self, recorder: Path) -> None:
-        rows = _rows(self._suite, read_events(recorder))
-        for row in rows[self._told :]:
-            self._on_row(row)
-        self._told = len(rows)
+        checks = _checks(self._suite, read_events(recorder))
+        for check in checks[self._told :]:
+            self._on_check(check)
+        self._told = len(checks)
 
 
 def _run(argv: list[str], log: Path, cwd: Path, recorder: Path, deadline: Deadline, teller: _Teller, stop: threading.Event) -> bool:
@@ -143,7 +145,7 @@ def _mask(redact: Redactor, *files: Path) -> None:
 
 
 def _end_session(leader: int) -> None:
-    """Kill the child's group, and where /proc tells them the groups that its rows made in the same session (a team's tests, kustomize)."""
+    """Kill the child's group, and where /proc tells them the groups that its checks made in the same session (a team's tests, kustomize)."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(leader, signal.SIGKILL)
     for status in Path("/proc").glob("[0-9]*/stat"):
@@ -152,42 +154,42 @@ def _end_session(leader: int) -> None:
                 os.kill(int(status.parent.name), signal.SIGKILL)
 
 
-def _rows(suite: str, events: list[dict[str, object]]) -> tuple[Row, ...]:
+def _checks(suite: str, events: list[dict[str, object]]) -> tuple[CheckResult, ...]:
     return tuple(
-        Row(
+        CheckResult(
             id=str(e["id"]), suite=suite, verdict=Verdict(str(e["verdict"])), seconds=float(str(e["seconds"])), detail=str(e["detail"]),
             evidence=e["evidence"] if isinstance(e["evidence"], dict) else {},
         )
         for e in events
-        if e["event"] == "row"
+        if e["event"] == "check"
     )  # fmt: skip
 
 
 def _judge(
-    events: list[dict[str, object]], rows: tuple[Row, ...], required: tuple[str, ...], excused: tuple[str, ...], policy: Policy
-) -> tuple[Verdict, str, tuple[Row, ...]]:
-    """(verdict, one sentence, rows made up for required ones that did not report)."""
-    reported = {row.id for row in rows}
-    suite = rows[0].suite if rows else ""
+    events: list[dict[str, object]], checks: tuple[CheckResult, ...], required: tuple[str, ...], excused: tuple[str, ...], policy: Policy
+) -> tuple[Verdict, str, tuple[CheckResult, ...]]:
+    """(verdict, one sentence, checks made up for required ones that did not report)."""
+    reported = {check.id for check in checks}
+    suite = checks[0].suite if checks else ""
     begun = [str(e["id"]) for e in events if e["event"] == "begin" and e["id"] not in reported]
     silent = [name for name in required if name not in reported and name not in excused and name not in begun]
     missing = tuple(_missing(name, suite, policy, begun=name in begun) for name in (*begun, *silent))
     finish = [e for e in events if e["event"] == "finish"]
-    verdicts = [row.verdict for row in (*rows, *missing)]
+    verdicts = [check.verdict for check in (*checks, *missing)]
     if not finish:
         return Verdict.worst([Verdict.ERRORED, *verdicts]), "the suite did not reach its end", missing
-    if not rows:
-        return Verdict.ERRORED, "no row ran", missing
+    if not checks:
+        return Verdict.ERRORED, "no check ran", missing
     worst = Verdict.worst(verdicts)
-    bad = [row.id for row in (*rows, *missing) if row.verdict.blocks]
+    bad = [check.id for check in (*checks, *missing) if check.verdict.blocks]
     if worst is not Verdict.PASSED:
         return worst, f"{len(bad)} of {len(verdicts)}: {', '.join(bad[:6])}", missing
     if finish[-1]["exit"] != 0:
-        return Verdict.ERRORED, f"every row passed, but pytest ended with {finish[-1]['exit']}", missing
+        return Verdict.ERRORED, f"every check passed, but pytest ended with {finish[-1]['exit']}", missing
     return Verdict.PASSED, f"{verdicts.count(Verdict.PASSED)} passed", missing
 
 
-def _missing(name: str, suite: str, policy: Policy, *, begun: bool) -> Row:
+def _missing(name: str, suite: str, policy: Policy, *, begun: bool) -> CheckResult:
     why = "the suite ended while it ran: its log has the reason" if begun else "did not report: deleted, deselected or never reached"
     verdict, detail = policy.stands(name, Verdict.ERRORED, why)
-    return Row(id=name, suite=suite, verdict=verdict, detail=detail)
+    return CheckResult(id=name, suite=suite, verdict=verdict, detail=detail)

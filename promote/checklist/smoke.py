@@ -39,7 +39,7 @@ def ask(http: Web, wanted: SmokeUrl, evidence: Evidence, clock: Clock | None = N
         got = redact.text(answer.words(redact.text))
         return f"{wanted.url}\nexpected  {expected(wanted)}\ngot       {got} ({_tries(tries)} in {seconds:.0f} s){told}"
     if wanted.slow and answer.seconds > wanted.slow:
-        evidence("advice", f"slow: {answer.seconds:.2f} s, more than {wanted.slow:g} s")
+        evidence("warning", f"slow: {answer.seconds:.2f} s, more than {wanted.slow:g} s")
     return _certificate(http, wanted, evidence, clock)
 
 

@@ -1,4 +1,4 @@
-"""Rows that may fail: who answers for it, why, and until when. Reads nothing but values; what protects the tag is never waived, whoever asks."""
+"""Checks that may fail: who answers for it, why, and until when. Reads nothing but values; what protects the tag is never waived, whoever asks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from promote.core.errors import UsageError
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Waiver:
-    """One row that may fail or stay unknown. `until` is the last day it counts (ISO date), "" for this promotion only."""
+    """One check that may fail or stay unknown. `until` is the last day it counts (ISO date), "" for this promotion only."""
 
     id: str
     reason: str
@@ -26,15 +26,15 @@ class Waiver:
 
 
 def given(texts: Iterable[str], author: str) -> tuple[Waiver, ...]:
-    """`ID=reason` as typed after --waive. Raises UsageError for a missing reason or a row that stands twice."""
+    """`ID=reason` as typed after --waive. Raises UsageError for a missing reason or a check that stands twice."""
     found: dict[str, Waiver] = {}
     for text in texts:
-        row, _, reason = (part.strip() for part in text.partition("="))
-        if not row or not reason:
-            raise UsageError(f"--waive {text!r} gives no reason", hint='write it as --waive ROW="why this row may fail this time"')
-        if row in found:
-            raise UsageError(f"--waive {row} is given twice", hint="give one reason for it")
-        found[row] = Waiver(id=row, reason=reason, author=author)
+        check, _, reason = (part.strip() for part in text.partition("="))
+        if not check or not reason:
+            raise UsageError(f"--waive {text!r} gives no reason", hint='write it as --waive CHECK="why this check may fail this time"')
+        if check in found:
+            raise UsageError(f"--waive {check} is given twice", hint="give one reason for it")
+        found[check] = Waiver(id=check, reason=reason, author=author)
     return tuple(found.values())
 
 
@@ -45,17 +45,17 @@ def declared(settings: Settings, today: date) -> tuple[tuple[Waiver, ...], tuple
 
 
 def in_force(settings: Settings, typed: Sequence[Waiver], today: date, protected: Collection[str]) -> dict[str, Waiver]:
-    """The waivers that count, by row; what was typed for this promotion comes before what promotion.toml says."""
+    """The waivers that count, by check; what was typed for this promotion comes before what promotion.toml says."""
     found = {w.id: w for w in (*declared(settings, today)[0], *typed)}
-    return {row: w for row, w in found.items() if row not in protected}
+    return {check: w for check, w in found.items() if check not in protected}
 
 
 def refuse_impossible(ids: Collection[str], known: Collection[str], protected: Collection[str], *, what: str) -> None:
-    """Raises UsageError for a row that may not be waived, or that no suite has: a misspelt id would look like a decision that was taken."""
-    for row in ids:
-        if row in protected:
-            raise UsageError(f"{what}: {row} protects the tag itself and always counts", hint="correct what it finds; there is no way round it")
-        if row not in known:
-            near = difflib.get_close_matches(row, known, n=1, cutoff=0.5)
-            hint = f"did you mean {near[0]}?" if near else f"the rows are: {', '.join(sorted(known))}"
-            raise UsageError(f"{what}: there is no row {row!r}", hint=hint)
+    """Raises UsageError for a check that may not be waived, or that no suite has: a misspelt id would look like a decision that was taken."""
+    for check in ids:
+        if check in protected:
+            raise UsageError(f"{what}: {check} protects the tag itself and always counts", hint="correct what it finds; there is no way round it")
+        if check not in known:
+            near = difflib.get_close_matches(check, known, n=1, cutoff=0.5)
+            hint = f"did you mean {near[0]}?" if near else f"the checks are: {', '.join(sorted(known))}"
+            raise UsageError(f"{what}: there is no check {check!r}", hint=hint)

@@ -48,7 +48,7 @@ def main(args: argparse.Namespace) -> int:
             settings=settings,
             reports=settings.root / settings.suites.reports / "check" / args.suite,
             deadline=Deadline(settings.suites.timeout),
-            on_row=report.row,
+            on_check=report.check,
         )
         report.step_finished(Step(name=SHOWN[args.suite], verdict=result.verdict, seconds=round(result.seconds, 2), detail=result.reason))
         end = ENDS[result.verdict]
@@ -90,7 +90,7 @@ def _words(suite: str, what: str, result: SuiteResult) -> list[str]:
     passed, failed, errored = MEANT[suite]
     said = {Verdict.PASSED: passed, Verdict.FAILED: failed, Verdict.ERRORED: errored}[result.verdict]
     subject = f"{what} " if suite == "pre" else ""
-    names = ", ".join(row.id for row in result.failed[:6])
+    names = ", ".join(check.id for check in result.failed[:6])
     return [
         f"{subject}{said}" + (f": {names or result.reason}." if result.failed or result.verdict is not Verdict.PASSED else "."),
         f"log: {result.log}",

@@ -53,7 +53,7 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--downgrade", action="store_true", help="ship a commit that lacks some of what production runs, or a smaller version")
     run.add_argument("--first", action="store_true", help="the first promotion ever: there is no stable tag, and nothing to roll back to")
     run.add_argument("--first-fallback", metavar="COMMIT", help="the first promotion, which goes back to COMMIT when it fails")
-    run.add_argument("--waive", action="append", default=[], metavar='ROW="REASON"', help="this row may fail this time; kept with your name")
+    run.add_argument("--waive", action="append", default=[], metavar='CHECK="REASON"', help="this check may fail this time; kept with your name")
 
     back = verb("rollback", "put production's tag back, and prove that production followed")
     where = back.add_mutually_exclusive_group()
@@ -64,7 +64,7 @@ def parser() -> argparse.ArgumentParser:
     check = verb("check", "run one suite by itself: pre (can this be shipped?), post, smoke")
     check.add_argument("suite", nargs="?", choices=("pre", "post", "smoke"), default="pre", metavar="SUITE", help="pre (default), post or smoke")
     check.add_argument("wanted", nargs="?", default="", metavar="VERSION", help="the version to check (default: that of HEAD's dev tag)")
-    check.add_argument("--waive", action="append", default=[], metavar='ROW="REASON"', help="as `promote run` would be told")
+    check.add_argument("--waive", action="append", default=[], metavar='CHECK="REASON"', help="as `promote run` would be told")
     check.add_argument("--first", action="store_true", help="as for the first promotion ever: there is no stable tag yet")
 
     mark = verb("mark-working", "put prod-working on what production's tag holds, once production is proven to run it")
@@ -113,7 +113,7 @@ def _recovery(verb: Callable[[str, str], argparse.ArgumentParser]) -> None:
 
 def _lookers(verb: Callable[[str, str], argparse.ArgumentParser]) -> None:
     """What only looks, before anything is decided."""
-    verb("checklist", "every row: what it is about, where its evidence comes from, whether it counts here; runs nothing")
+    verb("checklist", "every check: what it is about, where its evidence comes from, whether it counts here; runs nothing")
     after = verb("next", "the smallest version that fits what would be shipped")
     size = after.add_mutually_exclusive_group()
     for level in ("major", "minor", "patch"):

@@ -13,7 +13,7 @@ from promote.checklist.candidate import builder, expected_of, trees
 from promote.checklist.history import UNTOLD, bump_problem, bump_suggestion, changes_of, production_version, report
 from promote.checklist.policy import Policy
 from promote.checklist.promotion import Promotion
-from promote.checklist.registry import required_rows
+from promote.checklist.registry import required_checks
 from promote.cli.bootstrap import open_repository
 from promote.cli.preview import look_ahead
 from promote.cli.prompt import only_records
@@ -95,7 +95,7 @@ def make(promotion: Promotion, version: str) -> Plan:
         migration=planned,
         steps=_steps(promotion, version),
         back_to=f"{old or settings.tags.stable} ({short(stable.commit)}, {age(git, stable.commit)})" if stable else "",
-        waived=tuple(f"{row}: {w.words()}" for row, w in Policy.of(settings).waived.items()),
+        waived=tuple(f"{check}: {w.words()}" for check, w in Policy.of(settings).waived.items()),
     )
 
 
@@ -106,7 +106,7 @@ def _refused(promotion: Promotion, changes: list[Change], *, unplanned: str) -> 
 
 
 def _taken(promotion: Promotion) -> str:
-    """What the row `version-new` would say of it."""
+    """What the check `version-new` would say of it."""
     version, promoted = promotion.version, promotion.promoted_versions()
     if version is None or not promoted:
         return ""
@@ -120,7 +120,7 @@ def _taken(promotion: Promotion) -> str:
 
 
 def _too_small(promotion: Promotion, changes: list[Change]) -> str:
-    """What the row `version-bump` would say first."""
+    """What the check `version-bump` would say first."""
     try:
         return bump_problem(promotion, changes, lambda *_: None).partition("\n")[0]
     except PromoteError as error:
@@ -149,11 +149,11 @@ def _steps(promotion: Promotion, version: str) -> tuple[str, ...]:
     if promotion.target.in_production:
         return (f"{settings.tags.stable} is {version} already: nothing is moved, production is looked at and proven once more",)
     names = {part: getattr(settings.tags, part).format(version=version) for part in ("dev", "prod", "stable", "working")}
-    rows = len(required_rows("pre", settings, from_tree=True))
+    checks = len(required_checks("pre", settings, from_tree=True))
     move = f"the workflow {settings.workflow.file}" if settings.promotion.via == "workflow" else "one push from here"
     soak = f", a soak of {settings.post.soak:.0f} s" if settings.post.soak else ""
     return (
-        f"take the lock, remember production as it is, run the pre suite ({counted(rows, 'row')}); nothing moves unless all of it passes",
+        f"take the lock, remember production as it is, run the pre suite ({counted(checks, 'check')}); nothing moves unless all of it passes",
         f"{names['dev']} on the candidate, by a push of its own if it is not there",
         f"{names['prod']} and {names['stable']} to the candidate, both in one leased push, by {move}",
         f"every application proven at it (within {settings.argocd.converge_timeout:.0f} s), then the post and smoke suites{soak}, a last look",

@@ -24,7 +24,7 @@ def document(run: Run, end: End, result: Result, *, code: int | None = None) -> 
         stable_before=_stable_before(run),
         stable_after=_stable_now(run)[0],
         steps=run.steps,
-        rows=run.rows,
+        checks=run.checks,
         applications=run.applications,
         junit=_junit(run),
         record=run.record,
@@ -53,9 +53,9 @@ def _junit(run: Run) -> list[str]:
 
 
 def _waivers(run: Run) -> list[dict[str, object]]:
-    """Every waiver in force with who answers for it; `used`: the row did not pass and was let through."""
-    used = {row.id for row in run.rows if row.verdict is Verdict.WAIVED}
-    return [{**asdict(waiver), "used": row in used} for row, waiver in Policy.of(run.settings, run.waivers).waived.items()]
+    """Every waiver in force with who answers for it; `used`: the check did not pass and was let through."""
+    used = {check.id for check in run.checks if check.verdict is Verdict.WAIVED}
+    return [{**asdict(waiver), "used": check in used} for check, waiver in Policy.of(run.settings, run.waivers).waived.items()]
 
 
 def _stable_now(run: Run) -> tuple[Tag | None, bool]:

@@ -140,7 +140,7 @@ def _rules(settings: Settings) -> list[tuple[bool, str]]:
     """What single keys cannot say: (is it wrong, what)."""
     tags = settings.tags
     names = [tags.dev, tags.prod, tags.stable, tags.working]
-    urls, rules, row_s = settings.smoke.urls, settings.prometheus.rules, settings.suites.row_timeout
+    urls, rules, check_s = settings.smoke.urls, settings.prometheus.rules, settings.suites.row_timeout
     return [
         *_names(settings),
         *_pauses(settings),
@@ -160,17 +160,17 @@ def _rules(settings: Settings) -> list[tuple[bool, str]]:
         (any(not u.name or not u.url for u in urls), "smoke.urls: every entry needs a name and a url"),
         (len({u.name for u in urls}) < len(urls), "smoke.urls: two entries have the same name"),
         (
-            settings.dev.converge_timeout >= row_s,
-            "dev.converge_timeout: must be shorter than suites.row_timeout, or the row is cut off before it can say why",
+            settings.dev.converge_timeout >= check_s,
+            "dev.converge_timeout: must be shorter than suites.row_timeout, or the check is cut off before it can say why",
         ),
         (any(not r.name or not r.query for r in rules), "prometheus.rules: every entry needs a name, a query and an expect"),
         (len({r.name for r in rules}) < len(rules), "prometheus.rules: two entries have the same name"),
         (bool(rules) and not settings.prometheus.url, "prometheus.rules: there are rules, but no prometheus.url to ask"),
-        (bool(settings.prometheus.url) and settings.prometheus.wait >= row_s, "prometheus.wait: must be shorter than suites.row_timeout"),
+        (bool(settings.prometheus.url) and settings.prometheus.wait >= check_s, "prometheus.wait: must be shorter than suites.row_timeout"),
         *((u.tries < 1, f"smoke.urls: {u.name}: tries: {u.tries} is less than 1") for u in urls),
         *((bool(u.redirect) and u.status // 100 != 3, f"smoke.urls: {u.name}: redirect needs a 3xx status, not {u.status}") for u in urls),
         *((u.method == "HEAD" and bool(u.contains or u.json), f"smoke.urls: {u.name}: an answer to HEAD has no body to look into") for u in urls),
-        *((_patience(u) >= row_s, f"smoke.urls: {u.name}: tries x (within + every) must be shorter than suites.row_timeout") for u in urls),
+        *((_patience(u) >= check_s, f"smoke.urls: {u.name}: tries x (within + every) must be shorter than suites.row_timeout") for u in urls),
         *_checklist_rules(settings),
     ]
 

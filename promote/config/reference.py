@@ -7,7 +7,7 @@ from datetime import date
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from promote.config.schema import Choice, PromqlRule, Seconds, Settings, SmokeUrl
-from promote.config.schema_checklist import DocumentationRule, OffRow, WaiverEntry
+from promote.config.schema_checklist import DisabledCheck, DocumentationRule, WaiverEntry
 
 HEAD = """# promotion.toml
 
@@ -19,7 +19,7 @@ LISTS = (
     ("[[smoke.urls]]", SmokeUrl()),
     ("[[prometheus.rules]]", PromqlRule()),
     ("[[documentation.rules]]", DocumentationRule()),
-    ("[[checklist.off]]", OffRow()),
+    ("[[checklist.off]]", DisabledCheck()),
     ("[[waivers]]", WaiverEntry()),
 )
 

@@ -128,13 +128,13 @@ class Post:
         Seconds(15), "how long a warning of a listed reason is watched to see whether it still repeats; one that was silent that long does not"
     )
     event_reasons: list[str] = key(
-        ["BackOff", "FailedScheduling", "FailedMount", "Unhealthy"], "Warning events that fail the row when they still repeat after Healthy held"
+        ["BackOff", "FailedScheduling", "FailedMount", "Unhealthy"], "Warning events that fail the check when they still repeat after Healthy held"
     )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SmokeUrl:
-    name: str = key("", "what the row is called: smoke-url[name]")
+    name: str = key("", "what the check is called: smoke-url[name]")
     url: str = key("", "the address asked")
     method: Annotated[str, Choice(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))] = key(
         "GET", "how it is asked; anything but GET, HEAD and OPTIONS is asked once, whatever tries says"
@@ -147,7 +147,7 @@ class SmokeUrl:
     json: list[str] = key([], "what the JSON body must say: 'database == \"ok\"', 'checks.0.ok == true', 'queue < 100', or a path that must be there")
     tls_days: int = key(0, "how many days its certificate must still be valid; 0: not looked at (an expired one never passes)", unit="days")
     within: Seconds = key(Seconds(5), "the slowest answer accepted")
-    slow: Seconds = key(Seconds(0), "an answer slower than this passes with advice; 0: none")
+    slow: Seconds = key(Seconds(0), "an answer slower than this passes with a warning; 0: none")
     tries: int = key(3, "how many times it is asked before it counts as failed", unit="tries")
     every: Seconds = key(Seconds(2), "pause between two tries")
 
@@ -159,7 +159,7 @@ class Smoke:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PromqlRule:
-    name: str = key("", "what the row is called: promql[name]")
+    name: str = key("", "what the check is called: promql[name]")
     query: str = key(
         "",
         "a PromQL expression that always has a value (compare in expect, not here); ranges are cut to the time since the move, $since stands for it",
@@ -169,7 +169,7 @@ class PromqlRule:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Prometheus:
-    url: str = key("", "where Prometheus (or what speaks its API) is; empty: the rows promql are off")
+    url: str = key("", "where Prometheus (or what speaks its API) is; empty: the checks promql are disabled")
     headers: list[str] = key([], '"Name: value" lines sent along; ${VARIABLE} in a value is taken from the environment and never shown')
     rules: list[PromqlRule] = key([], "what its numbers must be after the move: [[prometheus.rules]] tables")
     wait: Seconds = key(
@@ -179,19 +179,19 @@ class Prometheus:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Alertmanager:
-    url: str = key("", "where Alertmanager is; empty: the row alerts is off")
+    url: str = key("", "where Alertmanager is; empty: the check alerts is disabled")
     headers: list[str] = key([], '"Name: value" lines sent along; ${VARIABLE} in a value is taken from the environment and never shown')
     filters: list[str] = key([], "which alerts are looked at, as Alertmanager's matchers: 'cluster=\"prod\"', 'severity=~\"critical|warning\"'")
     volatile: list[str] = key(
         ["pod", "pod_name", "uid", "container_id", "replicaset"],
         "labels that change with every rollout: an alert that differs from one of the baseline only in them is the same trouble",
     )
-    watchdog: str = key("", 'an alert that always fires ("Watchdog"): without it nobody tells Alertmanager anything, and the row is unknown')
+    watchdog: str = key("", 'an alert that always fires ("Watchdog"): without it nobody tells Alertmanager anything, and the check is unknown')
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Grafana:
-    url: str = key("", "where Grafana is; empty: the row grafana is off")
+    url: str = key("", "where Grafana is; empty: the check grafana is disabled")
     headers: list[str] = key([], "\"Name: value\" lines, as a rule 'Authorization: Bearer ${GRAFANA_TOKEN}'; the variable's value is never shown")
     dashboards: list[str] = key([], "dashboards people look at after a promotion: title, folder / title, or uid; each must exist")
     annotate: bool = key(True, "whether the promotion is drawn over the dashboards, as a region from the move to the verdict")
@@ -203,7 +203,7 @@ class Suites:
     pre: str = key("checks/pre", "folder of the suite that runs before the move")
     post: str = key("checks/post", "folder of the suite that proves production after it")
     smoke: str = key("checks/smoke", "folder of the suite that asks production's own services")
-    row_timeout: Seconds = key(Seconds(60), "how long one row may take")
+    row_timeout: Seconds = key(Seconds(60), "how long one check may take")
     timeout: Seconds = key(Seconds(600), "how long a whole suite may take")
     plugins: list[str] = key([], "pytest plugins (module names) that your own checks need; no other installed plugin is loaded under the driver")
     reports: str = key("reports", "folder of the JUnit files and logs, relative to the repository")
@@ -237,4 +237,4 @@ class Settings:
     manifests: Manifests = Manifests()
     migration: Migration = Migration()
     checklist: Checklist = Checklist()
-    waivers: list[WaiverEntry] = key([], "rows that may fail for a while: [[waivers]] tables; never the rows that protect the tag")
+    waivers: list[WaiverEntry] = key([], "checks that may fail for a while: [[waivers]] tables; never the checks that protect the tag")

@@ -1,4 +1,4 @@
-"""The sections of promotion.toml that rows of the pre suite ask for, and which rows count."""
+"""The sections of promotion.toml that checks of the pre suite ask for, and which checks count."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from promote.config.field import Choice, Seconds, key
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Tasks:
     source: Annotated[str, Choice(("", "beads", "github", "none"))] = key(
-        "", "where tasks live: beads, github (its issues), or none, which puts the row off; empty: not decided, and the row is unknown"
+        "", "where tasks live: beads, github (its issues), or none, which disables the check; empty: not decided, and the check is unknown"
     )
     branch: str = key("", "beads: the remote branch that holds `file`, for where `bd` is not on PATH; empty: the candidate's own tree")
     file: str = key(".beads/issues.jsonl", "beads: the export that is read where `bd` is not on PATH")
     prefixes: list[str] = key([], 'beads: how ids begin ("acme"); empty: every word with a hyphen is looked up, and only what exists counts')
     closed: list[str] = key(["closed"], "the statuses that count as closed")
-    require: bool = key(False, "whether a commit that names no task fails the row")
+    require: bool = key(False, "whether a commit that names no task fails the check")
     exempt: list[str] = key(["chore(promotion): record *"], "subjects (shell patterns) of commits that need no task; merges never need one")
 
 
@@ -42,7 +42,7 @@ class DocumentationRule:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Documentation:
-    rules: list[DocumentationRule] = key([], "what must change together: [[documentation.rules]] tables; without any the row is unknown")
+    rules: list[DocumentationRule] = key([], "what must change together: [[documentation.rules]] tables; without any the check is unknown")
     links: bool = key(True, "whether the relative links of changed Markdown files must lead to something")
     changelog: str = key("CHANGELOG.md", "the file that needs an entry for the version, where the repository has it; empty: not looked at")
 
@@ -64,20 +64,20 @@ class Migration:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class OffRow:
-    id: str = key("", "the id of the check that is off")
+class DisabledCheck:
+    id: str = key("", "the id of the disabled check")
     reason: str = key("", "why nobody needs it here")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Checklist:
-    off: list[OffRow] = key([], "rows that are not asked: [[checklist.off]] tables; listed as off, never as passed")
-    advisory: list[str] = key([], "rows that are asked and told, and do not block")
+    off: list[DisabledCheck] = key([], "checks that are not asked: [[checklist.off]] tables; listed as disabled, never as passed")
+    advisory: list[str] = key([], "checks that are asked and told, and do not block")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WaiverEntry:
-    id: str = key("", "the row that may fail")
+    id: str = key("", "the check that may fail")
     reason: str = key("", "why it may fail")
     author: str = key("", "who answers for it")
-    until: date = key(date.min, "the last day (UTC) it counts: 2026-12-01; afterwards the row is judged as ever")
+    until: date = key(date.min, "the last day (UTC) it counts: 2026-12-01; afterwards the check is judged as ever")

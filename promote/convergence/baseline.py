@@ -24,7 +24,7 @@ from promote.monitoring.alerts import Alert, parse_alert
 class Baseline:
     """Raw manifests, so the file a child process reads is exactly what the cluster said. Managed fields and specs of pods are left out.
 
-    `smoke_passed`: the smoke rows that passed then; a rollback has to bring these back, and no others.
+    `smoke_passed`: the smoke checks that passed then; a rollback has to bring these back, and no others.
     """
 
     taken: datetime

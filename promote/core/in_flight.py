@@ -1,4 +1,4 @@
-"""Who is being asked right now: for the words of a row that its deadline cuts off in the middle of a question."""
+"""Who is being asked right now: for the words of a check that its deadline cuts off in the middle of a question."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ def asking(whom: str) -> Iterator[None]:
 
 
 def cut_off() -> str:
-    """What this process was doing with others, "" when nothing; forgets it. Slow answers use a row's time up between two questions too."""
+    """What this process was doing with others, "" when nothing; forgets it. Slow answers use a check's time up between two questions too."""
     now, last = ", ".join(dict.fromkeys(_now)), ", ".join(_last)
     forget()
     return f"it was waiting for {now}" if now else f"it had just asked {last}" if last else ""
 
 
 def forget() -> None:
-    """Another row begins."""
+    """Another check begins."""
     _now.clear()
     _last.clear()

@@ -10,15 +10,15 @@ from enum import StrEnum
 class Verdict(StrEnum):
     """FAILED: production or the checklist says no. ERRORED: nobody could tell. They are never mixed, and neither is a pass.
 
-    OFF (nothing is configured to ask) and ADVICE (did not pass, and does not count here) are no pass either: they are listed and do not block.
+    DISABLED (nothing is configured to ask) and WARNING (did not pass, and does not count here) are no pass either: they are listed and do not block.
     So is WAIVED: did not pass, and somebody answers for that with a name and a reason.
     """
 
     PASSED = "passed"
     FAILED = "failed"
     ERRORED = "errored"
-    OFF = "off"
-    ADVICE = "advice"
+    DISABLED = "disabled"
+    WARNING = "warning"
     WAIVED = "waived"
 
     @property
@@ -28,7 +28,7 @@ class Verdict(StrEnum):
     @staticmethod
     def worst(verdicts: Iterable[Verdict]) -> Verdict:
         """Reduce many to one: any failed is failed, else any errored is errored, else passed. Of nothing at all (or nothing that counts): errored."""
-        seen = set(verdicts) - {Verdict.OFF, Verdict.ADVICE, Verdict.WAIVED}
+        seen = set(verdicts) - {Verdict.DISABLED, Verdict.WARNING, Verdict.WAIVED}
         if Verdict.FAILED in seen:
             return Verdict.FAILED
         return Verdict.PASSED if seen == {Verdict.PASSED} else Verdict.ERRORED
@@ -78,7 +78,7 @@ class Tag:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Choices:
-    """What the person decided on the command line of `promote run`: each a flag that changes what the rows accept, and is written into the ledger.
+    """What the person decided on the command line of `promote run`: each a flag that changes what the checks accept, and is written into the ledger.
 
     `fallback` is the commit that a failed first promotion goes back to ("" = there is none).
     """
@@ -97,8 +97,8 @@ class Choices:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Row:
-    """One checklist row as it was judged. `detail` is the failure text with its fix; `evidence` what was seen, by name."""
+class CheckResult:
+    """One checklist check as it was judged. `detail` is the failure text with its fix; `evidence` what was seen, by name."""
 
     id: str
     suite: str
@@ -110,19 +110,19 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SuiteResult:
-    """What one suite said. `verdict` is PASSED only when a finish was recorded and every required row passed."""
+    """What one suite said. `verdict` is PASSED only when a finish was recorded and every required check passed."""
 
     suite: str
     verdict: Verdict
-    rows: tuple[Row, ...]
+    checks: tuple[CheckResult, ...]
     seconds: float
     reason: str = ""
     junit: str = ""
     log: str = ""
 
     @property
-    def failed(self) -> tuple[Row, ...]:
-        return tuple(row for row in self.rows if row.verdict.blocks)
+    def failed(self) -> tuple[CheckResult, ...]:
+        return tuple(check for check in self.checks if check.verdict.blocks)
 
 
 class AppState(StrEnum):

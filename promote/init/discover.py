@@ -29,7 +29,7 @@ _CALENDAR = re.compile(r"v?20[0-9]{2}\.[0-9]{1,2}\b.*")
 
 @dataclass(kw_only=True, slots=True)
 class Finding:
-    """The values to write. `tables`, `rules` (what documents what) and `off` (rows, each with why) are the checklist's own.
+    """The values to write. `tables`, `rules` (what documents what) and `off` (checks, each with why) are the checklist's own.
 
     `found` says where each came from, `guessed` what a person should look at; the rest has the tool's defaults.
     """

@@ -72,10 +72,10 @@ def _file(root: Path, path: str, content: bytes, written: str | None, *, upgrade
 
 
 def _past(root: Path, path: str, written: str) -> Change:
-    """A check file that this version no longer has: its rows may stand in another file now."""
+    """A check file that this version no longer has: its checks may stand in another file now."""
     if _hash((root / path).read_bytes()) == written:
         return Change(path, "gone", "this version of promote has it no longer, and nobody had changed it")
-    return Change(path, "kept", "this version of promote has it no longer, and it was changed here: delete it, or give its rows ids of their own")
+    return Change(path, "kept", "this version of promote has it no longer, and it was changed here: delete it, or give its checks ids of their own")
 
 
 def _diff(path: str, here: bytes, new: bytes) -> str:

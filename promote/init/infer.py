@@ -1,6 +1,6 @@
 """Where the checklist's evidence comes from in this repository: tracker, tests, documents, how commits are written.
 
-Looks only. A row that nobody here can answer is put off, in plain sight.
+Looks only. A check that nobody here can answer is put off, in plain sight.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def decide(git: GitRemote, it: Finding) -> None:
     _documents(it, files)
     if not any(applications(git)):
         it.off["manifests"] = "no Application is declared in this repository"
-        it.guessed.append("manifests is off: no Application is declared here, so none can be rendered")
+        it.guessed.append("manifests is disabled: no Application is declared here, so none can be rendered")
     _commit_style(it, commits)
     if "CHANGELOG.md" in files:
         it.found.append("documentation.changelog CHANGELOG.md: every version needs an entry in it")
@@ -48,7 +48,7 @@ def _tasks(git: GitRemote, it: Finding, files: Collection[str], commits: Sequenc
         it.found.append(f"tasks.source github: {named} of the last {len(commits)} commits name an issue")
     else:
         it.tables["tasks"] = {"source": "none"}
-        it.guessed.append("tasks.source none: neither .beads/ nor issues in commit messages; the row tasks-closed is off")
+        it.guessed.append("tasks.source none: neither .beads/ nor issues in commit messages; the check tasks-closed is disabled")
 
 
 def _slug(git: GitRemote) -> str:
@@ -64,7 +64,7 @@ def _tests(it: Finding, files: Sequence[str]) -> None:
         it.guessed.append(f"functional.github: every check of the candidate must succeed ({', '.join(posixpath.basename(f) for f in flows[:3])})")
     else:
         it.off["tests-passed"] = "no workflow that tests was found here"
-        it.guessed.append("tests-passed is off: no workflow that tests; name functional.command or functional.junit when there are tests")
+        it.guessed.append("tests-passed is disabled: no workflow that tests; name functional.command or functional.junit when there are tests")
 
 
 def _documents(it: Finding, files: Sequence[str]) -> None:
@@ -78,7 +78,7 @@ def _documents(it: Finding, files: Sequence[str]) -> None:
         it.guessed.append(f"documentation.rules apps/{{app}}/** → {folder}/{{app}}.md: {count} of {len(apps)} applications have such a page")
     else:
         it.off["documentation"] = "nothing says which document belongs to what"
-        it.guessed.append("documentation is off: no page is named like an application; write [[documentation.rules]] when there is a rule")
+        it.guessed.append("documentation is disabled: no page is named like an application; write [[documentation.rules]] when there is a rule")
 
 
 def _commit_style(it: Finding, commits: Sequence[Change]) -> None:

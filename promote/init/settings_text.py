@@ -28,9 +28,9 @@ def settings_text(it: Finding) -> str:
     for paths, document in it.rules:
         parts += _table("[documentation.rules]", {"paths": paths, "document": document})
     if it.off:
-        parts += ["# Rows that nobody here can answer yet. They are listed as off in every run; take one out as soon as there is evidence."]
-    for row, why in it.off.items():
-        parts += _table("[checklist.off]", {"id": row, "reason": why})
+        parts += ["# Checks that nobody here can answer yet. They are listed as disabled in every run; take one out as soon as there is evidence."]
+    for check, why in it.off.items():
+        parts += _table("[checklist.off]", {"id": check, "reason": why})
     parts += _smoke(it)
     return "\n".join(parts).rstrip() + "\n"
 

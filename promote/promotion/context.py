@@ -15,7 +15,7 @@ from promote.checklist.waivers import Waiver
 from promote.config.schema import Settings
 from promote.core.deadline import Clock, Deadline
 from promote.core.errors import Superseded
-from promote.core.model import AppVerdict, Choices, Row, Step, SuiteResult, Tag, Verdict, short
+from promote.core.model import AppVerdict, CheckResult, Choices, Step, SuiteResult, Tag, Verdict, short
 from promote.core.redact import Redactor
 from promote.core.version import Version
 from promote.git.remote import GitRemote
@@ -105,16 +105,16 @@ class Run:
     asked_rollback: bool = False  # `promote rollback`: target.stable is where it goes, not what was before
     let_go: bool = False  # give the lock up although the end is STUCK: a person said so
     undo_moves: bool = False  # an asked-for move to a named version: the undo ref takes what it replaces
-    rows: list[Row] = field(default_factory=list)
+    checks: list[CheckResult] = field(default_factory=list)
     suites: list[SuiteResult] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
     applications: tuple[AppVerdict, ...] = ()
     proven_at: datetime | None = None  # when all of them were last seen to be there
-    smoke_before: frozenset[str] | None = None  # smoke rows that passed before the move; None: nobody looked (an asked-for rollback)
+    smoke_before: frozenset[str] | None = None  # smoke checks that passed before the move; None: nobody looked (an asked-for rollback)
     waivers: tuple[Waiver, ...] = ()  # typed for this promotion: --waive
     warnings: list[str] = field(default_factory=list)
     record: str = ""
-    driver_junit: str = ""  # the JUnit file of the driver's own rows
+    driver_junit: str = ""  # the JUnit file of the driver's own checks
     bad_since: datetime | None = None
     ends: Deadline = field(init=False)  # of the way forward; a resumed promotion has its time anew
 

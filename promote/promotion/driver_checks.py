@@ -1,6 +1,6 @@
-"""The rows that the driver itself judges, while it moves and at the end: same report, same record, a JUnit file of their own.
+"""The checks that the driver itself judges, while it moves and at the end: same report, same record, a JUnit file of their own.
 
-A row says what was read back afterwards, never what was meant. Nothing is decided here: the flow does not read these rows.
+A check says what was read back afterwards, never what was meant. Nothing is decided here: the flow does not read these checks.
 """
 
 from __future__ import annotations
@@ -8,20 +8,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from xml.etree import ElementTree
 
-from promote.checklist.registry import ROWS
+from promote.checklist.registry import CHECKS
 from promote.core.errors import PromoteError
-from promote.core.model import Row, Verdict
+from promote.core.model import CheckResult, Verdict
 from promote.promotion.context import Run
 
 NAME = "during"
 
 
-def judge(run: Run, row: str, verdict: Verdict, detail: str = "", /, **evidence: object) -> None:
-    """Remember one row; the last word about it counts."""
-    suite = next(spec.suite for spec in ROWS if spec.id == row)
-    run.rows[:] = [r for r in run.rows if r.id != row]
+def judge(run: Run, check: str, verdict: Verdict, detail: str = "", /, **evidence: object) -> None:
+    """Remember one check; the last word about it counts."""
+    suite = next(spec.suite for spec in CHECKS if spec.id == check)
+    run.checks[:] = [r for r in run.checks if r.id != check]
     masked, seen = run.tools.redact, {name: run.tools.redact.value(value) for name, value in evidence.items()}
-    run.rows.append(Row(id=row, suite=suite, verdict=verdict, detail=masked.text(detail), evidence=seen))
+    run.checks.append(CheckResult(id=check, suite=suite, verdict=verdict, detail=masked.text(detail), evidence=seen))
 
 
 def candidate_tagged(run: Run) -> None:
@@ -68,20 +68,20 @@ def working_moved(run: Run) -> None:
 
 
 def write_junit(run: Run) -> str:
-    """The rows as JUnit beside the suites' own files. Returns its path, "" when there is no such row."""
-    rows = [row for row in run.rows if row.suite in (NAME, "after")]
-    if not rows:
+    """The checks as JUnit beside the suites' own files. Returns its path, "" when there is no such check."""
+    checks = [check for check in run.checks if check.suite in (NAME, "after")]
+    if not checks:
         return ""
-    count = {v: sum(r.verdict is v for r in rows) for v in Verdict}
-    numbers = {"tests": len(rows), "failures": count[Verdict.FAILED], "errors": count[Verdict.ERRORED], "skipped": count[Verdict.OFF]}
+    count = {v: sum(r.verdict is v for r in checks) for v in Verdict}
+    numbers = {"tests": len(checks), "failures": count[Verdict.FAILED], "errors": count[Verdict.ERRORED], "skipped": count[Verdict.DISABLED]}
     top = ElementTree.Element("testsuites")
     suite = ElementTree.SubElement(top, "testsuite", {"name": NAME, **{k: str(v) for k, v in numbers.items()}})
-    for row in rows:
-        case = ElementTree.SubElement(suite, "testcase", {"classname": f"promote.{row.suite}", "name": row.id, "time": f"{row.seconds:.3f}"})
-        _properties(case, {"row": row.id, **row.evidence})
-        tag = {Verdict.FAILED: "failure", Verdict.ERRORED: "error", Verdict.OFF: "skipped"}.get(row.verdict)
+    for check in checks:
+        case = ElementTree.SubElement(suite, "testcase", {"classname": f"promote.{check.suite}", "name": check.id, "time": f"{check.seconds:.3f}"})
+        _properties(case, {"check": check.id, **check.evidence})
+        tag = {Verdict.FAILED: "failure", Verdict.ERRORED: "error", Verdict.DISABLED: "skipped"}.get(check.verdict)
         if tag:
-            ElementTree.SubElement(case, tag, {"message": row.detail.partition("\n")[0]}).text = row.detail
+            ElementTree.SubElement(case, tag, {"message": check.detail.partition("\n")[0]}).text = check.detail
     path = run.reports / NAME / f"{NAME}.xml"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(ElementTree.tostring(top, encoding="utf-8", xml_declaration=True))

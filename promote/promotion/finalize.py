@@ -29,7 +29,7 @@ def close(run: Run, end: End, entry: dict[str, object]) -> None:
         why = machine_words(error) if isinstance(error, OSError) else error.what
         _warn(run, f"whether {LOCK} was released is not known: {why} (do: when that is mended, `promote resume` lets it go)")
     _warn(run, annotate(run, end))
-    _own_rows(run)
+    _own_checks(run)
     run.journal.write("state", end.value)
     _warn(run, run.journal.trouble)
 
@@ -92,11 +92,11 @@ def _say_who_has_it(run: Run, end: End, *, there: bool) -> None:
         working_moved(run)
 
 
-def _own_rows(run: Run) -> None:
+def _own_checks(run: Run) -> None:
     try:
         run.driver_junit = write_junit(run)
     except OSError as error:
-        _warn(run, f"the JUnit of the driver's own rows could not be written: {error.strerror}")
+        _warn(run, f"the JUnit of the driver's own checks could not be written: {error.strerror}")
 
 
 def _warn(run: Run, warning: str) -> None:

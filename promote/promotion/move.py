@@ -59,8 +59,8 @@ def _request(run: Run) -> Request:
 
 def _directly(run: Run) -> str:
     request = _request(run)
-    for row in ("workflow-dispatched", "workflow-succeeded"):
-        judge(run, row, Verdict.OFF, 'promotion.via = "git": there is no workflow')
+    for check in ("workflow-dispatched", "workflow-succeeded"):
+        judge(run, check, Verdict.DISABLED, 'promotion.via = "git": there is no workflow')
     with held():
         published = run.journal.effect("move the stable tag", {"to": run.target.commit}, lambda: publish(run.tools.git, run.settings, request))
     run.lock, run.stable, run.moved = published.lock, published.stable, Moved.YES
@@ -70,7 +70,7 @@ def _directly(run: Run) -> str:
 
 def _never_dispatched(run: Run, error: BaseException) -> None:
     """The dispatch itself did not come through: nobody saw a run."""
-    if not any(row.id == "workflow-dispatched" for row in run.rows):
+    if not any(check.id == "workflow-dispatched" for check in run.checks):
         what = getattr(error, "what", "") or f"stopped: {type(error).__name__}"
         judge(run, "workflow-dispatched", Verdict.FAILED if _said_no(error) else Verdict.ERRORED, str(what))
 
@@ -114,7 +114,7 @@ def confirm(run: Run, deadline: Deadline, detail: str) -> Result:
 
 
 def _read_back(run: Run) -> str:
-    """What `look` says; somebody else's value there is the row's failure as well."""
+    """What `look` says; somebody else's value there is the check's failure as well."""
     try:
         return look(run)
     except Superseded as gone:

@@ -13,7 +13,7 @@ from promote.convergence.baseline import take_baseline
 from promote.convergence.baseline_ref import baseline_update
 from promote.core.deadline import Deadline
 from promote.core.errors import Rejected
-from promote.core.model import Row, SuiteResult, Verdict, short
+from promote.core.model import CheckResult, SuiteResult, Verdict, short
 from promote.core.signals import held
 from promote.git.push import RefUpdate
 from promote.promotion.context import Result, Run, Said
@@ -38,7 +38,7 @@ def precheck(run: Run) -> Result:
             smoke = pool.submit(suite, run, "smoke", "before", deadline, quiet=True, stop=stop)
             result = suite(run, "pre", "before", deadline)
             before = smoke.result()
-            passed = frozenset(row.id for row in before.rows if row.verdict is Verdict.PASSED)
+            passed = frozenset(check.id for check in before.checks if check.verdict is Verdict.PASSED)
             keep_baseline(run, baseline.result(), smoke_passed=passed)
         except BaseException:
             stop.set()
@@ -75,14 +75,14 @@ def _take_lock(run: Run) -> None:
 
 
 def _what_to_do(result: SuiteResult) -> str:
-    names = ", ".join(row.id for row in result.failed[:5])
-    return f"correct {names or 'what the log says'} and start again; all rows by hand: pytest checks/pre (log: {result.log})"
+    names = ", ".join(check.id for check in result.failed[:5])
+    return f"correct {names or 'what the log says'} and start again; all checks by hand: pytest checks/pre (log: {result.log})"
 
 
-def _unasked(smoke: SuiteResult) -> Row | None:
+def _unasked(smoke: SuiteResult) -> CheckResult | None:
     """A declared address that nobody could ask (none is declared, a header's variable is not set): it would be unknown after the move as well, and
     cost a rollback. One that answers wrongly is production's own trouble, which a fix must be able to mend."""
-    return next((row for row in smoke.rows if row.id.startswith("smoke-url[") and row.verdict is Verdict.ERRORED), None)
+    return next((check for check in smoke.checks if check.id.startswith("smoke-url[") and check.verdict is Verdict.ERRORED), None)
 
 
 def _too_late(run: Run) -> str:
@@ -94,7 +94,7 @@ def _too_late(run: Run) -> str:
 
 
 def _way_back(run: Run) -> None:
-    """The row `stable-tag` says so too; this holds even where the checks are somebody else's. Raises Rejected."""
+    """The check `stable-tag` says so too; this holds even where the checks are somebody else's. Raises Rejected."""
     if run.target.stable is None and not run.choices.first:
         name = run.settings.tags.stable
         hint = f"create {name} once at what production runs; when production never ran anything: --first"
@@ -105,7 +105,7 @@ def _candidate(run: Run, result: SuiteResult) -> None:
     """Create the dev tag at the checked commit (if it is not there) in the same push that renews the lock, then read the branch again."""
     git, target, lock = run.tools.git, run.target, run.lock
     assert lock is not None
-    verdict_id = hashlib.sha256(repr([(r.id, r.verdict.value) for r in result.rows]).encode() + target.commit.encode()).hexdigest()[:12]
+    verdict_id = hashlib.sha256(repr([(r.id, r.verdict.value) for r in result.checks]).encode() + target.commit.encode()).hexdigest()[:12]
     updates: list[RefUpdate] = []
     tag = ""
     name = run.names.dev.removeprefix("refs/tags/")

@@ -86,12 +86,12 @@ def _name_recreated(run: Run) -> None:
 
 
 def _proven_back(run: Run, name: str, result: SuiteResult) -> Verdict:
-    """Post must pass; of smoke, the rows that passed before the promotion: what was broken then is not this rollback's to mend."""
+    """Post must pass; of smoke, the checks that passed before the promotion: what was broken then is not this rollback's to mend."""
     if name != "smoke" or result.verdict is Verdict.PASSED or run.smoke_before is None:
         return result.verdict
-    owed = {row.id: row.verdict for row in result.rows if row.id in run.smoke_before}
+    owed = {check.id: check.verdict for check in result.checks if check.id in run.smoke_before}
     if len(owed) < len(run.smoke_before):
         return Verdict.ERRORED  # one that passed before did not report
-    if not_owed := [row.id for row in result.failed if row.id not in run.smoke_before]:
+    if not_owed := [check.id for check in result.failed if check.id not in run.smoke_before]:
         run.tools.report.note(f"did not pass before the promotion either: {', '.join(not_owed)}: not counted")
     return Verdict.worst(owed.values()) if owed else Verdict.PASSED

@@ -69,8 +69,8 @@ def ask_again(run: Run) -> Result | None:
             stop.set()
     for result in results:
         if result.verdict is not Verdict.PASSED:
-            for row in result.failed:
-                run.tools.report.row(row)
+            for check in result.failed:
+                run.tools.report.check(check)
             take(run, result)
             return Result(said=Said(result.verdict.value), reason=failing(result))
     return None

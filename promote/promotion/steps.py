@@ -56,7 +56,7 @@ def suite(run: Run, name: str, state: str, deadline: Deadline, *, quiet: bool = 
         settings=run.settings,
         reports=run.reports / label,
         deadline=deadline,
-        on_row=(lambda _row: None) if quiet else run.tools.report.row,
+        on_check=(lambda _check: None) if quiet else run.tools.report.check,
         stop=stop,
     )
     run.journal.write("note", f"suite {label}", verdict=result.verdict, reason=result.reason, junit=result.junit)
@@ -74,7 +74,7 @@ def goal_of(run: Run) -> Goal:
 
 
 def keep_baseline(run: Run, baseline: Baseline, *, smoke_passed: frozenset[str] | None) -> None:
-    """Remember production as it is, in a file that the suites (and a resumed promotion) read. `smoke_passed`: the rows of that suite that passed,
+    """Remember production as it is, in a file that the suites (and a resumed promotion) read. `smoke_passed`: the checks of that suite that passed,
     None when it was not asked."""
     run.smoke_before = smoke_passed
     run.baseline = baseline
@@ -159,8 +159,8 @@ def proofs(run: Run, state: str) -> Iterator[tuple[str, SuiteResult]]:
             yield "post", post
             run.tools.report.step_started("smoke")
             result = smoke.result()
-            for row in result.rows:
-                run.tools.report.row(row)
+            for check in result.checks:
+                run.tools.report.check(check)
             take(run, result)
             run.step("smoke", result.verdict, result.seconds, result.reason)
             yield "smoke", result
@@ -169,12 +169,12 @@ def proofs(run: Run, state: str) -> Iterator[tuple[str, SuiteResult]]:
 
 
 def take(run: Run, result: SuiteResult) -> None:
-    """Let a suite count: its rows go into the report and the record."""
+    """Let a suite count: its checks go into the report and the record."""
     run.suites.append(result)
-    run.rows.extend(result.rows)
+    run.checks.extend(result.checks)
 
 
 def failing(result: SuiteResult) -> str:
-    """One sentence: which rows of which suite."""
-    names = ", ".join(row.id for row in result.failed[:4])
+    """One sentence: which checks of which suite."""
+    names = ", ".join(check.id for check in result.failed[:4])
     return f"{result.suite} suite {result.verdict.value}: {names or result.reason}"

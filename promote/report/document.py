@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from promote.core.model import AppVerdict, End, Row, Step, SuiteResult, Tag
+from promote.core.model import AppVerdict, CheckResult, End, Step, SuiteResult, Tag
 
 
 def run_document(
@@ -16,7 +16,7 @@ def run_document(
     stable_before: Tag | None,
     stable_after: Tag | None,
     steps: Sequence[Step],
-    rows: Sequence[Row],
+    checks: Sequence[CheckResult],
     applications: Sequence[AppVerdict],
     junit: Sequence[str],
     record: str,
@@ -35,7 +35,7 @@ def run_document(
         "stable_before": _pair(stable_before),
         "stable_after": _pair(stable_after),
         "steps": [{"name": s.name, "verdict": s.verdict.value, "seconds": s.seconds, "detail": s.detail} for s in steps],
-        "checks": [_check(row) for row in rows],
+        "checks": [_check(check) for check in checks],
         "applications": [{"name": a.name, "verdict": a.state.value, "reason": a.reason} for a in applications],
         "junit": list(junit),
         "record": record,
@@ -54,16 +54,16 @@ def check_document(end: End, result: SuiteResult, *, commit: str, version: str) 
         "version": version,
         "commit": commit,
         "reason": result.reason,
-        "checks": [_check(row) for row in result.rows],
+        "checks": [_check(check) for check in result.checks],
         "junit": result.junit,
         "log": result.log,
     }
 
 
-def _check(row: Row) -> dict[str, object]:
-    """`detail` is the failure text with its fix, empty for a row that passed."""
-    judged = {"id": row.id, "suite": row.suite, "verdict": row.verdict.value, "seconds": row.seconds}
-    return {**judged, "detail": row.detail, "evidence": dict(row.evidence)}
+def _check(check: CheckResult) -> dict[str, object]:
+    """`detail` is the failure text with its fix, empty for a check that passed."""
+    judged = {"id": check.id, "suite": check.suite, "verdict": check.verdict.value, "seconds": check.seconds}
+    return {**judged, "detail": check.detail, "evidence": dict(check.evidence)}
 
 
 def _pair(tag: Tag | None) -> dict[str, str] | None:

@@ -14,7 +14,7 @@ BAR = 30
 def foot(step: str, elapsed_s: float, *, width: int, passed: int = 0, look: Looked | None = None) -> list[str]:
     """Lines of at most `width` - 1 columns: what is cut is the reason, never the count or the time."""
     if look is None:
-        said = f"{counted(passed, 'row')} passed  " if passed else ""
+        said = f"{counted(passed, 'check')} passed  " if passed else ""
         return [_cut(f"{step:<{WIDTH}} … {said}{clock(elapsed_s)}", width)]
     total = len(look.applications)
     count, times = f"{look.done} / {total}", f"{clock(elapsed_s)} of {clock(look.limit_s)}"

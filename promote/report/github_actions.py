@@ -1,6 +1,6 @@
-"""Rows as GitHub Actions shows them: annotations on the run, and a table in the step's summary.
+"""Checks as GitHub Actions shows them: annotations on the run, and a table in the step's summary.
 
-Whatever a row says may come from a commit message or a cluster: it is escaped, so that no text becomes a workflow command or breaks the table.
+Whatever a check says may come from a commit message or a cluster: it is escaped, so that no text becomes a workflow command or breaks the table.
 Facts: a command is a line `::error title=T::message`; in messages %, CR and LF are percent-encoded, in properties also : and , — and commands
 printed between `::stop-commands::TOKEN` and `::TOKEN::` are not obeyed.
 """
@@ -12,31 +12,31 @@ from collections.abc import Iterable, Sequence
 from promote.core.model import Verdict
 
 LONGEST = 4000  # characters of a message; GitHub cuts annotations at 64 KB and shows at most ten of a kind for a step
-MARKS = {Verdict.PASSED: "✓", Verdict.FAILED: "✗", Verdict.ERRORED: "?", Verdict.ADVICE: "!", Verdict.WAIVED: "~"}
-WORDS = {Verdict.PASSED: "passed", Verdict.FAILED: "failed", Verdict.ERRORED: "unknown", Verdict.ADVICE: "advice", Verdict.WAIVED: "waived"}
-Rows = Sequence[tuple[str, Verdict, str]]
+MARKS = {Verdict.PASSED: "✓", Verdict.FAILED: "✗", Verdict.ERRORED: "?", Verdict.WARNING: "!", Verdict.WAIVED: "~"}
+WORDS = {Verdict.PASSED: "passed", Verdict.FAILED: "failed", Verdict.ERRORED: "unknown", Verdict.WARNING: "warning", Verdict.WAIVED: "waived"}
+Checks = Sequence[tuple[str, Verdict, str]]
 
 
-def commands(rows: Rows) -> list[str]:
-    """One command for each row that did not pass. Failed is an error; so is unknown, which says that nobody could tell. The rest warns."""
+def commands(checks: Checks) -> list[str]:
+    """One command for each check that did not pass. Failed is an error; so is unknown, which says that nobody could tell. The rest warns."""
     lines = []
-    for row, verdict, detail in rows:
+    for check, verdict, detail in checks:
         if verdict is not Verdict.PASSED:
             what = "unknown, which is not a pass" if verdict is Verdict.ERRORED else WORDS[verdict]
             level = "error" if verdict.blocks else "warning"
-            lines.append(f"::{level} title={_property(f'{row}: {what}')}::{_message(detail or 'no detail')}")
+            lines.append(f"::{level} title={_property(f'{check}: {what}')}::{_message(detail or 'no detail')}")
     return lines
 
 
-def summary(title: str, rows: Rows) -> str:
+def summary(title: str, checks: Checks) -> str:
     """Markdown for $GITHUB_STEP_SUMMARY."""
-    lines = [f"### {_cell(title)}", "", "| | row | what it says |", "|---|---|---|"]
-    lines += [f"| {MARKS[verdict]} | `{_cell(row)}` | {_cell(detail)} |" for row, verdict, detail in rows]
-    return "\n".join([*lines, "", _count(rows), ""])
+    lines = [f"### {_cell(title)}", "", "| | check | what it says |", "|---|---|---|"]
+    lines += [f"| {MARKS[verdict]} | `{_cell(check)}` | {_cell(detail)} |" for check, verdict, detail in checks]
+    return "\n".join([*lines, "", _count(checks), ""])
 
 
-def _count(rows: Rows) -> str:
-    counts = {verdict: sum(v is verdict for _, v, _ in rows) for verdict in Verdict}
+def _count(checks: Checks) -> str:
+    counts = {verdict: sum(v is verdict for _, v, _ in checks) for verdict in Verdict}
     return ", ".join(_counted(counts.items()))
 
 

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from typing import TextIO
 
 from promote.core.deadline import Clock
-from promote.core.model import AppState, End, Row, Step
+from promote.core.model import AppState, CheckResult, End, Step
 from promote.core.redact import Redactor
 from promote.report.events import Looked
 from promote.report.sink import Sink
-from promote.report.words import WIDTH, clock, counted, grouped, not_there, row_lines, step_line
+from promote.report.words import WIDTH, check_lines, clock, counted, grouped, not_there, step_line
 
 HEARTBEAT_S = 15.0
 QUIET_S = 5.0  # between two tellings of who is not there, unless one failed
@@ -28,7 +28,7 @@ class Plain:
     def __init__(self, out: TextIO | None, *, redact: Redactor | None = None, clock: Clock | None = None) -> None:
         self.sink = Sink(out, redact)
         self._redact, self._clock = redact, clock or Clock()
-        self._step, self._rows, self._said = "", list[Row](), dict[str, str]()
+        self._step, self._checks, self._said = "", list[CheckResult](), dict[str, str]()
         self._since = self._beat = self._quiet_until = 0.0
 
     def line(self, text: str) -> None:
@@ -39,17 +39,17 @@ class Plain:
         self.line(text + "\n")
 
     def step_started(self, name: str) -> None:
-        self._step, self._rows, self._said = name, [], {}
+        self._step, self._checks, self._said = name, [], {}
         self._since = self._beat = self._quiet_until = self._clock.monotonic()
 
-    def row(self, row: Row) -> None:
-        self._rows.append(row)
-        for text in row_lines(row):
+    def check(self, check: CheckResult) -> None:
+        self._checks.append(check)
+        for text in check_lines(check):
             self.under(text)
 
     def step_finished(self, step: Step) -> None:
-        self.line(step_line(step, self._rows))
-        self._step, self._rows = "", []
+        self.line(step_line(step, self._checks))
+        self._step, self._checks = "", []
 
     def applications(self, look: Looked) -> None:
         for note in look.notes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from promote.core.model import End, Row, Step
+from promote.core.model import CheckResult, End, Step
 from promote.report.events import Looked
 
 
@@ -16,7 +16,7 @@ class Silent:
     headlines: list[str] = field(default_factory=list)
     started: list[str] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
-    rows: list[Row] = field(default_factory=list)
+    checks: list[CheckResult] = field(default_factory=list)
     looks: list[Looked] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     undone_by: list[str] = field(default_factory=list)
@@ -32,8 +32,8 @@ class Silent:
     def step_finished(self, step: Step) -> None:
         self.steps.append(step)
 
-    def row(self, row: Row) -> None:
-        self.rows.append(row)
+    def check(self, check: CheckResult) -> None:
+        self.checks.append(check)
 
     def applications(self, look: Looked) -> None:
         self.looks.append(look)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import IO, Any, TextIO, cast
 
 from promote.core.deadline import Clock
-from promote.core.model import Row, Verdict
+from promote.core.model import CheckResult, Verdict
 from promote.core.redact import Redactor
 from promote.report.events import Looked
 from promote.report.foot import foot
@@ -17,7 +17,7 @@ PER_SECOND = 8
 
 
 class Live(Plain):
-    """Plain's lines, with passed rows counted instead of listed and applications in the foot. Use it within `with live.screen:`."""
+    """Plain's lines, with passed checks counted instead of listed and applications in the foot. Use it within `with live.screen:`."""
 
     def __init__(
         self, out: TextIO, *, redact: Redactor | None = None, clock: Clock | None = None, width: int | None = None, force: bool | None = None
@@ -39,11 +39,11 @@ class Live(Plain):
         super().step_started(name)
         self._name, self._look = name, None
 
-    def row(self, row: Row) -> None:
-        if row.verdict is Verdict.PASSED and not row.evidence.get("advice"):
-            self._rows.append(row)
+    def check(self, check: CheckResult) -> None:
+        if check.verdict is Verdict.PASSED and not check.evidence.get("warning"):
+            self._checks.append(check)
         else:
-            super().row(row)
+            super().check(check)
 
     def step_finished(self, step: Any) -> None:
         self._name, self._look = "", None
@@ -61,7 +61,7 @@ class Live(Plain):
         name, look = self._name, self._look
         if not name:
             return Text("")
-        passed = sum(r.verdict is Verdict.PASSED for r in self._rows)
+        passed = sum(r.verdict is Verdict.PASSED for r in self._checks)
         lines = foot(name, self._clock.monotonic() - self._since, width=self._console.width, passed=passed, look=look)
         return Text("\n".join(map(self.sink.words, lines)), no_wrap=True, overflow="crop")
 

@@ -1,4 +1,4 @@
-"""How values read: marks, durations, times, counts, and the lines of a step, a row and the applications still missing. Pure text, no stream."""
+"""How values read: marks, durations, times, counts, and the lines of a step, a check and the applications still missing. Pure text, no stream."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import textwrap
 from collections.abc import Sequence
 from datetime import datetime
 
-from promote.core.model import AppState, AppVerdict, Row, Step, Verdict
+from promote.core.model import AppState, AppVerdict, CheckResult, Step, Verdict
 
-MARKS = {Verdict.PASSED: "✓", Verdict.FAILED: "✗", Verdict.ERRORED: "?", Verdict.OFF: "-", Verdict.ADVICE: "!", Verdict.WAIVED: "~"}
+MARKS = {Verdict.PASSED: "✓", Verdict.FAILED: "✗", Verdict.ERRORED: "?", Verdict.DISABLED: "-", Verdict.WARNING: "!", Verdict.WAIVED: "~"}
 _ASCII = {
     "✓": "+", "✗": "x", "✔": "+", "⛔": "!", "→": "->", "·": "-", "…": "...", "━": "=", "─": "-", "╸": "-", "“": '"', "”": '"', "—": "-",
 }  # fmt: skip
@@ -57,14 +57,17 @@ def counted(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
-def step_line(step: Step, rows: Sequence[Row] = ()) -> str:
-    """One finished step: mark, counts of its rows, detail (for rows only when they did not all pass), time. More lines are indented."""
+def step_line(step: Step, checks: Sequence[CheckResult] = ()) -> str:
+    """One finished step: mark, counts of its checks, detail (for checks only when they did not all pass), time. More lines are indented."""
     said = step.detail
-    if rows:
-        passed, apart = sum(r.verdict is Verdict.PASSED for r in rows), [r for r in rows if r.verdict is not Verdict.PASSED and not r.verdict.blocks]
-        judged = len(rows) - len(apart)
+    if checks:
+        passed, apart = (
+            sum(r.verdict is Verdict.PASSED for r in checks),
+            [r for r in checks if r.verdict is not Verdict.PASSED and not r.verdict.blocks],
+        )
+        judged = len(checks) - len(apart)
         count = f"{passed} passed" if passed == judged else f"{passed} of {judged} passed"
-        for verdict in (Verdict.WAIVED, Verdict.ADVICE, Verdict.OFF):
+        for verdict in (Verdict.WAIVED, Verdict.WARNING, Verdict.DISABLED):
             if number := sum(r.verdict is verdict for r in apart):
                 count += f", {number} {verdict.value}"
         said = count if step.verdict is Verdict.PASSED or not step.detail else f"{count}: {step.detail}"
@@ -74,12 +77,12 @@ def step_line(step: Step, rows: Sequence[Row] = ()) -> str:
     return "\n".join([head, *(_indented(line) for line in _outdented(rest))])
 
 
-def row_lines(row: Row) -> list[str]:
-    """A row with everything it said, without the step's column; one that passed only with its advice, when it has some."""
-    if row.verdict is Verdict.PASSED:
-        return [f"{MARKS[row.verdict]} {row.id}" + (f": {row.evidence['advice']}" if row.evidence.get("advice") else "")]
-    head, *rest = row.detail.splitlines() or ["gave no reason"]
-    return [f"{MARKS[row.verdict]} {row.id}: {head}", *(f"  {line}" for line in _outdented(rest))]
+def check_lines(check: CheckResult) -> list[str]:
+    """A check with everything it said, without the step's column; one that passed: only its warning, when it has one."""
+    if check.verdict is Verdict.PASSED:
+        return [f"{MARKS[check.verdict]} {check.id}" + (f": {check.evidence['warning']}" if check.evidence.get("warning") else "")]
+    head, *rest = check.detail.splitlines() or ["gave no reason"]
+    return [f"{MARKS[check.verdict]} {check.id}: {head}", *(f"  {line}" for line in _outdented(rest))]
 
 
 def not_there(applications: Sequence[AppVerdict], most: int = 6) -> list[tuple[str, str]]:

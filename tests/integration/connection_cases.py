@@ -305,7 +305,7 @@ FORGE = (
 
 
 def _pushed(b: Bench, old: str, new: str) -> None:
-    """A change of promotion.toml that is on the trunk, so that the policy row agrees."""
+    """A change of promotion.toml that is on the trunk, so that the policy check agrees."""
     b.settings(old, new)
     b.git("commit", "-qam", "chore: settings")
     b.git("push", "-q", "origin", "HEAD:main")

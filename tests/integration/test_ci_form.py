@@ -65,11 +65,11 @@ def test_without_a_cluster_the_check_is_unknown_and_red(start: Callable[..., San
     assert "✓ trunk" in run.log
     assert sandbox.env["GITHUB_TOKEN"] not in run.log
     if act:
-        assert "##[error]" in run.log, "rows are annotations"
+        assert "##[error]" in run.log, "checks are annotations"
         tree = ET.parse(sandbox.directory / "runs" / "artifacts" / "promote-pre" / "pre.xml")
-        rows = {p.get("value"): case for case in tree.iter("testcase") for p in case.iter("property") if p.get("name") == "row"}
-        assert rows["trunk"].find("failure") is None
-        assert rows["dev-converged"].find("failure") is not None or rows["dev-converged"].find("error") is not None
+        checks = {p.get("value"): case for case in tree.iter("testcase") for p in case.iter("property") if p.get("name") == "check"}
+        assert checks["trunk"].find("failure") is None
+        assert checks["dev-converged"].find("failure") is not None or checks["dev-converged"].find("error") is not None
 
 
 @pytest.mark.parametrize("act", [False, True], ids=["plain", "act"])
@@ -83,7 +83,7 @@ def test_with_both_clusters_it_is_green(start: Callable[..., Sandbox], act: bool
 
 
 def test_a_commit_message_is_never_obeyed_as_a_command(start: Callable[..., Sandbox], tmp_path: Path) -> None:
-    """Everything a row prints stands between stop-commands and its token; what is annotated is escaped."""
+    """Everything a check prints stands between stop-commands and its token; what is annotated is escaped."""
     sandbox = start()
     clone = sandbox.clone(tmp_path / "clone")
     sandbox.commit({"docs/x.md": b"x"}, "::error::not mine\n\n::set-output name=a::b")

@@ -112,8 +112,8 @@ def test_who_took_the_lock_over_is_named_and_keeps_it(bench: Bench, tmp_path: Pa
     (warning,) = bench.run.warnings
     assert warning.startswith(f"{LOCK} is somebody else's by now: grace on laptop-7 is promoting v1.1.0 since ")
     assert bench.repos.holds(LOCK) == theirs.oid
-    rows = {row.id: row.verdict for row in bench.run.rows}
-    assert rows == ({"prod-working-updated": Verdict.FAILED} if end is End.VERIFIED else {}), "it was not ours to move either"
+    checks = {check.id: check.verdict for check in bench.run.checks}
+    assert checks == ({"prod-working-updated": Verdict.FAILED} if end is End.VERIFIED else {}), "it was not ours to move either"
     assert ("prod-working was left where it is" in warning) is (end is End.VERIFIED)
 
 

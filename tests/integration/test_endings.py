@@ -274,7 +274,7 @@ def _kept_one_named(here: Stage) -> None:
 
 def _replaced_on_purpose(here: Stage) -> None:
     refused, shipped = here.played
-    assert _failed_rows(refused) == ["version-new"]
+    assert _failed_checks(refused) == ["version-new"]
     assert "--recreate-prod" in refused.progress
     assert here.holds("refs/tags/prod-v1.8.0") == shipped.after
 
@@ -293,12 +293,12 @@ def _dev_stays_on_the_trunk(here: Stage) -> None:
     assert dev["spec"]["sources"][-1]["targetRevision"] == "main"
 
 
-def _failed_rows(played: Played) -> list[str]:
+def _failed_checks(played: Played) -> list[str]:
     return [c["id"] for c in played.said["checks"] if c["verdict"] != "passed"]
 
 
 def _rule_named(here: Stage) -> None:
-    assert _failed_rows(here.played[0]) == ["way-back"]
+    assert _failed_checks(here.played[0]) == ["way-back"]
     assert "protected" in here.played[0].progress
 
 
@@ -315,7 +315,7 @@ def _by_the_workflow(here: Stage) -> None:
     assert (forward.inputs["action"], back.inputs["action"]) == ("promote", "rollback")
     assert forward.inputs["request_id"] in back.inputs["request_id"] != forward.inputs["request_id"], "neither is taken for the other"
     assert "a rule forbids to write refs/tags/prod-stable" in played.progress and f"by the workflow: run {back.id}" in played.progress
-    assert [c["id"] for c in played.said["checks"] if c["verdict"] != "passed"] == ["smoke-url[gitea]"], "the rows speak of the promotion's run"
+    assert [c["id"] for c in played.said["checks"] if c["verdict"] != "passed"] == ["smoke-url[gitea]"], "the checks speak of the promotion's run"
     assert problems([here.clone]) == []
 
 
@@ -333,7 +333,7 @@ def _refused_to_both(here: Stage) -> None:
 
 
 def _inputs_named(here: Stage) -> None:
-    assert _failed_rows(here.played[0]) == ["workflow"]
+    assert _failed_checks(here.played[0]) == ["workflow"]
     assert "request_id, expected_commit, lock" in here.played[0].progress
 
 

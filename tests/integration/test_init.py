@@ -232,7 +232,7 @@ def test_which_context_is_production(tmp_path: Path, names: tuple[str, ...], pro
 
 
 def test_asking_by_hand_leaves_no_trace_in_the_clone_that_is_judged(tmp_path: Path) -> None:
-    """Compiled files beside the checks were untracked ones: two rows failed for whoever had not told git to ignore them."""
+    """Compiled files beside the checks were untracked ones: two checks failed for whoever had not told git to ignore them."""
     repository = Repository(tmp_path, {"argocd/a.yaml": application("a", "apps/a"), "apps/a/x.yaml": "a: 1\n"}, ("prod-v1.0.0", "prod-stable"))
     assert repository.init()[0] == 0
     git(repository.folder, "add", "-A")
@@ -273,7 +273,7 @@ def test_upgrade_brings_what_nobody_changed_and_shows_the_rest(tmp_path: Path) -
 
 
 def test_upgrade_takes_away_what_is_no_longer_promotes_unless_a_team_made_it_its_own(tmp_path: Path) -> None:
-    """Its rows may stand in another file now, and an id that stands twice ends the suite."""
+    """Its checks may stand in another file now, and an id that stands twice ends the suite."""
     repository = Repository(tmp_path, {"README.md": "x"})
     assert repository.init()[0] == 0
     checks = repository.folder / "checks"
@@ -342,7 +342,7 @@ def test_what_nobody_can_answer_is_off_in_plain_sight(tmp_path: Path) -> None:
     settings = repository.settings()
     assert settings.tasks.source == "none" and {o.id for o in settings.checklist.off} == {"tests-passed", "documentation", "manifests"}
     assert all(o.reason for o in settings.checklist.off)
-    assert "tests-passed is off" in said and "documentation is off" in said
+    assert "tests-passed is disabled" in said and "documentation is disabled" in said
 
 
 def test_what_looks_after_promotions_left_by_their_owner_is_written_when_asked_for(tmp_path: Path) -> None:

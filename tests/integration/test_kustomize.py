@@ -27,7 +27,7 @@ class OfRepository:
     settings: Settings = field(default_factory=lambda: Settings(root=Path()))
 
 
-def test_a_folder_of_a_commit_is_built_once_however_many_rows_ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_of_a_commit_is_built_once_however_many_checks_ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program, log, repository = tmp_path / "bin" / "kustomize", tmp_path / "log", tmp_path / "repository"
     program.parent.mkdir()
     program.write_text(KUSTOMIZE)

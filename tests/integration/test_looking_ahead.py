@@ -1,4 +1,4 @@
-"""`promote checklist`, `next`, `plan`: what a person sees before anything is decided; and the driver's own rows after it."""
+"""`promote checklist`, `next`, `plan`: what a person sees before anything is decided; and the driver's own checks after it."""
 
 from __future__ import annotations
 
@@ -39,18 +39,18 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
         yield it
 
 
-def test_the_checklist_names_every_row_and_asks_nobody(world: Desk) -> None:
+def test_the_checklist_names_every_check_and_asks_nobody(world: Desk) -> None:
     world.sandbox.github.requests.clear()
-    rows = {row["id"]: row for row in document(world, "checklist")}
+    checks = {check["id"]: check for check in document(world, "checklist")}
     assert not world.sandbox.github.requests
-    assert {"tasks-closed", "tests-passed", "promql[scraped]", "smoke-url[vault]", "dev-tag-created", "prod-working-updated"} <= set(rows)
-    assert rows["candidate"]["counts"] == "protected" and rows["tasks-closed"]["counts"] == "required"
-    assert all(row["title"] and row["evidence"] for row in rows.values())
+    assert {"tasks-closed", "tests-passed", "promql[scraped]", "smoke-url[vault]", "dev-tag-created", "prod-working-updated"} <= set(checks)
+    assert checks["candidate"]["counts"] == "protected" and checks["tasks-closed"]["counts"] == "required"
+    assert all(check["title"] and check["evidence"] for check in checks.values())
     code, out, _ = promote(world, "checklist")
-    assert code == 0 and f"{len(rows)} rows: " in out
+    assert code == 0 and f"{len(checks)} checks: " in out
     (world.clone / "checks").rename(world.clone / "away")
     try:
-        assert {row["id"] for row in document(world, "checklist")} == set(rows), "a file that is gone takes no row away"
+        assert {check["id"] for check in document(world, "checklist")} == set(checks), "a file that is gone takes no check away"
     finally:
         (world.clone / "away").rename(world.clone / "checks")
 
@@ -61,11 +61,11 @@ def test_the_checklist_shows_what_does_not_count_and_why(world: Desk) -> None:
     more += b'\n[[waivers]]\nid = "documentation"\nreason = "later"\nauthor = "Ada"\nuntil = 2099-01-01\n'
     (world.clone / "promotion.toml").write_bytes(before + more)
     try:
-        rows = {row["id"]: (row["counts"], row["why"]) for row in document(world, "checklist")}
+        checks = {check["id"]: (check["counts"], check["why"]) for check in document(world, "checklist")}
     finally:
         (world.clone / "promotion.toml").write_bytes(before)
-    assert rows["events"] == ("advisory", "") and rows["tests-passed"] == ("off", "none yet")
-    assert rows["documentation"] == ("waived", "waived by Ada until 2099-01-01: later")
+    assert checks["events"] == ("advisory", "") and checks["tests-passed"] == ("disabled", "none yet")
+    assert checks["documentation"] == ("waived", "waived by Ada until 2099-01-01: later")
 
 
 def test_next_is_the_version_alone_on_stdout(world: Desk) -> None:
@@ -151,7 +151,7 @@ def test_a_plan_writes_a_migration_plan_once(tmp_path: Path) -> None:
         assert code == 2 and "exists" in err and (world.clone / "migrations/v2.0.0.md").read_text() == written
 
 
-def rows_of(path: Path) -> dict[str, str]:
+def checks_of(path: Path) -> dict[str, str]:
     found = {}
     for case in ElementTree.parse(path).iter("testcase"):
         bad = [e.tag for e in case if e.tag != "properties"]
@@ -159,21 +159,21 @@ def rows_of(path: Path) -> dict[str, str]:
     return found
 
 
-def test_the_drivers_own_rows_are_in_report_and_junit(tmp_path: Path) -> None:
+def test_the_drivers_own_checks_are_in_report_and_junit(tmp_path: Path) -> None:
     with desk(tmp_path) as world:
         world.commit("feat(grafana): more", {"apps/grafana/base/deployment.yaml": deployment("grafana", memory="256Mi")})
         said = document(world, "run", "v1.8.0")
-        rows = {row["id"]: row for row in said["checks"]}
-        assert rows["dev-tag-created"]["evidence"]["commit"] == said["commit"] == rows["prod-tags-created"]["evidence"]["commit"]
-        assert rows["workflow-dispatched"]["verdict"] == "off"
+        checks = {check["id"]: check for check in said["checks"]}
+        assert checks["dev-tag-created"]["evidence"]["commit"] == said["commit"] == checks["prod-tags-created"]["evidence"]["commit"]
+        assert checks["workflow-dispatched"]["verdict"] == "disabled"
         (file,) = [path for path in said["junit"] if path.endswith("during.xml")]
-        assert rows_of(Path(file)) == {
+        assert checks_of(Path(file)) == {
             "dev-tag-created": "passed", "workflow-dispatched": "skipped", "workflow-succeeded": "skipped", "prod-tags-created": "passed",
             "prod-working-updated": "passed",
         }  # fmt: skip
 
 
-def test_a_waived_row_lets_the_promotion_through_and_stays_on_record(tmp_path: Path) -> None:
+def test_a_waived_check_lets_the_promotion_through_and_stays_on_record(tmp_path: Path) -> None:
     with desk(tmp_path) as world:
         world.sandbox.github.records.add_issue(12, "Raise the limit")
         world.commit("feat(grafana): more (#12)", {"apps/grafana/base/deployment.yaml": deployment("grafana", memory="256Mi")})
@@ -187,8 +187,8 @@ def test_a_waived_row_lets_the_promotion_through_and_stays_on_record(tmp_path: P
             "tasks-closed": ("Ada closes it tomorrow", True),
             "documentation": ("none needed", False),
         }
-        row = next(r for r in said["checks"] if r["id"] == "tasks-closed")
-        assert row["verdict"] == "waived" and "#12 (open)" in row["detail"]
+        check = next(r for r in said["checks"] if r["id"] == "tasks-closed")
+        assert check["verdict"] == "waived" and "#12 (open)" in check["detail"]
         (entry,) = world.sandbox.writer.git("ls-tree", "--name-only", "refs/promote/ledger").splitlines()
         kept = json.loads(world.sandbox.writer.git("show", f"refs/promote/ledger:{entry}"))
         assert kept["waivers"] == said["waivers"]
@@ -202,7 +202,7 @@ def test_a_waived_row_lets_the_promotion_through_and_stays_on_record(tmp_path: P
         ('[[checklist.off]]\nid = "events"\n', ("checklist",), "checklist.off: every entry needs an id and a reason"),
         ('[[waivers]]\nid = "evnts"\nreason = "x"\nauthor = "a"\nuntil = 2099-01-01\n', ("run", "v1.8.0"), "did you mean events?"),
         ("", ("run", "v1.8.0", "--waive", "events="), "gives no reason"),
-        ("", ("check", "pre", "--waive", "nope=x"), "there is no row 'nope'"),
+        ("", ("check", "pre", "--waive", "nope=x"), "there is no check 'nope'"),
         ("", ("plan", "v1; rm -rf"), "is not a semver version"),
         ("", ("plan", "--force"), "VERSION"),
     ],

@@ -155,7 +155,7 @@ def test_a_quiet_soak_is_said_and_both_suites_are_asked_once_more_at_its_end(sta
     assert (code, said["outcome"]) == (0, "verified"), progress
     assert "still so after a soak of 1 s" in progress
     assert {p.name for p in (place.clone / "reports" / "v1.8.0").iterdir()} >= {"post-soaked", "smoke-soaked"}
-    assert len(said["checks"]) == len({c["id"] for c in said["checks"]}), "no row counts twice"
+    assert len(said["checks"]) == len({c["id"] for c in said["checks"]}), "no check counts twice"
 
 
 def test_monitoring_that_does_not_answer_is_found_out_before_the_move(start: Any) -> None:

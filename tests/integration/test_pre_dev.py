@@ -1,4 +1,4 @@
-"""The row `dev-converged` when dev has gone on: what it shows counts as the candidate only if nothing that it renders differs."""
+"""The check `dev-converged` when dev has gone on: what it shows counts as the candidate only if nothing that it renders differs."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ def test_a_later_commit_that_dev_renders_nothing_of_counts_and_one_that_it_does_
     world.commit("fix: more workers", {"shared/app.conf": b"workers 2\n"})
     world.sandbox.refresh()
     world.sandbox.wait_settled()
-    rows = world.check()
-    assert verdicts(rows) == {"dev-converged": "failed"}
-    assert "what dev has not shown is not validated" in rows["dev-converged"]["detail"]
+    checks = world.check()
+    assert verdicts(checks) == {"dev-converged": "failed"}
+    assert "what dev has not shown is not validated" in checks["dev-converged"]["detail"]
 
 
 def test_a_candidate_that_no_application_renders_anything_of_is_said_to_be_one(world: Desk) -> None:
@@ -50,9 +50,9 @@ def test_a_candidate_that_no_application_renders_anything_of_is_said_to_be_one(w
     world.commit("fix: workers as they were", {"shared/app.conf": SHARED["shared/app.conf"]})
     world.sandbox.refresh()
     world.sandbox.wait_settled()
-    row = world.check(version="v1.8.1")["dev-converged"]
-    assert (row["verdict"], row["evidence"].get("changes", "")[:36]) == ("passed", "nothing that an application renders:")
-    assert "advice" not in row["evidence"]
+    check = world.check(version="v1.8.1")["dev-converged"]
+    assert (check["verdict"], check["evidence"].get("changes", "")[:36]) == ("passed", "nothing that an application renders:")
+    assert "warning" not in check["evidence"]
 
 
 def test_what_production_alone_renders_is_said_not_to_have_been_on_dev(world: Desk) -> None:
@@ -60,5 +60,5 @@ def test_what_production_alone_renders_is_said_not_to_have_been_on_dev(world: De
     world.commit("fix(vault): in production", {path: (world.show(path) or b"") + b"# reviewed\n"})
     world.sandbox.refresh()
     world.sandbox.wait_settled()
-    row = world.check(version="v1.8.1")["dev-converged"]
-    assert (row["verdict"], row["evidence"].get("advice")) == ("passed", f"dev could not show what production alone renders: {path}")
+    check = world.check(version="v1.8.1")["dev-converged"]
+    assert (check["verdict"], check["evidence"].get("warning")) == ("passed", f"dev could not show what production alone renders: {path}")

@@ -1,4 +1,4 @@
-"""The row `tasks-closed` in a whole pre suite: alone in failing when a task is open, unknown when its tracker cannot be read."""
+"""The check `tasks-closed` in a whole pre suite: alone in failing when a task is open, unknown when its tracker cannot be read."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from promote.sandbox.http_server import Fault
 from tests.checking import Desk, desk, verdicts
 from tests.declared import proves
 
-ROW = "tasks-closed"
+CHECK = "tasks-closed"
 BD = '''#!/usr/bin/env python3
 """Stands in for Beads' own `bd`, which no package index here has: `bd show ID --json` in the shape that $BD_SHAPE names."""
 import json, os, sys
@@ -49,22 +49,22 @@ def beads(world: Desk) -> Iterator[Desk]:
 
 
 @proves("check", "tasks-closed", "failed")
-def test_an_open_issue_fails_this_row_and_no_other(world: Desk) -> None:
-    rows = world.check()
-    assert verdicts(rows) == {ROW: "failed"}
-    detail = rows[ROW]["detail"]
+def test_an_open_issue_fails_this_check_and_no_other(world: Desk) -> None:
+    checks = world.check()
+    assert verdicts(checks) == {CHECK: "failed"}
+    detail = checks[CHECK]["detail"]
     assert '#12 (open) "Raise the limit"' in detail and "/acme/gitops/issues/12" in detail and "feat(grafana)" in detail
-    assert rows[ROW]["evidence"]["tasks"] == {"#12": "open"}, "a pull request and what no subject or trailer names are no tasks"
+    assert checks[CHECK]["evidence"]["tasks"] == {"#12": "open"}, "a pull request and what no subject or trailer names are no tasks"
 
 
 def test_a_closed_issue_passes_and_commits_without_a_task_are_told(world: Desk) -> None:
     world.sandbox.github.records.add_issue(12, "Raise the limit", "closed")
     try:
-        rows = world.check()
+        checks = world.check()
     finally:
         world.sandbox.github.records.add_issue(12, "Raise the limit")
-    assert verdicts(rows) == {}
-    assert any("acme-7x2" in line for line in rows[ROW]["evidence"]["commits that name no task"])
+    assert verdicts(checks) == {}
+    assert any("acme-7x2" in line for line in checks[CHECK]["evidence"]["commits that name no task"])
 
 
 @proves("check", "tasks-closed", "errored")
@@ -72,30 +72,30 @@ def test_a_closed_issue_passes_and_commits_without_a_task_are_told(world: Desk) 
 def test_a_tracker_that_does_not_answer_is_unknown(world: Desk, fault: Fault, said: str) -> None:
     world.sandbox.github.fault(fault)
     try:
-        rows = world.check()
+        checks = world.check()
     finally:
         world.sandbox.github.clear_faults()
-    assert verdicts(rows) == {ROW: "errored"}
-    assert said in rows[ROW]["detail"]
+    assert verdicts(checks) == {CHECK: "errored"}
+    assert said in checks[CHECK]["detail"]
 
 
 def test_a_token_that_sees_nothing_is_unknown_not_without_tasks(world: Desk) -> None:
     """GitHub answers 404 to what a token may not see."""
     world.sandbox.github.fault(Fault(kind="status", status=404, path="/repos/acme/gitops(/issues.*)?$", body=b'{"message": "Not Found"}'))
     try:
-        rows = world.check()
+        checks = world.check()
     finally:
         world.sandbox.github.clear_faults()
-    assert verdicts(rows) == {ROW: "errored"}
+    assert verdicts(checks) == {CHECK: "errored"}
 
 
-def test_without_a_decision_the_row_is_unknown_and_with_none_it_is_off(world: Desk) -> None:
+def test_without_a_decision_the_check_is_unknown_and_with_none_it_is_off(world: Desk) -> None:
     world.settings(('source = "github"', 'source = ""'))
-    rows = world.check()
-    assert verdicts(rows) == {ROW: "errored"} and "not configured" in rows[ROW]["detail"]
+    checks = world.check()
+    assert verdicts(checks) == {CHECK: "errored"} and "not configured" in checks[CHECK]["detail"]
     world.settings(('source = ""', 'source = "none"'))
     try:
-        assert ROW not in world.check()
+        assert CHECK not in world.check()
     finally:
         world.settings(('source = "none"', 'source = "github"'))
 
@@ -106,9 +106,9 @@ def test_bd_is_asked_in_each_of_its_shapes(beads: Desk, tmp_path: Path, shape: s
     program.write_text(BD)
     program.chmod(0o755)
     beads.path, beads.env = [tmp_path], {"BD_SHAPE": shape}
-    rows = beads.check()
-    assert verdicts(rows) == {ROW: "failed"}
-    assert rows[ROW]["evidence"]["tasks"] == {"acme-7x2": "in_progress", "acme-7x2.1": "closed"}, "acme-prod only looks like one"
+    checks = beads.check()
+    assert verdicts(checks) == {CHECK: "failed"}
+    assert checks[CHECK]["evidence"]["tasks"] == {"acme-7x2": "in_progress", "acme-7x2.1": "closed"}, "acme-prod only looks like one"
 
 
 def test_a_bd_that_breaks_is_unknown(beads: Desk, tmp_path: Path) -> None:
@@ -116,33 +116,33 @@ def test_a_bd_that_breaks_is_unknown(beads: Desk, tmp_path: Path) -> None:
     program.write_text(BD)
     program.chmod(0o755)
     beads.path, beads.env = [tmp_path], {"BD_SHAPE": "broken"}
-    rows = beads.check()
-    assert verdicts(rows) == {ROW: "errored"}
-    assert "database is locked" in rows[ROW]["detail"]
+    checks = beads.check()
+    assert verdicts(checks) == {CHECK: "errored"}
+    assert "database is locked" in checks[CHECK]["detail"]
 
 
 def test_the_export_is_read_from_its_branch(beads: Desk) -> None:
     tasks = [{"id": "acme-7x2", "title": "raise", "status": "closed"}, {"id": "acme-7x2.1", "title": "gone", "status": "tombstone"}]
-    rows = beads.check()
-    assert verdicts(rows) == {ROW: "errored"}, "neither bd nor an export"
+    checks = beads.check()
+    assert verdicts(checks) == {CHECK: "errored"}, "neither bd nor an export"
     export = "\n".join(map(json.dumps, tasks)).encode() + b"\n"
     beads.commit("chore: export", {".beads/issues.jsonl": export})
-    rows = beads.check()
-    assert verdicts(rows) == {} and rows[ROW]["evidence"]["tasks"] == {"acme-7x2": "closed"}
+    checks = beads.check()
+    assert verdicts(checks) == {} and checks[CHECK]["evidence"]["tasks"] == {"acme-7x2": "closed"}
     beads.git("push", "-q", "origin", "HEAD:refs/heads/beads-sync")
     beads.settings(('source = "beads"', 'source = "beads"\nbranch = "beads-sync"'))
     beads.commit("chore: export with a conflict", {".beads/issues.jsonl": b"<<<<<<< HEAD\n" + export})
     assert verdicts(beads.check()) == {}, "the branch's export counts"
     beads.settings(('\nbranch = "beads-sync"', ""))
-    assert verdicts(beads.check()) == {ROW: "errored"}, "half an export would hide open tasks"
+    assert verdicts(beads.check()) == {CHECK: "errored"}, "half an export would hide open tasks"
 
 
 def test_commits_must_name_a_task_when_that_is_the_rule(world: Desk) -> None:
     world.sandbox.github.records.add_issue(12, "Raise the limit", "closed")
     world.settings(('source = "github"', 'source = "github"\nrequire = true\nexempt = ["chore*"]'))
     try:
-        rows = world.check()
-        assert verdicts(rows) == {ROW: "failed"} and "names no task" in rows[ROW]["detail"]
+        checks = world.check()
+        assert verdicts(checks) == {CHECK: "failed"} and "names no task" in checks[CHECK]["detail"]
     finally:
         world.settings(('\nrequire = true\nexempt = ["chore*"]', ""))
         world.sandbox.github.records.add_issue(12, "Raise the limit")
@@ -154,7 +154,7 @@ def test_a_list_of_many_ids_is_read_in_pages(world: Desk) -> None:
     world.sandbox.github.records.add_issue(12, "Raise the limit", "closed")
     world.commit("fix: many\n\n" + "\n".join(f"Fixes: #{n}" for n in range(101, 131)))
     world.sandbox.github.requests.clear()
-    rows = world.check()
+    checks = world.check()
     asked = [path for _, path in world.sandbox.github.requests if "/issues" in path]
-    assert verdicts(rows) == {} and len(rows[ROW]["evidence"]["tasks"]) == 31
+    assert verdicts(checks) == {} and len(checks[CHECK]["evidence"]["tasks"]) == 31
     assert len(asked) <= 4, asked

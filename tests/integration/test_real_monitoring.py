@@ -58,7 +58,7 @@ def promote(sandbox: Sandbox, clone: Path, version: str) -> tuple[int, dict[str,
     return done.returncode, json.loads(done.stdout), done.stderr
 
 
-def rows(said: dict[str, object], verdict: str) -> list[str]:
+def checks_with(said: dict[str, object], verdict: str) -> list[str]:
     checks = said["checks"]
     assert isinstance(checks, list)
     return [c["id"] for c in checks if c["verdict"] == verdict]
@@ -92,11 +92,11 @@ def test_an_alert_that_fired_before_does_not_stop_a_good_version(world: tuple[Sa
     sandbox, clone = world
     code, said, progress = promote(sandbox, clone, SCENARIOS["good"].prepare(sandbox))
     assert (code, said["outcome"]) == (0, "verified"), progress
-    assert {"alerts", "promql[errors]", "promql[requests]", "monitoring-ready"} <= set(rows(said, "passed"))
+    assert {"alerts", "promql[errors]", "promql[requests]", "monitoring-ready"} <= set(checks_with(said, "passed"))
     checks = {c["id"]: c for c in said["checks"]}  # type: ignore[attr-defined]
     assert "OldTrouble" in str(checks["alerts"]["evidence"]["firing before"])
     assert checks["promql[requests]"]["evidence"]["ranges"] == "5m cut to the time since the move"
-    assert set(rows(said, "off")) == {"grafana", "workflow-dispatched", "workflow-succeeded"}
+    assert set(checks_with(said, "disabled")) == {"grafana", "workflow-dispatched", "workflow-succeeded"}
 
 
 def test_an_alert_that_fires_after_the_move_brings_the_version_back_and_resolves(world: tuple[Sandbox, Path], real: Monitoring) -> None:
@@ -110,11 +110,11 @@ def test_an_alert_that_fires_after_the_move_brings_the_version_back_and_resolves
     after_the_move(sandbox, errors)
     code, said, progress = promote(sandbox, clone, SCENARIOS["good"].prepare(sandbox))
     assert (code, said["outcome"]) == (3, "rolled_back"), progress
-    assert sorted(rows(said, "failed")) == ["alerts", "promql[errors]"]
+    assert sorted(checks_with(said, "failed")) == ["alerts", "promql[errors]"]
     assert 'ErrorsRising{instance="127.0.0.1' in progress
     assert "OldTrouble{" not in progress, "it fired before"
     assert sandbox.writer.holds("refs/tags/prod-stable") == old
-    assert sorted(rows(said, "advice")) == ["alerts", "promql[errors]"], "still ringing while the rollback is proven: told, not counted"
+    assert sorted(checks_with(said, "warning")) == ["alerts", "promql[errors]"], "still ringing while the rollback is proven: told, not counted"
     real.exporter.set(app_errors=0)
     real.until("the alert resolves", lambda: "ErrorsRising" not in real.firing())
 
@@ -131,7 +131,7 @@ def test_a_target_that_is_not_scraped_any_more_is_unknown_and_not_fine(world: tu
     after_the_move(sandbox, unplug)
     code, said, progress = promote(sandbox, clone, SCENARIOS["good"].prepare(sandbox))
     assert (code, said["outcome"]) == (3, "rolled_back"), progress
-    assert (rows(said, "failed"), sorted(rows(said, "errored"))) == ([], ["promql[errors]", "promql[requests]"])
+    assert (checks_with(said, "failed"), sorted(checks_with(said, "errored"))) == ([], ["promql[errors]", "promql[requests]"])
     assert "no data: no series for app_errors" in progress
 
 

@@ -1,4 +1,4 @@
-"""Suites whose rows were waived, made advice or put off: what the driver takes from them, and what JUnit and the screen show."""
+"""Suites whose checks were waived, made warnings or disabled: what the driver takes from them, and what JUnit and the screen show."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from promote.core.model import Verdict
 from tests.integration.test_suites import SETTINGS, context
 from tests.processes import left, mark
 
-FAILS = 'import pytest\n@pytest.mark.row("smoke-url[a]")\ndef test_a(evidence):\n    evidence("seen", 503)\n    assert False, "answers 503"\n'
-HANGS = 'import pytest, time\n@pytest.mark.row("smoke-url[a]")\n@pytest.mark.timeout(1, method="signal")\ndef test_a():\n    time.sleep(60)\n'
-SETUP = '@pytest.fixture\ndef broken():\n    raise RuntimeError("no answer")\n@pytest.mark.row("smoke-url[a]")\ndef test_a(broken): ...\n'
+FAILS = 'import pytest\n@pytest.mark.check("smoke-url[a]")\ndef test_a(evidence):\n    evidence("seen", 503)\n    assert False, "answers 503"\n'
+HANGS = 'import pytest, time\n@pytest.mark.check("smoke-url[a]")\n@pytest.mark.timeout(1, method="signal")\ndef test_a():\n    time.sleep(60)\n'
+SETUP = '@pytest.fixture\ndef broken():\n    raise RuntimeError("no answer")\n@pytest.mark.check("smoke-url[a]")\ndef test_a(broken): ...\n'
 OTHER = "def test_other(): pass\n"
 WAIVER = Waiver(id="smoke-url[a]", reason="known, ticket 12", author="Ada")
 
@@ -33,15 +33,15 @@ def judge(folder: Path, text: str, *waivers: Waiver, settings: str = "") -> tupl
         "smoke", folder / "checks" / "smoke", context=replace(context(), waivers=waivers), settings=read_settings(folder / "promotion.toml"),
         reports=folder / "reports", deadline=Deadline(20),
     )  # fmt: skip
-    return {r.id: (r.verdict, r.detail) for r in result.rows}, result.verdict, Path(result.junit).read_text()
+    return {r.id: (r.verdict, r.detail) for r in result.checks}, result.verdict, Path(result.junit).read_text()
 
 
 @pytest.mark.parametrize(("text", "said"), [(FAILS, "answers 503"), (HANGS, "Timeout"), (SETUP, "no answer"), (OTHER, "did not report")])
-def test_a_waived_row_may_fail_hang_break_or_be_missing(tmp_path: Path, text: str, said: str) -> None:
-    rows, verdict, junit = judge(tmp_path, text, WAIVER)
-    assert rows["smoke-url[a]"][0] is Verdict.WAIVED
-    assert "waived by Ada for this promotion: known, ticket 12" in rows["smoke-url[a]"][1]
-    assert said in rows["smoke-url[a]"][1]
+def test_a_waived_check_may_fail_hang_break_or_be_missing(tmp_path: Path, text: str, said: str) -> None:
+    checks, verdict, junit = judge(tmp_path, text, WAIVER)
+    assert checks["smoke-url[a]"][0] is Verdict.WAIVED
+    assert "waived by Ada for this promotion: known, ticket 12" in checks["smoke-url[a]"][1]
+    assert said in checks["smoke-url[a]"][1]
     assert verdict is Verdict.PASSED
     if text is not OTHER:
         assert 'skipped="1"' in junit and "known, ticket 12" in junit and 'failures="0"' in junit and 'errors="0"' in junit
@@ -49,8 +49,8 @@ def test_a_waived_row_may_fail_hang_break_or_be_missing(tmp_path: Path, text: st
 
 @pytest.mark.parametrize("text", [FAILS, HANGS, SETUP, OTHER])
 def test_without_the_waiver_it_blocks(tmp_path: Path, text: str) -> None:
-    rows, verdict, _ = judge(tmp_path, text)
-    assert rows["smoke-url[a]"][0].blocks and verdict.blocks
+    checks, verdict, _ = judge(tmp_path, text)
+    assert checks["smoke-url[a]"][0].blocks and verdict.blocks
 
 
 def test_a_waiver_does_not_stand_for_a_suite_in_which_nothing_passed(tmp_path: Path) -> None:
@@ -64,9 +64,9 @@ def test_a_waiver_does_not_stand_for_a_suite_in_which_nothing_passed(tmp_path: P
     assert result.verdict is Verdict.ERRORED
 
 
-def test_advice_is_told_and_does_not_block(tmp_path: Path) -> None:
-    rows, verdict, junit = judge(tmp_path, FAILS, settings='[checklist]\nadvisory = ["smoke-url"]\n')
-    assert rows["smoke-url[a]"] == (Verdict.ADVICE, "answers 503")
+def test_a_warning_is_reported_and_does_not_block(tmp_path: Path) -> None:
+    checks, verdict, junit = judge(tmp_path, FAILS, settings='[checklist]\nadvisory = ["smoke-url"]\n')
+    assert checks["smoke-url[a]"] == (Verdict.WARNING, "answers 503")
     assert verdict is Verdict.PASSED and 'failures="0"' in junit
 
 
@@ -85,12 +85,12 @@ def _context(folder: Path) -> str:
     return str(replace(context(), version=None).write(folder / "context.json"))
 
 
-def test_what_a_row_started_ends_with_its_suite(tmp_path: Path) -> None:
+def test_what_a_check_started_ends_with_its_suite(tmp_path: Path) -> None:
     """A team's own tests run in a group of their own; the suite's deadline must not leave them behind."""
     seen = mark()
     text = (
         "from pathlib import Path\nfrom promote.transport.programs import run_program\n"
-        '@pytest.mark.row("smoke-url[a]")\ndef test_a():\n'
+        '@pytest.mark.check("smoke-url[a]")\ndef test_a():\n'
         f"    run_program(['env', 'PROMOTE_TEST_MARK={seen['PROMOTE_TEST_MARK']}', 'sh', '-c', 'sleep 600 & sleep 601'], cwd=Path('.'), seconds=500)\n"
     )
     (tmp_path / "promotion.toml").write_text(SETTINGS)

@@ -14,14 +14,14 @@ from promote.checklist.context import SuiteContext
 from promote.checklist.runner import run_suite
 from promote.config.reader import read_settings
 from promote.core.deadline import Deadline
-from promote.core.model import Row, SuiteResult, Verdict
+from promote.core.model import CheckResult, SuiteResult, Verdict
 
 SETTINGS = '[[smoke.urls]]\nname = "a"\nurl = "http://127.0.0.1:9/"\n'
 QUICK = SETTINGS + 'tries = 1\nwithin = "0.5s"\n' + '[suites]\nrow_timeout = "1s"\n[dev]\nconverge_timeout = "0.5s"\n'
 GOOD = """
     import pytest
 
-    @pytest.mark.row("smoke-url[a]")
+    @pytest.mark.check("smoke-url[a]")
     def test_a(evidence):
         evidence("seen", 42)
 """
@@ -42,7 +42,9 @@ def context(commit: str = "c" * 40) -> SuiteContext:
     )
 
 
-def judge(folder: Path, files: dict[str, str], *, seconds: float = 20, settings: str = SETTINGS, rows: list[Row] | None = None) -> SuiteResult:
+def judge(
+    folder: Path, files: dict[str, str], *, seconds: float = 20, settings: str = SETTINGS, checks: list[CheckResult] | None = None
+) -> SuiteResult:
     (folder / "promotion.toml").write_text(settings)
     for name, text in files.items():
         target = folder / "checks" / "smoke" / name
@@ -55,20 +57,20 @@ def judge(folder: Path, files: dict[str, str], *, seconds: float = 20, settings:
         settings=read_settings(folder / "promotion.toml"),
         reports=folder / "reports",
         deadline=Deadline(seconds),
-        on_row=(rows if rows is not None else []).append,
+        on_check=(checks if checks is not None else []).append,
     )
 
 
-def test_a_suite_passes_when_every_required_row_did(tmp_path: Path) -> None:
-    rows: list[Row] = []
-    result = judge(tmp_path, {"test_a.py": GOOD}, rows=rows)
+def test_a_suite_passes_when_every_required_check_did(tmp_path: Path) -> None:
+    checks: list[CheckResult] = []
+    result = judge(tmp_path, {"test_a.py": GOOD}, checks=checks)
     assert result.verdict is Verdict.PASSED, Path(result.log).read_text()
-    assert [(r.id, r.verdict, dict(r.evidence)) for r in rows] == [("smoke-url[a]", Verdict.PASSED, {"seen": 42})]
+    assert [(r.id, r.verdict, dict(r.evidence)) for r in checks] == [("smoke-url[a]", Verdict.PASSED, {"seen": 42})]
     assert 'name="seen" value="42"' in Path(result.junit).read_text()
 
 
 def test_a_module_at_the_top_of_the_repository_does_not_take_a_librarys_place(tmp_path: Path) -> None:
-    """A file left there could answer for what the rows stand on; and a repository may well have a folder of a library's name."""
+    """A file left there could answer for what the checks stand on; and a repository may well have a folder of a library's name."""
     (tmp_path / "pytest_timeout.py").write_text("raise RuntimeError('not the library')\n")
     (tmp_path / "yaml.py").write_text("raise RuntimeError('not the library')\n")
     result = judge(tmp_path, {"test_a.py": "import yaml\n" + textwrap.dedent(GOOD)})
@@ -76,27 +78,27 @@ def test_a_module_at_the_top_of_the_repository_does_not_take_a_librarys_place(tm
 
 
 HOSTILE = {
-    "all skipped": ("import pytest\n@pytest.mark.row('smoke-url[a]')\n@pytest.mark.skip\ndef test_a(): pass\n", Verdict.ERRORED),
-    "skipped inside": ("import pytest\n@pytest.mark.row('smoke-url[a]')\ndef test_a(): pytest.skip('later')\n", Verdict.ERRORED),
-    "expected to fail": ("import pytest\n@pytest.mark.row('smoke-url[a]')\n@pytest.mark.xfail\ndef test_a(): assert False\n", Verdict.ERRORED),
-    "unexpectedly passing": ("import pytest\n@pytest.mark.row('smoke-url[a]')\n@pytest.mark.xfail\ndef test_a(): pass\n", Verdict.ERRORED),
+    "all skipped": ("import pytest\n@pytest.mark.check('smoke-url[a]')\n@pytest.mark.skip\ndef test_a(): pass\n", Verdict.ERRORED),
+    "skipped inside": ("import pytest\n@pytest.mark.check('smoke-url[a]')\ndef test_a(): pytest.skip('later')\n", Verdict.ERRORED),
+    "expected to fail": ("import pytest\n@pytest.mark.check('smoke-url[a]')\n@pytest.mark.xfail\ndef test_a(): assert False\n", Verdict.ERRORED),
+    "unexpectedly passing": ("import pytest\n@pytest.mark.check('smoke-url[a]')\n@pytest.mark.xfail\ndef test_a(): pass\n", Verdict.ERRORED),
     "os._exit(0)": ("import os\ndef test_a(): os._exit(0)\n", Verdict.ERRORED),
     "exit after a pass": (textwrap.dedent(GOOD) + "\nimport os\ndef test_b(): os._exit(0)\n", Verdict.ERRORED),
     "pytest.exit": ("import pytest\ndef test_a(): pytest.exit('bye', returncode=0)\n", Verdict.ERRORED),
     "collection error": ("import no_such_module\n", Verdict.ERRORED),
     "no tests": ("x = 1\n", Verdict.ERRORED),
-    "the row is gone": ("def test_other(): pass\n", Verdict.ERRORED),
-    "says no": ("import pytest\n@pytest.mark.row('smoke-url[a]')\ndef test_a(): assert False, 'nope'\n", Verdict.FAILED),
-    "crashes": ("import pytest\n@pytest.mark.row('smoke-url[a]')\ndef test_a(): 1 / 0\n", Verdict.ERRORED),
+    "the check is gone": ("def test_other(): pass\n", Verdict.ERRORED),
+    "says no": ("import pytest\n@pytest.mark.check('smoke-url[a]')\ndef test_a(): assert False, 'nope'\n", Verdict.FAILED),
+    "crashes": ("import pytest\n@pytest.mark.check('smoke-url[a]')\ndef test_a(): 1 / 0\n", Verdict.ERRORED),
     "teardown fails": (
-        "import pytest\n@pytest.fixture\ndef f():\n    yield\n    1 / 0\n@pytest.mark.row('smoke-url[a]')\ndef test_a(f): pass\n",
+        "import pytest\n@pytest.fixture\ndef f():\n    yield\n    1 / 0\n@pytest.mark.check('smoke-url[a]')\ndef test_a(f): pass\n",
         Verdict.ERRORED,
     ),
-    "row stands twice": (
-        "import pytest\n@pytest.mark.row('smoke-url[a]')\ndef test_a(): pass\n@pytest.mark.row('smoke-url[a]')\ndef test_b(): pass\n",
+    "check stands twice": (
+        "import pytest\n@pytest.mark.check('smoke-url[a]')\ndef test_a(): pass\n@pytest.mark.check('smoke-url[a]')\ndef test_b(): pass\n",
         Verdict.ERRORED,
     ),
-    "row without id": ("import pytest\n@pytest.mark.row()\ndef test_a(): pass\n", Verdict.ERRORED),
+    "check without id": ("import pytest\n@pytest.mark.check()\ndef test_a(): pass\n", Verdict.ERRORED),
     "another check of the user says no": (textwrap.dedent(GOOD) + "\ndef test_mine(): assert False\n", Verdict.FAILED),
 }
 
@@ -120,12 +122,12 @@ def test_options_in_the_environment_cannot_deselect(tmp_path: Path, monkeypatch:
     assert judge(tmp_path, {"test_a.py": GOOD}).verdict is Verdict.PASSED
 
 
-def test_a_conftest_that_ignores_the_row_is_noticed(tmp_path: Path) -> None:
+def test_a_conftest_that_ignores_the_check_is_noticed(tmp_path: Path) -> None:
     result = judge(tmp_path, {"test_a.py": GOOD, "test_b.py": "def test_b(): pass\n", "conftest.py": "collect_ignore = ['test_a.py']\n"})
     assert (result.verdict, [r.id for r in result.failed]) == (Verdict.ERRORED, ["smoke-url[a]"])
 
 
-SAYS_NO = "import pytest\n@pytest.mark.row('smoke-url[a]')\ndef test_a(): assert False, 'nope'\n"
+SAYS_NO = "import pytest\n@pytest.mark.check('smoke-url[a]')\ndef test_a(): assert False, 'nope'\n"
 CONFTESTS = {
     "patches the report": "import pytest\n@pytest.hookimpl(wrapper=True, tryfirst=True)\ndef pytest_runtest_makereport():\n    r = yield\n    r.outcome = 'passed'\n    return r\n",
     "patches it last": "import pytest\n@pytest.hookimpl(wrapper=True, trylast=True)\ndef pytest_runtest_makereport():\n    r = yield\n    r.outcome = 'passed'\n    return r\n",
@@ -144,10 +146,10 @@ def test_a_conftest_cannot_make_a_no_a_pass(tmp_path: Path, name: str) -> None:
     assert result.verdict is not Verdict.PASSED, result
 
 
-def test_a_session_that_pytest_calls_failed_is_no_pass_though_every_row_passed(tmp_path: Path) -> None:
+def test_a_session_that_pytest_calls_failed_is_no_pass_though_every_check_passed(tmp_path: Path) -> None:
     given_up = "def pytest_runtest_teardown(item):\n    item.session.shouldfail = 'enough'\n"
     result = judge(tmp_path, {"test_a.py": GOOD, "conftest.py": given_up})
-    assert result.verdict is Verdict.ERRORED and "every row passed, but pytest ended with" in result.reason
+    assert result.verdict is Verdict.ERRORED and "every check passed, but pytest ended with" in result.reason
 
 
 def test_a_plugin_named_in_the_environment_or_the_conftest_cannot_either(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -155,10 +157,10 @@ def test_a_plugin_named_in_the_environment_or_the_conftest_cannot_either(tmp_pat
     monkeypatch.setenv("PYTEST_PLUGINS", "swallow")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     result = judge(tmp_path, {"test_a.py": SAYS_NO, "conftest.py": "pytest_plugins = ['swallow']\n"})
-    assert (result.verdict, "nope" in result.rows[0].detail) == (Verdict.FAILED, True)
+    assert (result.verdict, "nope" in result.checks[0].detail) == (Verdict.FAILED, True)
 
 
-def test_a_suite_that_breaks_off_after_its_last_row_is_no_pass(tmp_path: Path) -> None:
+def test_a_suite_that_breaks_off_after_its_last_check_is_no_pass(tmp_path: Path) -> None:
     broken_off = "import os\nimport pytest\n@pytest.hookimpl(tryfirst=True)\ndef pytest_sessionfinish():\n    os._exit(0)\n"
     result = judge(tmp_path, {"test_a.py": GOOD, "conftest.py": broken_off})
     assert (result.verdict, result.reason) == (Verdict.ERRORED, "the suite did not reach its end")
@@ -174,7 +176,7 @@ def test_a_test_that_deletes_the_verdicts_is_no_pass(tmp_path: Path) -> None:
     assert judge(tmp_path, {"test_a.py": text}).verdict is Verdict.ERRORED
 
 
-def test_a_row_that_hangs_is_errored_by_its_timeout_and_the_next_one_still_runs(tmp_path: Path) -> None:
+def test_a_check_that_hangs_is_errored_by_its_timeout_and_the_next_one_still_runs(tmp_path: Path) -> None:
     text = """
         import time
         import pytest
@@ -182,12 +184,12 @@ def test_a_row_that_hangs_is_errored_by_its_timeout_and_the_next_one_still_runs(
         def test_hangs():
             time.sleep(60)
 
-        @pytest.mark.row("smoke-url[a]")
+        @pytest.mark.check("smoke-url[a]")
         def test_a():
             pass
     """
     result = judge(tmp_path, {"test_a.py": text}, settings=QUICK)
-    assert {r.id.rpartition("::")[2]: r.verdict for r in result.rows} == {"test_hangs": Verdict.ERRORED, "smoke-url[a]": Verdict.PASSED}
+    assert {r.id.rpartition("::")[2]: r.verdict for r in result.checks} == {"test_hangs": Verdict.ERRORED, "smoke-url[a]": Verdict.PASSED}
     assert result.verdict is Verdict.ERRORED
 
 
@@ -197,7 +199,7 @@ def test_the_suites_deadline_kills_the_whole_group(tmp_path: Path) -> None:
         import subprocess, time
         import pytest
 
-        @pytest.mark.row("smoke-url[a]")
+        @pytest.mark.check("smoke-url[a]")
         @pytest.mark.timeout(0)
         def test_a():
             child = subprocess.Popen(["sleep", "300"])
@@ -212,8 +214,8 @@ def test_the_suites_deadline_kills_the_whole_group(tmp_path: Path) -> None:
     assert state[:1] in ("", "Z"), "the grandchild died with its group"
 
 
-def test_the_row_in_which_the_suite_broke_off_is_told_from_those_it_never_reached(tmp_path: Path) -> None:
-    """A timeout's alarm may ring between two steps of a row: pytest then calls it an internal error of its own."""
+def test_the_check_in_which_the_suite_broke_off_is_told_from_those_it_never_reached(tmp_path: Path) -> None:
+    """A timeout's alarm may ring between two steps of a check: pytest then calls it an internal error of its own."""
     alarm = (
         "import pytest\n@pytest.hookimpl(wrapper=True, tryfirst=True)\ndef pytest_runtest_protocol(item):\n    yield\n    pytest.fail('rang late')\n"
     )
@@ -251,14 +253,14 @@ def test_a_secret_that_a_check_shows_is_masked_in_the_record_and_in_junit(tmp_pa
     text = """
         import pytest
 
-        @pytest.mark.row("smoke-url[a]")
+        @pytest.mark.check("smoke-url[a]")
         def test_a(evidence):
             evidence("sent", {"X-Api-Key": "very-secret-key"})
             raise RuntimeError("refused very-secret-key")
     """
     result = judge(tmp_path, {"test_a.py": text}, settings=SETTINGS + 'headers = ["X-Api-Key: ${SMOKE_KEY}"]\n')
-    (row,) = result.rows
-    assert (row.evidence, row.detail) == ({"sent": {"X-Api-Key": "***"}}, "RuntimeError: refused ***")
+    (check,) = result.checks
+    assert (check.evidence, check.detail) == ({"sent": {"X-Api-Key": "***"}}, "RuntimeError: refused ***")
     assert "value=\"{'X-Api-Key': '***'}\"" in Path(result.junit).read_text()
 
 

@@ -1,4 +1,4 @@
-"""A suite or a row that is cut off, by a person or its deadline: no child is left, no secret in what is left on disk, and whom a row asked is said."""
+"""A suite or a check that is cut off, by a person or its deadline: no child is left, no secret in what is left on disk, and whom a check asked is said."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_a_daemon_that_holds_gits_pipes_costs_no_more_than_the_deadline(tmp_path
     assert killed or done.code == 0, "it did what it was asked to do"
 
 
-# A program of git's that does not end; its row is cut off before git's own deadline comes.
+# A program of git's that does not end; its check is cut off before git's own deadline comes.
 ASKS_GIT = """
     import pathlib
     from promote.git.process import run_git
@@ -95,8 +95,8 @@ ASKS_GIT = """
 """
 
 
-@pytest.mark.parametrize("row", ["test_git", "test_gh"])
-def test_what_a_suite_asks_dies_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, row: str) -> None:
+@pytest.mark.parametrize("check", ["test_git", "test_gh"])
+def test_what_a_suite_asks_dies_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, check: str) -> None:
     marked, clone = mark(), tmp_path / "clone"
     monkeypatch.setenv(NAME, marked[NAME])
     subprocess.run(["git", "init", "-q", str(clone)], check=True)
@@ -104,14 +104,14 @@ def test_what_a_suite_asks_dies_with_it(tmp_path: Path, monkeypatch: pytest.Monk
     (clone / "gh").write_text(f"#!/bin/sh\n{NAME}={marked[NAME]} exec sleep 60\n")
     (clone / "gh").chmod(0o755)
     text = ASKS_GIT.format(clone=str(clone))
-    result = judge(tmp_path, {"test_x.py": text.replace(f"def {row}", "def test_x").replace("def test_g", "def not_g")}, seconds=4)
+    result = judge(tmp_path, {"test_x.py": text.replace(f"def {check}", "def test_x").replace("def test_g", "def not_g")}, seconds=4)
     assert result.verdict is Verdict.ERRORED
     assert left(marked) == []
 
 
 @pytest.mark.parametrize(("slow", "said"), [("asked", "it had just asked the cluster"), ("asking", "it was waiting for the cluster")])
-def test_a_row_that_is_cut_off_says_whom_it_asked(tmp_path: Path, slow: str, said: str) -> None:
-    """Also when slow answers, one after the other, use its time up, and never what a row before it asked."""
+def test_a_check_that_is_cut_off_says_whom_it_asked(tmp_path: Path, slow: str, said: str) -> None:
+    """Also when slow answers, one after the other, use its time up, and never what a check before it asked."""
     text = """
         import time
 
@@ -119,13 +119,13 @@ def test_a_row_that_is_cut_off_says_whom_it_asked(tmp_path: Path, slow: str, sai
 
         from promote.core.in_flight import asking
 
-        @pytest.mark.row("asked")
+        @pytest.mark.check("asked")
         def test_asked():
             with asking("the cluster"):
                 time.sleep(0.1)
             time.sleep(30)
 
-        @pytest.mark.row("asking")
+        @pytest.mark.check("asking")
         def test_asking():
             with asking("the cluster"):
                 time.sleep(30)
@@ -134,10 +134,10 @@ def test_a_row_that_is_cut_off_says_whom_it_asked(tmp_path: Path, slow: str, sai
             with asking("the forge"):
                 pass
 
-        @pytest.mark.row("alone")
+        @pytest.mark.check("alone")
         def test_alone():
             time.sleep(30)
         """
-    found = {row.id: row.detail for row in judge(tmp_path, {"test_x.py": text}, settings=QUICK).rows}
+    found = {check.id: check.detail for check in judge(tmp_path, {"test_x.py": text}, settings=QUICK).checks}
     assert said in found[slow]
     assert " ask" not in found["alone"] and "waiting for" not in found["alone"]

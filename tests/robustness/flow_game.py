@@ -17,7 +17,7 @@ from typing import Any
 
 from promote.config.schema import ArgoCD, Post, ProdCluster, Promotion, Settings
 from promote.core.errors import Interrupted, PromoteError
-from promote.core.model import End, Row, SuiteResult, Verdict
+from promote.core.model import CheckResult, End, SuiteResult, Verdict
 from promote.core.version import parse_version
 from promote.git.remote import GitRemote
 from promote.promotion.context import Result, Run, Tools
@@ -173,7 +173,9 @@ class Game:
                 here.at_suites.pop(f"{name} {context.state}", bool)()
                 self.time.sleep(5.0)
             verdict = here.weather.suites.get(f"{name} {context.state}", PASSED)
-            return SuiteResult(suite=name, verdict=verdict, rows=(Row(id=f"{name}-row", suite=name, verdict=verdict),), seconds=5.0, reason="played")
+            return SuiteResult(
+                suite=name, verdict=verdict, checks=(CheckResult(id=f"{name}-check", suite=name, verdict=verdict),), seconds=5.0, reason="played"
+            )
 
         return run_suite
 

@@ -117,18 +117,18 @@ FLEETWIDE = (
     Guard("somebody must follow the tag", "promote/convergence/baseline.py", "    if not tracked:\n", "    if False:\n", "tests/unit/test_baseline.py"),
 )  # fmt: skip
 SUITE = (
-    Guard("recorder's finish", "promote/checklist/runner.py", "    if not finish:\n", "    if False:\n", f"{SUITES}::test_a_suite_that_breaks_off_after_its_last_row_is_no_pass"),
-    Guard("required rows", "promote/checklist/runner.py", "for name in required if name not in reported", "for name in () if name not in reported", f"{SUITES}::test_a_conftest_that_ignores_the_row_is_noticed"),
-    Guard("pytest's own end", "promote/checklist/runner.py", '    if finish[-1]["exit"] != 0:\n', "    if False:\n", f"{SUITES}::test_a_session_that_pytest_calls_failed_is_no_pass_though_every_row_passed"),
+    Guard("recorder's finish", "promote/checklist/runner.py", "    if not finish:\n", "    if False:\n", f"{SUITES}::test_a_suite_that_breaks_off_after_its_last_check_is_no_pass"),
+    Guard("required checks", "promote/checklist/runner.py", "for name in required if name not in reported", "for name in () if name not in reported", f"{SUITES}::test_a_conftest_that_ignores_the_check_is_noticed"),
+    Guard("pytest's own end", "promote/checklist/runner.py", '    if finish[-1]["exit"] != 0:\n', "    if False:\n", f"{SUITES}::test_a_session_that_pytest_calls_failed_is_no_pass_though_every_check_passed"),
     Guard("the suite's deadline", "promote/checklist/runner.py", "    if killed:\n", "    if False:\n", f"{SUITES}::test_the_suites_deadline_kills_the_whole_group"),
     Guard("the end of the whole group", "promote/checklist/runner.py", "            _end_session(child.pid)\n", "            child.kill()\n", f"{SUITES}::test_the_suites_deadline_kills_the_whole_group"),
     Guard("what a suite asks stays in its session", "promote/transport/programs.py", '{"process_group": 0}', '{"start_new_session": True}', "tests/integration/test_suites_stopped.py", "dies_with_it"),
     Guard("options of the environment", "promote/checklist/runner.py", '_HIJACKS = ("PYTEST_ADDOPTS", "PYTEST_PLUGINS",', '_HIJACKS = ("PYTEST_PLUGINS",', f"{SUITES}::test_options_in_the_environment_cannot_deselect"),
     Guard("options of the repository", "promote/checklist/runner.py", '"-c", os.devnull, ', "", f"{SUITES}::test_an_ini_of_the_repository_cannot_deselect"),
     Guard("verdicts on the disk", "promote/checklist/recorder.py", "            os.fsync(descriptor)\n", "", "tests/unit/test_journal.py"),
-    Guard("the witness", "promote/checklist/judge.py", "not self.witness.returned", "False", f"{SUITES}::test_a_conftest_cannot_make_a_no_a_pass"),
+    Guard("the guard", "promote/checklist/judge.py", "not self.guard.returned", "False", f"{SUITES}::test_a_conftest_cannot_make_a_no_a_pass"),
     Guard("expected to fail is no pass", "promote/checklist/judge.py", '    if hasattr(report, "wasxfail"):\n', "    if False:\n", SUITES, "only_looks"),
-    Guard("what protects the tag", "promote/checklist/registry.py", "return frozenset(r.id for r in ROWS if r.protected)", "return frozenset()", "tests/unit/test_waivers.py"),
+    Guard("what protects the tag", "promote/checklist/registry.py", "return frozenset(r.id for r in CHECKS if r.protected)", "return frozenset()", "tests/unit/test_waivers.py"),
     Guard("a waiver ends", "promote/checklist/waivers.py", "tuple(w for w in entries if w.until >= today.isoformat())", "tuple(entries)", "tests/unit/test_waivers.py"),
     Guard("unknown is no pass", "promote/core/model.py", "return Verdict.PASSED if seen == {Verdict.PASSED} else Verdict.ERRORED", "return Verdict.PASSED", SUITES, "only_looks"),
 )  # fmt: skip

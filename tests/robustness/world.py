@@ -138,7 +138,7 @@ def world(
     ruled: bool = False,
 ) -> Iterator[World]:
     """`runner_env`: what the machine that runs the workflow has beside git and PATH. `settings`: other words in promotion.toml.
-    `lean`: without the rows that read evidence of no state. `ruled`: as of a `Way`."""
+    `lean`: without the checks that read evidence of no state. `ruled`: as of a `Way`."""
     with scratch() as folder:
         files = repository_files(via)
         for old, new in (settings or {}).items():
@@ -146,7 +146,9 @@ def world(
             files["promotion.toml"] = files["promotion.toml"].replace(old, new)
         if lean:
             files["promotion.toml"] = _PROMETHEUS.sub(b"", files["promotion.toml"])  # declared rules are the repository's own: they go by going
-            files["promotion.toml"] += "".join(f'\n[[checklist.off]]\nid = "{row}"\nreason = "not what is tried here"\n' for row in EVIDENCE).encode()
+            files["promotion.toml"] += "".join(
+                f'\n[[checklist.off]]\nid = "{check}"\nreason = "not what is tried here"\n' for check in EVIDENCE
+            ).encode()
         made = Sandbox(folder / "world", files=files, apps=6, act=False, commands=[BIN])
         made.runner_env |= runner_env or {}
         with made as sandbox:

@@ -45,9 +45,9 @@ def test_each_line_is_on_the_disk_before_the_next_thing_happens(tmp_path: Path) 
     assert _disk_calls(lambda calls: journal.effect("push", {}, lambda: calls.append("act"))) == ["write", "fsync", "act", "write", "fsync"]
 
 
-def test_a_suites_verdict_is_on_the_disk_before_the_next_row(tmp_path: Path) -> None:
-    recorder = Recorder(tmp_path / "rows.jsonl")
-    assert _disk_calls(lambda _: recorder.write("row", id="a")) == ["write", "fsync"]
+def test_a_suites_verdict_is_on_the_disk_before_the_next_check(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path / "checks.jsonl")
+    assert _disk_calls(lambda _: recorder.write("check", id="a")) == ["write", "fsync"]
 
 
 def test_a_failing_effect_is_remembered_and_passes_on(tmp_path: Path) -> None:

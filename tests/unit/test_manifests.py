@@ -127,7 +127,7 @@ def test_applications_that_kustomize_composes_are_read_from_what_it_builds() -> 
 
 
 def test_argo_cds_own_definitions_are_no_applications_and_nothing_is_built_for_them() -> None:
-    """A repository that installs Argo CD holds them; building every folder that takes them in cost half a minute a row."""
+    """A repository that installs Argo CD holds them; building every folder that takes them in cost half a minute a check."""
     definition = manifest(
         "CustomResourceDefinition", "applications.argoproj.io", "apiextensions.k8s.io/v1", group="argoproj.io", names={"kind": "Application"}
     )

@@ -6,13 +6,13 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from promote.checklist.registry import ROWS
+from promote.checklist.registry import CHECKS
 from tests.declared import Fact, declarations
 from tests.verdicts import shipped_checks
 
 ROOT = Path(__file__).resolve().parents[2]
-CANNOT_BE_UNDETERMINED = {row.id: row.always_decided for row in ROWS if row.always_decided}
-CHECKS = sorted({row.id for row in ROWS} | set(shipped_checks()))
+CANNOT_BE_UNDETERMINED = {check.id: check.always_decided for check in CHECKS if check.always_decided}
+CHECKS = sorted({check.id for check in CHECKS} | set(shipped_checks()))
 
 
 def needed() -> Iterable[Fact]:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from promote.core.deadline import Clock
-from promote.core.model import AppState, AppVerdict, End, Row, Step, Verdict
+from promote.core.model import AppState, AppVerdict, CheckResult, End, Step, Verdict
 from promote.core.redact import Redactor
 from promote.report.plain import Plain
 
@@ -48,8 +48,8 @@ def app(name: str, reason: str = "", state: AppState = AppState.WAITING) -> AppV
     return AppVerdict(name=name, state=state if reason else AppState.PROVEN, reason=reason)
 
 
-def ok(name: str, suite: str = "pre") -> Row:
-    return Row(id=name, suite=suite, verdict=Verdict.PASSED)
+def ok(name: str, suite: str = "pre") -> CheckResult:
+    return CheckResult(id=name, suite=suite, verdict=Verdict.PASSED)
 
 
 def shown(out: io.StringIO) -> str:
@@ -72,8 +72,8 @@ def test_a_good_run_from_headline_to_end() -> None:
     report, out = plain()
     report.headline("promote v1.8.0 · acme/gitops · prod-stable is v1.7.4 (9c1d2e7, 3 days old, 27 commits behind)")
     report.step_started("before")
-    report.row(ok("on-branch"))
-    report.row(ok("version-new"))
+    report.check(ok("on-branch"))
+    report.check(ok("version-new"))
     report.step_finished(Step(name="before", verdict=Verdict.PASSED, seconds=4.13, detail="all 2 passed"))
     report.step_finished(Step(name="candidate", verdict=Verdict.PASSED, seconds=0.0, detail="dev-v1.8.0 → 4f0a9b1"))
     report.undo(["promote rollback"])
@@ -96,20 +96,20 @@ def test_a_good_run_from_headline_to_end() -> None:
         """)
 
 
-def test_a_row_that_passed_with_advice_says_it() -> None:
+def test_a_check_that_passed_with_a_warning_says_it() -> None:
     report, out = plain()
     report.step_started("smoke")
-    report.row(Row(id="smoke-url[web]", suite="smoke", verdict=Verdict.PASSED, evidence={"advice": "slow: 0.81 s, more than 0.5 s"}))
+    report.check(CheckResult(id="smoke-url[web]", suite="smoke", verdict=Verdict.PASSED, evidence={"warning": "slow: 0.81 s, more than 0.5 s"}))
     assert shown(out) == "smoke      ✓ smoke-url[web]: slow: 0.81 s, more than 0.5 s\n"
 
 
-def test_a_failing_row_says_all_it_has_to_say() -> None:
+def test_a_failing_check_says_all_it_has_to_say() -> None:
     report, out = plain()
     report.step_started("smoke")
-    report.row(ok("smoke-url[web]", "smoke"))
+    report.check(ok("smoke-url[web]", "smoke"))
     detail = "https://git.acme.dev/healthz\n  expected  200 within 2 s\n  got       503 after 0.2 s\ndo: kubectl -n git logs gitea-0"
-    report.row(Row(id="smoke-url[gitea]", suite="smoke", verdict=Verdict.FAILED, detail=detail))
-    report.row(Row(id="smoke-url[x]", suite="smoke", verdict=Verdict.ERRORED))
+    report.check(CheckResult(id="smoke-url[gitea]", suite="smoke", verdict=Verdict.FAILED, detail=detail))
+    report.check(CheckResult(id="smoke-url[x]", suite="smoke", verdict=Verdict.ERRORED))
     report.step_finished(Step(name="smoke", verdict=Verdict.FAILED, seconds=20.4, detail="1 of 3 failed"))
     report.end(End.ROLLED_BACK, ["v1.8.0 was rolled back: production runs v1.7.4 again."])
     assert shown(out) == lines("""
@@ -224,8 +224,8 @@ def test_a_stream_without_unicode_gets_ascii() -> None:
     raw = io.BytesIO()
     report = Plain(io.TextIOWrapper(raw, encoding="ascii"))
     report.step_started("before")
-    report.row(ok("a"))
-    report.row(Row(id="b", suite="pre", verdict=Verdict.FAILED, detail="“x” → José…"))
+    report.check(ok("a"))
+    report.check(CheckResult(id="b", suite="pre", verdict=Verdict.FAILED, detail="“x” → José…"))
     report.end(End.STUCK, ["⛔ stopped"])
     assert raw.getvalue().decode("ascii") == lines("""
         before     + a

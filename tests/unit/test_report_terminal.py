@@ -8,7 +8,7 @@ import re
 import pytest
 from rich.console import Console
 
-from promote.core.model import AppState, End, Row, Step, Verdict
+from promote.core.model import AppState, CheckResult, End, Step, Verdict
 from promote.core.redact import Redactor
 from promote.report.foot import foot
 from promote.report.screen import reporter
@@ -92,18 +92,18 @@ def test_the_foot_never_reaches_the_last_column(width: int) -> None:
         assert max(map(len, foot("converge", 3700, width=width, passed=12, look=look))) < width
 
 
-def test_the_foot_of_a_suite_counts_its_rows() -> None:
+def test_the_foot_of_a_suite_counts_its_checks() -> None:
     assert foot("before", 4.2, width=80) == ["before     … 00:04"]
-    assert foot("before", 4.2, width=80, passed=1) == ["before     … 1 row passed  00:04"]
+    assert foot("before", 4.2, width=80, passed=1) == ["before     … 1 check passed  00:04"]
 
 
 def test_the_foot_follows_the_step_and_the_clock() -> None:
     live, _, time = terminal()
     assert recorded(live, 80) == ""
     live.step_started("before")
-    live.row(ok("on-branch"))
+    live.check(ok("on-branch"))
     time.now += 3
-    assert recorded(live, 80) == "before     … 1 row passed  00:03"
+    assert recorded(live, 80) == "before     … 1 check passed  00:03"
     live.step_started("converge")
     live.applications(Look((app("root"), app("grafana", "still at 9c1d2e7")), limit_s=600))
     time.now += 65
@@ -116,8 +116,8 @@ def drive(live: Live) -> None:
     with live.screen:
         live.headline("promote v1.8.0")
         live.step_started("before")
-        live.row(ok("on-branch"))
-        live.row(Row(id="policy", suite="pre", verdict=Verdict.FAILED, detail="checks/ differ\ndo: pull"))
+        live.check(ok("on-branch"))
+        live.check(CheckResult(id="policy", suite="pre", verdict=Verdict.FAILED, detail="checks/ differ\ndo: pull"))
         live.screen.refresh()
         live.step_finished(Step(name="before", verdict=Verdict.FAILED, seconds=4))
         live.undo(["promote rollback       (or, without this tool: git fetch origin refs/promote/undo && git push -f origin FETCH_HEAD:refs/tags/x)"])

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from promote.core.model import AppState, AppVerdict, End, Row, Step, Tag, Verdict
+from promote.core.model import AppState, AppVerdict, CheckResult, End, Step, Tag, Verdict
 from promote.core.redact import Redactor
 from promote.report.document import run_document
 from promote.report.events import Reporter
@@ -101,7 +101,7 @@ def test_the_document_has_every_key_and_is_json() -> None:
     document = run_document(
         end=End.ROLLED_BACK, reason="smoke failed", version="v1.8.0", commit="4f0a", stable_before=tag, stable_after=None,
         steps=[Step(name="smoke", verdict=Verdict.FAILED, seconds=20.4, detail="1 of 9")],
-        rows=[Row(id="smoke-url[web]", suite="smoke", verdict=Verdict.FAILED, seconds=2.0, detail="503", evidence={"status": 503})],
+        checks=[CheckResult(id="smoke-url[web]", suite="smoke", verdict=Verdict.FAILED, seconds=2.0, detail="503", evidence={"status": 503})],
         applications=[AppVerdict(name="grafana", state=AppState.FAILED, reason="Degraded")],
         junit=["reports/smoke.xml"], record=".promotions/prod-v1.8.0.json", warnings=["w"], request_id="rq-1",
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Waivers and the policy: who may let which row fail, for how long, and what never."""
+"""Waivers and the policy: who may let which check fail, for how long, and what never."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from promote.checklist.policy import Policy, known_rows, validate
-from promote.checklist.registry import ROWS, limit_of, protected_rows
+from promote.checklist.policy import Policy, known_checks, validate
+from promote.checklist.registry import CHECKS, limit_of, protected_checks
 from promote.checklist.waivers import Waiver, given
 from promote.config.reader import settings_from
 from promote.config.schema import Settings
@@ -42,46 +42,46 @@ def test_what_could_not_be_judged_can_be_waived_and_a_pass_stays_a_pass() -> Non
     policy = Policy.of(settings(), (TYPED,))
     assert policy.stands("version-new", Verdict.ERRORED, "x")[0] is Verdict.WAIVED
     assert policy.stands("version-new", Verdict.PASSED, "") == (Verdict.PASSED, "")
-    assert policy.stands("version-new[a]", Verdict.FAILED, "x")[0] is Verdict.FAILED, "one row of many is waived by its own name"
+    assert policy.stands("version-new[a]", Verdict.FAILED, "x")[0] is Verdict.FAILED, "one check of many is waived by its own name"
 
 
-def test_advice_does_not_block() -> None:
+def test_a_warning_does_not_block() -> None:
     policy = Policy.of(settings(checklist={"advisory": ["smoke-url"]}))
-    assert policy.stands("smoke-url[a]", Verdict.FAILED, "503") == (Verdict.ADVICE, "503")
+    assert policy.stands("smoke-url[a]", Verdict.FAILED, "503") == (Verdict.WARNING, "503")
 
 
-@pytest.mark.parametrize("row", sorted(protected_rows()))
-def test_what_protects_the_tag_counts_whatever_was_decided(row: str) -> None:
-    entry = {**ENTRY, "id": row}
-    decided = settings(waivers=[entry], checklist={"advisory": [row], "off": [{"id": row, "reason": "x"}]})
-    policy = Policy.of(decided, (Waiver(id=row, reason="x", author="Ada"),), today=DAY)
-    assert policy.stands(row, Verdict.FAILED, "no") == (Verdict.FAILED, "no")
-    for wrong in (settings(waivers=[entry]), settings(checklist={"advisory": [row]}), settings(checklist={"off": [{"id": row, "reason": "x"}]})):
+@pytest.mark.parametrize("check", sorted(protected_checks()))
+def test_what_protects_the_tag_counts_whatever_was_decided(check: str) -> None:
+    entry = {**ENTRY, "id": check}
+    decided = settings(waivers=[entry], checklist={"advisory": [check], "off": [{"id": check, "reason": "x"}]})
+    policy = Policy.of(decided, (Waiver(id=check, reason="x", author="Ada"),), today=DAY)
+    assert policy.stands(check, Verdict.FAILED, "no") == (Verdict.FAILED, "no")
+    for wrong in (settings(waivers=[entry]), settings(checklist={"advisory": [check]}), settings(checklist={"off": [{"id": check, "reason": "x"}]})):
         with pytest.raises(UsageError, match="protects the tag"):
             validate(wrong)
     with pytest.raises(UsageError, match="protects the tag"):
-        validate(settings(), (Waiver(id=row, reason="x", author="Ada"),))
+        validate(settings(), (Waiver(id=check, reason="x", author="Ada"),))
 
 
-def test_a_row_that_waits_for_programs_has_their_time_besides_its_own() -> None:
-    limits = {row: limit_of(row, settings(manifests={"timeout": "40s"})) for row in ("candidate", "tests-passed", "manifests", "way-back")}
+def test_a_check_that_waits_for_programs_has_their_time_besides_its_own() -> None:
+    limits = {check: limit_of(check, settings(manifests={"timeout": "40s"})) for check in ("candidate", "tests-passed", "manifests", "way-back")}
     assert limits == {"candidate": 60, "tests-passed": 660, "manifests": 140, "way-back": 140}
 
 
-def test_protocols_rows_are_the_protected_ones() -> None:
+def test_protocols_checks_are_the_protected_ones() -> None:
     wanted = {"candidate", "trunk", "policy-unchanged", "stable-tag", "no-other-promotion", "stable-still-ours"}
-    drivers = {spec.id for spec in ROWS if spec.suite in ("during", "after")}
-    assert protected_rows() == wanted | drivers
+    drivers = {spec.id for spec in CHECKS if spec.suite in ("during", "after")}
+    assert protected_checks() == wanted | drivers
 
 
-def test_a_misspelt_row_is_an_error_that_names_the_nearest(tmp_path: Path) -> None:
+def test_a_misspelt_check_is_an_error_that_names_the_nearest(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as error:
         validate(settings(waivers=[{**ENTRY, "id": "dev-convergd"}]))
     assert "dev-converged" in error.value.hint
     (tmp_path / "checks" / "pre").mkdir(parents=True)
-    (tmp_path / "checks" / "pre" / "test_own.py").write_text('@pytest.mark.row("licence-paid")\ndef test_x(): ...\n')
+    (tmp_path / "checks" / "pre" / "test_own.py").write_text('@pytest.mark.check("licence-paid")\ndef test_x(): ...\n')
     own = settings_from({"checklist": {"advisory": ["licence-paid"]}}, tmp_path)
-    assert "licence-paid" in known_rows(own)
+    assert "licence-paid" in known_checks(own)
     validate(own)
 
 
@@ -90,7 +90,7 @@ URLS = {"smoke": {"urls": [{"name": "vault", "url": "http://v/"}]}}
 
 
 @pytest.mark.parametrize(
-    ("row", "there"),
+    ("check", "there"),
     [
         ("promql[errors]", True),
         ("promql[errosr]", False),
@@ -104,25 +104,25 @@ URLS = {"smoke": {"urls": [{"name": "vault", "url": "http://v/"}]}}
         ("licence-paid[eu]", True),
     ],
 )
-def test_a_row_that_stands_several_times_is_waived_by_its_own_name(tmp_path: Path, row: str, there: bool) -> None:
+def test_a_check_that_stands_several_times_is_waived_by_its_own_name(tmp_path: Path, check: str, there: bool) -> None:
     (tmp_path / "checks" / "pre").mkdir(parents=True)
-    (tmp_path / "checks" / "pre" / "test_own.py").write_text('@pytest.mark.row("licence-paid")\ndef test_x(): ...\n')
+    (tmp_path / "checks" / "pre" / "test_own.py").write_text('@pytest.mark.check("licence-paid")\ndef test_x(): ...\n')
     here = settings_from({**RULES, **URLS}, tmp_path)
-    waiver = (Waiver(id=row, reason="x", author="Ada"),)
+    waiver = (Waiver(id=check, reason="x", author="Ada"),)
     if there:
         validate(here, waiver)
     else:
-        with pytest.raises(UsageError, match="there is no row"):
+        with pytest.raises(UsageError, match="there is no check"):
             validate(here, waiver)
 
 
-@pytest.mark.parametrize("row", ["promql[errors]", "smoke-url[vault]", "licence-paid"])
-def test_what_the_repository_declares_itself_is_not_put_off_but_taken_away(tmp_path: Path, row: str) -> None:
+@pytest.mark.parametrize("check", ["promql[errors]", "smoke-url[vault]", "licence-paid"])
+def test_what_the_repository_declares_itself_is_not_put_off_but_taken_away(tmp_path: Path, check: str) -> None:
     """It would run all the same: the entry would look like a decision and be none."""
     (tmp_path / "checks" / "pre").mkdir(parents=True)
-    (tmp_path / "checks" / "pre" / "test_own.py").write_text('@pytest.mark.row("licence-paid")\ndef test_x(): ...\n')
+    (tmp_path / "checks" / "pre" / "test_own.py").write_text('@pytest.mark.check("licence-paid")\ndef test_x(): ...\n')
     with pytest.raises(UsageError, match="is this repository's own"):
-        validate(settings_from({**RULES, **URLS, "checklist": {"off": [{"id": row, "reason": "x"}]}}, tmp_path))
+        validate(settings_from({**RULES, **URLS, "checklist": {"off": [{"id": check, "reason": "x"}]}}, tmp_path))
     validate(settings_from(RULES, tmp_path), (Waiver(id="smoke-url[not configured]", reason="no service yet", author="Ada"),))
     validate(settings_from({**RULES, **URLS, "checklist": {"advisory": ["promql", "smoke-url", "licence-paid"]}}, tmp_path))
 

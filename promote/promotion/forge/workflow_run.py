@@ -25,11 +25,11 @@ APPEARS_S = 60.0  # GitHub lists a dispatched run within seconds; one that has n
 def run_workflow(run: Run, inputs: dict[str, str], deadline: Deadline, *, effect: str = "dispatch the workflow") -> str:
     """Dispatch and wait for success. Returns what to show. Raises Rejected with the failing jobs' log tails, Unreachable at the deadline.
 
-    The run is known by its input `request_id`. `effect` is what the journal calls it; the checklist's rows speak of the promotion's own run alone.
+    The run is known by its input `request_id`. `effect` is what the journal calls it; the checklist's checks speak of the promotion's own run alone.
     The caller settles what happened to the tags: a failed run may have moved them, a late one may still try.
     """
     forge, workflow, request_id = run.tools.forge(), run.settings.workflow, inputs.get("request_id", run.request_id)
-    row = partial(judge, run) if effect == "dispatch the workflow" else _unjudged
+    check = partial(judge, run) if effect == "dispatch the workflow" else _unjudged
     run.workflow_run = None
     since = datetime.now(UTC)
     others = {state.id for state in forge.since(workflow.file, since - SKEW)} if workflow.legacy else set()
@@ -49,14 +49,14 @@ def run_workflow(run: Run, inputs: dict[str, str], deadline: Deadline, *, effect
         run.workflow_run = first.id
         run.tools.report.note(f"run {first.id} {first.url}")
         run.journal.write("note", "run", id=first.id, url=first.url)
-        row("workflow-dispatched", Verdict.PASSED, run=first.id, url=first.url)
+        check("workflow-dispatched", Verdict.PASSED, run=first.id, url=first.url)
         last = _follow(run, forge, first.id, deadline)
     except DeadlineExceeded as late:
         which = "workflow-dispatched" if run.workflow_run is None else "workflow-succeeded"
-        row(which, Verdict.ERRORED, f"{late.what}: not within {late.seconds:.0f} s ({_words(late.last)})")
+        check(which, Verdict.ERRORED, f"{late.what}: not within {late.seconds:.0f} s ({_words(late.last)})")
         raise Unreachable("workflow", f"{workflow.file}: {late.what}: not within {late.seconds:.0f} s ({_words(late.last)})", hint="") from late
     verdict = Verdict.PASSED if last.conclusion == "success" else Verdict.FAILED
-    row("workflow-succeeded", verdict, "" if verdict is Verdict.PASSED else f"it concluded {last.conclusion}", run=last.id, url=last.url)
+    check("workflow-succeeded", verdict, "" if verdict is Verdict.PASSED else f"it concluded {last.conclusion}", run=last.id, url=last.url)
     if last.conclusion != "success":
         logs = "\n".join(f"    {job.job} / {job.step}: {line}" for job in forge.failed_logs(last.id, lines=15) for line in job.lines)
         raise Rejected("workflow", f"run {last.id} concluded {last.conclusion}\n{logs}", hint=f"read {last.url}")

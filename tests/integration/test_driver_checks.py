@@ -1,4 +1,4 @@
-"""The driver's own rows: which of them say no when its matter is wrong, and unknown when nobody could tell. Read from the report and from JUnit."""
+"""The driver's own checks: which of them say no when its matter is wrong, and unknown when nobody could tell. Read from the report and from JUnit."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ WORKING = "refs/tags/prod-working"
 
 @dataclass(frozen=True)
 class Case:
-    """`begin` makes it wrong; `rows` are the driver's rows that do not pass, and `says` a part of the first one's text."""
+    """`begin` makes it wrong; `checks` are the driver's checks that do not pass, and `says` a part of the first one's text."""
 
     via: str
     begin: Callable[[Sandbox], object]
     outcome: str
-    rows: dict[str, str]
+    checks: dict[str, str]
     says: str
 
 
@@ -66,77 +66,77 @@ CASES = {
         via="git",
         begin=lambda s: once_there(s, DEV, lambda: s.writer.git("update-ref", "-d", DEV)),
         outcome="superseded",
-        rows={"dev-tag-created": "failed", "prod-tags-created": "failed"},
+        checks={"dev-tag-created": "failed", "prod-tags-created": "failed"},
         says="dev-v1.8.0 is not there",
     ),
     "nothing answers when the dev tag was pushed": Case(
         via="git",
         begin=lambda s: once_there(s, DEV, lambda: silent(s)),
         outcome="unchecked",
-        rows={"dev-tag-created": "errored"},
+        checks={"dev-tag-created": "errored"},
         says="500",
     ),
     "production's tag is somebody else's when it is read back": Case(
         via="git",
         begin=lambda s: once_moved(s, lambda: elsewhere(s, "refs/tags/prod-stable")),
         outcome="superseded",
-        rows={"prod-tags-created": "failed"},
+        checks={"prod-tags-created": "failed"},
         says="which this promotion did not put there",
     ),
     "prod-working is moved on at once": Case(
         via="git",
         begin=lambda s: works_until_moved(s, lambda: elsewhere(s, WORKING)),
         outcome="verified",
-        rows={"prod-working-updated": "failed"},
+        checks={"prod-working-updated": "failed"},
         says="prod-working is at",
     ),
     "nothing answers when prod-working was moved": Case(
         via="git",
         begin=lambda s: works_until_moved(s, lambda: silent(s)),
         outcome="verified",
-        rows={"prod-working-updated": "errored"},
+        checks={"prod-working-updated": "errored"},
         says="",
     ),
     "the dispatch is refused": Case(
         via="workflow",
         begin=lambda s: s.github.fault(Fault(kind="status", status=403, method="POST", path="/dispatches", body=b'{"message": "no rights"}')),
         outcome="refused",
-        rows={"workflow-dispatched": "failed", "prod-tags-created": "failed"},
+        checks={"workflow-dispatched": "failed", "prod-tags-created": "failed"},
         says="no rights",
     ),
     "nobody knows whether the dispatch arrived": Case(
         via="workflow",
         begin=lambda s: s.github.fault(Fault(kind="status", status=502, method="POST", path="/dispatches")),
         outcome="unchecked",
-        rows={"workflow-dispatched": "errored", "prod-tags-created": "failed"},
+        checks={"workflow-dispatched": "errored", "prod-tags-created": "failed"},
         says="",
     ),
     "the run fails": Case(
         via="workflow",
         begin=lambda s: s.github.fail_run("##[error]the runner has no network"),
         outcome="refused",
-        rows={"workflow-succeeded": "failed", "prod-tags-created": "failed"},
+        checks={"workflow-succeeded": "failed", "prod-tags-created": "failed"},
         says="it concluded failure",
     ),
     "the run does not end": Case(
         via="workflow",
         begin=lambda s: s.github.hang_run(),
         outcome="unchecked",
-        rows={"workflow-succeeded": "errored", "prod-tags-created": "failed"},
+        checks={"workflow-succeeded": "errored", "prod-tags-created": "failed"},
         says="not within 6 s",
     ),
     "prod-working may not be moved": Case(
         via="git",
         begin=refuses_working,
         outcome="verified",
-        rows={"prod-working-updated": "failed"},
+        checks={"prod-working-updated": "failed"},
         says="promote mark-working",
     ),
 }
 
 
-@pytest.mark.parametrize("name", [pytest.param(name, marks=proves_verdicts(case.rows)) for name, case in CASES.items()])
-def test_the_rows_that_are_about_it_do_not_pass(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize("name", [pytest.param(name, marks=proves_verdicts(case.checks)) for name, case in CASES.items()])
+def test_the_checks_that_are_about_it_do_not_pass(tmp_path: Path, name: str) -> None:
     case = CASES[name]
     files = repository_files(case.via)
     files["promotion.toml"] = files["promotion.toml"].replace(b'\ntimeout = "60s"', b'\ntimeout = "6s"')
@@ -147,14 +147,14 @@ def test_the_rows_that_are_about_it_do_not_pass(tmp_path: Path, name: str) -> No
         done = subprocess.run(argv, cwd=sandbox.clone(tmp_path / "clone"), env=sandbox.env, capture_output=True, text=True, check=False)
         sandbox.git.protect()
     said = json.loads(done.stdout)
-    saw_verdicts((row["id"], row["verdict"]) for row in said["checks"])
+    saw_verdicts((check["id"], check["verdict"]) for check in said["checks"])
     assert said["outcome"] == case.outcome, done.stderr
     unread = "could not be read now" in done.stderr
     assert unread == (case.outcome == "unchecked" and said["stable_after"] is None), "what nobody could look at is not said"
-    rows = {row["id"]: row for row in said["checks"] if row["suite"] in ("during", "after")}
-    assert {i: r["verdict"] for i, r in rows.items() if r["verdict"] not in ("passed", "off")} == case.rows, rows
-    assert case.says in rows[next(iter(case.rows))]["detail"]
+    checks = {check["id"]: check for check in said["checks"] if check["suite"] in ("during", "after")}
+    assert {i: r["verdict"] for i, r in checks.items() if r["verdict"] not in ("passed", "disabled")} == case.checks, checks
+    assert case.says in checks[next(iter(case.checks))]["detail"]
     (file,) = [path for path in said["junit"] if path.endswith("during.xml")]
     tags = {"failure": "failed", "error": "errored"}
     bad = {c.get("name"): tags[e.tag] for c in ElementTree.parse(file).iter("testcase") for e in c if e.tag in tags}
-    assert bad == case.rows
+    assert bad == case.checks

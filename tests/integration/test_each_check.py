@@ -1,6 +1,6 @@
-"""Every row of the pre suite that looks at refs, the clone or a cluster: alone in failing when its matter is wrong, unknown when its source is down.
+"""Every check of the pre suite that looks at refs, the clone or a cluster: alone in failing when its matter is wrong, unknown when its source is down.
 
-The rows about commits, files and tests have theirs in test_pre_rows.py and test_pre_tasks.py.
+The checks about commits, files and tests have theirs in test_pre_checks.py and test_pre_tasks.py.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ OLDER = b"on:\n  workflow_dispatch:\n    inputs:\n      version: {required: true
 
 @dataclass(frozen=True)
 class Case:
-    """`begin` makes it wrong, `lift` mends it; `rows`: exactly these do not pass."""
+    """`begin` makes it wrong, `lift` mends it; `checks`: exactly these do not pass."""
 
     id: str
     begin: Callable[[Desk], object]
     lift: Callable[[Desk], object]
-    rows: dict[str, str]
+    checks: dict[str, str]
     version: str = "v1.8.0"
 
 
@@ -90,99 +90,99 @@ CASES = (
         id="a-feature-branch",
         begin=lambda w: w.git("switch", "-q", "-c", "feature"),
         lift=lambda w: w.git("switch", "-q", "main"),
-        rows={"on-the-branch": "failed"},
+        checks={"on-the-branch": "failed"},
     ),
     Case(
         id="an-untracked-file",
         begin=lambda w: (w.clone / "left-over.txt").write_text("x"),
         lift=lambda w: (w.clone / "left-over.txt").unlink(),
-        rows={"clean-tree": "failed"},
+        checks={"clean-tree": "failed"},
     ),
     Case(
         id="behind-the-trunk",
         begin=lambda w: w.sandbox.commit({"docs/other.md": b"# other\n"}, "docs: other"),
         lift=lambda w: w.git("pull", "-q", "--ff-only"),
-        rows={"up-to-date": "failed"},
+        checks={"up-to-date": "failed"},
     ),
     Case(
         id="a-version-of-before",
         begin=lambda w: None,
         lift=lambda w: None,
-        rows={"version-new": "failed"},
+        checks={"version-new": "failed"},
         version="v1.7.2",
     ),
     Case(
         id="a-branch-of-the-tags-name",
         begin=lambda w: w.git("push", "-q", "origin", "prod-stable^{commit}:refs/heads/prod-stable"),
         lift=lambda w: w.git("push", "-q", "origin", ":refs/heads/prod-stable"),
-        rows={"stable-tag": "failed"},
+        checks={"stable-tag": "failed"},
     ),
     Case(
         id="somebody-elses-lock",
         begin=somebody_promotes,
         lift=lambda w: w.git("push", "-q", "origin", ":refs/promote/lock"),
-        rows={"no-other-promotion": "failed"},
+        checks={"no-other-promotion": "failed"},
     ),
     Case(
         id="a-lock-that-nobody-can-read",
         begin=lambda w: w.git("push", "-q", "origin", "HEAD:refs/promote/lock"),
         lift=lambda w: w.git("push", "-q", "origin", ":refs/promote/lock"),
-        rows={"no-other-promotion": "errored"},
+        checks={"no-other-promotion": "errored"},
     ),
     Case(
         id="a-sync-window",
         begin=lambda w: window(w, [{"kind": "deny", "schedule": "* * * * *", "duration": "1h", "applications": ["grafana"]}]),
         lift=lambda w: window(w, []),
-        rows={"sync-windows": "failed"},
+        checks={"sync-windows": "failed"},
     ),
     Case(
         id="too-much-is-sick-already",
         begin=lambda w: w.settings(("[argocd]", "[baseline]\nmax_unhealthy = 0.0\n\n[argocd]")),
         lift=lambda w: w.settings(("[baseline]\nmax_unhealthy = 0.0\n\n[argocd]", "[argocd]")),
-        rows={"production-baseline": "failed"},
+        checks={"production-baseline": "failed"},
     ),
     Case(
         id="nobody-to-ask-about-rules",
         begin=lambda w: w.sandbox.github.fault(Fault(kind="status", status=500, path="/rulesets")),
         lift=lambda w: w.sandbox.github.clear_faults(),
-        rows={"way-back": "advice"},
+        checks={"way-back": "warning"},
     ),
-    Case(id="dev-is-sick", begin=dev_sick, lift=dev_well, rows={"dev-converged": "failed"}),
+    Case(id="dev-is-sick", begin=dev_sick, lift=dev_well, checks={"dev-converged": "failed"}),
     Case(
         id="dev-does-not-answer",
         begin=lambda w: w.sandbox.dev.api.fault(DOWN),
         lift=lambda w: w.sandbox.dev.api.clear_faults(),
-        rows={"dev-converged": "errored"},
+        checks={"dev-converged": "errored"},
     ),
     Case(
         id="production-does-not-answer",
         begin=lambda w: w.sandbox.prod.api.fault(DOWN),
         lift=lambda w: w.sandbox.prod.api.clear_faults(),
-        rows={"production-baseline": "errored", "auto-sync": "errored", "sync-windows": "errored"},
+        checks={"production-baseline": "errored", "auto-sync": "errored", "sync-windows": "errored"},
     ),
     Case(
         id="prometheus-does-not-answer",
         begin=lambda w: w.sandbox.prometheus.fault(DOWN),
         lift=lambda w: w.sandbox.prometheus.clear_faults(),
-        rows={"monitoring-ready": "errored"},
+        checks={"monitoring-ready": "errored"},
     ),
     Case(
         id="softened-checks-of-a-tagged-version",
         begin=tagged_and_softened,
         lift=lambda w: (w.git("checkout", "-q", "."), w.git("push", "-q", "origin", ":refs/tags/dev-v1.8.0")),
-        rows={"policy-unchanged": "failed"},
+        checks={"policy-unchanged": "failed"},
     ),
     Case(
         id="a-conftest-beside-the-suites-of-a-tagged-version",
         begin=lambda w: tagged_and_conftest(w, "checks/conftest.py"),
         lift=lambda w: untagged_again(w, "checks/conftest.py"),
-        rows={"policy-unchanged": "failed"},
+        checks={"policy-unchanged": "failed"},
     ),
     Case(
         id="a-conftest-at-the-top-of-a-tagged-version",
         begin=lambda w: tagged_and_conftest(w, "conftest.py"),
         lift=lambda w: untagged_again(w, "conftest.py"),
-        rows={"policy-unchanged": "failed"},
+        checks={"policy-unchanged": "failed"},
     ),
 )
 
@@ -194,18 +194,20 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
         yield it
 
 
-@pytest.mark.parametrize("case", [pytest.param(case, id=case.id, marks=proves_verdicts(case.rows)) for case in CASES])
-def test_exactly_these_rows_do_not_pass(world: Desk, case: Case) -> None:
+@pytest.mark.parametrize("case", [pytest.param(case, id=case.id, marks=proves_verdicts(case.checks)) for case in CASES])
+def test_exactly_these_checks_do_not_pass(world: Desk, case: Case) -> None:
     case.begin(world)
     try:
-        rows = world.check(version=case.version)
+        checks = world.check(version=case.version)
     finally:
         case.lift(world)
-    assert verdicts(rows) == case.rows, {i: rows[i]["detail"][:200] for i in verdicts(rows)}
-    assert all(re.search(r"\n\s*do\b|; do: ", rows[row]["detail"]) for row, verdict in case.rows.items() if verdict != "advice"), {
-        row: rows[row]["detail"] for row in case.rows
+    assert verdicts(checks) == case.checks, {i: checks[i]["detail"][:200] for i in verdicts(checks)}
+    assert all(re.search(r"\n\s*do\b|; do: ", checks[check]["detail"]) for check, verdict in case.checks.items() if verdict != "warning"), {
+        check: checks[check]["detail"] for check in case.checks
     }
-    assert all(re.search(r"\n\s*why\b", rows[row]["detail"]) for row, verdict in case.rows.items() if verdict == "failed"), "why it matters is said"
+    assert all(re.search(r"\n\s*why\b", checks[check]["detail"]) for check, verdict in case.checks.items() if verdict == "failed"), (
+        "why it matters is said"
+    )
 
 
 def test_afterwards_everything_passes_again(world: Desk) -> None:
@@ -221,10 +223,10 @@ def test_a_dev_tag_that_was_re_created_since_the_promotion_began_fails(world: De
     ).write(tmp_path / "context.json")  # fmt: skip
     world.sandbox.writer.tag("dev-v1.8.0", world.git("rev-parse", "HEAD~1"), "meanwhile")
     try:
-        rows = world.check(f"--promote-context={told}")
+        checks = world.check(f"--promote-context={told}")
     finally:
         world.git("push", "-q", "origin", ":refs/tags/dev-v1.8.0")
-    assert verdicts(rows) == {"candidate": "failed"} and "the dev tag was re-created" in rows["candidate"]["detail"]
+    assert verdicts(checks) == {"candidate": "failed"} and "the dev tag was re-created" in checks["candidate"]["detail"]
 
 
 @proves("check", "workflow", "failed")
@@ -269,5 +271,5 @@ def test_what_production_has_and_the_candidate_lacks_is_a_downgrade(tmp_path_fac
         world.git("switch", "-q", "main")
         world.sandbox.refresh()
         world.sandbox.wait_settled()
-        rows = world.check()
-        assert verdicts(rows) == {"trunk": "failed"} and "this would be a downgrade" in rows["trunk"]["detail"]
+        checks = world.check()
+        assert verdicts(checks) == {"trunk": "failed"} and "this would be a downgrade" in checks["trunk"]["detail"]

@@ -1,4 +1,4 @@
-"""Rows of the pre suite in a whole run of it: each alone in failing when its matter is wrong, unknown when what it asks cannot tell."""
+"""Checks of the pre suite in a whole run of it: each alone in failing when its matter is wrong, unknown when what it asks cannot tell."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ RESOURCES = ["../../base", "service.yaml"]
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
-    with desk(tmp_path_factory.mktemp("rows")) as it:
+    with desk(tmp_path_factory.mktemp("checks")) as it:
         yield it
 
 
@@ -60,9 +60,9 @@ def test_everything_passes_as_the_world_stands(world: Desk) -> None:
 def test_a_failed_check_of_this_commit_fails(world: Desk) -> None:
     world.commit("fix: a")
     world.sandbox.github.records.add_check(head(world), "ci / functional", "failure")
-    rows = world.check()
-    assert verdicts(rows) == {"tests-passed": "failed"}
-    assert "ci / functional: failure http" in rows["tests-passed"]["detail"]
+    checks = world.check()
+    assert verdicts(checks) == {"tests-passed": "failed"}
+    assert "ci / functional: failure http" in checks["tests-passed"]["detail"]
 
 
 def test_a_failed_status_of_this_commit_fails_until_a_newer_one_says_otherwise(world: Desk) -> None:
@@ -92,17 +92,17 @@ def test_another_commits_checks_say_nothing_about_this_one(world: Desk) -> None:
 def test_a_check_that_ended_without_a_word_is_unknown(world: Desk, state: str, said: str) -> None:
     world.commit("fix: d")
     world.sandbox.github.records.add_check(head(world), "ci / functional", state)
-    rows = world.check()
-    assert verdicts(rows) == {"tests-passed": "errored"} and said in rows["tests-passed"]["detail"]
+    checks = world.check()
+    assert verdicts(checks) == {"tests-passed": "errored"} and said in checks["tests-passed"]["detail"]
 
 
 def test_a_required_check_that_is_missing_or_pending_is_waited_for_and_then_unknown(world: Desk) -> None:
     with settings(world, ('timeout = "20s"', 'timeout = "1s"\nrequired = ["ci / build", "e2e"]')):
-        rows = world.check()
-        assert verdicts(rows) == {"tests-passed": "errored"} and "e2e: required of" in rows["tests-passed"]["detail"]
+        checks = world.check()
+        assert verdicts(checks) == {"tests-passed": "errored"} and "e2e: required of" in checks["tests-passed"]["detail"]
         world.sandbox.github.records.add_check(head(world), "e2e", status="in_progress")
-        rows = world.check()
-        assert verdicts(rows) == {"tests-passed": "errored"} and "e2e: pending" in rows["tests-passed"]["detail"]
+        checks = world.check()
+        assert verdicts(checks) == {"tests-passed": "errored"} and "e2e: pending" in checks["tests-passed"]["detail"]
         world.sandbox.github.records.add_check(head(world), "e2e")
         world.sandbox.github.records.add_check(head(world), "lint", "failure")
         assert verdicts(world.check()) == {}, "what is not required does not count"
@@ -120,26 +120,26 @@ def test_the_checklists_own_job_is_no_test_of_the_candidate(world: Desk) -> None
 def test_a_forge_that_does_not_answer_is_unknown(world: Desk) -> None:
     world.sandbox.github.fault(DOWN)
     try:
-        rows = world.check()
+        checks = world.check()
     finally:
         world.sandbox.github.clear_faults()
-    assert verdicts(rows) == {"tests-passed": "errored"} and "503" in rows["tests-passed"]["detail"]
+    assert verdicts(checks) == {"tests-passed": "errored"} and "503" in checks["tests-passed"]["detail"]
 
 
 def test_no_check_at_all_is_unknown(world: Desk) -> None:
     automatic, world.sandbox.github.records.automatic = world.sandbox.github.records.automatic, ()
     world.commit("fix: f")
     try:
-        rows = world.check()
+        checks = world.check()
     finally:
         world.sandbox.github.records.automatic = automatic
-    assert verdicts(rows) == {"tests-passed": "errored"} and "nobody tested it" in rows["tests-passed"]["detail"]
+    assert verdicts(checks) == {"tests-passed": "errored"} and "nobody tested it" in checks["tests-passed"]["detail"]
 
 
 def test_without_a_source_it_is_unknown_and_off_with_a_reason(world: Desk) -> None:
     with settings(world, ("github = true ", "github = false")):
-        rows = world.check()
-        assert verdicts(rows) == {"tests-passed": "errored"} and "not configured" in rows["tests-passed"]["detail"]
+        checks = world.check()
+        assert verdicts(checks) == {"tests-passed": "errored"} and "not configured" in checks["tests-passed"]["detail"]
     with settings(world, ("github = true ", "github = false"), more='\n[[checklist.off]]\nid = "tests-passed"\nreason = "no tests yet"\n'):
         assert "tests-passed" not in world.check()
 
@@ -155,18 +155,18 @@ def test_without_a_source_it_is_unknown_and_off_with_a_reason(world: Desk) -> No
 )
 def test_a_command_of_the_team(world: Desk, command: str, verdict: str, said: str) -> None:
     with settings(world, ("github = true ", f'command = "{command}"'), ('timeout = "20s"', 'timeout = "1s"')):
-        rows = world.check()
-        assert verdicts(rows) == ({"tests-passed": verdict} if verdict else {})
-        assert said in rows["tests-passed"]["detail"]
+        checks = world.check()
+        assert verdicts(checks) == ({"tests-passed": verdict} if verdict else {})
+        assert said in checks["tests-passed"]["detail"]
 
 
 def test_a_command_is_not_run_on_another_tree_than_the_candidates(world: Desk) -> None:
     with settings(world, ("github = true ", 'command = "true"')):
         (world.clone / "README.md").write_text("changed\n")
-        rows = world.check()
+        checks = world.check()
         world.git("checkout", "-q", "README.md")
-    assert verdicts(rows) == {"tests-passed": "errored", "clean-tree": "failed"}
-    assert "would test a changed tree" in rows["tests-passed"]["detail"]
+    assert verdicts(checks) == {"tests-passed": "errored", "clean-tree": "failed"}
+    assert "would test a changed tree" in checks["tests-passed"]["detail"]
 
 
 JUNIT = '<testsuite><properties><property name="commit" value="{0}"/></properties><testcase name="a"/>{1}</testsuite>'
@@ -179,11 +179,11 @@ def test_a_junit_file_counts_for_the_commit_it_names(world: Desk) -> None:
         file.write_text(JUNIT.format(head(world), ""))
         assert verdicts(world.check()) == {}
         file.write_text(JUNIT.format(head(world), '<testcase name="b"><failure/></testcase>'))
-        rows = world.check()
-        assert verdicts(rows) == {"tests-passed": "failed"} and "1 of 2 tests did not pass: b" in rows["tests-passed"]["detail"]
+        checks = world.check()
+        assert verdicts(checks) == {"tests-passed": "failed"} and "1 of 2 tests did not pass: b" in checks["tests-passed"]["detail"]
         file.write_text(JUNIT.format(head(world), "").replace("<testsuite>", '<testsuite errors="1" failures="0">'))
-        rows = world.check()
-        assert verdicts(rows) == {"tests-passed": "failed"} and "1 that the file counts and does not name" in rows["tests-passed"]["detail"]
+        checks = world.check()
+        assert verdicts(checks) == {"tests-passed": "failed"} and "1 that the file counts and does not name" in checks["tests-passed"]["detail"]
         for text in (JUNIT.format("f" * 40, ""), '<testsuite><testcase name="a"/></testsuite>', "<html/>"):
             file.write_text(text)
             assert verdicts(world.check()) == {"tests-passed": "errored"}, text
@@ -195,8 +195,8 @@ def test_a_junit_file_that_is_named_after_a_commit_and_says_another_is_unknown(w
         file.write_text('<testsuite><testcase name="a"/></testsuite>')
         assert verdicts(world.check()) == {}
         file.write_text(JUNIT.format("f" * 40, ""))
-        rows = world.check()
-        assert verdicts(rows) == {"tests-passed": "errored"} and "it is about ffffffffffff" in rows["tests-passed"]["detail"]
+        checks = world.check()
+        assert verdicts(checks) == {"tests-passed": "errored"} and "it is about ffffffffffff" in checks["tests-passed"]["detail"]
 
 
 # -- documentation ------------------------------------------------------------------------------------------------------------------------
@@ -207,9 +207,9 @@ RULE = '\n[[documentation.rules]]\npaths = "apps/{app}/base/**"\ndocument = "doc
 @proves("check", "documentation", "failed")
 def test_a_change_without_its_document_fails(world: Desk) -> None:
     with settings(world, more=RULE), changed(world, "fix(homepage): x", {"apps/homepage/base/deployment.yaml": deployment("homepage", image="9")}):
-        rows = world.check()
-        assert verdicts(rows) == {"documentation": "failed"}
-        assert "apps/homepage/base/deployment.yaml changed, and there is no docs/apps/homepage.md" in rows["documentation"]["detail"]
+        checks = world.check()
+        assert verdicts(checks) == {"documentation": "failed"}
+        assert "apps/homepage/base/deployment.yaml changed, and there is no docs/apps/homepage.md" in checks["documentation"]["detail"]
         written = {f"docs/apps/{name}.md": b"# x\n" for name in ("homepage", "gitea", "traefik")}
         world.commit("docs: x", written)
         assert verdicts(world.check()) == {}
@@ -217,14 +217,14 @@ def test_a_change_without_its_document_fails(world: Desk) -> None:
 
 def test_a_link_that_leads_nowhere_fails(world: Desk) -> None:
     with changed(world, "docs: links", {"docs/new.md": b"# new\n\nSee [promotion](promotion.md) and [gone](gone.md).\n"}):
-        rows = world.check()
-        assert verdicts(rows) == {"documentation": "failed"} and "docs/new.md: the link gone.md leads nowhere" in rows["documentation"]["detail"]
+        checks = world.check()
+        assert verdicts(checks) == {"documentation": "failed"} and "docs/new.md: the link gone.md leads nowhere" in checks["documentation"]["detail"]
 
 
 def test_a_changelog_without_the_version_fails(world: Desk) -> None:
     with settings(world, ('changelog = "" ', 'changelog = "CHANGELOG.md" ')):
-        rows = world.check()
-        assert verdicts(rows) == {"documentation": "failed"} and "CHANGELOG.md has no entry for v1.8.0" in rows["documentation"]["detail"]
+        checks = world.check()
+        assert verdicts(checks) == {"documentation": "failed"} and "CHANGELOG.md has no entry for v1.8.0" in checks["documentation"]["detail"]
         with changed(world, "docs: changelog", {"CHANGELOG.md": b"# Changelog\n\n## v1.8.0\n- gitea 1.22\n"}):
             assert verdicts(world.check()) == {}
 
@@ -232,8 +232,8 @@ def test_a_changelog_without_the_version_fails(world: Desk) -> None:
 @proves("check", "documentation", "errored")
 def test_without_rules_documentation_is_unknown(world: Desk) -> None:
     with settings(world, ('[[documentation.rules]]\npaths = ".github/workflows/**"\ndocument = "docs/promotion.md"\n', "")):
-        rows = world.check()
-        assert verdicts(rows) == {"documentation": "errored"} and "[[documentation.rules]]" in rows["documentation"]["detail"]
+        checks = world.check()
+        assert verdicts(checks) == {"documentation": "errored"} and "[[documentation.rules]]" in checks["documentation"]["detail"]
 
 
 # -- manifests ----------------------------------------------------------------------------------------------------------------------------
@@ -242,32 +242,32 @@ def test_without_rules_documentation_is_unknown(world: Desk) -> None:
 @proves("check", "manifests", "failed")
 def test_manifests_that_do_not_build_fail_with_their_place(world: Desk) -> None:
     with changed(world, "fix(vault): y", {"apps/vault/overlays/prod/kustomization.yaml": b"resources: [../../base, gone.yaml]\n"}):
-        rows = world.check()
-    assert rows["manifests"]["verdict"] == "failed"
-    assert "apps/vault/overlays/prod: kustomize: does not build" in rows["manifests"]["detail"] and "gone.yaml" in rows["manifests"]["detail"]
-    assert verdicts(rows) == {"manifests": "failed"}, "dev renders its own overlay, which is well"
+        checks = world.check()
+    assert checks["manifests"]["verdict"] == "failed"
+    assert "apps/vault/overlays/prod: kustomize: does not build" in checks["manifests"]["detail"] and "gone.yaml" in checks["manifests"]["detail"]
+    assert verdicts(checks) == {"manifests": "failed"}, "dev renders its own overlay, which is well"
 
 
 def test_a_production_application_that_follows_the_trunk_by_accident_is_found(world: Desk) -> None:
     path = "argocd/prod/homepage.yaml"
     wrong = (world.show(path) or b"").replace(b"targetRevision: prod-stable", b"targetRevision: main")
     with changed(world, "fix(homepage): z", {path: wrong}):
-        rows = world.check()
-    assert verdicts(rows) == {"manifests": "failed"}
-    assert "homepage (argocd/prod) follows main, production follows prod-stable" in rows["manifests"]["detail"]
+        checks = world.check()
+    assert verdicts(checks) == {"manifests": "failed"}
+    assert "homepage (argocd/prod) follows main, production follows prod-stable" in checks["manifests"]["detail"]
 
 
 @proves("check", "manifests", "errored")
 def test_what_cannot_be_rendered_here_is_unknown_unless_accepted(world: Desk) -> None:
     far = b"resources: [../../base, 'https://manifests.example/x.yaml']\n"
     with changed(world, "chore(immich): far", {"apps/immich/overlays/prod/kustomization.yaml": far}):
-        rows = world.check()
-        assert rows["manifests"]["verdict"] == "errored" and "fetches https://manifests.example/x.yaml" in rows["manifests"]["detail"]
-        assert set(verdicts(rows)) == {"manifests"}
+        checks = world.check()
+        assert checks["manifests"]["verdict"] == "errored" and "fetches https://manifests.example/x.yaml" in checks["manifests"]["detail"]
+        assert set(verdicts(checks)) == {"manifests"}
         with settings(world, more='\n[manifests]\nunrendered = "accepted"\n'):
-            rows = world.check()
-            assert rows["manifests"]["verdict"] == "passed"
-            assert rows["manifests"]["evidence"]["could not be rendered here"]
+            checks = world.check()
+            assert checks["manifests"]["verdict"] == "passed"
+            assert checks["manifests"]["evidence"]["could not be rendered here"]
 
 
 # -- breaking-changes and version-bump ----------------------------------------------------------------------------------------------------
@@ -287,10 +287,10 @@ def test_a_removed_volume_needs_a_plan(tmp_path_factory: pytest.TempPathFactory)
         world.git("push", "-q", "-f", "origin", "prod-v1.8.0", "prod-v1.8.0:refs/tags/prod-stable")
         world.version = "v1.8.1"
         world.commit("fix: no volume", {f"{folder}/pvc.yaml": None, f"{folder}/kustomization.yaml": overlay()})
-        rows = world.check("--deselect", "checks/pre/test_clusters.py")
-        assert verdicts(rows) == {"breaking-changes": "failed"}
-        detail = rows["breaking-changes"]["detail"]
-        assert any("homepage/data is removed" in line for line in rows["way-back"]["evidence"]["not brought back as it was"])
+        checks = world.check("--deselect", "checks/pre/test_clusters.py")
+        assert verdicts(checks) == {"breaking-changes": "failed"}
+        detail = checks["breaking-changes"]["detail"]
+        assert any("homepage/data is removed" in line for line in checks["way-back"]["evidence"]["not brought back as it was"])
         assert "homepage: PersistentVolumeClaim homepage/data is removed: its volume may be deleted with it" in detail
         assert "there is no migrations/v1.8.1.md" in detail and "promote plan v1.8.1" in detail
         world.commit("docs: half a plan", {"migrations/v1.8.1.md": PLAN.format("v1.8.1").replace("copy it back", "TODO").encode()})
@@ -309,11 +309,11 @@ def test_what_production_has_and_cannot_be_rendered_here_is_unknown_unless_accep
         world.git("push", "-q", "-f", "origin", "prod-v1.8.0", "prod-v1.8.0:refs/tags/prod-stable")
         world.version = "v1.8.1"
         world.commit("fix: near", {path: overlay()})
-        rows = world.check("--deselect", "checks/pre/test_clusters.py")
-        assert verdicts(rows) == {"breaking-changes": "errored"}
+        checks = world.check("--deselect", "checks/pre/test_clusters.py")
+        assert verdicts(checks) == {"breaking-changes": "errored"}
         assert (
             "nobody can tell what goes away: homepage: production's apps/homepage/overlays/prod: its kustomization fetches https"
-            in (rows["breaking-changes"]["detail"])
+            in (checks["breaking-changes"]["detail"])
         )
         world.settings(more='\n[manifests]\nunrendered = "accepted"\n')
         assert verdicts(world.check("--deselect", "checks/pre/test_clusters.py")) == {}
@@ -322,10 +322,10 @@ def test_what_production_has_and_cannot_be_rendered_here_is_unknown_unless_accep
 def test_a_breaking_commit_asks_for_a_major_version_and_a_plan(tmp_path_factory: pytest.TempPathFactory) -> None:
     with desk(tmp_path_factory.mktemp("breaking")) as world:
         world.commit("feat(gitea)!: the database moves")
-        rows = world.check()
-        assert verdicts(rows) == {"version-bump": "failed", "breaking-changes": "failed"}
-        assert "v1.7.4 → v1.8.0 is a step of minor, the changes ask for major" in rows["version-bump"]["detail"]
-        assert "promote run v2.0.0" in rows["version-bump"]["detail"]
+        checks = world.check()
+        assert verdicts(checks) == {"version-bump": "failed", "breaking-changes": "failed"}
+        assert "v1.7.4 → v1.8.0 is a step of minor, the changes ask for major" in checks["version-bump"]["detail"]
+        assert "promote run v2.0.0" in checks["version-bump"]["detail"]
         assert verdicts(world.check(version="v2.0.0")) == {"breaking-changes": "failed"}
         world.commit("docs: a plan", {"migrations/v2.0.0.md": PLAN.format("v2.0.0").encode()})
         assert verdicts(world.check(version="v2.0.0")) == {}
@@ -334,10 +334,11 @@ def test_a_breaking_commit_asks_for_a_major_version_and_a_plan(tmp_path_factory:
 
 @proves("check", "version-bump", "failed")
 def test_a_version_that_is_too_small_fails_and_the_fitting_one_is_named(world: Desk) -> None:
-    rows = world.check(version="v1.7.5")
-    assert verdicts(rows) == {"version-bump": "failed"}
+    checks = world.check(version="v1.7.5")
+    assert verdicts(checks) == {"version-bump": "failed"}
     assert (
-        "is a step of patch, the changes ask for minor" in rows["version-bump"]["detail"] and "promote run v1.8.0" in rows["version-bump"]["detail"]
+        "is a step of patch, the changes ask for minor" in checks["version-bump"]["detail"]
+        and "promote run v1.8.0" in checks["version-bump"]["detail"]
     )
     assert verdicts(world.check(version="v3.0.0")) == {}, "a greater step than needed is a person's to choose"
 
@@ -348,8 +349,8 @@ def test_the_version_to_step_from_is_the_greatest_that_production_contains(tmp_p
         world.git("push", "-q", "origin", ":refs/tags/prod-v1.7.4")
         assert world.check()["version-bump"]["evidence"]["production"] == "v1.7.3"
         world.git("push", "-q", "origin", *(f":refs/tags/prod-v1.7.{n}" for n in range(4)), "HEAD:refs/tags/prod-v1.7.9")
-        rows = world.check()
-        assert verdicts(rows) == {"version-bump": "errored"} and "contains no commit with a tag prod-vX" in rows["version-bump"]["detail"]
+        checks = world.check()
+        assert verdicts(checks) == {"version-bump": "errored"} and "contains no commit with a tag prod-vX" in checks["version-bump"]["detail"]
         world.git("push", "-q", "origin", ":refs/tags/prod-v1.7.9")
         assert verdicts(world.check()) == {}, "no version was ever promoted: any may be the first"
 
@@ -359,37 +360,37 @@ def test_the_version_to_step_from_is_the_greatest_that_production_contains(tmp_p
 
 def test_dev_has_to_have_been_well_for_the_soak(world: Desk) -> None:
     with settings(world, ('context = "dev"\n', 'context = "dev"\nsoak = "1h"\n')):
-        rows = world.check()
-        assert verdicts(rows) == {"dev-converged": "failed"}
+        checks = world.check()
+        assert verdicts(checks) == {"dev-converged": "failed"}
         assert (
-            "dev.soak asks for 1 h; the last to get there: " in rows["dev-converged"]["detail"]
-            and "start again at " in rows["dev-converged"]["detail"]
+            "dev.soak asks for 1 h; the last to get there: " in checks["dev-converged"]["detail"]
+            and "start again at " in checks["dev-converged"]["detail"]
         )
     with settings(world, ('context = "dev"\n', 'context = "dev"\nsoak = "1s"\n')):
         world.check()  # whatever it says, dev has been at it for a while afterwards
         deadline = Deadline(20)
-        while (rows := world.check())["dev-converged"]["verdict"] != "passed" and not deadline.expired:
+        while (checks := world.check())["dev-converged"]["verdict"] != "passed" and not deadline.expired:
             deadline.sleep(0.5)
-        assert verdicts(rows) == {} and rows["dev-converged"]["evidence"]["well since"]
+        assert verdicts(checks) == {} and checks["dev-converged"]["evidence"]["well since"]
 
 
 @pytest.mark.parametrize(("status", "verdict"), [(200, ""), (418, "failed")])
 def test_dev_has_to_answer_as_declared(world: Desk, status: int, verdict: str) -> None:
     url = next(line for line in (world.show("promotion.toml") or b"").decode().splitlines() if line.startswith("url = ") and "/grafana/" in line)
     with settings(world, more=f'\n[[dev.urls]]\nname = "grafana"\n{url}\nstatus = {status}\n'):
-        rows = world.check()
-    assert verdicts(rows) == ({"dev-converged": verdict} if verdict else {})
-    assert verdict == "" or "dev does not answer as declared" in rows["dev-converged"]["detail"]
+        checks = world.check()
+    assert verdicts(checks) == ({"dev-converged": verdict} if verdict else {})
+    assert verdict == "" or "dev does not answer as declared" in checks["dev-converged"]["detail"]
 
 
 @proves("check", "way-back", "failed")
 def test_a_rule_against_the_rollback_fails_and_what_would_be_lost_is_named(world: Desk) -> None:
     world.sandbox.protect("refs/tags/prod-stable")
     try:
-        rows = world.check()
+        checks = world.check()
     finally:
         world.sandbox.protect()
-    assert verdicts(rows) == {"way-back": "failed"} and "would refuse the rollback" in rows["way-back"]["detail"]
+    assert verdicts(checks) == {"way-back": "failed"} and "would refuse the rollback" in checks["way-back"]["detail"]
 
 
 def test_a_rule_that_only_the_workflow_passes_by_needs_a_workflow_that_can_roll_back(world: Desk) -> None:
@@ -400,15 +401,15 @@ def test_a_rule_that_only_the_workflow_passes_by_needs_a_workflow_that_can_roll_
     world.sandbox.protect("refs/tags/prod-stable", but_workflow=True)
     try:
         with settings(world, ('via = "git"', 'via = "workflow"')):
-            row = way_back()
-            assert row["verdict"] == "passed" and "action: rollback" in row["evidence"]["second way"]
+            check = way_back()
+            assert check["verdict"] == "passed" and "action: rollback" in check["evidence"]["second way"]
             with changed(world, "ci: an older one", {path: (world.show(path) or b"").replace(b"      action:\n", b"      other:\n")}):
-                row = way_back()
-                assert row["verdict"] == "failed" and "the input `action`" in row["detail"]
+                check = way_back()
+                assert check["verdict"] == "failed" and "the input `action`" in check["detail"]
             (ruleset,) = (world.sandbox.github.rulesets or {}).values()
             ruleset["rules"] = [{"type": "non_fast_forward"}]
-            row = way_back()
-            assert row["verdict"] == "failed", "the way forward passes that rule, the way back does not"
+            check = way_back()
+            assert check["verdict"] == "failed", "the way forward passes that rule, the way back does not"
     finally:
         world.sandbox.protect()
 
@@ -417,9 +418,9 @@ def test_a_calendar_version_is_not_ahead_of_the_calendar(world: Desk) -> None:
     today = datetime.now(UTC).date()
     with settings(world, ("[version]\n", '[version]\nscheme = "calver"\n')):
         assert verdicts(world.check(version=f"v{today.year}.{today.month:02}.1")) == {}
-        rows = world.check(version=f"v{today.year + 1}.12.1")
-        assert verdicts(rows) == {"version-bump": "failed"}
-        assert "lies in the future" in rows["version-bump"]["detail"] and f"promote run v{today.year}." in rows["version-bump"]["detail"]
+        checks = world.check(version=f"v{today.year + 1}.12.1")
+        assert verdicts(checks) == {"version-bump": "failed"}
+        assert "lies in the future" in checks["version-bump"]["detail"] and f"promote run v{today.year}." in checks["version-bump"]["detail"]
 
 
 def test_a_new_application_is_no_break(world: Desk) -> None:

@@ -1,4 +1,4 @@
-"""Smoke rows asked of a real HTTP server: methods, headers, bodies, redirects, certificates, tries and limits."""
+"""Smoke checks asked of a real HTTP server: methods, headers, bodies, redirects, certificates, tries and limits."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def service() -> Iterator[Service]:
 
 
 class Asked:
-    """One row asked, with its evidence and the pauses it made."""
+    """One check asked, with its evidence and the pauses it made."""
 
     def __init__(self, url: SmokeUrl) -> None:
         self.evidence: dict[str, Any] = {}
@@ -145,11 +145,11 @@ def test_a_redirect_to_another_host_goes_without_the_declared_headers(service: S
     assert "x-api-key" in service.seen[1].headers, "the same host"
 
 
-def test_a_slow_answer_passes_with_advice(service: Service) -> None:
+def test_a_slow_answer_passes_with_a_warning(service: Service) -> None:
     service.fault(Fault(kind="drip"))
     asked = Asked(wanted(service, slow=0.01))
     assert asked.said == ""
-    assert asked.evidence["advice"].startswith("slow: 0.")
+    assert asked.evidence["warning"].startswith("slow: 0.")
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The post suite row by row: exactly one fails when its own thing is wrong, and its row is unknown when its source cannot be asked."""
+"""The post suite check by check: exactly one fails when its own thing is wrong, and its check is unknown when its source cannot be asked."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from promote.cli.sandbox_session import repository_files
 from promote.config.reader import read_settings
 from promote.convergence.baseline import take_baseline
 from promote.core.deadline import Deadline
-from promote.core.model import Row, SuiteResult, Verdict
+from promote.core.model import CheckResult, SuiteResult, Verdict
 from promote.sandbox.http_server import Fault, World
 from promote.sandbox.kube.store import stamp
 from promote.sandbox.sandbox import Sandbox
@@ -45,7 +45,7 @@ class Post:
             reports=self.reports,
             deadline=Deadline(120),
         )
-        saw_verdicts((row.id, row.verdict) for row in result.rows)
+        saw_verdicts((check.id, check.verdict) for check in result.checks)
         return result
 
     def without(self, path: Path, *names: str) -> str:
@@ -86,23 +86,23 @@ def post(world: tuple[Sandbox, Path], tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def verdicts(result: SuiteResult, verdict: Verdict) -> set[str]:
-    return {row.id for row in result.rows if row.verdict is verdict}
+    return {check.id for check in result.checks if check.verdict is verdict}
 
 
-def row(result: SuiteResult, name: str) -> Row:
-    return next(r for r in result.rows if r.id == name)
+def check(result: SuiteResult, name: str) -> CheckResult:
+    return next(r for r in result.checks if r.id == name)
 
 
-def test_a_well_production_passes_every_row_with_evidence(post: Post) -> None:
+def test_a_well_production_passes_every_check_with_evidence(post: Post) -> None:
     result = post.run()
     assert result.verdict is Verdict.PASSED, result.reason + Path(result.log).read_text()
     wanted = {"applications-synced", "applications-healthy", "pods-running", "events", "stable-still-ours", "alerts", "grafana"}
     assert verdicts(result, Verdict.PASSED) == wanted | {"promql[scraped]", "promql[restarts]"}
-    assert row(result, "promql[scraped]").evidence["values"] == {"{}": 1.0}
-    assert row(result, "alerts").evidence["watchdog"] == "Watchdog"
-    known = row(result, "alerts").evidence["firing before"]
+    assert check(result, "promql[scraped]").evidence["values"] == {"{}": 1.0}
+    assert check(result, "alerts").evidence["watchdog"] == "Watchdog"
+    known = check(result, "alerts").evidence["firing before"]
     assert any("KubeDeploymentRolloutStuck" in text and "velero" in text for text in known), known  # type: ignore[attr-defined]
-    assert set(row(result, "grafana").evidence["links"]) == {"Kubernetes / Cluster", "Kubernetes / Applications"}  # type: ignore[call-overload]
+    assert set(check(result, "grafana").evidence["links"]) == {"Kubernetes / Cluster", "Kubernetes / Applications"}  # type: ignore[call-overload]
 
 
 @contextmanager
@@ -194,7 +194,7 @@ def foreign_tag(post: Post) -> Iterator[dict[str, object]]:
 
 
 Breaking = Callable[[Post], AbstractContextManager[dict[str, object]]]
-# A row by its id, with a word behind a slash where it stands for several ways.
+# A check by its id, with a word behind a slash where it stands for several ways.
 BREAKS: dict[str, tuple[Breaking, str]] = {
     "applications-synced": (frozen, "not reconciled"),
     "applications-healthy": (blamed, "velero: Degraded"),
@@ -209,15 +209,15 @@ BREAKS: dict[str, tuple[Breaking, str]] = {
 
 
 @pytest.mark.parametrize("name", [pytest.param(name, marks=proves("check", base_id(name.partition("/")[0]), "failed")) for name in BREAKS])
-def test_exactly_the_row_that_is_about_it_fails(post: Post, name: str) -> None:
+def test_exactly_the_check_that_is_about_it_fails(post: Post, name: str) -> None:
     (breaking, said), name = BREAKS[name], name.partition("/")[0]
     with breaking(post) as changes:
         result = post.run(**changes)
     assert (verdicts(result, Verdict.FAILED), verdicts(result, Verdict.ERRORED)) == ({name}, set()), "\n".join(
         f"{r.id}: {r.detail}" for r in result.failed
     )
-    assert said in row(result, name).detail
-    assert re.search(r"\n\s*do\b", row(result, name).detail), "what to do about it is said"
+    assert said in check(result, name).detail
+    assert re.search(r"\n\s*do\b", check(result, name).detail), "what to do about it is said"
     assert result.verdict is Verdict.FAILED
 
 
@@ -236,16 +236,18 @@ DOWN: dict[str, tuple[Callable[[Post], World], str, set[str]]] = {
 }
 
 
-@pytest.mark.parametrize("source", [pytest.param(name, marks=proves_verdicts(dict.fromkeys(rows, "errored"))) for name, (_, _, rows) in DOWN.items()])
-def test_a_row_whose_source_is_down_is_unknown(post: Post, source: str) -> None:
-    where, path, rows = DOWN[source]
+@pytest.mark.parametrize(
+    "source", [pytest.param(name, marks=proves_verdicts(dict.fromkeys(checks, "errored"))) for name, (_, _, checks) in DOWN.items()]
+)
+def test_a_check_whose_source_is_down_is_unknown(post: Post, source: str) -> None:
+    where, path, checks = DOWN[source]
     where(post).fault(Fault(kind="status", path=path, status=503))
     try:
         result = post.run()
     finally:
         where(post).clear_faults()
     seen = (verdicts(result, Verdict.FAILED), verdicts(result, Verdict.ERRORED))
-    assert seen == (set(), rows), f"{result.reason}\n{[(r.id, r.detail) for r in result.failed]}\n{Path(result.log).read_text()[-4000:]}"
+    assert seen == (set(), checks), f"{result.reason}\n{[(r.id, r.detail) for r in result.failed]}\n{Path(result.log).read_text()[-4000:]}"
     assert result.verdict is Verdict.ERRORED
 
 
@@ -297,11 +299,11 @@ UNKNOWN: dict[str, tuple[Breaking, set[str], str]] = {
 
 @pytest.mark.parametrize("name", UNKNOWN)
 def test_what_the_monitoring_cannot_say_is_unknown(post: Post, name: str) -> None:
-    breaking, rows, said = UNKNOWN[name]
+    breaking, checks, said = UNKNOWN[name]
     with breaking(post) as changes:
         result = post.run(**changes)
-    assert (verdicts(result, Verdict.FAILED), verdicts(result, Verdict.ERRORED)) == (set(), rows), [(r.id, r.detail) for r in result.failed]
-    assert said in row(result, max(rows)).detail
+    assert (verdicts(result, Verdict.FAILED), verdicts(result, Verdict.ERRORED)) == (set(), checks), [(r.id, r.detail) for r in result.failed]
+    assert said in check(result, max(checks)).detail
 
 
 def test_silenced_and_inhibited_alerts_are_told_and_do_not_fail(post: Post) -> None:
@@ -318,7 +320,7 @@ def test_silenced_and_inhibited_alerts_are_told_and_do_not_fail(post: Post) -> N
         manager.expire(silence)
         manager.expire(second)
     assert result.verdict is Verdict.PASSED, result.reason
-    muted = str(row(result, "alerts").evidence["muted"])
+    muted = str(check(result, "alerts").evidence["muted"])
     assert "Quiet" in muted
     assert f"inhibited by alert {source}" in muted
 
@@ -328,7 +330,7 @@ def test_a_new_pod_that_restarted_and_came_to_rest_is_evidence_only(post: Post) 
     result = post.run()
     post.sandbox.prod.delete("Pod", "gitea", "gitea-side")
     assert result.verdict is Verdict.PASSED, result.reason
-    assert row(result, "pods-running").evidence["restarted since they were made, and at rest"] == ["gitea/gitea-side"]
+    assert check(result, "pods-running").evidence["restarted since they were made, and at rest"] == ["gitea/gitea-side"]
 
 
 def test_a_warning_that_came_to_rest_is_evidence_only(post: Post) -> None:
@@ -343,7 +345,7 @@ def test_a_warning_that_came_to_rest_is_evidence_only(post: Post) -> None:
     post.sandbox.prod.delete("Event", "gitea", "gitea-x.unhealthy")
     post.sandbox.prod.delete("Event", "default", "x")
     assert result.verdict is Verdict.PASSED, result.reason
-    said = row(result, "events").evidence["warnings"]
+    said = check(result, "events").evidence["warnings"]
     assert "Unhealthy gitea/Pod gitea-5d6f7c8b9d-x2k4z (3 times" in str(said)
     assert "FailedMount" not in str(said), "not about an application of this promotion"
 
@@ -359,8 +361,8 @@ def test_while_a_rollback_is_proven_the_monitoring_is_told_and_does_not_count(po
         post.sandbox.grafana.clear_faults()
         post.sandbox.prometheus.forget("kube_pod_container_status_restarts_total")
     assert result.verdict is Verdict.PASSED, result.reason
-    assert verdicts(result, Verdict.ADVICE) == {"alerts", "grafana", "promql[restarts]"}
-    assert "StillRinging" in row(result, "alerts").detail
+    assert verdicts(result, Verdict.WARNING) == {"alerts", "grafana", "promql[restarts]"}
+    assert "StillRinging" in check(result, "alerts").detail
 
 
 def test_rows_without_a_source_are_listed_as_off(post: Post, tmp_path: Path) -> None:
@@ -371,8 +373,8 @@ def test_rows_without_a_source_are_listed_as_off(post: Post, tmp_path: Path) -> 
     (clone / "promotion.toml").write_text(bare)
     result = replace_clone(post, clone).run()
     assert result.verdict is Verdict.PASSED, result.reason
-    assert verdicts(result, Verdict.OFF) == {"promql", "alerts", "grafana"}
-    assert row(result, "alerts").detail == "not configured: alertmanager.url is empty"
+    assert verdicts(result, Verdict.DISABLED) == {"promql", "alerts", "grafana"}
+    assert check(result, "alerts").detail == "not configured: alertmanager.url is empty"
     (clone / "checks" / "post" / "test_signals.py").unlink()
     (clone / "promotion.toml").write_text(text)
     result = replace_clone(post, clone).run()
@@ -383,8 +385,8 @@ def replace_clone(post: Post, clone: Path) -> Post:
     return Post(sandbox=post.sandbox, clone=clone, reports=post.reports, context=post.context)
 
 
-def ready(post: Post, folder: Path, change: tuple[str, str] = ("", "")) -> Row:
-    """The pre row about the monitoring, with a changed promotion.toml."""
+def ready(post: Post, folder: Path, change: tuple[str, str] = ("", "")) -> CheckResult:
+    """The pre check about the monitoring, with a changed promotion.toml."""
     clone = post.sandbox.clone(folder / "clone")
     text = (clone / "promotion.toml").read_text()
     assert change[0] in text
@@ -396,8 +398,8 @@ def ready(post: Post, folder: Path, change: tuple[str, str] = ("", "")) -> Row:
     result = run_suite(
         "pre", clone / "checks" / "pre", context=replace(post.context, state="before"), settings=settings, reports=post.reports, deadline=Deadline(60)
     )
-    saw_verdicts((row.id, row.verdict) for row in result.rows)
-    return row(result, "monitoring-ready")
+    saw_verdicts((check.id, check.verdict) for check in result.checks)
+    return check(result, "monitoring-ready")
 
 
 def test_monitoring_that_can_prove_something_afterwards_is_ready(post: Post, tmp_path: Path) -> None:
