@@ -81,8 +81,10 @@ def test_the_demo_of_a_wheel_runs_the_checks(from_wheel: Path, tmp_path: Path) -
     assert verdicts.count("passed") > 10
 
 
-def test_the_wheel_holds_the_checks_once_and_nothing_of_the_tests(wheel: Path) -> None:
+def test_the_wheel_holds_its_licence_the_checks_once_and_nothing_of_the_tests(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
+        licences = {n: archive.read(n) for n in names if "/licenses/" in n}
+    assert list(licences.values()) == [(ROOT / "LICENSE").read_bytes()]
     assert {n.removeprefix("promote/templates/") for n in names if "checks/" in n} == set(CHECKS)
     assert {n.split("/")[0] for n in names if ".dist-info/" not in n} == {"promote"}
