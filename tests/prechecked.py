@@ -14,9 +14,9 @@ from promote.config.schema import Settings, Workflow
 from promote.core.deadline import Clock
 from promote.core.model import Choices, Tag
 from promote.core.version import parse_version
-from promote.promotion.context import Run, Tools
+from promote.promotion.context import Dependencies, PromotionContext
 from promote.promotion.journal import Journal
-from promote.promotion.recovery.takeover import pick_up
+from promote.promotion.recovery.takeover import take_over_promotion
 from promote.report.silent import Silent
 from promote.tags.lock import Lock, acquire, new_lock
 from promote.tags.publish import Published, Request, publish
@@ -38,14 +38,14 @@ class Place:
     def __post_init__(self) -> None:
         if self.first:
             self.remote.put(STABLE, "")
-        tools, end = self.tools(), self.remote.clones[0]
+        tools, end = self.deps(), self.remote.clones[0]
         commit, stable = self.remote.commits[VERSION], end.ref(STABLE)
         target = Target(
             version=parse_version(VERSION), commit=commit, from_tree=False, dev_tag=end.ref(f"refs/tags/dev-{VERSION}"), stable=stable,
             branch=Tag(ref="refs/heads/main", object=commit, commit=commit),
         )  # fmt: skip
-        self.run = Run(
-            tools=tools, target=target, version=parse_version(VERSION), request_id="r1", journal=Journal.open(end.git_dir, "r1"),
+        self.run = PromotionContext(
+            deps=tools, target=target, version=parse_version(VERSION), request_id="r1", journal=Journal.open(end.git_dir, "r1"),
             choices=Choices(first=self.first),
         )  # fmt: skip
         lock = new_lock(
@@ -59,10 +59,10 @@ class Place:
         self.run.remember()
         self.run.lock = self.run.journal.effect("take the lock", {"holder": lock.holder}, lambda: acquire(self.remote.clones[0], lock))
 
-    def tools(self, clone: int = 0) -> Tools:
+    def deps(self, clone: int = 0) -> Dependencies:
         end = self.remote.clones[clone]
         nobody: Any = lambda: pytest.fail("nothing but git is needed")  # noqa: E731
-        return Tools(settings=self.settings, git=end, report=Silent(), production=nobody, forge=nobody, who="us", clock=self.clock)
+        return Dependencies(settings=self.settings, git=end, report=Silent(), production=nobody, forge=nobody, who="us", clock=self.clock)
 
     def publish(self) -> tuple[Request, Published]:
         """As the workflow does for us, but for the record: this process does not hear of it."""
@@ -75,9 +75,9 @@ class Place:
         assert self.run.journal._held is not None
         os.close(self.run.journal._held)
 
-    def taken_up(self, clone: int = 0) -> Run:
+    def taken_up(self, clone: int = 0) -> PromotionContext:
         self.dies()
-        run = pick_up(self.tools(clone))
+        run = take_over_promotion(self.deps(clone))
         assert run
         return run
 

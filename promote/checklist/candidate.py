@@ -11,7 +11,7 @@ from promote.candidate.commits import Change, breaking
 from promote.checklist.history import bump_suggestion, stable_commit, worth_planning
 from promote.checklist.promotion import Promotion
 from promote.core.errors import NotFound, PromoteError, ServiceError, UsageError
-from promote.core.in_flight import asking
+from promote.core.in_flight import in_flight
 from promote.manifests.compare import Comparison, Expected, compare
 from promote.manifests.tree import Blobs, Tree
 from promote.report.words import counted
@@ -76,7 +76,7 @@ def _built(_promotion: Promotion) -> dict[tuple[str, str], str]:
 def comparison(promotion: Promotion) -> Comparison:
     """The candidate's manifests against production's; looked at once."""
     candidate, production = trees(promotion)
-    with builder(promotion) as build, asking("kustomize"):
+    with builder(promotion) as build, in_flight("kustomize"):
         return compare(candidate, production, expected_of(promotion), build)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from promote.core.errors import PromoteError
-from promote.core.in_flight import cut_off
+from promote.core.in_flight import waiting_on
 from promote.core.model import Verdict
 
 
@@ -89,7 +89,7 @@ def phase_verdict(report: pytest.TestReport, call: pytest.CallInfo[None]) -> tup
         return Verdict.ERRORED, f"{error.what}\ndo   {error.hint}"
     text = _own_words(error)
     if timed_out(error):
-        doing = f"; {words}" if (words := cut_off()) else ""
+        doing = f"; {words}" if (words := waiting_on()) else ""
         return (
             Verdict.ERRORED,
             f"{text}: it could not be judged in time{doing}\ndo   start again; a check's limit is suites.row_timeout in promotion.toml",

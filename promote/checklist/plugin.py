@@ -21,7 +21,7 @@ from promote.checklist.recorder import Recorder
 from promote.checklist.registry import CHECKS, NO_RULES, NO_URL, limit_of, not_applicable
 from promote.config.schema import FILE_NAME
 from promote.core.errors import PromoteError
-from promote.core.in_flight import forget
+from promote.core.in_flight import clear
 from promote.core.model import Verdict
 from promote.core.redact import Redactor
 from promote.report import github_actions
@@ -117,7 +117,7 @@ class Checklist:
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         if nodeid in self.ids:
             self.recorder.write("begin", id=self.ids[nodeid])
-            forget()
+            clear()
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, pytest.TestReport, pytest.TestReport]:

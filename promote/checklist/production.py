@@ -9,7 +9,7 @@ from promote.argocd.application import Application, parse_application
 from promote.argocd.sync_windows import denial
 from promote.checklist.promotion import Promotion
 from promote.convergence.baseline import Baseline, problems
-from promote.convergence.wait import THERE, ConvergenceResult
+from promote.convergence.wait import CONVERGED, ConvergenceResult
 from promote.core.deadline import Clock, Deadline
 from promote.core.errors import PromoteError
 from promote.core.model import AppState, Verdict
@@ -55,11 +55,11 @@ def not_there(observed: ConvergenceResult, *, health: bool) -> list[str]:
     """
     if observed.verdict is Verdict.ERRORED:
         raise PromoteError(f"production could not be judged: {observed.reason}", hint="kubectl -n argocd get applications (production's context)")
-    return [f"  {a.name}: {a.reason}" for a in observed.applications if a.state not in THERE and a.about_health is health]
+    return [f"  {a.name}: {a.reason}" for a in observed.applications if a.state not in CONVERGED and a.about_health is health]
 
 
-def excused(observed: ConvergenceResult) -> list[str]:
-    return [f"{a.name}: {a.reason}" for a in observed.applications if a.state is AppState.EXCUSED]
+def tolerated(observed: ConvergenceResult) -> list[str]:
+    return [f"{a.name}: {a.reason}" for a in observed.applications if a.state is AppState.TOLERATED]
 
 
 def _pods(promotion: Promotion) -> dict[str, Pod]:

@@ -26,7 +26,7 @@ from promote.core.deadline import Deadline
 from promote.core.errors import PromoteError
 from promote.core.model import CheckResult, SuiteResult, Verdict
 from promote.core.redact import Redactor
-from promote.core.signals import held
+from promote.core.signals import defer_signals
 
 TICK_S = 0.05
 _HIJACKS = ("PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTEST_CURRENT_TEST")
@@ -73,7 +73,7 @@ def run_suite(
     try:
         killed = _run(argv, log, settings.root, recorder, deadline, _Teller(name, on_check), stop or threading.Event())
     finally:  # also when a person stops it: what a check has printed by then stays on disk
-        with held():
+        with defer_signals():
             _mask(connect.redactor(settings), log, junit, recorder)
     events = read_events(recorder)
     checks = _checks(name, events)
@@ -117,7 +117,7 @@ def _run(argv: list[str], log: Path, cwd: Path, recorder: Path, deadline: Deadli
     child: subprocess.Popen[bytes] | None = None
     with log.open("wb") as out:
         try:
-            with held():  # a stop request while it starts would leave a child that nobody knows
+            with defer_signals():  # a stop request while it starts would leave a child that nobody knows
                 child = subprocess.Popen(
                     argv, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, start_new_session=True
                 )
@@ -166,13 +166,13 @@ def _checks(suite: str, events: list[dict[str, object]]) -> tuple[CheckResult, .
 
 
 def _judge(
-    events: list[dict[str, object]], checks: tuple[CheckResult, ...], required: tuple[str, ...], excused: tuple[str, ...], policy: Policy
+    events: list[dict[str, object]], checks: tuple[CheckResult, ...], required: tuple[str, ...], tolerated: tuple[str, ...], policy: Policy
 ) -> tuple[Verdict, str, tuple[CheckResult, ...]]:
     """(verdict, one sentence, checks made up for required ones that did not report)."""
     reported = {check.id for check in checks}
     suite = checks[0].suite if checks else ""
     begun = [str(e["id"]) for e in events if e["event"] == "begin" and e["id"] not in reported]
-    silent = [name for name in required if name not in reported and name not in excused and name not in begun]
+    silent = [name for name in required if name not in reported and name not in tolerated and name not in begun]
     missing = tuple(_missing(name, suite, policy, begun=name in begun) for name in (*begun, *silent))
     finish = [e for e in events if e["event"] == "finish"]
     verdicts = [check.verdict for check in (*checks, *missing)]

@@ -16,7 +16,7 @@ from promote.git.clone import check_clone
 from promote.git.remote import GitRemote
 
 if TYPE_CHECKING:
-    from promote.promotion.context import Tools
+    from promote.promotion.context import Dependencies
     from promote.report.events import Reporter
 
 
@@ -47,11 +47,11 @@ def who() -> str:
         return f"unknown@{socket.gethostname()}"
 
 
-def tools(settings: Settings, git: GitRemote, report: Reporter) -> Tools:
+def tools(settings: Settings, git: GitRemote, report: Reporter) -> Dependencies:
     """What a promotion reaches the world through; clients connect at their first use."""
-    from promote.promotion.context import Tools
+    from promote.promotion.context import Dependencies
 
-    return Tools(
+    return Dependencies(
         settings=settings,
         git=git,
         report=report,

@@ -13,10 +13,10 @@ from promote.core.errors import NotFound, Rejected, UsageError
 from promote.core.model import End, Tag, short
 from promote.core.version import UNVERSIONED, recorded_version
 from promote.git.push import RefUpdate
-from promote.promotion.context import Run, Tools
+from promote.promotion.context import Dependencies, PromotionContext
 from promote.promotion.journal import Journal
-from promote.promotion.state_machine import attempt
-from promote.promotion.verify_current import end_of, prove_it_stands
+from promote.promotion.state_machine import run_transition
+from promote.promotion.verify_current import end_of, verify_current
 from promote.report.screen import reporter
 from promote.tags.lock import LOCK, lock_words, refused
 from promote.tags.publish import ref_names
@@ -26,21 +26,21 @@ from promote.tags.target import Target
 def main(args: argparse.Namespace) -> int:
     settings, git = open_repository(args.folder)
     with reporter(json=args.json, secrets=secrets()) as report:
-        kit = tools(settings, git, report)
-        run, working = _prepare(kit, force=args.force)
-        result = attempt(prove_it_stands, run)
+        deps = tools(settings, git, report)
+        ctx, working = _prepare(deps, force=args.force)
+        result = run_transition(verify_current, ctx)
         end = end_of(result)
-        words = _mark(run, working) if end is End.VERIFIED else f"{settings.tags.working} stays where it is: {result.reason}"
+        words = _mark(ctx, working) if end is End.VERIFIED else f"{settings.tags.working} stays where it is: {result.reason}"
         report.end(end, [words, *([f"do: {result.hint}"] if result.hint and end is not End.VERIFIED else [])])
         if args.json:
-            after = git.ref(run.names.working)
+            after = git.ref(ctx.names.working)
             document = {"outcome": end.value, "exit": end.exit_code, "reason": words, "working": after.object if after else None}
             report.document(document)
     return end.exit_code
 
 
-def _prepare(kit: Tools, *, force: bool) -> tuple[Run, Tag | None]:
-    git, settings = kit.git, kit.settings
+def _prepare(deps: Dependencies, *, force: bool) -> tuple[PromotionContext, Tag | None]:
+    git, settings = deps.git, deps.settings
     names = ref_names(settings, "")
     refs = git.refs(names.stable, names.working, names.branch, LOCK)
     if refs.pop(LOCK, None):  # in its soak all may look proven, and go back all the same
@@ -57,21 +57,23 @@ def _prepare(kit: Tools, *, force: bool) -> tuple[Run, Tag | None]:
             "it would go back",
             hint="if that is meant: --force",
         )
-    kit.report.headline(f"mark-working · {describe_stable(kit, stable, branch.commit)}")
-    version = recorded_version(version_carried(kit, stable) or UNVERSIONED.text, settings.version.scheme)
+    deps.report.headline(f"mark-working · {describe_stable(deps, stable, branch.commit)}")
+    version = recorded_version(version_carried(deps, stable) or UNVERSIONED.text, settings.version.scheme)
     request_id = f"mark-{datetime.now(UTC):%Y%m%d-%H%M%S}-{random.token_hex(3)}"
     target = Target(version=version, commit=stable.commit, from_tree=False, dev_tag=None, stable=stable, branch=branch)
-    return Run(tools=kit, target=target, version=version, request_id=request_id, journal=Journal.open(git.git_dir, request_id, kit.redact)), working
+    return PromotionContext(
+        deps=deps, target=target, version=version, request_id=request_id, journal=Journal.open(git.git_dir, request_id, deps.redact)
+    ), working
 
 
-def _mark(run: Run, working: Tag | None) -> str:
+def _mark(ctx: PromotionContext, working: Tag | None) -> str:
     """Leased on the value that was judged. Raises what a refused push means."""
-    git, name, stable = run.tools.git, run.settings.tags.working, run.stable
+    git, name, stable = ctx.deps.git, ctx.settings.tags.working, ctx.stable
     assert stable is not None
     if working and working.object == stable.object:
         return f"{name} is there already: {git.describe(stable.commit)}, proven now"
-    update = RefUpdate(ref=run.names.working, new=stable.object, expected=working.object if working else "")
-    done, result, _ = run.journal.effect("move the working tag", {"to": stable.object}, lambda: git.push_and_look(update))
+    update = RefUpdate(ref=ctx.names.working, new=stable.object, expected=working.object if working else "")
+    done, result, _ = ctx.journal.effect("move the working tag", {"to": stable.object}, lambda: git.push_and_look(update))
     if not done:
         raise refused(git, result, f"move {name}")
     return f"{name} → {git.describe(stable.commit)}: proven now" + (f"; it was at {short(working.commit)}" if working else "")

@@ -10,7 +10,7 @@ from promote.candidate import version_bump
 from promote.checklist.history import changes_of, production_version
 from promote.checklist.promotion import Promotion
 from promote.cli.bootstrap import open_repository
-from promote.cli.preview import look_ahead
+from promote.cli.preview import preview
 from promote.core.errors import NotFound, UsageError
 from promote.core.version import Version
 from promote.report.screen import answer
@@ -18,7 +18,7 @@ from promote.report.screen import answer
 
 def main(args: argparse.Namespace) -> int:
     settings, _ = open_repository(args.folder)
-    promotion, remark = look_ahead(settings, None)
+    promotion, remark = preview(settings, None)
     version, why = calendar(promotion) if settings.version.scheme == "calver" else semantic(promotion, _forced(args))
     why = "; ".join(filter(None, (why, remark)))
     answer(version, document={"version": version, "why": why, "commit": promotion.commit} if args.json else None)

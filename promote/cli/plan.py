@@ -15,7 +15,7 @@ from promote.checklist.policy import Policy
 from promote.checklist.promotion import Promotion
 from promote.checklist.registry import required_checks
 from promote.cli.bootstrap import open_repository
-from promote.cli.preview import look_ahead
+from promote.cli.preview import preview
 from promote.cli.prompt import only_records
 from promote.cli.summary import age
 from promote.config.schema import Settings
@@ -59,7 +59,7 @@ class Plan:
 def main(args: argparse.Namespace) -> int:
     settings, _ = open_repository(args.folder)
     version = parse_version(args.wanted, settings.version.scheme)
-    promotion, remark = look_ahead(settings, version, Choices(first=args.first))
+    promotion, remark = preview(settings, version, Choices(first=args.first))
     plan = replace(make(promotion, version.text), remark=remark)
     lines = [f"written: {write(settings, plan)}"] if args.write else text(plan, diff=args.diff)
     answer(*lines, document=asdict(plan) if args.json else None, secrets=secrets())

@@ -12,7 +12,7 @@ from promote.core.version import Version
 from promote.report.words import counted
 
 
-def look_ahead(settings: Settings, version: Version | None, choices: Choices | None = None) -> tuple[Promotion, str]:
+def preview(settings: Settings, version: Version | None, choices: Choices | None = None) -> tuple[Promotion, str]:
     """(the promotion that a run would be, a remark when this clone is behind): a run pulls what the trunk has more than a clean clone."""
     state = State(settings=settings, version=version, context=None)
     target, branch = state.target, settings.repository.branch

@@ -12,7 +12,7 @@ from promote.core.errors import PromoteError, Rejected, UsageError
 from promote.core.model import Choices, Tag
 from promote.core.version import Version
 from promote.git.remote import GitRemote
-from promote.promotion.context import Tools
+from promote.promotion.context import Dependencies
 from promote.tags.publish import ref_names
 from promote.tags.target import Target, resolve_target
 
@@ -42,22 +42,22 @@ def terminal_question(text: str) -> str:
     return sys.stdin.readline().strip().lower()
 
 
-def choose(kit: Tools, version: Version, choices: Choices, *, tagged: bool, ask: Ask = terminal_question) -> tuple[Target, Choices]:
+def choose(deps: Dependencies, version: Version, choices: Choices, *, tagged: bool, ask: Ask = terminal_question) -> tuple[Target, Choices]:
     """Settle which commit is meant: HEAD, or the commit of the existing dev tag.
 
     Raises UsageError when the dev tag is elsewhere and nobody says what that means, NotFound or UsageError for a wrong first promotion.
     """
-    git, settings = kit.git, kit.settings
+    git, settings = deps.git, deps.settings
     target = resolve_target(git, settings, version)
     dev = target.dev_tag
     at_head = git.branch() == settings.repository.branch and not (tagged or choices.again or target.in_production)
     if dev and at_head and dev.commit != git.head() and (choices.recreate_dev or not only_records(git, settings, dev)):
-        choices = choices if choices.recreate_dev else _decide(kit, dev, choices, ask)
+        choices = choices if choices.recreate_dev else _decide(deps, dev, choices, ask)
         if choices.recreate_dev:
             target = replace(target, commit=git.head(), from_tree=True)
     elif choices.recreate_dev:
         choices = replace(choices, recreate_dev=False)  # it is where it should be, or there is none
-    return _first(kit, target, choices)
+    return _first(deps, target, choices)
 
 
 def only_records(git: GitRemote, settings: Settings, dev: Tag) -> bool:
@@ -85,9 +85,9 @@ def simply_behind(settings: Settings, git: GitRemote, trunk: str) -> int:
     return git.count(f"{git.head()}..{trunk}")
 
 
-def _decide(kit: Tools, dev: Tag, choices: Choices, ask: Ask) -> Choices:
+def _decide(deps: Dependencies, dev: Tag, choices: Choices, ask: Ask) -> Choices:
     """The tag exists elsewhere: promote what it marks, move it to HEAD, or stop. Stopping is what an empty answer means."""
-    git = kit.git
+    git = deps.git
     there, head = git.describe(dev.commit), git.describe(git.head())
     answer = ask(
         f"{dev.name} exists already at {there}\n  but HEAD is {head}\n"
@@ -103,8 +103,8 @@ def _decide(kit: Tools, dev: Tag, choices: Choices, ask: Ask) -> Choices:
     )
 
 
-def _first(kit: Tools, target: Target, choices: Choices) -> tuple[Target, Choices]:
-    git, settings = kit.git, kit.settings
+def _first(deps: Dependencies, target: Target, choices: Choices) -> tuple[Target, Choices]:
+    git, settings = deps.git, deps.settings
     name = settings.tags.stable
     if not choices.first:
         return target, choices

@@ -7,18 +7,18 @@ import secrets as random
 from datetime import UTC, datetime
 
 from promote.cli.bootstrap import open_repository, tools
-from promote.cli.summary import describe_stable, document, ending, version_carried
+from promote.cli.summary import describe_stable, document, final_lines, version_carried
 from promote.connect import secrets
 from promote.convergence.baseline import take_baseline
 from promote.core.errors import NotFound, PromoteError, UsageError
 from promote.core.model import End, Tag, short
-from promote.core.signals import held
+from promote.core.signals import defer_signals
 from promote.core.version import UNVERSIONED, parse_version, recorded_version
-from promote.promotion.context import Moved, Result, Run, Said, Tools
-from promote.promotion.finalize import close
+from promote.promotion.context import Dependencies, Moved, PromotionContext, StepResult, StepStatus
+from promote.promotion.finalize import finalize
 from promote.promotion.journal import Journal
 from promote.promotion.rollback import roll_back
-from promote.promotion.state_machine import attempt
+from promote.promotion.state_machine import run_transition
 from promote.promotion.steps import keep_baseline
 from promote.report.screen import reporter
 from promote.report.words import counted
@@ -31,21 +31,21 @@ from promote.tags.target import Target
 def main(args: argparse.Namespace) -> int:
     settings, git = open_repository(args.folder)
     with reporter(json=args.json, secrets=secrets()) as report:
-        kit = tools(settings, git, report)
-        run = _prepare(kit, args)
-        with held(drop=True):  # from before the lock is there until what it ended as is said
-            with beating(git.hurried(BEAT_S), lambda: run.lock, every_s=settings.lock.heartbeat):
-                end, result = _go(run)
+        deps = tools(settings, git, report)
+        ctx = _prepare(deps, args)
+        with defer_signals(drop=True):  # from before the lock is there until what it ended as is said
+            with beating(git.hurried(BEAT_S), lambda: ctx.lock, every_s=settings.lock.heartbeat):
+                end, result = _go(ctx)
             code = 0 if end is End.ROLLED_BACK else end.exit_code
-            close(run, end, document(run, end, result, code=code))
-            report.end(end, ending(run, end, result), code=code)
+            finalize(ctx, end, document(ctx, end, result, code=code))
+            report.end(end, final_lines(ctx, end, result), code=code)
             if args.json:
-                report.document(document(run, end, result, code=code))
+                report.document(document(ctx, end, result, code=code))
     return code
 
 
-def _prepare(kit: Tools, args: argparse.Namespace) -> Run:
-    settings, git = kit.settings, kit.git
+def _prepare(deps: Dependencies, args: argparse.Namespace) -> PromotionContext:
+    settings, git = deps.settings, deps.git
     names = ref_names(settings, "")
     wanted = names.working if args.to_working else UNDO
     if args.to:
@@ -53,7 +53,7 @@ def _prepare(kit: Tools, args: argparse.Namespace) -> Run:
     refs = git.refs(names.stable, names.branch, wanted)
     stable, back, branch = refs.get(names.stable), refs.get(wanted), refs.get(names.branch)
     if back is None or stable is None or branch is None:
-        raise _missing(kit, args, names.stable if stable is None else wanted if back is None else names.branch)
+        raise _missing(deps, args, names.stable if stable is None else wanted if back is None else names.branch)
     git.fetch(*refs)
     if stable.object == back.object or stable.commit == back.commit:
         raise UsageError(
@@ -61,10 +61,10 @@ def _prepare(kit: Tools, args: argparse.Namespace) -> Run:
             hint="name another version with --to; what production really runs: `promote status`",
         )
     target = Tag(ref=names.stable, object=back.object, commit=git.commit_of(back.object))
-    carried = version_carried(kit, target)
+    carried = version_carried(deps, target)
     version = recorded_version(carried or UNVERSIONED.text, settings.version.scheme)
     request_id = f"rollback-{datetime.now(UTC):%Y%m%d-%H%M%S}-{random.token_hex(3)}"
-    kit.report.headline(f"rollback · {describe_stable(kit, stable, branch.commit)}")
+    deps.report.headline(f"rollback · {describe_stable(deps, stable, branch.commit)}")
     named, forward = f"{carried or wanted} {git.describe(target.commit)}", git.is_ancestor(stable.commit, target.commit)
     older, newer = (stable.commit, target.commit) if forward else (target.commit, stable.commit)
     distance = counted(git.count(f"{older}..{newer}"), "commit")
@@ -74,13 +74,13 @@ def _prepare(kit: Tools, args: argparse.Namespace) -> Run:
             hint="to go there all the same: promote rollback --to VERSION, or promote run VERSION --again with its checks",
         )
     way, side = ("forward", "after") if forward else ("back", "before")
-    kit.report.note(f"{way} to {named}: {distance} {side} the one in production")
-    return Run(
-        tools=kit,
+    deps.report.note(f"{way} to {named}: {distance} {side} the one in production")
+    return PromotionContext(
+        deps=deps,
         target=Target(version=version, commit=target.commit, from_tree=False, dev_tag=None, stable=target, branch=branch),
         version=version,
         request_id=request_id,
-        journal=Journal.open(git.git_dir, request_id, kit.redact),
+        journal=Journal.open(git.git_dir, request_id, deps.redact),
         stable=stable,
         moved=Moved.YES,
         cause="asked for",
@@ -89,39 +89,39 @@ def _prepare(kit: Tools, args: argparse.Namespace) -> Run:
     )
 
 
-def _missing(kit: Tools, args: argparse.Namespace, ref: str) -> PromoteError:
-    promoted = known_tags(kit.git, kit.settings, kit.settings.tags.prod)
+def _missing(deps: Dependencies, args: argparse.Namespace, ref: str) -> PromoteError:
+    promoted = known_tags(deps.git, deps.settings, deps.settings.tags.prod)
     hint = f"name one that was promoted: --to VERSION; there are: {promoted}"
-    if args.to and ref.startswith("refs/tags/") and ref != ref_names(kit.settings, "").stable:
+    if args.to and ref.startswith("refs/tags/") and ref != ref_names(deps.settings, "").stable:
         return UsageError(f"{args.to} was never promoted: there is no tag {ref.removeprefix('refs/tags/')} on the remote", hint=hint)
     if ref == UNDO:
         return UsageError(f"there is no move to undo: the remote has no {UNDO}, where a promotion leaves what it replaced", hint=hint)
-    return NotFound(f"git remote {kit.git.remote}", f"there is no {ref}", hint=hint)
+    return NotFound(f"git remote {deps.git.remote}", f"there is no {ref}", hint=hint)
 
 
-def _go(run: Run) -> tuple[End, Result]:
-    git, stable = run.tools.git, run.stable
+def _go(ctx: PromotionContext) -> tuple[End, StepResult]:
+    git, stable = ctx.deps.git, ctx.stable
     assert stable is not None
     lock = new_lock(
-        request_id=run.request_id,
-        version=run.version.text,
-        candidate=run.target.commit,
+        request_id=ctx.request_id,
+        version=ctx.version.text,
+        candidate=ctx.target.commit,
         stable_before=stable.object,
         state="rolling_back",
-        plan=run.plan(),
+        plan=ctx.plan(),
     )
-    run.remember()
-    run.lock = run.journal.effect("take the lock", {"stable": stable.object, "holder": lock.holder}, lambda: acquire(git, lock))
+    ctx.remember()
+    ctx.lock = ctx.journal.effect("take the lock", {"stable": stable.object, "holder": lock.holder}, lambda: acquire(git, lock))
 
-    def transition(run: Run) -> Result:
-        keep_baseline(run, take_baseline(run.tools.production()), smoke_passed=None)
-        return roll_back(run)
+    def transition(ctx: PromotionContext) -> StepResult:
+        keep_baseline(ctx, take_baseline(ctx.deps.production()), smoke_passed=None)
+        return roll_back(ctx)
 
-    result = attempt(transition, run)
-    if result.said is Said.PASSED:
+    result = run_transition(transition, ctx)
+    if result.status is StepStatus.PASSED:
         return End.ROLLED_BACK, result
-    if result.said is Said.SUPERSEDED:
+    if result.status is StepStatus.SUPERSEDED:
         return End.SUPERSEDED, result
-    if run.stable is run.target.stable or run.moved is Moved.UNKNOWN:
+    if ctx.stable is ctx.target.stable or ctx.moved is Moved.UNKNOWN:
         return End.STUCK, result
-    return (End.INTERRUPTED if result.said is Said.INTERRUPTED else End.UNCHECKED), result
+    return (End.INTERRUPTED if result.status is StepStatus.INTERRUPTED else End.UNCHECKED), result

@@ -10,16 +10,16 @@ from promote.checklist.policy import Policy, validate
 from promote.checklist.waivers import given
 from promote.cli.bootstrap import open_repository, tools, who
 from promote.cli.prompt import bring_forward, choices_of, choose
-from promote.cli.summary import describe_stable, document, ending
+from promote.cli.summary import describe_stable, document, final_lines
 from promote.connect import secrets, slug
 from promote.core.model import End
-from promote.core.signals import held
+from promote.core.signals import defer_signals
 from promote.core.version import Version, parse_version
-from promote.promotion.context import Result, Run, Tools
-from promote.promotion.finalize import close
+from promote.promotion.context import Dependencies, PromotionContext, StepResult
+from promote.promotion.finalize import finalize
 from promote.promotion.journal import Journal
-from promote.promotion.state_machine import attempt, walk
-from promote.promotion.verify_current import end_of, prove_it_stands
+from promote.promotion.state_machine import run_promotion, run_transition
+from promote.promotion.verify_current import end_of, verify_current
 from promote.report.screen import reporter
 from promote.tags.heartbeat import BEAT_S, beating
 from promote.tags.target import Target
@@ -36,36 +36,36 @@ def main(args: argparse.Namespace) -> int:
     validate(settings, typed)
     waivers = tuple(Policy.of(settings, typed).waived.values())  # as of now: midnight must not end one in the middle
     with reporter(json=args.json, secrets=secrets()) as report:
-        kit = tools(settings, git, report)
+        deps = tools(settings, git, report)
         if settings.promotion.via == "workflow":
-            kit.forge()  # without a token nothing begins
-        target, choices = choose(kit, version, wanted, tagged=args.tagged)
-        report.headline(_headline(kit, version, target))
+            deps.forge()  # without a token nothing begins
+        target, choices = choose(deps, version, wanted, tagged=args.tagged)
+        report.headline(_headline(deps, version, target))
         if pulled:
             report.note(f"pulled {pulled} {'commit' if pulled == 1 else 'commits'}: HEAD is {git.describe(git.head())}")
         request_id = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{random.token_hex(3)}"
-        journal = Journal.open(git.git_dir, request_id, kit.redact)
-        run = Run(
-            tools=kit, target=target, version=version, request_id=request_id, choices=choices, waivers=waivers, trunk_seen=trunk, journal=journal
+        journal = Journal.open(git.git_dir, request_id, deps.redact)
+        ctx = PromotionContext(
+            deps=deps, target=target, version=version, request_id=request_id, choices=choices, waivers=waivers, trunk_seen=trunk, journal=journal
         )
-        with held(drop=True):  # whatever comes between its steps and after them: what it ended as is said
-            with beating(git.hurried(BEAT_S), lambda: run.lock, every_s=settings.lock.heartbeat):
-                end, result = _promote(run)
-            close(run, end, document(run, end, result))
-            report.end(end, ending(run, end, result))
+        with defer_signals(drop=True):  # whatever comes between its steps and after them: what it ended as is said
+            with beating(git.hurried(BEAT_S), lambda: ctx.lock, every_s=settings.lock.heartbeat):
+                end, result = _promote(ctx)
+            finalize(ctx, end, document(ctx, end, result))
+            report.end(end, final_lines(ctx, end, result))
             if args.json:
-                report.document(document(run, end, result))
+                report.document(document(ctx, end, result))
     return end.exit_code
 
 
-def _promote(run: Run) -> tuple[End, Result]:
-    run.remember()
-    if run.target.in_production:
-        result = attempt(prove_it_stands, run)
+def _promote(ctx: PromotionContext) -> tuple[End, StepResult]:
+    ctx.remember()
+    if ctx.target.in_production:
+        result = run_transition(verify_current, ctx)
         return end_of(result), result
-    return walk(run)
+    return run_promotion(ctx)
 
 
-def _headline(kit: Tools, version: Version, target: Target) -> str:
-    settings, git = kit.settings, kit.git
-    return f"promote {version} · {slug(settings, git)} · {describe_stable(kit, target.stable, target.commit)}"
+def _headline(deps: Dependencies, version: Version, target: Target) -> str:
+    settings, git = deps.settings, deps.git
+    return f"promote {version} · {slug(settings, git)} · {describe_stable(deps, target.stable, target.commit)}"

@@ -12,12 +12,12 @@ from promote.connect import secrets
 from promote.convergence.application_status import Goal
 from promote.convergence.fleet import select
 from promote.convergence.probe import observe
-from promote.convergence.wait import THERE
+from promote.convergence.wait import CONVERGED
 from promote.core.errors import PromoteError
 from promote.core.model import AppState, Tag, Verdict, short
 from promote.core.version import version_of_tag
-from promote.promotion.context import Tools
-from promote.promotion.verify_current import excused_then
+from promote.promotion.context import Dependencies
+from promote.promotion.verify_current import tolerated_then
 from promote.report.screen import answer, reporter
 from promote.report.words import counted
 from promote.tags.lock import UNDO, read_lock
@@ -30,16 +30,16 @@ CHECKED = {"no": "no: moved without a pre suite", "unknown": "not known: the tag
 def main(args: argparse.Namespace) -> int:
     settings, git = open_repository(args.folder)
     with reporter(json=args.json, secrets=secrets()) as report:
-        kit = tools(settings, git, report)
-        entry = ledger(kit)
-        document = {**tags(kit), "last": last(entry), **production(kit, entry)}
+        deps = tools(settings, git, report)
+        entry = ledger(deps)
+        document = {**tags(deps), "last": last(entry), **production(deps, entry)}
     answer(*words(document), document=document if args.json else None, secrets=secrets())
     return {"passed": 0, "failed": 1}.get(str(document["production"]), 5)
 
 
-def tags(kit: Tools) -> dict[str, object]:
+def tags(deps: Dependencies) -> dict[str, object]:
     """The refs of the remote, with versions, ages and distances."""
-    settings, git = kit.settings, kit.git
+    settings, git = deps.settings, deps.git
     names = ref_names(settings, "")
     prods = git.refs(f"refs/tags/{settings.tags.prod.format(version='*')}")
     versions = {v: t for t in prods.values() if (v := version_of_tag(t.name, settings.tags.prod, settings.version.scheme))}
@@ -50,38 +50,38 @@ def tags(kit: Tools) -> dict[str, object]:
     shown = {"stable": refs.get(names.stable), "working": refs.get(names.working), "newest": newest, "undo": refs.get(UNDO)}
     lock = read_lock(git)
     return {
-        "tags": {name: tag and describe(kit, tag, head) for name, tag in shown.items()},
+        "tags": {name: tag and describe(deps, tag, head) for name, tag in shown.items()},
         "shadowed": names.shadow in refs,
         "shallow": git.is_shallow(),
-        "prechecked": prechecked(kit, refs.get(names.stable)),
+        "prechecked": prechecked(deps, refs.get(names.stable)),
         "lock": lock.sentence() if lock else None,
     }
 
 
-def describe(kit: Tools, tag: Tag, head: Tag | None) -> dict[str, object]:
-    (commit,) = kit.git.log(tag.commit, limit=1)
+def describe(deps: Dependencies, tag: Tag, head: Tag | None) -> dict[str, object]:
+    (commit,) = deps.git.log(tag.commit, limit=1)
     return {
         "tag": tag.name,
         "object": tag.object,
         "commit": tag.commit,
-        "version": version_carried(kit, tag),
+        "version": version_carried(deps, tag),
         "subject": commit.subject,
         "when": datetime.fromtimestamp(commit.when, UTC).isoformat(),
-        "behind": kit.git.count(f"{tag.commit}..{head.commit}") if head and not kit.git.is_shallow() else None,
+        "behind": deps.git.count(f"{tag.commit}..{head.commit}") if head and not deps.git.is_shallow() else None,
     }
 
 
-def prechecked(kit: Tools, stable: Tag | None) -> str:
+def prechecked(deps: Dependencies, stable: Tag | None) -> str:
     """The pre suite's verdict id behind the last move, "no", or "unknown" for a tag that promote did not make."""
-    if stable is None or kit.git.git("cat-file", "-t", stable.object).out.strip() != "tag":
+    if stable is None or deps.git.git("cat-file", "-t", stable.object).out.strip() != "tag":
         return "unknown"
-    return trailers_of(kit.git.read_tag(stable.object).message).get("Prechecked", "unknown")
+    return trailers_of(deps.git.read_tag(stable.object).message).get("Prechecked", "unknown")
 
 
-def ledger(kit: Tools) -> Mapping[str, object]:
+def ledger(deps: Dependencies) -> Mapping[str, object]:
     """What was written down of the newest promotion; nothing where that cannot be read, and then nobody is excused."""
     try:
-        return last_entry(kit.git)
+        return last_entry(deps.git)
     except PromoteError:
         return {}
 
@@ -92,22 +92,22 @@ def last(entry: Mapping[str, object]) -> str:
     return f"{version or 'a rollback'}: {outcome.replace('_', ' ')}" if outcome else ""
 
 
-def production(kit: Tools, entry: Mapping[str, object]) -> dict[str, object]:
+def production(deps: Dependencies, entry: Mapping[str, object]) -> dict[str, object]:
     """Whether production runs the stable tag's commit, from a refreshed look at the cluster."""
-    settings, git = kit.settings, kit.git
+    settings, git = deps.settings, deps.git
     stable = git.ref(ref_names(settings, "").stable)
     if stable is None:
         return {"production": "errored", "arrived": False, "reason": f"{settings.tags.stable} does not exist", "applications": []}
     try:
         goal = Goal.for_tag(git.chain(stable.object), settings, git.url)
-        then = excused_then(entry, stable)  # unwell when this was proven: no reason to say now that production does not run it
-        now = select(kit.production().applications(), goal) if then else {}
+        then = tolerated_then(entry, stable)  # unwell when this was proven: no reason to say now that production does not run it
+        now = select(deps.production().applications(), goal) if then else {}
         before = {key: app for key, app in now.items() if app.name in then}
-        seen = observe(kit.production(), goal, settings, seconds=settings.suites.row_timeout / 2, baseline=before)
+        seen = observe(deps.production(), goal, settings, seconds=settings.suites.row_timeout / 2, baseline=before)
     except PromoteError as error:
         return {"production": "errored", "arrived": False, "reason": str(error), "applications": []}
     apps = [{"name": a.name, "verdict": a.state.value, "reason": a.reason} for a in seen.applications]
-    arrived = all(a.state in THERE or a.about_health for a in seen.applications)
+    arrived = all(a.state in CONVERGED or a.about_health for a in seen.applications)
     return {"production": seen.verdict.value, "arrived": bool(apps) and arrived, "reason": seen.reason, "applications": apps}
 
 
@@ -138,8 +138,8 @@ def words(document: dict[str, object]) -> list[str]:
     said = {Verdict.PASSED.value: "runs it", Verdict.FAILED.value: unwell}.get(
         str(document["production"]), f"could not be judged: {document['reason']}"
     )
-    excused = sum(a["verdict"] == AppState.EXCUSED for a in apps)
-    also = f", {excused} as unwell as when it was promoted and not counted" if excused else ""
+    tolerated = sum(a["verdict"] == AppState.TOLERATED for a in apps)
+    also = f", {tolerated} as unwell as when it was promoted and not counted" if tolerated else ""
     lines.append(f"production {said}: {proven} of {len(apps)} applications proven now{also}" if apps else f"production {said}")
     lines += [f"  {a['name']}: {a['reason']}" for a in apps if a["verdict"] != AppState.PROVEN]
     return lines

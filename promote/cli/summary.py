@@ -10,73 +10,73 @@ from promote.core.errors import PromoteError
 from promote.core.model import AppState, End, Tag, Verdict, short
 from promote.core.version import UNVERSIONED, version_of_tag
 from promote.git.remote import GitRemote
-from promote.promotion.context import Moved, Result, Run, Tools
+from promote.promotion.context import Dependencies, Moved, PromotionContext, StepResult
 from promote.report.document import run_document
 
 
-def document(run: Run, end: End, result: Result, *, code: int | None = None) -> dict[str, object]:
+def document(ctx: PromotionContext, end: End, result: StepResult, *, code: int | None = None) -> dict[str, object]:
     """The run as one JSON document; the stable tag's value after it is read from the remote, not remembered."""
     return run_document(
         end=end,
-        reason=result.reason or run.cause,
-        version="" if run.version is UNVERSIONED else run.version.text,
-        commit=run.target.commit,
-        stable_before=_stable_before(run),
-        stable_after=_stable_now(run)[0],
-        steps=run.steps,
-        checks=run.checks,
-        applications=run.applications,
-        junit=_junit(run),
-        record=run.record,
-        warnings=run.warnings,
-        request_id=run.request_id,
+        reason=result.reason or ctx.cause,
+        version="" if ctx.version is UNVERSIONED else ctx.version.text,
+        commit=ctx.target.commit,
+        stable_before=_stable_before(ctx),
+        stable_after=_stable_now(ctx)[0],
+        steps=ctx.steps,
+        checks=ctx.checks,
+        applications=ctx.applications,
+        junit=_junit(ctx),
+        record=ctx.record,
+        warnings=ctx.warnings,
+        request_id=ctx.request_id,
         code=code,
-        waivers=_waivers(run),
+        waivers=_waivers(ctx),
     )
 
 
-def _stable_before(run: Run) -> Tag | None:
+def _stable_before(ctx: PromotionContext) -> Tag | None:
     """What the stable tag held before this run. In an asked-for rollback that is what its lock was taken over: its target is where it goes."""
-    if not run.asked_rollback:
-        return run.target.stable
-    if run.lock is None:
-        return run.stable
-    held = run.lock.stable_before
+    if not ctx.asked_rollback:
+        return ctx.target.stable
+    if ctx.lock is None:
+        return ctx.stable
+    held = ctx.lock.stable_before
     try:
-        return Tag(ref=run.names.stable, object=held, commit=run.tools.git.commit_of(held))
+        return Tag(ref=ctx.names.stable, object=held, commit=ctx.deps.git.commit_of(held))
     except PromoteError:  # it is in no clone but the one that saw it
         return None
 
 
-def _junit(run: Run) -> list[str]:
-    return [path for path in (*(s.junit for s in run.suites), run.driver_junit) if path]
+def _junit(ctx: PromotionContext) -> list[str]:
+    return [path for path in (*(s.junit for s in ctx.suites), ctx.driver_junit) if path]
 
 
-def _waivers(run: Run) -> list[dict[str, object]]:
+def _waivers(ctx: PromotionContext) -> list[dict[str, object]]:
     """Every waiver in force with who answers for it; `used`: the check did not pass and was let through."""
-    used = {check.id for check in run.checks if check.verdict is Verdict.WAIVED}
-    return [{**asdict(waiver), "used": check in used} for check, waiver in Policy.of(run.settings, run.waivers).waived.items()]
+    used = {check.id for check in ctx.checks if check.verdict is Verdict.WAIVED}
+    return [{**asdict(waiver), "used": check in used} for check, waiver in Policy.of(ctx.settings, ctx.waivers).waived.items()]
 
 
-def _stable_now(run: Run) -> tuple[Tag | None, bool]:
+def _stable_now(ctx: PromotionContext) -> tuple[Tag | None, bool]:
     """(the stable tag as the remote says now, whether it could be asked): a silent remote must not cost the end its words."""
     try:
-        return run.tools.git.ref(run.names.stable), True
+        return ctx.deps.git.ref(ctx.names.stable), True
     except PromoteError as error:
         warning = f"the stable tag could not be read at the end: {error.what}"
-        if warning not in run.warnings:
-            run.warnings.append(warning)
+        if warning not in ctx.warnings:
+            ctx.warnings.append(warning)
         return None, False
 
 
-def describe_stable(kit: Tools, stable: Tag | None, candidate: str) -> str:
+def describe_stable(deps: Dependencies, stable: Tag | None, candidate: str) -> str:
     """`prod-stable is v1.7.4 (9c1d2e7, 3 days old, 27 commits behind)`."""
-    name = kit.settings.tags.stable
+    name = deps.settings.tags.stable
     if stable is None:
         return f"{name} does not exist"
-    behind = kit.git.count(f"{stable.commit}..{candidate}")
-    old = age(kit.git, stable.commit, now=kit.clock.now())
-    return f"{name} is {version_carried(kit, stable) or 'untagged'} ({short(stable.commit)}, {old}, {behind} commits behind)"
+    behind = deps.git.count(f"{stable.commit}..{candidate}")
+    old = age(deps.git, stable.commit, now=deps.clock.now())
+    return f"{name} is {version_carried(deps, stable) or 'untagged'} ({short(stable.commit)}, {old}, {behind} commits behind)"
 
 
 def age(git: GitRemote, commit: str, *, now: datetime | None = None) -> str:
@@ -86,11 +86,11 @@ def age(git: GitRemote, commit: str, *, now: datetime | None = None) -> str:
     return f"{past.days} days old" if past.days else f"{past.seconds // 3600} h old"
 
 
-def version_carried(kit: Tools, tag: Tag) -> str:
+def version_carried(deps: Dependencies, tag: Tag) -> str:
     """The newest version whose prod tag is at this tag's commit, or "" (also when the remote cannot be asked: a name is no reason to fail)."""
-    settings = kit.settings
+    settings = deps.settings
     try:
-        prod = kit.git.refs(f"refs/tags/{settings.tags.prod.format(version='*')}").values()
+        prod = deps.git.refs(f"refs/tags/{settings.tags.prod.format(version='*')}").values()
     except PromoteError:
         return ""
     found = [version_of_tag(t.name, settings.tags.prod, settings.version.scheme) for t in prod if t.commit == tag.commit]
@@ -98,64 +98,64 @@ def version_carried(kit: Tools, tag: Tag) -> str:
     return newest.text if newest else ""
 
 
-def ending(run: Run, end: End, result: Result) -> list[str]:
+def final_lines(ctx: PromotionContext, end: End, result: StepResult) -> list[str]:
     """The last lines: what is true in production now, how that is known, and what to do."""
-    lines = [_truth(run, end, result)]
+    lines = [_truth(ctx, end, result)]
     if end is End.STUCK:
-        lines += _stuck(run)
+        lines += _stuck(ctx)
     if result.hint and end is not End.VERIFIED:
         lines.append(f"do: {result.hint}")
-    lines += [f"warning: {warning}" for warning in run.warnings]
-    if junit := _junit(run):
+    lines += [f"warning: {warning}" for warning in ctx.warnings]
+    if junit := _junit(ctx):
         lines.append("junit: " + " ".join(junit))
-    lines.append(f"journal: {run.journal.path}")
+    lines.append(f"journal: {ctx.journal.path}")
     return lines
 
 
-def proof(run: Run) -> str:
+def proof(ctx: PromotionContext) -> str:
     """`proven for 11 of 12 applications at 14:02:31 CET, not counted: velero`."""
-    apps = run.applications
-    excused = [a.name for a in apps if a.state is AppState.EXCUSED]
+    apps = ctx.applications
+    tolerated = [a.name for a in apps if a.state is AppState.TOLERATED]
     proven = sum(a.state is AppState.PROVEN for a in apps)
-    text = f"proven for {proven} of {len(apps)} applications at {_proven_at(run).astimezone():%H:%M:%S %Z}"
-    return text + (f", not counted: {', '.join(excused)} (unhealthy before)" if excused else "")
+    text = f"proven for {proven} of {len(apps)} applications at {_proven_at(ctx).astimezone():%H:%M:%S %Z}"
+    return text + (f", not counted: {', '.join(tolerated)} (unhealthy before)" if tolerated else "")
 
 
-def _proven_at(run: Run) -> datetime:
+def _proven_at(ctx: PromotionContext) -> datetime:
     """When production was last seen to be there: the suites, the ledger and the lock may have taken a while since."""
-    return run.proven_at or run.tools.clock.now()
+    return ctx.proven_at or ctx.deps.clock.now()
 
 
-def _truth(run: Run, end: End, result: Result) -> str:
-    version, before = run.version, run.target.back
-    was = _named(run, before)
+def _truth(ctx: PromotionContext, end: End, result: StepResult) -> str:
+    version, before = ctx.version, ctx.target.back
+    was = _named(ctx, before)
     if end is End.VERIFIED:
-        done = f", record {run.record}" if run.record else ""
-        return ("nothing to do: " if run.moved is Moved.NO else "") + f"production runs {version} ({short(run.target.commit)}): {proof(run)}{done}"
-    if end is End.ROLLED_BACK and run.asked_rollback:
-        now = run.settings.tags.stable if run.version is UNVERSIONED else run.version
-        return f"production runs {now} ({short(run.target.commit)}): {proof(run)}"
+        done = f", record {ctx.record}" if ctx.record else ""
+        return ("nothing to do: " if ctx.moved is Moved.NO else "") + f"production runs {version} ({short(ctx.target.commit)}): {proof(ctx)}{done}"
+    if end is End.ROLLED_BACK and ctx.asked_rollback:
+        now = ctx.settings.tags.stable if ctx.version is UNVERSIONED else ctx.version
+        return f"production runs {now} ({short(ctx.target.commit)}): {proof(ctx)}"
     if end is End.ROLLED_BACK:
-        bad = f" Bad for {(_proven_at(run) - run.bad_since).total_seconds():.0f} s." if run.bad_since else ""
-        return f"{version} was rolled back: production runs {was} again, {proof(run)}.{bad} Why: {run.cause}."
+        bad = f" Bad for {(_proven_at(ctx) - ctx.bad_since).total_seconds():.0f} s." if ctx.bad_since else ""
+        return f"{version} was rolled back: production runs {was} again, {proof(ctx)}.{bad} Why: {ctx.cause}."
     if end in (End.REFUSED, End.UNCHECKED, End.INTERRUPTED):
-        return f"nothing was moved: {_unmoved(run)}. {result.reason}."
+        return f"nothing was moved: {_unmoved(ctx)}. {result.reason}."
     if end is End.SUPERSEDED:
         return f"superseded: {result.reason}."
-    return f"STUCK: {result.reason}" + (f" (rolling back because: {run.cause})" if run.cause else "")
+    return f"STUCK: {result.reason}" + (f" (rolling back because: {ctx.cause})" if ctx.cause else "")
 
 
-def _named(run: Run, tag: Tag | None) -> str:
-    return f"{version_carried(run.tools, tag) or run.settings.tags.stable} ({short(tag.commit)})" if tag else "nothing"
+def _named(ctx: PromotionContext, tag: Tag | None) -> str:
+    return f"{version_carried(ctx.deps, tag) or ctx.settings.tags.stable} ({short(tag.commit)})" if tag else "nothing"
 
 
-def _unmoved(run: Run) -> str:
+def _unmoved(ctx: PromotionContext) -> str:
     """Where production's tag is after a promotion that did not move it: as read now, never as remembered.
 
     What it held before is not what a rollback goes to: that may be a fallback, or the version that a person asked for.
     """
-    stable, before = run.settings.tags.stable, run.stable if run.asked_rollback else run.target.stable
-    was, (now, known) = _named(run, before), _stable_now(run)
+    stable, before = ctx.settings.tags.stable, ctx.stable if ctx.asked_rollback else ctx.target.stable
+    was, (now, known) = _named(ctx, before), _stable_now(ctx)
     if not known:
         return f"{stable} was {was} before, and could not be read now"
     if (now.object if now else "") == (before.object if before else ""):
@@ -163,26 +163,26 @@ def _unmoved(run: Run) -> str:
     return f"{stable} was {was}, and somebody else has it at {short(now.commit) if now else 'nothing'} now"
 
 
-def _not_known(run: Run) -> str:
-    if run.let_go:
+def _not_known(ctx: PromotionContext) -> str:
+    if ctx.release_anyway:
         return "was left there; whether this promotion moved it is not known, and it may still be moved by a run of its own"
-    if run.stable and (run.cause or run.asked_rollback):
+    if ctx.stable and (ctx.cause or ctx.asked_rollback):
         return "was there when it was last seen, and what was sent to put it back may have come since or still come"
     return "may still be moved by a run that could not be fenced"
 
 
-def _stuck(run: Run) -> list[str]:
-    stable, here = run.settings.tags.stable, run.stable or (_stable_now(run)[0] if run.let_go else None)
-    back = here is not None and run.target.back is not None and here.object == run.target.back.object
+def _stuck(ctx: PromotionContext) -> list[str]:
+    stable, here = ctx.settings.tags.stable, ctx.stable or (_stable_now(ctx)[0] if ctx.release_anyway else None)
+    back = here is not None and ctx.target.back is not None and here.object == ctx.target.back.object
     moved = {
         Moved.YES: "was moved back by us, and nobody could prove that production followed" if back else "was moved by this promotion and stays so",
         Moved.NO: "was not moved",
-        Moved.UNKNOWN: _not_known(run),
+        Moved.UNKNOWN: _not_known(ctx),
     }
-    lines = [f"true now: {stable}" + (f" → {run.tools.git.describe(here.commit)}" if here else "") + f": it {moved[run.moved]}"]
-    lines += [f"not there: {a.name}: {a.reason}" for a in run.applications if a.state not in (AppState.PROVEN, AppState.EXCUSED)]
-    if run.lock and not run.let_go:
-        remote = run.settings.repository.remote
-        free = f"git push --force-with-lease=refs/promote/lock:{run.lock.oid} {remote} :refs/promote/lock"
+    lines = [f"true now: {stable}" + (f" → {ctx.deps.git.describe(here.commit)}" if here else "") + f": it {moved[ctx.moved]}"]
+    lines += [f"not there: {a.name}: {a.reason}" for a in ctx.applications if a.state not in (AppState.PROVEN, AppState.TOLERATED)]
+    if ctx.lock and not ctx.release_anyway:
+        remote = ctx.settings.repository.remote
+        free = f"git push --force-with-lease=refs/promote/lock:{ctx.lock.oid} {remote} :refs/promote/lock"
         lines.append(f"the lock stays yours until `promote resume` or `promote abort` (without this tool: {free})")
     return lines

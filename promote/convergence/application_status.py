@@ -106,19 +106,19 @@ def _severity(health: str) -> int:
     return _SEVERITY.index(health) if health in _SEVERITY else len(_SEVERITY)
 
 
-def fresh(app: Application, fresh_after: datetime | None) -> bool:
+def refreshed(app: Application, fresh_after: datetime | None) -> bool:
     """Whether Argo CD looked at it strictly after that moment of its own clock (stamps have whole seconds: an equal one proves nothing)."""
     return app.reconciled is not None and (fresh_after is None or app.reconciled > fresh_after)
 
 
-def missing(
+def pending_reason(
     app: Application,
     goal: Goal,
     limits: Limits,
     *,
     fresh_after: datetime | None,
     t_before: datetime | None,
-    forgive_other: bool = False,
+    ignore_other_revisions: bool = False,
     denied: str = "",
     earlier: Operation | None = None,
 ) -> Reason | None:
@@ -126,21 +126,21 @@ def missing(
 
     `fresh_after`: its own `reconciledAt` in a snapshot read after the move. `t_before`: our last read of the old value; a failed last sync is
     excused only if it finished before. Two clocks may differ: `earlier`, its last operation as seen before the move, shows that without them, and
-    a time alone never excuses a sync of the goal. `forgive_other`: so is one of another commit than the goal, when it is over (a rollback: the
-    sync that was stopped reads Failed, and none follows when nothing differs). `denied`: the sync window that holds it back now.
+    a time alone never excuses a sync of the goal. `ignore_other_revisions`: a finished sync of another commit than the goal is excused too (in a
+    rollback the sync that was stopped reads Failed, and none follows when nothing differs). `denied`: the sync window that holds it back now.
     """
     if app.deleting:
         return Reason(Kind.DELETING, "is being deleted" + (" and waits for its sync to end" if app.in_progress else ""))
     if app.in_progress:
         return _in_progress(app, goal)
-    if not fresh(app, fresh_after):
+    if not refreshed(app, fresh_after):
         return Reason(Kind.STALE, _stale(app))
-    return _compared(app, goal, limits, denied) or _last_sync(app, goal, t_before, forgive_other, earlier)
+    return _compared(app, goal, limits, denied) or _last_sync(app, goal, t_before, ignore_other_revisions, earlier)
 
 
 def arrived(app: Application, goal: Goal, *, fresh_after: datetime | None, t_before: datetime | None) -> str:
     """The text of what `missing` finds, "" when nothing is: for one look without a promotion around it."""
-    reason = missing(app, goal, Limits(degraded_grace_s=0, looks=1), fresh_after=fresh_after, t_before=t_before)
+    reason = pending_reason(app, goal, Limits(degraded_grace_s=0, looks=1), fresh_after=fresh_after, t_before=t_before)
     return reason.text if reason else ""
 
 
@@ -152,7 +152,7 @@ def _stale(app: Application) -> str:
 
 def _compared(app: Application, goal: Goal, limits: Limits, denied: str) -> Reason | None:
     """What the last comparison of git and cluster says."""
-    where = elsewhere(app, goal)
+    where = wrong_revision(app, goal)
     if app.errors:
         kind, message = app.errors[0]
         at = f" (shows {where})" if where else ""
@@ -164,7 +164,7 @@ def _compared(app: Application, goal: Goal, limits: Limits, denied: str) -> Reas
     return None
 
 
-def elsewhere(app: Application, goal: Goal) -> str:
+def wrong_revision(app: Application, goal: Goal) -> str:
     """The revision of the first source that tracks the tag and is not at the goal, "" when all are."""
     for source in app.sources:
         if follows(source, goal.repository, goal.names) and source.revision not in goal.accepted:
@@ -219,12 +219,12 @@ def _failed_for_good(app: Application, goal: Goal) -> bool:
     return given_up or bool(operation.revisions and goal.tracks(app) and not other_commit(app, goal))
 
 
-def _last_sync(app: Application, goal: Goal, t_before: datetime | None, forgive_other: bool, earlier: Operation | None) -> Reason | None:
+def _last_sync(app: Application, goal: Goal, t_before: datetime | None, ignore_other_revisions: bool, earlier: Operation | None) -> Reason | None:
     operation = app.operation
     if operation is None:
         return None
-    excused = _over_before(operation, t_before, earlier, other_commit(app, goal)) or (forgive_other and bool(other_commit(app, goal)))
-    if (operation.phase != "Succeeded" or operation.failed_resources) and not excused:
+    tolerated = _over_before(operation, t_before, earlier, other_commit(app, goal)) or (ignore_other_revisions and bool(other_commit(app, goal)))
+    if (operation.phase != "Succeeded" or operation.failed_resources) and not tolerated:
         return Reason(Kind.LAST_SYNC, _said(operation), final=_failed_for_good(app, goal))
     if operation.finished and app.reconciled and app.reconciled < operation.finished:
         return Reason(Kind.HEALTH_UNSEEN, "health not looked at since the sync finished")

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from promote.argocd.application import Application
-from promote.convergence.application_status import Goal, Kind, Limits, Reason, elsewhere, fresh, healthy, missing, worse
-from promote.convergence.fleet import gone, leftovers, root_of, select
+from promote.convergence.application_status import Goal, Kind, Limits, Reason, healthy, pending_reason, refreshed, worse, wrong_revision
+from promote.convergence.fleet import gone, root_of, select, to_prune
 from promote.core.model import AppState, AppVerdict
 
 AT_ONCE = 3  # that many applications Unknown at the same look are not theirs but the repo-server's trouble
@@ -35,7 +35,7 @@ class Convergence:
     t_before: datetime | None
     rollback: bool = False
     whole: bool = True  # a rollback's set of before is known; not so after a first promotion, where git alone says what belongs there
-    forgive_other: bool = False  # a failed last sync of another commit, when it is over, is no evidence about this one
+    ignore_other_revisions: bool = False  # a failed last sync of another commit, when it is over, is no evidence about this one
     namespaces: Collection[str] = ()
     denied: Mapping[str, str] = field(default_factory=dict)
     present: dict[str, Application] = field(default_factory=dict)
@@ -53,7 +53,7 @@ class Convergence:
         self.present = select(snapshot, self.goal, self.baseline)
         self._remember()
         self.reasons = {key: self._missing(app) for key, app in self.present.items()}
-        self.reasons |= leftovers(self.present, self.baseline, all_back=self.rollback and self.whole)
+        self.reasons |= to_prune(self.present, self.baseline, all_back=self.rollback and self.whole)
         self.unknown_at_once = self._repo_server_trouble()
         children_count = self._root_applied or not self.goal.root
         states = {key: self._state(app, now, children_count) for key, app in self.present.items()}
@@ -74,19 +74,19 @@ class Convergence:
             self._specs[key] = app.spec
         self._looked = True
 
-    def fresh(self, app: Application) -> bool:
+    def refreshed(self, app: Application) -> bool:
         """Whether Argo CD looked at it after the move, and after its own spec last changed."""
-        return fresh(app, self._fresh_after.get(app.key))
+        return refreshed(app, self._fresh_after.get(app.key))
 
     def _missing(self, app: Application) -> Reason | None:
         before = self.baseline.get(app.key)
-        return missing(
+        return pending_reason(
             app,
             self.goal,
             self.limits,
             fresh_after=self._fresh_after.get(app.key),
             t_before=self.t_before,
-            forgive_other=self.rollback or self.forgive_other,
+            ignore_other_revisions=self.rollback or self.ignore_other_revisions,
             denied=self.denied.get(app.key, ""),
             earlier=before.operation if before else None,
         )
@@ -109,7 +109,7 @@ class Convergence:
         if reason and self.unknown_at_once and (app.sync == "Unknown" or reason.kind is Kind.CONDITION):
             return self._waiting(app, AppState.UNKNOWN, self.unknown_at_once)
         if reason and not is_root and self._was_so_before(app, reason):
-            return self._hold(app, AppState.EXCUSED, f"as before, not counted: {reason.text}")
+            return self._hold(app, AppState.TOLERATED, f"as before, not counted: {reason.text}")
         if reason:
             return self._patience(app, now, reason.text) if reason.final else self._waiting(app, AppState.WAITING, reason.text)
         if not is_root and not children_count:
@@ -119,9 +119,9 @@ class Convergence:
     def _was_so_before(self, app: Application, reason: Reason) -> bool:
         """In a rollback: fresh, at the commit, and with the same kind of trouble that it had there before the promotion."""
         before = self.baseline.get(app.key)
-        if not self.rollback or before is None or reason.kind not in _AS_BEFORE or elsewhere(app, self.goal) or not self.fresh(app):
+        if not self.rollback or before is None or reason.kind not in _AS_BEFORE or wrong_revision(app, self.goal) or not self.refreshed(app):
             return False
-        then = missing(before, self.goal, self.limits, fresh_after=None, t_before=None, forgive_other=True)
+        then = pending_reason(before, self.goal, self.limits, fresh_after=None, t_before=None, ignore_other_revisions=True)
         return then is not None and then.kind is reason.kind
 
     def _health(self, app: Application, now: datetime, is_root: bool) -> tuple[AppState, str]:
@@ -130,7 +130,7 @@ class Convergence:
             return self._hold(app, AppState.PROVEN, "")
         words = f"{app.health}: {' '.join(app.health_message.split())[:140]}".rstrip(": ")
         if before and not is_root and not healthy(before, self.limits) and not worse(app, before):
-            return self._hold(app, AppState.EXCUSED, f"was already {before.health} before this promotion: not counted ({words})")
+            return self._hold(app, AppState.TOLERATED, f"was already {before.health} before this promotion: not counted ({words})")
         if app.health == "Degraded":
             return self._patience(app, now, words)
         hint = {"Progressing": words.replace("Progressing", "rolling out", 1), "Suspended": f"{words} (allowed with argocd.suspended_ok)"}

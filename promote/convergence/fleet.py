@@ -67,7 +67,7 @@ def _rightly_removed(app: Application, present: Mapping[str, Application], befor
     return parent.key not in present or parent.key in settled
 
 
-def leftovers(present: Mapping[str, Application], before: Mapping[str, Application], *, all_back: bool) -> dict[str, Reason]:
+def to_prune(present: Mapping[str, Application], before: Mapping[str, Application], *, all_back: bool) -> dict[str, Reason]:
     """Applications that should be gone and are not."""
     listed, listed_before = _listed(present.values()), _listed(before.values())
     found = {}

@@ -39,6 +39,6 @@ def observe(
         deadline=Deadline(seconds, clock or Clock()),
         rollback=rollback,
         whole=whole,
-        hands_off=True,
-        forgive_other=t_before is None,
+        read_only=True,
+        ignore_other_revisions=t_before is None,
     )

@@ -20,7 +20,7 @@ from promote.core.deadline import Deadline
 from promote.core.errors import Denied, Unreachable
 from promote.core.model import AppState, AppVerdict, Verdict, short
 
-THERE = (AppState.PROVEN, AppState.EXCUSED)
+CONVERGED = (AppState.PROVEN, AppState.TOLERATED)
 SLOWER = 6  # refreshes are asked that much more rarely while the repo-server is in trouble
 REQUEST_AGAIN_S = 30.0  # a requested sync can be thrown away by one that ran
 
@@ -36,7 +36,7 @@ class Progress:
 
     @property
     def done(self) -> int:
-        return sum(a.state in THERE for a in self.applications)
+        return sum(a.state in CONVERGED for a in self.applications)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,10 +53,10 @@ class ConvergenceResult:
 class Effect(Protocol):
     """How anything outside is changed: (what, its details, the act) → what the act said. A promotion's is its journal's."""
 
-    def __call__(self, name: str, detail: Mapping[str, object], act: Callable[[], bool], *, putting_back: bool = False) -> bool: ...
+    def __call__(self, name: str, detail: Mapping[str, object], act: Callable[[], bool], *, best_effort_journal: bool = False) -> bool: ...
 
 
-def _unremembered(name: str, detail: Mapping[str, object], act: Callable[[], bool], *, putting_back: bool = False) -> bool:  # noqa: ARG001
+def _unjournaled(name: str, detail: Mapping[str, object], act: Callable[[], bool], *, best_effort_journal: bool = False) -> bool:  # noqa: ARG001
     return act()
 
 
@@ -74,7 +74,7 @@ class Waiter:
     asked: dict[str, float] = field(default_factory=dict)
     requested: dict[str, float] = field(default_factory=dict)
     windows: Mapping[str, list[dict[str, object]]] | None = None
-    hands_off: bool = False  # only look and ask for refreshes
+    read_only: bool = False  # only look and ask for refreshes
 
     def wait(self) -> ConvergenceResult:
         """Look until everything is there, something failed, or the deadline; what cannot be reached is asked again inside it."""
@@ -102,21 +102,21 @@ class Waiter:
         if failed:
             return self._result(Verdict.FAILED, verdicts, _sentence(failed))
         proven = sum(v.state is AppState.PROVEN for v in verdicts)
-        if not proven or any(v.state not in THERE for v in verdicts):
+        if not proven or any(v.state not in CONVERGED for v in verdicts):
             return None
-        excused = len(verdicts) - proven
-        also = f", {excused} as unwell as before and not counted" if excused else ""
+        tolerated = len(verdicts) - proven
+        also = f", {tolerated} as unwell as before and not counted" if tolerated else ""
         return self._result(Verdict.PASSED, verdicts, f"{proven} of {len(verdicts)} at {short(self.convergence.goal.commit)} and healthy{also}")
 
     def _late(self, verdicts: tuple[AppVerdict, ...], trouble: Unreachable | None) -> ConvergenceResult:
         within = f"not within {self.deadline.seconds:.0f} s"
         if trouble is not None:
             return self._result(Verdict.ERRORED, verdicts, f"{within}: {trouble.what}")
-        if not any(v.state is AppState.PROVEN for v in verdicts) and all(v.state in THERE for v in verdicts):
+        if not any(v.state is AppState.PROVEN for v in verdicts) and all(v.state in CONVERGED for v in verdicts):
             return self._result(Verdict.ERRORED, verdicts, "no application that follows the tag could be proven; is the selector right?")
         if self.convergence.unknown_at_once:
             return self._result(Verdict.ERRORED, verdicts, f"{within}: {self.convergence.unknown_at_once}")
-        return self._result(Verdict.FAILED, verdicts, f"{within}: {_sentence([v for v in verdicts if v.state not in THERE])}")
+        return self._result(Verdict.FAILED, verdicts, f"{within}: {_sentence([v for v in verdicts if v.state not in CONVERGED])}")
 
     def _result(self, verdict: Verdict, verdicts: tuple[AppVerdict, ...], reason: str) -> ConvergenceResult:
         at = self.deadline.clock.now() if verdict is Verdict.PASSED else None
@@ -127,12 +127,12 @@ class Waiter:
         judged = self.convergence
         late = [(judged.present[key], reason) for key, reason in judged.reasons.items() if reason]
         notes: list[str] = []
-        if not judged.unknown_at_once and not self.hands_off:  # the repo-server is in trouble: nothing but looking helps, and a sync could prune
+        if not judged.unknown_at_once and not self.read_only:  # the repo-server is in trouble: nothing but looking helps, and a sync could prune
             self._look_at_windows([app for app, reason in late if reason.kind is Kind.UNSYNCED])
             for app, reason in late:
                 stuck = reason.kind is Kind.STUCK or (app.deleting and app.in_progress)
                 notes += self._unstick(app) if stuck else self._start(app, reason)
-        self._refresh([app for app, reason in late if reason.kind in REFRESHABLE or not judged.fresh(app)])
+        self._refresh([app for app, reason in late if reason.kind in REFRESHABLE or not judged.refreshed(app)])
         return tuple(notes)
 
     def _refresh(self, late: Collection[Application]) -> None:
@@ -146,7 +146,7 @@ class Waiter:
 
     def _do(self, name: str, keys: list[str], act: Callable[[], bool], *, only_looks: bool = False) -> bool:
         """A wave is one effect. A full disk must neither keep a rollback from being done nor be the reason for one: a look is asked for anyway."""
-        return self.effect(name, {"applications": keys}, act, putting_back=only_looks or self.convergence.rollback)
+        return self.effect(name, {"applications": keys}, act, best_effort_journal=only_looks or self.convergence.rollback)
 
     def _unstick(self, app: Application) -> list[str]:
         """A rollback does not land while a sync of the bad commit is retried, though everything reads Synced and Healthy.
@@ -172,7 +172,7 @@ class Waiter:
         earlier = self.convergence.rollback or (before is not None and is_same(before.operation, app.operation))
         mine = (reason.final and earlier) or (reason.kind is Kind.UNSYNCED and self.settings.argocd.sync == "request")
         waits = key in self.requested and (reason.final or self.deadline.elapsed - self.requested[key] < REQUEST_AGAIN_S)
-        if not mine or waits or app.sync != "OutOfSync" or not self.convergence.fresh(app):
+        if not mine or waits or app.sync != "OutOfSync" or not self.convergence.refreshed(app):
             return []
         self.requested[key] = self.deadline.elapsed
         started = self._do("start a sync", [app.key], lambda: self.argocd.request_sync(app, who="promote", prune=app.prune))
@@ -213,19 +213,20 @@ def converge(
     deadline: Deadline,
     on_progress: Callable[[Progress], None] = lambda _: None,
     guard: Callable[[], None] = lambda: None,
-    effect: Effect = _unremembered,
+    effect: Effect = _unjournaled,
     rollback: bool = False,
     whole: bool = True,
     looks: int | None = None,
-    hands_off: bool = False,
-    forgive_other: bool = False,
+    read_only: bool = False,
+    ignore_other_revisions: bool = False,
 ) -> ConvergenceResult:
     """Wait until production is at the goal. Call it after the move was seen: its first look is the snapshot that freshness counts from.
 
     With `rollback`, the set of before must be back (unless not `whole`: nobody knew it), stuck operations are ended, and what was wrong before at
     this commit is excused.
     `effect`: what changes anything in the cluster goes through it.
-    `hands_off`: nothing is ended or started. `forgive_other`: a failed last sync of another commit, when it is over, is no evidence about this one.
+    `read_only`: nothing is ended or started.
+    `ignore_other_revisions`: a failed last sync of another commit, when it is over, is no evidence about this one.
     Raises what `guard` raises, and Denied, NotFound, Rejected of the cluster at once; Unreachable only counts at the deadline.
     """
     convergence = Convergence(
@@ -235,7 +236,7 @@ def converge(
         t_before=t_before,
         rollback=rollback,
         whole=whole,
-        forgive_other=forgive_other,
+        ignore_other_revisions=ignore_other_revisions,
         namespaces=() if settings.prod.selector else settings.prod.namespaces,
     )
     return Waiter(
@@ -246,7 +247,7 @@ def converge(
         on_progress=on_progress,
         guard=guard,
         effect=effect,
-        hands_off=hands_off,
+        read_only=read_only,
     ).wait()
 
 
@@ -259,7 +260,7 @@ def last_look(
     settings: Settings,
     deadline: Deadline,
     guard: Callable[[], None] = lambda: None,
-    effect: Effect = _unremembered,
+    effect: Effect = _unjournaled,
     rollback: bool = False,
 ) -> ConvergenceResult:
     """Everything once more from new evidence: each application is refreshed and judged the same way, but found so once is enough."""

@@ -93,7 +93,7 @@ def wait_until(
         deadline.sleep(every_s(deadline.elapsed) if callable(every_s) else every_s)
 
 
-def insist(act: Callable[[], T], *, on: type[Exception], deadline: Deadline | None, every_s: float = 2.0) -> T:
+def retry_until(act: Callable[[], T], *, on: type[Exception], deadline: Deadline | None, every_s: float = 2.0) -> T:
     """Do `act` until it does not raise `on`; at the deadline (None: at once) the last such exception passes through. `act` must be safe to repeat."""
     while True:
         try:

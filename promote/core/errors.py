@@ -51,7 +51,7 @@ class Forbidden(Rejected):
     """A rule of the forge forbids this to these credentials: others may be free of it."""
 
 
-def machine_words(error: OSError) -> str:
+def os_error_message(error: OSError) -> str:
     """What this machine says was the matter, and with which file."""
     return f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}"
 

@@ -10,7 +10,7 @@ _last: list[str] = []  # one at most: whoever was asked last
 
 
 @contextmanager
-def asking(whom: str) -> Iterator[None]:
+def in_flight(whom: str) -> Iterator[None]:
     """Around a request. What ends it from outside (pytest-timeout, ^C: no `Exception`) leaves it to be told by `cut_off`."""
     _now.append(whom)
     _last[:] = [whom]
@@ -22,14 +22,14 @@ def asking(whom: str) -> Iterator[None]:
     _now.remove(whom)
 
 
-def cut_off() -> str:
+def waiting_on() -> str:
     """What this process was doing with others, "" when nothing; forgets it. Slow answers use a check's time up between two questions too."""
     now, last = ", ".join(dict.fromkeys(_now)), ", ".join(_last)
-    forget()
+    clear()
     return f"it was waiting for {now}" if now else f"it had just asked {last}" if last else ""
 
 
-def forget() -> None:
+def clear() -> None:
     """Another check begins."""
     _now.clear()
     _last.clear()

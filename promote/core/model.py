@@ -131,7 +131,7 @@ class AppState(StrEnum):
     PROVEN = "proven"
     WAITING = "waiting"
     FAILED = "failed"
-    EXCUSED = "excused"  # was unhealthy before the move: reported, not blamed
+    TOLERATED = "excused"  # was unhealthy before the move: reported, not blamed
     UNKNOWN = "unknown"
 
 

@@ -21,13 +21,13 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 class _State:
     """Signals are process-wide by nature, so is this; only the main thread ever writes it."""
 
-    held = 0
+    deferred = 0
     pending: str | None = None
 
 
 def _on_signal(number: int, _frame: FrameType | None) -> None:
     name = signal.Signals(number).name
-    if _State.held:
+    if _State.deferred:
         _State.pending = name
         return
     raise Interrupted(name)
@@ -52,7 +52,7 @@ def _on_main_thread() -> bool:
 
 
 @contextmanager
-def held(*, drop: bool = False) -> Iterator[None]:
+def defer_signals(*, drop: bool = False) -> Iterator[None]:
     """Postpone a stop request to the end of the block: for the seconds in which an effect is under way and its result unknown.
 
     A block that ends by an exception passes that on, for it says what became of the effect; the request counts at the next place that can answer it.
@@ -61,38 +61,38 @@ def held(*, drop: bool = False) -> Iterator[None]:
     if not _on_main_thread():
         yield
         return
-    kept = _State.held
+    kept = _State.deferred
     try:  # around the very change: a signal that comes just before or after it must find it undone again
-        _State.held = kept + 1
+        _State.deferred = kept + 1
         yield
     finally:
         if drop:
             _State.pending = None
-        _State.held = kept
+        _State.deferred = kept
     _raise_pending()
 
 
 @contextmanager
-def listening() -> Iterator[None]:
+def allow_signals() -> Iterator[None]:
     """A part of a held block in which a stop request counts at once. One that came before it counts at its begin."""
     if not _on_main_thread():
         yield
         return
-    kept = _State.held
+    kept = _State.deferred
     try:
-        _State.held = 0
+        _State.deferred = 0
         _raise_pending()
         yield
     finally:
-        _State.held = kept
+        _State.deferred = kept
 
 
-def forget() -> None:
+def clear_pending() -> None:
     """What was asked for is being done anyway: a promotion that goes back is not to be stopped by the request that it should."""
     _State.pending = None
 
 
 def _raise_pending() -> None:
-    if not _State.held and _State.pending:
+    if not _State.deferred and _State.pending:
         name, _State.pending = _State.pending, None
         raise Interrupted(name)

@@ -16,10 +16,10 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from promote.core.errors import UsageError
-from promote.core.in_flight import asking
-from promote.core.signals import held
+from promote.core.in_flight import in_flight
+from promote.core.signals import defer_signals
 from promote.transport.programs import apart, last_words
-from promote.transport.retry import asked
+from promote.transport.retry import retry_transient
 
 # What `git rev-parse --local-env-vars` lists, less the GIT_CONFIG_COUNT family, which carries credentials in CI: set by a surrounding
 # git (a hook, an alias), these would silently point our commands at another repository.
@@ -131,7 +131,7 @@ def run_git(
     process: subprocess.Popen[bytes] | None = None
     killed = False
     try:
-        with held():  # a stop request while it starts would leave a child that nobody knows
+        with defer_signals():  # a stop request while it starts would leave a child that nobody knows
             handle = Git(str(folder)).execute(
                 ["git", *_NEUTRAL, *args],
                 istream=subprocess.PIPE if stdin is not None else None,
@@ -170,8 +170,8 @@ def run_git_patiently(
         return run_git(folder, *args, stdin=stdin, timeout_s=left_s, token=token, env=env)
 
     reads = bool(args) and args[0] in _READS
-    with asking(f"git {args[0]}" if args else "git"):
-        return asked(run, passing=lambda done: reads and _is_passing(done), within_s=timeout_s)
+    with in_flight(f"git {args[0]}" if args else "git"):
+        return retry_transient(run, passing=lambda done: reads and _is_passing(done), within_s=timeout_s)
 
 
 def _is_passing(done: Done) -> bool:

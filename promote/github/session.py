@@ -11,7 +11,7 @@ from requests.exceptions import ChunkedEncodingError
 from urllib3.exceptions import MaxRetryError, ReadTimeoutError
 
 from promote.transport.http_deadline import WholeAnswers
-from promote.transport.retry import asked
+from promote.transport.retry import retry_transient
 
 WHOLE = 2  # a whole answer may take twice as long as silence
 
@@ -46,7 +46,7 @@ class _Patient(WholeAnswers):
                 return error
             return answer
 
-        got = asked(once, passing=lambda got: request.method == "GET" and isinstance(got, ChunkedEncodingError), within_s=self._call_s)
+        got = retry_transient(once, passing=lambda got: request.method == "GET" and isinstance(got, ChunkedEncodingError), within_s=self._call_s)
         if isinstance(got, ChunkedEncodingError):
             raise got
         return got

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from promote.core.deadline import Deadline
 from promote.core.errors import Denied, NotFound, PromoteError, Rejected, ServiceError, Unreachable
-from promote.core.in_flight import asking
+from promote.core.in_flight import in_flight
 from promote.github.errors import may_have_happened, refused, silent
 from promote.github.logs import fetch_signed, log_tail
 from promote.github.rules import TagRules, denied
@@ -213,7 +213,7 @@ class GitHubRuns:
         from urllib3.exceptions import HTTPError
 
         try:
-            with asking("GitHub"):
+            with in_flight("GitHub"):
                 yield
         except requests.HTTPError as error:
             raise refused(error.response.status_code, None, error.response.headers, doing=doing, where=self._name) from error

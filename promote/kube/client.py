@@ -19,10 +19,10 @@ from typing import Any, TypeVar, cast
 from urllib.parse import parse_qsl, urlencode
 
 from promote.core.errors import Denied, ServiceError, Unreachable, UsageError
-from promote.core.in_flight import asking
+from promote.core.in_flight import in_flight
 from promote.kube.errors import Conflict, Expired, error_of, plain
 from promote.kube.login import Login, first_line, login_of, within
-from promote.transport.retry import GATEWAY, asked
+from promote.transport.retry import GATEWAY, retry_transient
 
 __all__ = ["Conflict", "Expired", "Kube", "connect"]
 
@@ -60,8 +60,8 @@ class Kube:
     def _pages(self, path: str, query: Mapping[str, str]) -> Iterator[list[dict[str, Any]]]:
         token = ""
         while True:
-            asked = {**query, "limit": str(PAGE)} | ({"continue": token} if token else {})
-            answer = self.call("GET", f"{path}?{urlencode(asked)}")
+            query_page = {**query, "limit": str(PAGE)} | ({"continue": token} if token else {})
+            answer = self.call("GET", f"{path}?{urlencode(query_page)}")
             yield answer.get("items") or []
             token = (answer.get("metadata") or {}).get("continue") or ""
             if not token:
@@ -106,7 +106,7 @@ class Kube:
         from urllib3.exceptions import HTTPError, ReadTimeoutError, SSLError
 
         try:
-            with asking(self._where):
+            with in_flight(self._where):
                 status, data = self._patiently(method, path, body) if repeatable else self._exchange(method, path, body)
         except ApiException as error:  # the client raises it for TLS trouble; statuses are judged below
             raise self._unreachable(method, path, str(error.reason), "check the certificate authority in the kubeconfig") from error
@@ -135,7 +135,7 @@ class Kube:
                     return error
                 raise
 
-        answer = asked(ask, passing=lambda got: isinstance(got, HTTPError) or got[0] in GATEWAY, within_s=self._call_s)
+        answer = retry_transient(ask, passing=lambda got: isinstance(got, HTTPError) or got[0] in GATEWAY, within_s=self._call_s)
         if isinstance(answer, HTTPError):
             raise answer
         return answer

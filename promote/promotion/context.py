@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from promote.report.events import Reporter
 
 
-class Said(StrEnum):
+class StepStatus(StrEnum):
     """How a transition ended; the flow table reads it."""
 
     PASSED = "passed"
@@ -51,16 +51,16 @@ class Moved(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Result:
+class StepResult:
     """What a transition says: a verdict, why in one sentence, and what a person can do."""
 
-    said: Said
+    status: StepStatus
     reason: str = ""
     hint: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Tools:
+class Dependencies:
     """Everything a promotion reaches the world through. `production` and `forge` connect on first call: settings errors stay instant.
 
     `run_suite`: how a suite is run and judged; a program that drives promotions without child processes has its own.
@@ -82,10 +82,10 @@ class Tools:
 
 
 @dataclass(kw_only=True, slots=True)
-class Run:
+class PromotionContext:
     """One promotion in progress."""
 
-    tools: Tools
+    deps: Dependencies
     target: Target
     version: Version
     request_id: str
@@ -103,7 +103,7 @@ class Run:
     moved_at: datetime | None = None  # when the first move of this promotion was begun
     cause: str = ""  # why production has to go back
     asked_rollback: bool = False  # `promote rollback`: target.stable is where it goes, not what was before
-    let_go: bool = False  # give the lock up although the end is STUCK: a person said so
+    release_anyway: bool = False  # give the lock up although the end is STUCK: a person said so
     undo_moves: bool = False  # an asked-for move to a named version: the undo ref takes what it replaces
     checks: list[CheckResult] = field(default_factory=list)
     suites: list[SuiteResult] = field(default_factory=list)
@@ -119,11 +119,11 @@ class Run:
     ends: Deadline = field(init=False)  # of the way forward; a resumed promotion has its time anew
 
     def __post_init__(self) -> None:
-        self.ends = Deadline(self.settings.promotion.timeout, self.tools.clock)
+        self.ends = Deadline(self.settings.promotion.timeout, self.deps.clock)
 
     @property
     def settings(self) -> Settings:
-        return self.tools.settings
+        return self.deps.settings
 
     @property
     def whole(self) -> bool:
@@ -139,12 +139,12 @@ class Run:
 
     @property
     def reports(self) -> Path:
-        return self.tools.reports / self.version.text
+        return self.deps.reports / self.version.text
 
     def deadline(self, seconds: float) -> Deadline:
         """So long from now and, on the way forward, no longer than the promotion may take. The way back always has its whole time."""
         going_back = bool(self.cause) or self.asked_rollback
-        return Deadline(seconds if going_back else min(seconds, self.ends.left), self.tools.clock)
+        return Deadline(seconds if going_back else min(seconds, self.ends.left), self.deps.clock)
 
     def plan(self) -> dict[str, object]:
         """What this promotion is about: all that `promote resume` and `promote abort` need in another process, here or on another machine."""
@@ -174,12 +174,12 @@ class Run:
         """Remember a finished step and show it."""
         step = Step(name=name, verdict=verdict, seconds=round(seconds, 2), detail=detail)
         self.steps.append(step)
-        self.tools.report.step_finished(step)
+        self.deps.report.step_finished(step)
 
     def still_ours(self) -> None:
         """Raise Superseded unless the remote's stable tag and lock are what we made them and no branch hides the tag."""
         stable, settings = self.stable, self.settings
-        refs = self.tools.git.refs(self.names.stable, self.names.shadow, LOCK)
+        refs = self.deps.git.refs(self.names.stable, self.names.shadow, LOCK)
         here, lock = refs.get(self.names.stable), refs.get(LOCK)
         if self.names.shadow in refs:
             raise Superseded(
@@ -193,7 +193,7 @@ class Run:
                 hint="somebody else moved production's tag; nothing was overwritten. See who: `promote status`",
             )
         if self.lock and (lock is None or lock.object != self.lock.oid):
-            raise Superseded(f"{LOCK} is not ours any more: {lock_words(self.tools.git)[1]}", hint="look with `promote status` before anything else")
+            raise Superseded(f"{LOCK} is not ours any more: {lock_words(self.deps.git)[1]}", hint="look with `promote status` before anything else")
 
 
 def _fields(tag: Tag | None) -> dict[str, str] | None:

@@ -11,65 +11,65 @@ from xml.etree import ElementTree
 from promote.checklist.registry import CHECKS
 from promote.core.errors import PromoteError
 from promote.core.model import CheckResult, Verdict
-from promote.promotion.context import Run
+from promote.promotion.context import PromotionContext
 
 NAME = "during"
 
 
-def judge(run: Run, check: str, verdict: Verdict, detail: str = "", /, **evidence: object) -> None:
+def judge(ctx: PromotionContext, check: str, verdict: Verdict, detail: str = "", /, **evidence: object) -> None:
     """Remember one check; the last word about it counts."""
     suite = next(spec.suite for spec in CHECKS if spec.id == check)
-    run.checks[:] = [r for r in run.checks if r.id != check]
-    masked, seen = run.tools.redact, {name: run.tools.redact.value(value) for name, value in evidence.items()}
-    run.checks.append(CheckResult(id=check, suite=suite, verdict=verdict, detail=masked.text(detail), evidence=seen))
+    ctx.checks[:] = [r for r in ctx.checks if r.id != check]
+    masked, seen = ctx.deps.redact, {name: ctx.deps.redact.value(value) for name, value in evidence.items()}
+    ctx.checks.append(CheckResult(id=check, suite=suite, verdict=verdict, detail=masked.text(detail), evidence=seen))
 
 
-def candidate_tagged(run: Run) -> None:
+def candidate_tagged(ctx: PromotionContext) -> None:
     """Whether the dev tag is on the remote at the commit that was checked."""
-    name = run.names.dev.removeprefix("refs/tags/")
+    name = ctx.names.dev.removeprefix("refs/tags/")
     try:
-        tag = run.tools.git.ref(run.names.dev)
+        tag = ctx.deps.git.ref(ctx.names.dev)
     except PromoteError as error:
-        judge(run, "dev-tag-created", Verdict.ERRORED, error.what)
+        judge(ctx, "dev-tag-created", Verdict.ERRORED, error.what)
         return
-    if tag is None or tag.commit != run.target.commit:
+    if tag is None or tag.commit != ctx.target.commit:
         seen = f"at {tag.commit}" if tag else "not there"
-        judge(run, "dev-tag-created", Verdict.FAILED, f"{name} is {seen}, {run.target.commit} was checked", tag=name)
+        judge(ctx, "dev-tag-created", Verdict.FAILED, f"{name} is {seen}, {ctx.target.commit} was checked", tag=name)
     else:
-        judge(run, "dev-tag-created", Verdict.PASSED, tag=name, object=tag.object, commit=tag.commit)
+        judge(ctx, "dev-tag-created", Verdict.PASSED, tag=name, object=tag.object, commit=tag.commit)
 
 
-def tags_made(run: Run, problem: str) -> None:
+def tags_made(ctx: PromotionContext, problem: str) -> None:
     """What was read back of the move: `problem` is "" when both tags are one object at the candidate."""
-    stable = run.stable
+    stable = ctx.stable
     if problem:
-        judge(run, "prod-tags-created", Verdict.FAILED, problem)
+        judge(ctx, "prod-tags-created", Verdict.FAILED, problem)
     elif stable is None:
-        judge(run, "prod-tags-created", Verdict.ERRORED, "the tags were not read")
+        judge(ctx, "prod-tags-created", Verdict.ERRORED, "the tags were not read")
     else:
-        names = [run.names.prod.removeprefix("refs/tags/"), run.settings.tags.stable]
-        judge(run, "prod-tags-created", Verdict.PASSED, tags=names, object=stable.object, commit=stable.commit)
+        names = [ctx.names.prod.removeprefix("refs/tags/"), ctx.settings.tags.stable]
+        judge(ctx, "prod-tags-created", Verdict.PASSED, tags=names, object=stable.object, commit=stable.commit)
 
 
-def working_moved(run: Run) -> None:
+def working_moved(ctx: PromotionContext) -> None:
     """Whether prod-working holds the object that was proven."""
-    name = run.settings.tags.working
+    name = ctx.settings.tags.working
     try:
-        tag = run.tools.git.ref(run.names.working)
+        tag = ctx.deps.git.ref(ctx.names.working)
     except PromoteError as error:
-        judge(run, "prod-working-updated", Verdict.ERRORED, error.what)
+        judge(ctx, "prod-working-updated", Verdict.ERRORED, error.what)
         return
-    if run.stable and tag and tag.object == run.stable.object:
-        judge(run, "prod-working-updated", Verdict.PASSED, tag=name, object=tag.object, commit=tag.commit)
+    if ctx.stable and tag and tag.object == ctx.stable.object:
+        judge(ctx, "prod-working-updated", Verdict.PASSED, tag=name, object=tag.object, commit=tag.commit)
     else:
         at = f"at {tag.object}" if tag else "not there"
-        wanted = run.stable.object if run.stable else "nothing that was proven"
-        judge(run, "prod-working-updated", Verdict.FAILED, f"{name} is {at}, not {wanted}\ndo   promote mark-working", tag=name)
+        wanted = ctx.stable.object if ctx.stable else "nothing that was proven"
+        judge(ctx, "prod-working-updated", Verdict.FAILED, f"{name} is {at}, not {wanted}\ndo   promote mark-working", tag=name)
 
 
-def write_junit(run: Run) -> str:
+def write_junit(ctx: PromotionContext) -> str:
     """The checks as JUnit beside the suites' own files. Returns its path, "" when there is no such check."""
-    checks = [check for check in run.checks if check.suite in (NAME, "after")]
+    checks = [check for check in ctx.checks if check.suite in (NAME, "after")]
     if not checks:
         return ""
     count = {v: sum(r.verdict is v for r in checks) for v in Verdict}
@@ -82,7 +82,7 @@ def write_junit(run: Run) -> str:
         tag = {Verdict.FAILED: "failure", Verdict.ERRORED: "error", Verdict.DISABLED: "skipped"}.get(check.verdict)
         if tag:
             ElementTree.SubElement(case, tag, {"message": check.detail.partition("\n")[0]}).text = check.detail
-    path = run.reports / NAME / f"{NAME}.xml"
+    path = ctx.reports / NAME / f"{NAME}.xml"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(ElementTree.tostring(top, encoding="utf-8", xml_declaration=True))
     return str(path)

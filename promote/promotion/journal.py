@@ -59,7 +59,7 @@ class Journal:
                 f"{self.path}: cannot be held: {error.strerror}", hint="free space or make it writable; nothing was changed"
             ) from error
 
-    def let_go(self) -> None:
+    def release_anyway(self) -> None:
         """Show no longer that a process works on it."""
         if self._held is not None:
             os.close(self._held)
@@ -73,7 +73,7 @@ class Journal:
             self._append(line.encode() + b"\n")
         except OSError as error:
             self.trouble = self.trouble or f"{self.path}: cannot be written: {error.strerror}"
-            if event == "intent" and not fields.get("putting_back"):
+            if event == "intent" and not fields.get("best_effort_journal"):
                 raise PromoteError(self.trouble, hint="free space or make it writable, then `promote status`") from error
 
     def _append(self, line: bytes) -> None:
@@ -85,13 +85,13 @@ class Journal:
         finally:
             os.close(descriptor)
 
-    def effect(self, name: str, detail: Mapping[str, object], act: Callable[[], T], *, putting_back: bool = False) -> T:
+    def effect(self, name: str, detail: Mapping[str, object], act: Callable[[], T], *, best_effort_journal: bool = False) -> T:
         """Write the intent, act, write the result. An exception is written too and passes on.
 
-        `putting_back`: production or the lock is brought back to where it was, or nothing but a look is asked for. That is done even when it cannot
-        be remembered.
+        `best_effort_journal`: the act restores production or the lock, or only asks for a look. It is done even when the journal cannot be
+        written.
         """
-        self.write("intent", name, **detail, **({"putting_back": True} if putting_back else {}))
+        self.write("intent", name, **detail, **({"best_effort_journal": True} if best_effort_journal else {}))
         try:
             result = act()
         except BaseException as error:

@@ -14,9 +14,9 @@ from promote.convergence.baseline_ref import baseline_update
 from promote.core.deadline import Deadline
 from promote.core.errors import Rejected
 from promote.core.model import CheckResult, SuiteResult, Verdict, short
-from promote.core.signals import held
+from promote.core.signals import defer_signals
 from promote.git.push import RefUpdate
-from promote.promotion.context import Result, Run, Said
+from promote.promotion.context import PromotionContext, StepResult, StepStatus
 from promote.promotion.driver_checks import candidate_tagged
 from promote.promotion.steps import keep_baseline, suite
 from promote.tags.lock import UNDO, acquire, advance, new_lock
@@ -25,52 +25,52 @@ from promote.tags.publish import undo_update
 AUTHORISE_FOR_S = 60.0  # how long an unreachable remote is asked to renew the lock: the pre suite's work is in it
 
 
-def precheck(run: Run) -> Result:
+def precheck(ctx: PromotionContext) -> StepResult:
     """The transition. Nothing but the lock and, at the end, the dev tag is written."""
-    _take_lock(run)
-    run.tools.report.step_started("before")
-    deadline = run.deadline(run.settings.suites.timeout)
+    _take_lock(ctx)
+    ctx.deps.report.step_started("before")
+    deadline = ctx.deadline(ctx.settings.suites.timeout)
     stop = threading.Event()
     with ThreadPoolExecutor(2) as pool:
         try:
             # Side by side: all only read. The smoke suite as it passes now is what a rollback has to bring back.
-            baseline = pool.submit(take_baseline, run.tools.production(), alerts_reader(run.settings))
-            smoke = pool.submit(suite, run, "smoke", "before", deadline, quiet=True, stop=stop)
-            result = suite(run, "pre", "before", deadline)
+            baseline = pool.submit(take_baseline, ctx.deps.production(), alerts_reader(ctx.settings))
+            smoke = pool.submit(suite, ctx, "smoke", "before", deadline, quiet=True, stop=stop)
+            result = suite(ctx, "pre", "before", deadline)
             before = smoke.result()
             passed = frozenset(check.id for check in before.checks if check.verdict is Verdict.PASSED)
-            keep_baseline(run, baseline.result(), smoke_passed=passed)
+            keep_baseline(ctx, baseline.result(), smoke_passed=passed)
         except BaseException:
             stop.set()
             raise
-    run.step("before", result.verdict, deadline.elapsed, result.reason)
+    ctx.step("before", result.verdict, deadline.elapsed, result.reason)
     if result.verdict is not Verdict.PASSED:
-        return Result(said=Said(result.verdict.value), reason=f"the pre suite did not pass: {result.reason}", hint=_what_to_do(result))
+        return StepResult(status=StepStatus(result.verdict.value), reason=f"the pre suite did not pass: {result.reason}", hint=_what_to_do(result))
     if unasked := _unasked(before):
         why, hint = unasked.detail.partition("\n")[0], "every [[smoke.urls]] must be one that can be asked from here: pytest checks/smoke"
-        return Result(said=Said.ERRORED, reason=f"the smoke suite could prove nothing after a move: {unasked.id}: {why}", hint=hint)
-    if late := _too_late(run):
-        return Result(said=Said.ERRORED, reason=late, hint="see what took so long (the suites' JUnit), or set promotion.timeout higher")
-    _way_back(run)
-    _candidate(run, result)
-    _announce(run)
-    return Result(said=Said.PASSED)
+        return StepResult(status=StepStatus.ERRORED, reason=f"the smoke suite could prove nothing after a move: {unasked.id}: {why}", hint=hint)
+    if late := _too_late(ctx):
+        return StepResult(status=StepStatus.ERRORED, reason=late, hint="see what took so long (the suites' JUnit), or set promotion.timeout higher")
+    _way_back(ctx)
+    _candidate(ctx, result)
+    _announce(ctx)
+    return StepResult(status=StepStatus.PASSED)
 
 
-def _take_lock(run: Run) -> None:
-    target = run.target
+def _take_lock(ctx: PromotionContext) -> None:
+    target = ctx.target
     lock = new_lock(
-        request_id=run.request_id,
-        version=run.version.text,
+        request_id=ctx.request_id,
+        version=ctx.version.text,
         candidate=target.commit,
         stable_before=target.stable.object if target.stable else "",
         state="prechecking",
-        replaces=target.prod_tag.object if target.prod_tag and (run.choices.again or run.choices.recreate_prod) else "",
-        plan=run.plan(),
+        replaces=target.prod_tag.object if target.prod_tag and (ctx.choices.again or ctx.choices.recreate_prod) else "",
+        plan=ctx.plan(),
     )
-    with held():
-        run.lock = run.journal.effect(
-            "take the lock", {"stable_before": lock.stable_before, "holder": lock.holder}, lambda: acquire(run.tools.git, lock)
+    with defer_signals():
+        ctx.lock = ctx.journal.effect(
+            "take the lock", {"stable_before": lock.stable_before, "holder": lock.holder}, lambda: acquire(ctx.deps.git, lock)
         )
 
 
@@ -85,77 +85,77 @@ def _unasked(smoke: SuiteResult) -> CheckResult | None:
     return next((check for check in smoke.checks if check.id.startswith("smoke-url[") and check.verdict is Verdict.ERRORED), None)
 
 
-def _too_late(run: Run) -> str:
+def _too_late(ctx: PromotionContext) -> str:
     """What is begun must have the time to be proven: else it would be moved only to be moved back."""
-    wanted, left = run.settings.argocd.converge_timeout + run.settings.post.soak, run.ends.left
+    wanted, left = ctx.settings.argocd.converge_timeout + ctx.settings.post.soak, ctx.ends.left
     if left >= wanted:
         return ""
-    return f"{left:.0f} s are left of promotion.timeout ({run.ends.seconds:.0f} s), and production may take {wanted:.0f} s"
+    return f"{left:.0f} s are left of promotion.timeout ({ctx.ends.seconds:.0f} s), and production may take {wanted:.0f} s"
 
 
-def _way_back(run: Run) -> None:
+def _way_back(ctx: PromotionContext) -> None:
     """The check `stable-tag` says so too; this holds even where the checks are somebody else's. Raises Rejected."""
-    if run.target.stable is None and not run.choices.first:
-        name = run.settings.tags.stable
+    if ctx.target.stable is None and not ctx.choices.first:
+        name = ctx.settings.tags.stable
         hint = f"create {name} once at what production runs; when production never ran anything: --first"
         raise Rejected("promotion", f"{name} does not exist on the remote: there is nothing to go back to", hint=hint)
 
 
-def _candidate(run: Run, result: SuiteResult) -> None:
+def _candidate(ctx: PromotionContext, result: SuiteResult) -> None:
     """Create the dev tag at the checked commit (if it is not there) in the same push that renews the lock, then read the branch again."""
-    git, target, lock = run.tools.git, run.target, run.lock
+    git, target, lock = ctx.deps.git, ctx.target, ctx.lock
     assert lock is not None
     verdict_id = hashlib.sha256(repr([(r.id, r.verdict.value) for r in result.checks]).encode() + target.commit.encode()).hexdigest()[:12]
     updates: list[RefUpdate] = []
     tag = ""
-    name = run.names.dev.removeprefix("refs/tags/")
+    name = ctx.names.dev.removeprefix("refs/tags/")
     if target.dev_tag is None or target.dev_tag.commit != target.commit:
-        tag = git.make_tag(name=name, commit=target.commit, message=f"Dev release {run.version}")
-        updates = [RefUpdate(ref=run.names.dev, new=tag, expected=target.dev_tag.object if target.dev_tag else "")]
-    if run.settings.workflow.legacy and run.settings.promotion.via == "workflow":  # an older workflow knows nothing of the undo ref
+        tag = git.make_tag(name=name, commit=target.commit, message=f"Dev release {ctx.version}")
+        updates = [RefUpdate(ref=ctx.names.dev, new=tag, expected=target.dev_tag.object if target.dev_tag else "")]
+    if ctx.settings.workflow.legacy and ctx.settings.promotion.via == "workflow":  # an older workflow knows nothing of the undo ref
         updates += undo_update(git.ref(UNDO), lock.stable_before)
-    if run.baseline and target.stable:
-        goal = Goal.for_tag((target.stable.object, target.stable.commit), run.settings, git.url)
-        updates.append(baseline_update(git, run.request_id, run.baseline, goal, run.smoke_before or frozenset()))
-    with held():
-        run.lock = run.journal.effect(
+    if ctx.baseline and target.stable:
+        goal = Goal.for_tag((target.stable.object, target.stable.commit), ctx.settings, git.url)
+        updates.append(baseline_update(git, ctx.request_id, ctx.baseline, goal, ctx.smoke_before or frozenset()))
+    with defer_signals():
+        ctx.lock = ctx.journal.effect(
             "authorise the move",
             {"dev_tag": name, "commit": target.commit, "prechecked": verdict_id},
-            lambda: advance(git, lock, *updates, patience=Deadline(AUTHORISE_FOR_S, run.tools.clock), state="prechecked", prechecked=verdict_id),
+            lambda: advance(git, lock, *updates, patience=Deadline(AUTHORISE_FOR_S, ctx.deps.clock), state="prechecked", prechecked=verdict_id),
         )
-    candidate_tagged(run)
+    candidate_tagged(ctx)
     made = "was there already" if not tag else "moved here" if target.dev_tag else "created and pushed"
-    run.step("candidate", Verdict.PASSED, 0.0, f"{name} → {git.describe(target.commit)} (tag {made})")
-    head = git.refs(run.names.branch).get(run.names.branch)
+    ctx.step("candidate", Verdict.PASSED, 0.0, f"{name} → {git.describe(target.commit)} (tag {made})")
+    head = git.refs(ctx.names.branch).get(ctx.names.branch)
     if head is not None and head.commit != target.branch.commit:
-        git.fetch(run.names.branch)
+        git.fetch(ctx.names.branch)
         if not git.is_ancestor(target.commit, head.commit):
             raise Rejected(
                 "promotion",
-                f"{run.settings.repository.branch} was rewritten during the checks: {short(target.commit)} is no longer on it",
+                f"{ctx.settings.repository.branch} was rewritten during the checks: {short(target.commit)} is no longer on it",
                 hint="look at the branch, then start again",
             )
 
 
-def _announce(run: Run) -> None:
+def _announce(ctx: PromotionContext) -> None:
     """What is special about this one is said before anything moves."""
-    note = run.tools.report.note
-    if flags := run.choices.words():
+    note = ctx.deps.report.note
+    if flags := ctx.choices.words():
         note(f"allowed for this promotion: {' '.join(flags)}")
-    if run.target.back is None:
+    if ctx.target.back is None:
         note("first promotion: there is nothing to roll back to; a failure leaves the tag and ends STUCK")
-    elif run.target.stable is None:
-        note(f"first promotion: a failure goes back to {run.tools.git.describe(run.target.back.commit)}")
-    run.hold = unsafe_rollback(run)
-    if run.hold:
-        note(f"{run.hold}: a failure after the move is held (STUCK), not rolled back")
-    if run.settings.workflow.legacy and run.settings.promotion.via == "workflow":
-        file = run.settings.workflow.file
+    elif ctx.target.stable is None:
+        note(f"first promotion: a failure goes back to {ctx.deps.git.describe(ctx.target.back.commit)}")
+    ctx.hold = unsafe_rollback(ctx)
+    if ctx.hold:
+        note(f"{ctx.hold}: a failure after the move is held (STUCK), not rolled back")
+    if ctx.settings.workflow.legacy and ctx.settings.promotion.via == "workflow":
+        file = ctx.settings.workflow.file
         note(f"{file} takes only a version (workflow.legacy): a late run cannot be fenced off, and the tag is absent for a moment")
 
 
-def unsafe_rollback(run: Run) -> str:
+def unsafe_rollback(ctx: PromotionContext) -> str:
     """The plan file of this version may say `rollback: unsafe` (a one-way migration). Returns the sentence for it, or ""."""
-    path = f"{run.settings.promotion.migrations}/{run.version}.md"
-    why = migration_plan.unsafe(run.tools.git.file(run.target.commit, path) or "")
+    path = f"{ctx.settings.promotion.migrations}/{ctx.version}.md"
+    why = migration_plan.unsafe(ctx.deps.git.file(ctx.target.commit, path) or "")
     return "" if why is None else f"{path} says rollback: unsafe" + (f" ({why})" if why else "")

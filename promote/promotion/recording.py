@@ -3,43 +3,43 @@
 from __future__ import annotations
 
 from promote.core.errors import PromoteError
-from promote.promotion.context import Run
+from promote.promotion.context import PromotionContext
 from promote.tags.publish import Published, Request
 from promote.tags.records import has_record, record_path, write_record
 
 
-def record_directly(run: Run, request: Request, published: Published) -> None:
+def record_directly(ctx: PromotionContext, request: Request, published: Published) -> None:
     """Write it, where this process has moved the tag itself."""
-    if warning := run.journal.effect(
-        "write the record", {}, lambda: write_record(run.tools.git, run.settings, request, published), putting_back=True
+    if warning := ctx.journal.effect(
+        "write the record", {}, lambda: write_record(ctx.deps.git, ctx.settings, request, published), best_effort_journal=True
     ):
-        run.warnings.append(warning)
+        ctx.warnings.append(warning)
     else:
-        run.record = record_path(run.settings, run.version.text)
+        ctx.record = record_path(ctx.settings, ctx.version.text)
 
 
-def look_for_record(run: Run) -> bool | None:
+def look_for_record(ctx: PromotionContext) -> bool | None:
     """Whether the branch has the record of this very promotion; None, and a warning, when that cannot be read."""
-    path, branch = record_path(run.settings, run.version.text), run.settings.repository.branch
+    path, branch = record_path(ctx.settings, ctx.version.text), ctx.settings.repository.branch
     try:
-        there = has_record(run.tools.git, run.settings, run.request_id, run.version.text)
+        there = has_record(ctx.deps.git, ctx.settings, ctx.request_id, ctx.version.text)
     except PromoteError as error:
-        run.warnings.append(f"whether {path} is on {branch} is not known: {error.what}")
+        ctx.warnings.append(f"whether {path} is on {branch} is not known: {error.what}")
         return None
-    run.record = path if there else ""
+    ctx.record = path if there else ""
     return there
 
 
-def expect_record(run: Run) -> None:
+def expect_record(ctx: PromotionContext) -> None:
     """Look for it where the workflow should have written it, which a rule of the branch may have refused."""
-    if look_for_record(run) is False:
-        path, branch = record_path(run.settings, run.version.text), run.settings.repository.branch
-        run.warnings.append(f"{path} is not on {branch}: the log of the workflow's run says why; the promotion itself is not affected")
+    if look_for_record(ctx) is False:
+        path, branch = record_path(ctx.settings, ctx.version.text), ctx.settings.repository.branch
+        ctx.warnings.append(f"{path} is not on {branch}: the log of the workflow's run says why; the promotion itself is not affected")
 
 
-def catch_up_record(run: Run) -> None:
+def catch_up_record(ctx: PromotionContext) -> None:
     """Write it after all, where a move that was made directly was cut short before it."""
-    if run.stable and look_for_record(run) is False:
-        request = Request(version=run.version, request_id=run.request_id, promoted_by=run.tools.who)
-        previous = run.target.stable.object if run.target.stable else ""
-        record_directly(run, request, Published(stable=run.stable, previous=previous, lock=run.lock))
+    if ctx.stable and look_for_record(ctx) is False:
+        request = Request(version=ctx.version, request_id=ctx.request_id, promoted_by=ctx.deps.who)
+        previous = ctx.target.stable.object if ctx.target.stable else ""
+        record_directly(ctx, request, Published(stable=ctx.stable, previous=previous, lock=ctx.lock))

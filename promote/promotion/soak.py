@@ -15,7 +15,7 @@ from promote.core.errors import Unreachable
 from promote.core.model import Verdict
 from promote.kube.workloads import Pod, newly_failing, parse_pod
 from promote.monitoring.alerts import compare, parse_alert
-from promote.promotion.context import Result, Run, Said
+from promote.promotion.context import PromotionContext, StepResult, StepStatus
 from promote.promotion.steps import failing, suite, take
 
 PATIENCE_S = 30.0  # how long a source may be unreachable before nobody knows any more how production is
@@ -25,52 +25,56 @@ PATIENCE_S = 30.0  # how long a source may be unreachable before nobody knows an
 class Watch:
     """Pods and alerts against the baseline, and restarts against the first look."""
 
-    run: Run
+    run: PromotionContext
     first: Mapping[str, Pod] = field(default_factory=dict)
     blind: Deadline | None = None
 
-    def look(self) -> Result | None:
+    def look(self) -> StepResult | None:
         """One look at both: None when nothing is new or it cannot be told yet, else what is the matter."""
         try:
             found = [*self._pods(), *self._alerts()]
         except Unreachable as error:
-            self.blind = self.blind or Deadline(PATIENCE_S, self.run.tools.clock)
-            return Result(said=Said.ERRORED, reason=error.what, hint=error.hint) if self.blind.expired else None
+            self.blind = self.blind or Deadline(PATIENCE_S, self.run.deps.clock)
+            return StepResult(status=StepStatus.ERRORED, reason=error.what, hint=error.hint) if self.blind.expired else None
         self.blind = None
-        return Result(said=Said.FAILED, reason="; ".join(found[:3]) + (f" and {len(found) - 3} more" if found[3:] else "")) if found else None
+        return (
+            StepResult(status=StepStatus.FAILED, reason="; ".join(found[:3]) + (f" and {len(found) - 3} more" if found[3:] else ""))
+            if found
+            else None
+        )
 
     def _pods(self) -> list[str]:
         run = self.run
         known = run.baseline.pods() if run.baseline else {}  # a resumed promotion may have lost it: then nothing is excused
-        now = {p.key: p for p in map(parse_pod, run.tools.production().kube.items("/api/v1/pods"))}
+        now = {p.key: p for p in map(parse_pod, run.deps.production().kube.items("/api/v1/pods"))}
         self.first = self.first or now
-        found = newly_failing(now, known, at=run.tools.clock.now(), pending_grace_s=run.settings.post.pending_grace)
+        found = newly_failing(now, known, at=run.deps.clock.now(), pending_grace_s=run.settings.post.pending_grace)
         before = {**self.first, **{k: p for k, p in known.items() if p.trouble}}
         restarted = [k for k, p in now.items() if k in before and p.restarts > before[k].restarts and not before[k].trouble]
         return found or [f"{key}: restarted during the soak" for key in restarted]
 
     def _alerts(self) -> list[str]:
-        run, settings = self.run, self.run.settings.alertmanager
-        before = run.baseline.alerts() if run.baseline else None
+        ctx, settings = self.run, self.run.settings.alertmanager
+        before = ctx.baseline.alerts() if ctx.baseline else None
         if not settings.url or before is None:
             return []
-        found = compare(map(parse_alert, connect.alertmanager(run.settings).alerts(settings.filters)), before, settings.volatile)
+        found = compare(map(parse_alert, connect.alertmanager(ctx.settings).alerts(settings.filters)), before, settings.volatile)
         return [f"alert {a.words()}" for a in found.new]
 
 
-def ask_again(run: Run) -> Result | None:
+def ask_again(ctx: PromotionContext) -> StepResult | None:
     """The post and the smoke suite once more: None when both pass, else what did not. Only what did not pass is told."""
-    deadline, stop = run.deadline(run.settings.suites.timeout), threading.Event()
+    deadline, stop = ctx.deadline(ctx.settings.suites.timeout), threading.Event()
     with ThreadPoolExecutor(2) as pool:
         try:
-            asked = [pool.submit(suite, run, name, "soaked", deadline, quiet=True, stop=stop) for name in ("post", "smoke")]
+            asked = [pool.submit(suite, ctx, name, "soaked", deadline, quiet=True, stop=stop) for name in ("post", "smoke")]
             results = [a.result() for a in asked]
         finally:
             stop.set()
     for result in results:
         if result.verdict is not Verdict.PASSED:
             for check in result.failed:
-                run.tools.report.check(check)
-            take(run, result)
-            return Result(said=Said(result.verdict.value), reason=failing(result))
+                ctx.deps.report.check(check)
+            take(ctx, result)
+            return StepResult(status=StepStatus(result.verdict.value), reason=failing(result))
     return None

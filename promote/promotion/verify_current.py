@@ -9,63 +9,68 @@ from promote.connect import alerts_reader
 from promote.convergence.baseline import Baseline, take_baseline
 from promote.convergence.probe import observe
 from promote.core.model import AppState, End, Tag, Verdict
-from promote.promotion.context import Result, Run, Said
+from promote.promotion.context import PromotionContext, StepResult, StepStatus
 from promote.promotion.steps import failing, goal_of, keep_baseline, known_before, proofs
 from promote.tags.records import last_entry
 
 
-def prove_it_stands(run: Run) -> Result:
+def verify_current(ctx: PromotionContext) -> StepResult:
     """Look at production as after a move, but move nothing and take no lock. What was unwell when it was proven is still not counted.
 
     Raises what the clients raise.
     """
-    stable = run.target.stable
+    stable = ctx.target.stable
     assert stable is not None
-    run.stable = stable
-    run.tools.report.note(f"{stable.name} is {run.version} already: nothing is moved; looking whether production runs it")
-    everything = take_baseline(run.tools.production(), alerts_reader(run.settings))
-    keep_baseline(run, _only(everything, excused_then(last_entry(run.tools.git), stable)), smoke_passed=None)
-    goal = goal_of(run)
+    ctx.stable = stable
+    ctx.deps.report.note(f"{stable.name} is {ctx.version} already: nothing is moved; looking whether production runs it")
+    everything = take_baseline(ctx.deps.production(), alerts_reader(ctx.settings))
+    keep_baseline(ctx, _only(everything, tolerated_then(last_entry(ctx.deps.git), stable)), smoke_passed=None)
+    goal = goal_of(ctx)
     seen = observe(
-        run.tools.production(),
+        ctx.deps.production(),
         goal,
-        run.settings,
-        seconds=run.settings.suites.row_timeout,
-        baseline=known_before(run, goal),
-        clock=run.tools.clock,
+        ctx.settings,
+        seconds=ctx.settings.suites.row_timeout,
+        baseline=known_before(ctx, goal),
+        clock=ctx.deps.clock,
     )
-    run.applications, run.proven_at = seen.applications, seen.proven_at
-    run.step("converge", seen.verdict, seen.seconds, seen.reason)
+    ctx.applications, ctx.proven_at = seen.applications, seen.proven_at
+    ctx.step("converge", seen.verdict, seen.seconds, seen.reason)
     if seen.verdict is not Verdict.PASSED:
-        return _not_proven(run, seen.verdict, seen.reason)
-    for _, result in proofs(run, "after"):
+        return _not_proven(ctx, seen.verdict, seen.reason)
+    for _, result in proofs(ctx, "after"):
         if result.verdict is not Verdict.PASSED:
-            return _not_proven(run, result.verdict, failing(result))
-    run.still_ours()
-    return Result(said=Said.PASSED, reason=f"nothing to do: production runs {run.version} already")
+            return _not_proven(ctx, result.verdict, failing(result))
+    ctx.still_ours()
+    return StepResult(status=StepStatus.PASSED, reason=f"nothing to do: production runs {ctx.version} already")
 
 
-def end_of(result: Result) -> End:
+def end_of(result: StepResult) -> End:
     """Nothing was moved, whatever was seen."""
-    ends = {Said.PASSED: End.VERIFIED, Said.FAILED: End.REFUSED, Said.SUPERSEDED: End.SUPERSEDED, Said.INTERRUPTED: End.INTERRUPTED}
-    return ends.get(result.said, End.UNCHECKED)
+    ends = {
+        StepStatus.PASSED: End.VERIFIED,
+        StepStatus.FAILED: End.REFUSED,
+        StepStatus.SUPERSEDED: End.SUPERSEDED,
+        StepStatus.INTERRUPTED: End.INTERRUPTED,
+    }
+    return ends.get(result.status, End.UNCHECKED)
 
 
-def _not_proven(run: Run, verdict: Verdict, reason: str) -> Result:
-    return Result(
-        said=Said(verdict.value),
-        reason=f"{run.settings.tags.stable} is {run.version} already, but production is not proven to run it: {reason}",
+def _not_proven(ctx: PromotionContext, verdict: Verdict, reason: str) -> StepResult:
+    return StepResult(
+        status=StepStatus(verdict.value),
+        reason=f"{ctx.settings.tags.stable} is {ctx.version} already, but production is not proven to run it: {reason}",
         hint="mend what is named and start again, or `promote rollback`",
     )
 
 
-def excused_then(entry: Mapping[str, object], stable: Tag) -> frozenset[str]:
+def tolerated_then(entry: Mapping[str, object], stable: Tag) -> frozenset[str]:
     """The applications that were unwell already when this very tag object was last proven, as the ledger's newest entry says."""
     after = entry.get("stable_after")
     if not isinstance(after, dict) or after.get("object") != stable.object:
         return frozenset()
     applications = entry.get("applications")
-    return frozenset(a["name"] for a in applications if a["verdict"] == AppState.EXCUSED) if isinstance(applications, list) else frozenset()
+    return frozenset(a["name"] for a in applications if a["verdict"] == AppState.TOLERATED) if isinstance(applications, list) else frozenset()
 
 
 def _only(baseline: Baseline, names: frozenset[str]) -> Baseline:

@@ -15,7 +15,7 @@ _ASCII = {
 ASCII = str.maketrans(_ASCII)
 SIGNS = "".join(_ASCII)
 WIDTH = 10  # of the column that names the step
-THERE = (AppState.PROVEN, AppState.EXCUSED)
+CONVERGED = (AppState.PROVEN, AppState.TOLERATED)
 
 
 def duration(seconds: float) -> str:
@@ -87,16 +87,16 @@ def check_lines(check: CheckResult) -> list[str]:
 
 def not_there(applications: Sequence[AppVerdict], most: int = 6) -> list[tuple[str, str]]:
     """Who is not there yet and why, failed ones first; beyond `most`, how many more; then the excused."""
-    waiting = sorted((a for a in applications if a.state not in THERE), key=lambda a: a.state is not AppState.FAILED)
+    waiting = sorted((a for a in applications if a.state not in CONVERGED), key=lambda a: a.state is not AppState.FAILED)
     shown = [(a.name, a.reason or a.state.value) for a in waiting[:most]]
     if len(waiting) > most:
         shown.append(("…", f"and {len(waiting) - most} more"))
-    return shown + excused(applications)
+    return shown + tolerated(applications)
 
 
-def excused(applications: Sequence[AppVerdict], most: int = 3) -> list[tuple[str, str]]:
+def tolerated(applications: Sequence[AppVerdict], most: int = 3) -> list[tuple[str, str]]:
     """Who is not counted, and why."""
-    found = [(a.name, a.reason or "was unhealthy before: not counted") for a in applications if a.state is AppState.EXCUSED]
+    found = [(a.name, a.reason or "was unhealthy before: not counted") for a in applications if a.state is AppState.TOLERATED]
     return [*found[:most], *([("…", f"and {len(found) - most} more not counted")] if len(found) > most else [])]
 
 

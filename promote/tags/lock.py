@@ -15,10 +15,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 
-from promote.core.deadline import Deadline, insist
+from promote.core.deadline import Deadline, retry_until
 from promote.core.errors import Denied, Forbidden, NotFound, PromoteError, Rejected, ServiceError, Superseded, Unreachable
 from promote.core.model import Tag
-from promote.core.signals import held
+from promote.core.signals import defer_signals
 from promote.git.push import Pushed, PushResult, RefUpdate
 from promote.git.remote import GitRemote
 
@@ -197,7 +197,7 @@ def advance(git: GitRemote, lock: Lock, *others: RefUpdate, patience: Deadline |
             )
         raise refused(git, result, "write " + ", ".join(u.ref for u in others) if others else f"renew the lock ({LOCK})")
 
-    return insist(push, on=Unreachable, deadline=patience)
+    return retry_until(push, on=Unreachable, deadline=patience)
 
 
 def take_over(git: GitRemote, lock: Lock, holder: str = "") -> Lock:
@@ -219,20 +219,20 @@ def release(git: GitRemote, lock: Lock, *others: RefUpdate) -> PushResult:
 
 
 def move_once(git: GitRemote, lock: Lock, move: Callable[[], Lock]) -> str:
-    """One move, made by hand under a lock that this process took for it; whatever comes of it, the lock is let go. Returns what `let_go` says.
+    """One move, made by hand under a lock that this process took for it; whatever comes of it, the lock is let go. Returns what `release` reports.
 
     A move that was sent and not answered is looked for: it may have landed. A stop request meanwhile comes too late: what was done is told.
     Raises what `move` raises, with what is left in its hint.
     """
     try:
-        with held(drop=True):
+        with defer_signals(drop=True):
             moved = move()
     except Unreachable as silence:
         moved = _landed(git, lock, silence)
     except BaseException as error:
         _leave(git, lock, error)
         raise
-    return let_go(git, moved)
+    return release_anyway(git, moved)
 
 
 def _landed(git: GitRemote, lock: Lock, silence: Unreachable) -> Lock:
@@ -251,7 +251,7 @@ def _landed(git: GitRemote, lock: Lock, silence: Unreachable) -> Lock:
 
 
 def _leave(git: GitRemote, lock: Lock, error: BaseException) -> None:
-    if (left := let_go(git, lock)) and isinstance(error, PromoteError):
+    if (left := release_anyway(git, lock)) and isinstance(error, PromoteError):
         error.hint += f"; {left}"
 
 
@@ -261,7 +261,7 @@ def _ours_by_now(git: GitRemote, lock: Lock) -> Lock | None:
     return here if here and here.holder == lock.holder else None
 
 
-def let_go(git: GitRemote, lock: Lock) -> str:
+def release_anyway(git: GitRemote, lock: Lock) -> str:
     """Release a lock that this process took for one move of its own, whatever object it is by now. Returns "", or what is left and what to do."""
     try:
         here = _ours_by_now(git, lock)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from promote.config.schema import Settings
-from promote.core.deadline import Deadline, insist
+from promote.core.deadline import Deadline, retry_until
 from promote.core.errors import NotFound, Rejected, Superseded, Unreachable
 from promote.core.model import Tag, short
 from promote.core.version import Version, version_of_tag
@@ -230,7 +230,7 @@ def move_back(
             )
         return () if keep_undo else undo_update(here.get(UNDO), replacing)
 
-    also = insist(unmoved, on=Unreachable, deadline=patience)
+    also = retry_until(unmoved, on=Unreachable, deadline=patience)
     return advance(git, lock, RefUpdate(ref=names.stable, new=to, expected=replacing), *also, state="rolling_back", patience=patience)
 
 

@@ -16,7 +16,7 @@ PAUSES_S = (0.1, 0.2, 0.4, 0.8, 1.6)  # with one read in five failing, six tries
 GATEWAY = frozenset({502, 503, 504})
 
 
-def asked(ask: Callable[[float], T], *, passing: Callable[[T], bool], within_s: float, clock: Clock | None = None) -> T:
+def retry_transient(ask: Callable[[float], T], *, passing: Callable[[T], bool], within_s: float, clock: Clock | None = None) -> T:
     """The first answer that is not `passing`, or the last one. `ask` gets the seconds that are left and returns its failures as values."""
     deadline = Deadline(within_s, clock or Clock())
     answer = ask(within_s)

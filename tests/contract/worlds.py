@@ -99,7 +99,7 @@ class RealWorld:
         try:
             yield lambda: _reached(held)
         finally:
-            repo.git.let_go()
+            repo.git.release_anyway()
 
     def _etcd(self, path: str, body: dict[str, object]) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", self.etcd, timeout=30)
@@ -125,7 +125,7 @@ class HeldGit(GitServer):
         self._open, self._reached = threading.Event(), threading.Event()
         return self._reached
 
-    def let_go(self) -> None:
+    def release_anyway(self) -> None:
         self._reached = None
         self._open.set()
 

@@ -9,20 +9,20 @@ from typing import Any
 
 import pytest
 
-from promote.cli.summary import ending
+from promote.cli.summary import final_lines
 from promote.config.schema import Settings
 from promote.core.errors import Superseded, UsageError
 from promote.core.model import Choices, End, Tag, Verdict
 from promote.core.version import parse_version
 from promote.git.push import RefUpdate
 from promote.git.remote import GitRemote
-from promote.promotion.context import Moved, Result, Run, Said, Tools
-from promote.promotion.finalize import close
+from promote.promotion.context import Dependencies, Moved, PromotionContext, StepResult, StepStatus
+from promote.promotion.finalize import finalize
 from promote.promotion.journal import Journal
 from promote.promotion.move import look
-from promote.promotion.recovery.takeover import pick_up
+from promote.promotion.recovery.takeover import take_over_promotion
 from promote.report.silent import Silent
-from promote.tags.lock import LOCK, acquire, advance, let_go, new_lock, release, take_over, write_lock
+from promote.tags.lock import LOCK, acquire, advance, new_lock, release, release_anyway, take_over, write_lock
 from promote.tags.publish import Request, publish
 from promote.tags.target import Target
 from tests.repos import Repos, git, make_repos
@@ -40,10 +40,12 @@ class Bench:
         stable = end.ref(STABLE)
         assert stable
         at: Any = nobody
-        tools = Tools(settings=Settings(root=self.repos.clone), git=end, report=Silent(), production=at, forge=at, who="us")
+        tools = Dependencies(settings=Settings(root=self.repos.clone), git=end, report=Silent(), production=at, forge=at, who="us")
         version, trunk = parse_version("v1.1.0"), Tag(ref="refs/heads/main", object=self.candidate, commit=self.candidate)
         target = Target(version=version, commit=self.candidate, from_tree=False, dev_tag=None, stable=stable, branch=trunk, prod_tag=None)
-        self.run = Run(tools=tools, target=target, version=version, request_id="r1", journal=Journal.open(folder, "r1"), choices=Choices())
+        self.run = PromotionContext(
+            deps=tools, target=target, version=version, request_id="r1", journal=Journal.open(folder, "r1"), choices=Choices()
+        )
         lock = new_lock(request_id="r1", version="v1.1.0", candidate=self.candidate, stable_before=stable.object, state="promoted")
         self.run.lock, self.run.stable = acquire(end, lock), stable
 
@@ -59,16 +61,16 @@ def bench(tmp_path: Path) -> Bench:
 
 
 def test_a_lock_that_is_ours_is_released_without_a_word(bench: Bench) -> None:
-    close(bench.run, End.VERIFIED, {})
+    finalize(bench.run, End.VERIFIED, {})
     assert (bench.run.warnings, bench.repos.holds(LOCK)) == ([], "")
     assert bench.repos.holds("refs/tags/prod-working") == bench.repos.holds(STABLE)
 
 
 def test_a_lock_that_we_renewed_without_hearing_so_is_ours(bench: Bench) -> None:
     assert bench.run.lock
-    renewed = advance(bench.run.tools.git, bench.run.lock, state="prechecked")
+    renewed = advance(bench.run.deps.git, bench.run.lock, state="prechecked")
     assert renewed.oid != bench.run.lock.oid
-    close(bench.run, End.UNCHECKED, {})
+    finalize(bench.run, End.UNCHECKED, {})
     assert (bench.run.warnings, bench.repos.holds(LOCK)) == ([], "")
 
 
@@ -77,7 +79,7 @@ def test_a_working_tag_at_what_no_other_clone_has_is_remarked_on_and_holds_nothi
     git(there.root, "commit", "-q", "--allow-empty", "-m", "hotfix")
     git(there.root, "tag", "-a", "-m", "by hand", "prod-working")
     git(there.root, "push", "-q", "origin", "refs/tags/prod-working")
-    close(bench.run, End.VERIFIED, {})
+    finalize(bench.run, End.VERIFIED, {})
     assert bench.repos.holds(LOCK) == ""
     assert bench.repos.holds("refs/tags/prod-working") == bench.repos.holds(STABLE)
     assert [w for w in bench.run.warnings if "prod-working goes back" in w] == bench.run.warnings != []
@@ -85,8 +87,8 @@ def test_a_working_tag_at_what_no_other_clone_has_is_remarked_on_and_holds_nothi
 
 def test_a_ledger_for_which_there_is_no_room_is_a_warning_and_the_lock_goes(bench: Bench, tmp_path: Path) -> None:
     bench.run.moved = Moved.YES
-    bench.run.tools.git.git_dir = tmp_path / "gone"  # where its scratch files would be
-    close(bench.run, End.VERIFIED, {"outcome": "verified"})
+    bench.run.deps.git.git_dir = tmp_path / "gone"  # where its scratch files would be
+    finalize(bench.run, End.VERIFIED, {"outcome": "verified"})
     (warning,) = bench.run.warnings
     assert "refs/promote/ledger" in warning and "gone: nothing can be written there: No such file or directory" in warning
     assert bench.repos.holds(LOCK) == ""
@@ -94,7 +96,7 @@ def test_a_ledger_for_which_there_is_no_room_is_a_warning_and_the_lock_goes(benc
 
 def test_a_lock_whose_remote_is_gone_is_not_said_to_be_released(bench: Bench, tmp_path: Path) -> None:
     away = bench.repos.remote.rename(tmp_path / "away")
-    close(bench.run, End.VERIFIED, {})
+    finalize(bench.run, End.VERIFIED, {})
     away.rename(bench.repos.remote)
     (warning,) = bench.run.warnings
     assert warning.startswith(f"whether {LOCK} was released is not known: git has no usable remote 'origin'") and "`promote resume`" in warning
@@ -108,7 +110,7 @@ def test_who_took_the_lock_over_is_named_and_keeps_it(bench: Bench, tmp_path: Pa
     there.fetch(LOCK)
     theirs = write_lock(there, replace(lock, owner="grace", host="laptop-7", holder="hers"))
     assert there.push_and_look(RefUpdate(ref=LOCK, new=theirs.oid, expected=lock.oid))[0]
-    close(bench.run, end, {})
+    finalize(bench.run, end, {})
     (warning,) = bench.run.warnings
     assert warning.startswith(f"{LOCK} is somebody else's by now: grace on laptop-7 is promoting v1.1.0 since ")
     assert bench.repos.holds(LOCK) == theirs.oid
@@ -133,16 +135,16 @@ def test_a_move_by_hand_lets_go_of_its_own_lock_only(bench: Bench, tmp_path: Pat
     assert lock
     there.fetch(LOCK)
     theirs = take_over(there, lock)
-    assert (let_go(bench.run.tools.git, lock), bench.repos.holds(LOCK)) == ("", theirs.oid)
-    assert (let_go(there, lock), bench.repos.holds(LOCK)) == ("", theirs.oid), "a new holder is another process"
-    assert (let_go(there, theirs), bench.repos.holds(LOCK)) == ("", "")
+    assert (release_anyway(bench.run.deps.git, lock), bench.repos.holds(LOCK)) == ("", theirs.oid)
+    assert (release_anyway(there, lock), bench.repos.holds(LOCK)) == ("", theirs.oid), "a new holder is another process"
+    assert (release_anyway(there, theirs), bench.repos.holds(LOCK)) == ("", "")
 
 
 def test_a_lock_that_was_broken_is_missed(bench: Bench, tmp_path: Path) -> None:
     there, lock = bench.stranger(tmp_path), bench.run.lock
     assert lock
     release(there, lock)
-    close(bench.run, End.UNCHECKED, {})
+    finalize(bench.run, End.UNCHECKED, {})
     assert bench.run.warnings == [f"{LOCK} was deleted meanwhile: nothing keeps others from promoting"]
 
 
@@ -150,9 +152,9 @@ def test_a_lock_that_was_taken_over_after_our_run_moved_is_not_ours_again(bench:
     """The same promotion, the same request: only who holds the lock tells that another machine goes on with it."""
     bench.repos.tag("dev-v1.1.0")
     assert bench.run.lock
-    bench.run.lock = advance(bench.run.tools.git, bench.run.lock, state="prechecked")
+    bench.run.lock = advance(bench.run.deps.git, bench.run.lock, state="prechecked")
     request = Request(version=bench.run.version, request_id="r1", promoted_by="the run", lock_id=bench.run.lock.oid)
-    moved = publish(bench.run.tools.git, bench.run.settings, request)
+    moved = publish(bench.run.deps.git, bench.run.settings, request)
     assert (look(bench.run), bench.run.lock) == ("", moved.lock), "our run moved it: the lock goes on with us"
     there = bench.stranger(tmp_path)
     there.fetch(LOCK)
@@ -165,7 +167,7 @@ def test_a_lock_that_was_taken_over_after_our_run_moved_is_not_ours_again(bench:
 def _moved_by(bench: Bench, *, request_id: str = "r1", prod: bool = True) -> None:
     """Production's tag is moved while our lock, or another promotion's, is there; with its prod tag or without."""
     tag = bench.repos.tag("prod-v1.1.0")
-    lock, end = bench.run.lock, bench.run.tools.git
+    lock, end = bench.run.lock, bench.run.deps.git
     assert lock
     theirs = write_lock(end, replace(lock, request_id=request_id))
     names = [STABLE, *(["refs/tags/prod-v1.1.0"] if prod else [])]
@@ -193,10 +195,10 @@ def test_a_move_without_its_prod_tag_is_not_ours(bench: Bench) -> None:
 
 def test_a_lock_made_by_hand_says_too_little_to_be_resumed(bench: Bench) -> None:
     with pytest.raises(UsageError, match="does not say what it was about"):
-        pick_up(bench.run.tools)
+        take_over_promotion(bench.run.deps)
 
 
 def test_how_long_production_was_bad_is_not_told_without_the_days(bench: Bench) -> None:
     bench.run.moved, bench.run.bad_since = Moved.YES, datetime.now(UTC) - timedelta(hours=25)
-    (first, *_) = ending(bench.run, End.ROLLED_BACK, Result(said=Said.PASSED))
+    (first, *_) = final_lines(bench.run, End.ROLLED_BACK, StepResult(status=StepStatus.PASSED))
     assert "Bad for 900" in first, "90,000 s, not 3,600"

@@ -19,10 +19,10 @@ import pytest
 from promote.cli.sandbox_session import repository_files
 from promote.core.errors import Interrupted
 from promote.core.model import End
-from promote.core.signals import as_interrupts, held
-from promote.promotion.context import Moved, Result, Said
+from promote.core.signals import as_interrupts, defer_signals
+from promote.promotion.context import Moved, StepResult, StepStatus
 from promote.promotion.journal import Journal
-from promote.promotion.state_machine import State, walk
+from promote.promotion.state_machine import State, run_promotion
 from promote.sandbox.sandbox import Sandbox
 from promote.sandbox.scenarios import SCENARIOS
 from tests.integration.test_interrupts import until
@@ -117,24 +117,24 @@ def test_between_two_steps_it_is_answered_by_the_next(tmp_path: Path, stop_at: S
 
     run.journal = Stopping(tmp_path / "j.jsonl")
 
-    def moves(run: Any) -> Result:
+    def moves(run: Any) -> StepResult:
         run.moved = Moved.YES
-        return Result(said=Said.PASSED)
+        return StepResult(status=StepStatus.PASSED)
 
     steps: Any = {
-        State.START: lambda _r: Result(said=Said.PASSED), State.PRECHECKED: moves, State.PROMOTED: lambda _r: Result(said=Said.FAILED),
-        State.ROLLING_BACK: lambda _r: Result(said=Said.PASSED),
+        State.START: lambda _r: StepResult(status=StepStatus.PASSED), State.PRECHECKED: moves, State.PROMOTED: lambda _r: StepResult(status=StepStatus.FAILED),
+        State.ROLLING_BACK: lambda _r: StepResult(status=StepStatus.PASSED),
     }  # fmt: skip
     with as_interrupts():
-        end, _ = walk(run, transitions=steps)
+        end, _ = run_promotion(run, transitions=steps)
     assert end is ends
 
 
 def test_a_stop_that_was_held_is_not_lost_and_none_outlives_the_program(tmp_path: Path) -> None:
     with as_interrupts():
-        with pytest.raises(Interrupted), held():
+        with pytest.raises(Interrupted), defer_signals():
             os.kill(os.getpid(), signal.SIGTERM)
-        with held(drop=True):
+        with defer_signals(drop=True):
             os.kill(os.getpid(), signal.SIGTERM)
     assert tmp_path.is_dir()
 

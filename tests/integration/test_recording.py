@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from promote.config.schema import Promotion
 from promote.core.deadline import Deadline
-from promote.promotion.context import Run, Said
+from promote.promotion.context import PromotionContext, StepStatus
 from promote.promotion.move import confirm
 from promote.promotion.recording import catch_up_record, expect_record
 from promote.sandbox.http_server import Fault
@@ -19,10 +19,10 @@ from tests.repos import git
 PATH = ".promotions/prod-v1.1.0.json"
 
 
-def directly(place: Place, published: Published) -> Run:
+def directly(place: Place, published: Published) -> PromotionContext:
     """The promotion was cut short after its own push."""
     run = place.run
-    run.tools = replace(run.tools, settings=replace(place.settings, promotion=Promotion(via="git")))
+    run.deps = replace(run.deps, settings=replace(place.settings, promotion=Promotion(via="git")))
     run.stable, run.lock = published.stable, published.lock
     return run
 
@@ -34,14 +34,14 @@ def whose(place: Place) -> str:
 def test_a_record_that_the_workflow_wrote_is_named(make: Make) -> None:
     place = make()
     assert write_record(place.remote.clones[1], place.settings, *place.publish()) == ""
-    assert confirm(place.run, Deadline(10.0), "run 1").said is Said.PASSED
+    assert confirm(place.run, Deadline(10.0), "run 1").status is StepStatus.PASSED
     assert (place.run.record, place.run.warnings) == (PATH, [])
 
 
 def test_a_record_that_the_workflow_was_not_let_write_is_missed(make: Make) -> None:
     place = make()
     place.publish()
-    assert confirm(place.run, Deadline(10.0), "run 1").said is Said.PASSED
+    assert confirm(place.run, Deadline(10.0), "run 1").status is StepStatus.PASSED
     assert place.run.record == ""
     assert [w for w in place.run.warnings if f"{PATH} is not on main" in w] == place.run.warnings != []
 
@@ -50,7 +50,7 @@ def test_a_record_of_an_earlier_promotion_of_this_version_is_not_this_ones(make:
     place = make()
     request, published = place.publish()
     assert write_record(place.remote.clones[1], place.settings, replace(request, request_id="r0"), published) == ""
-    assert confirm(place.run, Deadline(10.0), "run 1").said is Said.PASSED
+    assert confirm(place.run, Deadline(10.0), "run 1").status is StepStatus.PASSED
     assert place.run.record == ""
     run = directly(place, published)
     catch_up_record(run)

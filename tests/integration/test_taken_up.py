@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from promote.cli.summary import ending
+from promote.cli.summary import final_lines
 from promote.convergence.baseline import Baseline
 from promote.convergence.baseline_ref import BASELINE
 from promote.core.deadline import Deadline
@@ -18,13 +18,13 @@ from promote.core.errors import PromoteError, Superseded, Unreachable, UsageErro
 from promote.core.model import End
 from promote.git.push import Pushed, RefUpdate
 from promote.git.remote import GitRemote
-from promote.promotion.context import Moved, Said
-from promote.promotion.finalize import close
+from promote.promotion.context import Moved, StepStatus
+from promote.promotion.finalize import finalize
 from promote.promotion.forge.legacy_workflow import compare
 from promote.promotion.journal import Journal, read_journal
 from promote.promotion.move import confirm, look
 from promote.promotion.recovery.resume import abort, where
-from promote.promotion.recovery.takeover import pick_up
+from promote.promotion.recovery.takeover import take_over_promotion
 from promote.promotion.state_machine import State
 from promote.sandbox.http_server import Fault
 from promote.sandbox.http_server import Request as HttpRequest
@@ -107,15 +107,15 @@ def test_given_up_as_it_is_a_moved_tag_is_said_to_be_moved(make: Make) -> None:
     place.publish()
     run = place.taken_up()
     end, result = abort(run, keep=True)
-    lines = "\n".join(ending(run, end, result))
+    lines = "\n".join(final_lines(run, end, result))
     assert end is End.STUCK and "was moved by this promotion and stays so" in lines and "was not moved" not in lines, lines
 
 
 def test_given_up_as_it_is_an_unmoved_tag_is_said_to_be_unmoved(make: Make) -> None:
     run = make().taken_up()
     end, result = abort(run, keep=True)
-    assert (end, run.moved, run.let_go) == (End.STUCK, Moved.NO, True)
-    assert "was not moved" in "\n".join(ending(run, end, result))
+    assert (end, run.moved, run.release_anyway) == (End.STUCK, Moved.NO, True)
+    assert "was not moved" in "\n".join(final_lines(run, end, result))
 
 
 def test_given_up_as_it_is_somebody_elses_tag_is_said_to_be_theirs(make: Make) -> None:
@@ -128,7 +128,7 @@ def test_given_up_as_it_is_nothing_is_said_of_an_older_workflow_that_may_still_r
     run = make(legacy=True).taken_up()
     end, result = abort(run, keep=True)
     assert (end, run.moved) == (End.STUCK, Moved.UNKNOWN)
-    assert "may still be moved" in "\n".join(ending(run, end, result))
+    assert "may still be moved" in "\n".join(final_lines(run, end, result))
 
 
 def test_it_is_not_taken_back_from_another_machine_that_lives(make: Make) -> None:
@@ -141,7 +141,7 @@ def test_it_is_not_taken_back_from_another_machine_that_lives(make: Make) -> Non
     theirs = take_over(there, replace(lock, at=(datetime.now(UTC) - timedelta(hours=1)).isoformat()))
     beat(place, there, theirs)
     with pytest.raises(UsageError, match="it gave its last sign of life"):
-        pick_up(place.tools())
+        take_over_promotion(place.deps())
     assert place.remote.holds(LOCK) == theirs.oid
 
 
@@ -150,7 +150,7 @@ def test_it_is_taken_up_where_it_died_again_and_again(make: Make) -> None:
     first = place.taken_up()
     assert first.journal._held is not None
     os.close(first.journal._held)
-    again = pick_up(place.tools())
+    again = take_over_promotion(place.deps())
     assert again and again.lock and first.lock and again.lock.holder != first.lock.holder
 
 
@@ -158,7 +158,7 @@ def test_its_own_run_may_move_the_tag_while_the_lock_is_taken_over(make: Make) -
     place = make()
     place.dies()
     place.remote.server.moment, place.remote.server.meddle = "git-receive-pack", place.publish
-    run = pick_up(place.tools())
+    run = take_over_promotion(place.deps())
     assert run and run.lock and place.run.lock
     assert (run.lock.state, place.remote.holds(LOCK)) == ("promoted", run.lock.oid)
     assert run.lock.holder != place.run.lock.holder and run.t_before == datetime.fromisoformat(run.lock.at)
@@ -176,7 +176,7 @@ def test_what_it_handed_over_meanwhile_is_read(make: Make) -> None:
     text = json.dumps({"request_id": "r1", "baseline": json.loads(was.to_json())})
     update = RefUpdate(ref=BASELINE, new=end.commit_file(None, "baseline.json", text, "as it was"), expected="")
     server.moment, server.meddle = "git-receive-pack", lambda: advance(end, lock, update, state="promoted")
-    run = pick_up(place.tools())
+    run = take_over_promotion(place.deps())
     assert run and run.baseline == was
     notes = [line for line in read_journal(run.journal.path) if line["name"] == "baseline"]
     assert [note["smoke_passed"] for note in notes] == [["smoke-url[a]"]], "who takes it up again reads it here"
@@ -192,7 +192,7 @@ def test_an_owner_that_wakes_up_in_that_moment_keeps_its_promotion(make: Make) -
     server = place.remote.server
     server.moment, server.meddle = "git-receive-pack", lambda: advance(there, old, state="promoted")
     place.settings = replace(place.settings, lock=replace(place.settings.lock, heartbeat=0.1))
-    assert pick_up(place.tools(), orphaned_s=60) is None
+    assert take_over_promotion(place.deps(), orphaned_s=60) is None
     assert place.remote.holds(LOCK) not in (lock.oid, old.oid)
 
 
@@ -204,7 +204,7 @@ def test_somebody_else_may_not(make: Make) -> None:
     there.fetch(LOCK)
     place.remote.server.moment, place.remote.server.meddle = "git-receive-pack", lambda: take_over(there, lock)
     with pytest.raises(Superseded, match="not ours any more"):
-        pick_up(place.tools())
+        take_over_promotion(place.deps())
 
 
 def beat(place: Place, there: GitRemote, lock: Lock) -> None:
@@ -228,14 +228,14 @@ def test_whoever_took_it_over_lives_from_that_moment_on(make: Make) -> None:
     """The lock still says when its former owner wrote it: the first beat cannot wait."""
     place = make()
     grown_old(place)
-    taken = pick_up(place.tools(1))
+    taken = take_over_promotion(place.deps(1))
     assert taken
-    with beating(taken.tools.git, lambda: taken.lock, every_s=3600, at_once=True):
+    with beating(taken.deps.git, lambda: taken.lock, every_s=3600, at_once=True):
         until(lambda: place.remote.holds(HEARTBEAT) != "")
     place.dies()
     place.run.journal.path.unlink()  # so that this clone is a stranger
     with pytest.raises(UsageError, match="last sign of life"):
-        pick_up(place.tools(0))
+        take_over_promotion(place.deps(0))
 
 
 def test_a_plan_of_a_newer_version_is_named_as_that(make: Make) -> None:
@@ -243,7 +243,7 @@ def test_a_plan_of_a_newer_version_is_named_as_that(make: Make) -> None:
     assert place.run.lock
     grown_old(place, plan={**place.run.lock.plan, "choices": {"from_the_future": True}})
     with pytest.raises(PromoteError, match="its plan is not one that this version") as unread:
-        pick_up(place.tools(1))
+        take_over_promotion(place.deps(1))
     assert "newer" in unread.value.hint
 
 
@@ -251,7 +251,7 @@ def test_an_id_that_would_lead_out_of_the_journals_folder_is_no_id(make: Make) -
     place = make()
     grown_old(place, request_id="../../outside")
     with pytest.raises(PromoteError, match="not a lock this version can read"):
-        pick_up(place.tools(1))
+        take_over_promotion(place.deps(1))
 
 
 def test_a_rollback_that_was_decided_on_and_not_begun_is_no_reason_of_what_is_proven(make: Make) -> None:
@@ -269,7 +269,7 @@ def test_a_journal_of_another_user_is_named_as_that(make: Make) -> None:
     path.unlink()
     path.mkdir()  # what root cannot read either
     with pytest.raises(PromoteError, match="the journal cannot be read"):
-        pick_up(place.tools(0))
+        take_over_promotion(place.deps(0))
 
 
 def test_two_at_once_in_one_clone_are_told_apart(make: Make) -> None:
@@ -290,7 +290,7 @@ def test_an_asked_for_rollback_that_has_pushed_is_proven_whatever_its_versions_p
     place.dies()
     place.take(asked)
     taken = place.taken_up()
-    taken.tools = replace(taken.tools, production=_nobody_answers)
+    taken.deps = replace(taken.deps, production=_nobody_answers)
     result = abort(taken, keep=False)[1]
     assert "unsafe" not in result.reason and result.reason == "cluster: no answer", result
 
@@ -314,7 +314,7 @@ def test_a_release_that_nobody_answered_is_not_told_as_failed_when_the_next_prom
 
     server.weather = weather
     place.run.moved = Moved.NO  # so that no ledger is written before
-    close(place.run, End.VERIFIED, {})
+    finalize(place.run, End.VERIFIED, {})
     assert place.remote.holds("refs/tags/prod-working") == place.remote.holds(STABLE), "it did land"
     assert (place.run.warnings, place.remote.holds(LOCK)) == ([], theirs.oid)
 
@@ -330,14 +330,14 @@ def test_a_move_by_hand_whose_lock_may_be_left_names_what_takes_it_away(make: Ma
     place.remote.server.weather = None
     assert place.remote.holds(LOCK)
     with pytest.raises(UsageError, match="does not say what it was about"):
-        pick_up(place.tools())
+        take_over_promotion(place.deps())
     assert "--break-lock" in silent.value.hint and "resume" not in silent.value.hint
 
 
 def test_no_record_is_told_of_that_an_older_workflow_never_writes(make: Make) -> None:
     place = make(legacy=True)
     older_workflow(place)
-    assert confirm(place.run, Deadline(10.0), "run 1").said is Said.PASSED
+    assert confirm(place.run, Deadline(10.0), "run 1").status is StepStatus.PASSED
     assert place.run.record == ""
 
 
@@ -349,6 +349,6 @@ def test_a_release_that_somebody_forestalled_at_the_working_tag_is_made_without_
     server = place.remote.server
     server.moment, server.meddle = "git-receive-pack", lambda: place.remote.put("refs/tags/prod-working", place.remote.holds(STABLE))
     place.run.moved = Moved.NO
-    close(place.run, End.VERIFIED, {})
+    finalize(place.run, End.VERIFIED, {})
     assert place.remote.holds(LOCK) == ""
     assert place.remote.holds("refs/tags/prod-working") == place.remote.holds(STABLE)

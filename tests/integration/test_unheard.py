@@ -9,18 +9,18 @@ from dataclasses import replace
 
 import pytest
 
-from promote.cli.summary import ending
+from promote.cli.summary import final_lines
 from promote.core.deadline import Deadline
 from promote.core.errors import Interrupted, PromoteError, Unreachable
 from promote.core.model import End
-from promote.core.signals import as_interrupts, held
+from promote.core.signals import as_interrupts, defer_signals
 from promote.core.version import parse_version
 from promote.git.remote import GitRemote
-from promote.promotion.context import Moved, Run
-from promote.promotion.finalize import close
+from promote.promotion.context import Moved, PromotionContext
+from promote.promotion.finalize import finalize
 from promote.promotion.journal import Journal
 from promote.promotion.rollback import PUSH_FOR_S, _push_back
-from promote.promotion.state_machine import State, walk
+from promote.promotion.state_machine import State, run_promotion
 from promote.sandbox.http_server import Fault
 from promote.sandbox.http_server import Request as HttpRequest
 from promote.tags.lock import LOCK, read_lock
@@ -63,13 +63,13 @@ def test_stopped_while_nobody_ever_answers_a_push_back_is_not_said_to_have_come_
     place.git.protect()
     place.run.cause = "smoke failed"
     place.git.weather = and_stop(silence(over=lambda _: False))
-    place.run.tools = replace(place.run.tools, clock=Hurry().clock)
-    with as_interrupts(), held(drop=True):
-        end, result = walk(place.run, State.ROLLING_BACK)
+    place.run.deps = replace(place.run.deps, clock=Hurry().clock)
+    with as_interrupts(), defer_signals(drop=True):
+        end, result = run_promotion(place.run, State.ROLLING_BACK)
     assert (end, place.run.moved) == (End.STUCK, Moved.UNKNOWN)
     assert "what becomes of the tag is not known" in result.reason
     place.git.weather = None
-    assert "stays so" not in "\n".join(ending(place.run, end, result))
+    assert "stays so" not in "\n".join(final_lines(place.run, end, result))
 
 
 def test_stopped_while_nobody_answers_an_asked_for_rollback_it_knows_that_it_moved(place: Place) -> None:
@@ -111,13 +111,15 @@ def test_stopped_while_nobody_answers_whoever_takes_the_lock_is_told_that_it_may
     place.git.protect()
     place.writer.git("update-ref", "-d", LOCK)
     before = place.run
-    run = Run(tools=before.tools, target=before.target, version=before.version, request_id="r9", journal=Journal.open(place.end.git_dir, "r9"))
+    run = PromotionContext(
+        deps=before.deps, target=before.target, version=before.version, request_id="r9", journal=Journal.open(place.end.git_dir, "r9")
+    )
     run.remember()
     place.git.weather = and_stop(silence(over=lambda _: False))
-    with as_interrupts(), held(drop=True):
-        end, result = walk(run)
+    with as_interrupts(), defer_signals(drop=True):
+        end, result = run_promotion(run)
         place.git.weather = None
-        close(run, end, {})
+        finalize(run, end, {})
     assert place.holds(LOCK) and "the lock may have been taken all the same" in result.hint
     assert end is End.UNCHECKED
 
@@ -166,8 +168,8 @@ def test_a_move_by_hand_that_nobody_ever_answers_is_not_said_to_have_failed(plac
 
 def test_an_exception_in_a_held_block_is_passed_on_and_the_request_kept() -> None:
     with as_interrupts():
-        with pytest.raises(PromoteError), held():
+        with pytest.raises(PromoteError), defer_signals():
             os.kill(os.getpid(), signal.SIGINT)
             raise PromoteError("what became of it", hint="")
-        with pytest.raises(Interrupted), held():
+        with pytest.raises(Interrupted), defer_signals():
             pass

@@ -24,7 +24,7 @@ from promote.core.signals import as_interrupts
 from promote.core.version import parse_version
 from promote.git.remote import GitRemote
 from promote.github.workflow_runs import GitHubRuns
-from promote.promotion.context import Moved, Run, Tools
+from promote.promotion.context import Dependencies, Moved, PromotionContext
 from promote.promotion.forge.rollback_by_workflow import by_workflow
 from promote.promotion.forge.workflow_run import fence_off
 from promote.promotion.journal import Journal, read_journal
@@ -89,16 +89,18 @@ class Place:
         subprocess.run(["git", "clone", "-q", url, str(self.folder / name)], check=True)
         return GitRemote(self.folder / name, "origin")
 
-    def promoted(self, timeout_s: float) -> Run:
+    def promoted(self, timeout_s: float) -> PromotionContext:
         settings = Settings(root=self.end.root, workflow=WorkflowSettings(file=FILE, timeout=timeout_s))  # type: ignore[arg-type]
         nobody: Any = lambda: None  # noqa: E731
         client = GitHubRuns(self.github.url, SLUG, OURS, call_s=5)
-        tools = Tools(settings=settings, git=self.end, report=Silent(), production=nobody, forge=lambda: client, who="us")
+        tools = Dependencies(settings=settings, git=self.end, report=Silent(), production=nobody, forge=lambda: client, who="us")
         version, refs = parse_version("v1.1.0"), self.end.refs("refs/heads/main", STABLE)
         target = Target(
             version=version, commit=refs["refs/heads/main"].commit, from_tree=False, dev_tag=None, stable=refs[STABLE], branch=refs["refs/heads/main"]
         )
-        run = Run(tools=tools, target=target, version=version, request_id="20260101-120000-abcdef", journal=Journal.open(self.end.git_dir, "r1"))
+        run = PromotionContext(
+            deps=tools, target=target, version=version, request_id="20260101-120000-abcdef", journal=Journal.open(self.end.git_dir, "r1")
+        )
         lock = acquire(
             self.end,
             new_lock(
@@ -109,12 +111,12 @@ class Place:
         run.lock, run.stable, run.moved = published.lock, published.stable, Moved.YES
         return run
 
-    def go_back(self, run: Run | None = None) -> str:
+    def go_back(self, run: PromotionContext | None = None) -> str:
         """As a rollback does: its own push first, then the workflow."""
         run = run or self.run
         assert run.lock and run.stable and run.target.stable
         with pytest.raises(Forbidden, match=r"a rule forbids to write refs/tags/prod-stable.*GH013") as refusal:
-            move_back(run.tools.git, run.settings, run.lock, to=run.target.stable.object, replacing=run.stable.object, keep_undo=not run.undo_moves)
+            move_back(run.deps.git, run.settings, run.lock, to=run.target.stable.object, replacing=run.stable.object, keep_undo=not run.undo_moves)
         return by_workflow(run, run.target.stable, refusal.value)
 
     def holds(self, ref: str) -> str:
@@ -161,7 +163,7 @@ def test_the_promotions_own_run_is_not_taken_for_that_of_the_rollback(tmp_path: 
     place = Place(tmp_path, timeout_s=1.0)
     place.github.fail_run("the promotion's own run, as it were")
     inputs = {"version": "v1.1.0", "request_id": place.run.request_id}
-    place.run.tools.forge().dispatch(FILE, "main", inputs, request_id=place.run.request_id, deadline=Deadline(10))
+    place.run.deps.forge().dispatch(FILE, "main", inputs, request_id=place.run.request_id, deadline=Deadline(10))
     place.github.fault(Fault(kind="drop_before", path="/dispatches$", method="POST", times=1))
     with pytest.raises(PromoteError, match="it never appeared in the list of runs"):
         place.go_back()
@@ -269,7 +271,7 @@ def test_a_push_that_nobody_answered_and_nobody_could_look_after_is_known_again(
 def push_back(place: Place, time: Hurry | None = None) -> None:
     assert place.run.target.stable
     if time:
-        place.run.tools = replace(place.run.tools, clock=time.clock)
+        place.run.deps = replace(place.run.deps, clock=time.clock)
     _push_back(place.run, place.run.target.stable)
 
 
@@ -328,7 +330,7 @@ def test_a_lock_that_was_taken_over_meanwhile_authorises_nothing(place: Place) -
     assert "which is gone" in place.github.runs[0].log
 
 
-def asked_for(place: Place, end: GitRemote | None = None) -> Run:
+def asked_for(place: Place, end: GitRemote | None = None) -> PromotionContext:
     """`promote rollback --to v1.0.0` when the promotion is long over: it holds the lock, and has pushed nothing yet."""
     place.git.protect()
     place.writer.git("update-ref", "-d", LOCK)
@@ -340,8 +342,8 @@ def asked_for(place: Place, end: GitRemote | None = None) -> Run:
         version=run.version, commit=back.commit, from_tree=False, dev_tag=None, stable=Tag(ref=STABLE, object=back.object, commit=back.commit),
         branch=run.target.branch,
     )  # fmt: skip
-    asked = Run(
-        tools=replace(run.tools, git=end), target=target, version=run.version, request_id="rollback-1",
+    asked = PromotionContext(
+        deps=replace(run.deps, git=end), target=target, version=run.version, request_id="rollback-1",
         journal=Journal.open(place.end.git_dir, "rollback-1"), stable=refs[STABLE], moved=Moved.YES, undo_moves=True, asked_rollback=True,
     )  # fmt: skip
     lock = new_lock(

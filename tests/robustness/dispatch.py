@@ -19,7 +19,7 @@ from promote.core.model import Tag
 from promote.core.version import parse_version
 from promote.git.remote import GitRemote
 from promote.github.workflow_runs import GitHubRuns
-from promote.promotion.context import Run, Tools
+from promote.promotion.context import Dependencies, PromotionContext
 from promote.promotion.forge.workflow_run import run_workflow
 from promote.promotion.journal import Journal
 from promote.report.silent import Silent
@@ -123,10 +123,10 @@ def _dispatch(folder: Path, forge: Bad, request_id: str) -> Seen:
     client = GitHubRuns(forge.url, forge.slug, TOKEN, call_s=1)
     settings = Settings(root=folder, workflow=WorkflowSettings(file="promote.yaml"))
     nobody: Any = lambda: None  # noqa: E731
-    tools = Tools(settings=settings, git=GitRemote(folder, "origin"), report=Silent(), production=nobody, forge=lambda: client, who="us")
+    tools = Dependencies(settings=settings, git=GitRemote(folder, "origin"), report=Silent(), production=nobody, forge=lambda: client, who="us")
     version, trunk = parse_version("v1.2.3"), Tag(ref="refs/heads/main", object=COMMIT, commit=COMMIT)
     target = Target(version=version, commit=COMMIT, from_tree=False, dev_tag=None, stable=None, branch=trunk, prod_tag=None)
-    it = Run(tools=tools, target=target, version=version, request_id=request_id, journal=Journal.open(folder, request_id))
+    it = PromotionContext(deps=tools, target=target, version=version, request_id=request_id, journal=Journal.open(folder, request_id))
     try:
         answer: str | PromoteError = run_workflow(it, {"version": "v1.2.3", "request_id": request_id}, Deadline(PATIENCE_S))
     except PromoteError as error:

@@ -20,12 +20,12 @@ from promote.core.errors import Interrupted, PromoteError
 from promote.core.model import CheckResult, End, SuiteResult, Verdict
 from promote.core.version import parse_version
 from promote.git.remote import GitRemote
-from promote.promotion.context import Result, Run, Tools
-from promote.promotion.finalize import close
+from promote.promotion.context import Dependencies, PromotionContext, StepResult
+from promote.promotion.finalize import finalize
 from promote.promotion.journal import Journal, read_journal
 from promote.promotion.recovery.resume import resume
-from promote.promotion.recovery.takeover import pick_up
-from promote.promotion.state_machine import walk
+from promote.promotion.recovery.takeover import take_over_promotion
+from promote.promotion.state_machine import run_promotion
 from promote.report.silent import Silent
 from promote.sandbox.http_server import Fault
 from promote.tags.lock import LOCK, read_lock, take_over
@@ -94,7 +94,7 @@ class Game:
             self._mend()
             return
         if self.left and self.there.holds(LOCK):
-            self.pick_up(who, {})
+            self.take_over_promotion(who, {})
         version, self.next = f"v1.{self.next}.0", self.next + 1
         here = Here(before=self.there.holds(STABLE), weather=weather)
         held, commit = self.there.holds(LOCK), self.there.commits[version]
@@ -103,9 +103,9 @@ class Game:
             part.ways = replace(ways, breaks=breaks, unwell=part.ways.unwell)
         self._plan(here, who)
         run = self._run(who, version, here)
-        self._drive(run, lambda: walk(run), here, held=held)
+        self._drive(run, lambda: run_promotion(run), here, held=held)
 
-    def pick_up(self, who: int, suites: Mapping[str, Verdict]) -> None:
+    def take_over_promotion(self, who: int, suites: Mapping[str, Verdict]) -> None:
         """`promote resume` in either clone, long after the other fell silent."""
         lock = self.there.holds(LOCK)
         here = self.left or Here(before=self.there.holds(STABLE), weather=Weather((Ways(),) * 3, ("",) * 3, {}, (), 0.0))
@@ -113,7 +113,7 @@ class Game:
         self.time.passed += GONE_S
         self.there.server.clear_faults()
         try:
-            run = pick_up(self._tools(who, here))
+            run = take_over_promotion(self._tools(who, here))
         except PromoteError as no:
             raise AssertionError(f"the lock could not be taken up: {no.what}") from no
         assert (run is None) is not bool(lock)
@@ -124,16 +124,16 @@ class Game:
         here.before = held.object if held else ""
         self._drive(run, lambda: resume(run), here, held="")
 
-    def _drive(self, run: Run, act: Callable[[], tuple[End, Result]], here: Here, *, held: str) -> None:
+    def _drive(self, run: PromotionContext, act: Callable[[], tuple[End, StepResult]], here: Here, *, held: str) -> None:
         try:
             end, result = act()
-            close(run, end, {"outcome": end.value, "version": run.version.text})
+            finalize(run, end, {"outcome": end.value, "version": run.version.text})
         except Killed:
             self.seen["killed"] += 1
             self.left, self.ended = here, "killed"
             return
         finally:
-            self._let_go(run)
+            self._release(run)
             self.time.events.clear()
             self.there.server.clear_faults()
             self.there.server.weather = None
@@ -144,26 +144,26 @@ class Game:
         self._judge(run, end, here, said, held)
         assert problem(read_journal(run.journal.path)) == "", said
 
-    def _let_go(self, run: Run) -> None:
+    def _release(self, run: PromotionContext) -> None:
         """The system drops a dead process's hold on its journal."""
         if run.journal._held is not None:
             with contextlib.suppress(OSError):
                 os.close(run.journal._held)
 
-    def _tools(self, who: int, here: Here) -> Tools:
+    def _tools(self, who: int, here: Here) -> Dependencies:
         git: GitRemote = self.there.clones[who]
         nobody: Any = lambda: None  # noqa: E731
-        return Tools(
+        return Dependencies(
             settings=_settings(git, here.weather), git=git, report=Silent(), production=self.cluster.argocd, forge=nobody, who=f"promoter {who}",
             clock=self.time.clock(), run_suite=self._suite(here),
         )  # fmt: skip
 
-    def _run(self, who: int, version: str, here: Here) -> Run:
-        kit = self._tools(who, here)
+    def _run(self, who: int, version: str, here: Here) -> PromotionContext:
+        deps = self._tools(who, here)
         parsed = parse_version(version)
-        target = resolve_target(kit.git, kit.settings, parsed)
+        target = resolve_target(deps.git, deps.settings, parsed)
         request_id = f"request-{version}"
-        run = Run(tools=kit, target=target, version=parsed, request_id=request_id, journal=Journal.open(kit.git.git_dir, request_id))
+        run = PromotionContext(deps=deps, target=target, version=parsed, request_id=request_id, journal=Journal.open(deps.git.git_dir, request_id))
         run.remember()
         return run
 
@@ -229,7 +229,7 @@ class Game:
 
     # -- what must hold ----------------------------------------------------------------------------------------------------------------
 
-    def _judge(self, run: Run, end: End, here: Here, said: str, held: str) -> None:
+    def _judge(self, run: PromotionContext, end: End, here: Here, said: str, held: str) -> None:
         now, prod = self.there.holds(STABLE), self.there.holds(run.names.prod)
         if here.theirs is not None:
             assert now == here.theirs, f"overwritten: {said}"
@@ -252,14 +252,14 @@ class Game:
         if end is End.STUCK:
             assert self.there.holds(LOCK) or here.lock_taken, f"the lock is gone: {said}"
 
-    def _is_proven(self, run: Run, here: Here, said: str) -> None:
+    def _is_proven(self, run: PromotionContext, here: Here, said: str) -> None:
         assert run.target.commit == self.there.holds(f"{STABLE}^{{commit}}"), said
         self._runs(run.target.commit, _passed(self.time, run.moved_at or run.t_before), said)
         for name in ("post after", "smoke after"):
             assert here.weather.suites.get(name, PASSED) is PASSED, f"{name}: {said}"
         assert self.there.holds(WORKING) == self.there.holds(STABLE), said
 
-    def _is_back(self, run: Run, commit: str, here: Here, said: str) -> None:
+    def _is_back(self, run: PromotionContext, commit: str, here: Here, said: str) -> None:
         self._runs(commit, _passed(self.time, run.t_before), said)
         assert here.weather.suites.get("post back", PASSED) is PASSED, said
         assert here.weather.suites.get("smoke back", PASSED) is PASSED, said

@@ -85,7 +85,7 @@ def test_it_ends_as_it_must(there: Remote, name: str) -> None:
 def test_killed_it_is_taken_up(there: Remote, moment: float | str, who: int) -> None:
     game = _play(there, weather((moment, "crash")))
     assert game.ended == "killed" and there.holds(LOCK)
-    game.pick_up(who, {})
+    game.take_over_promotion(who, {})
     assert (game.ended, there.holds(LOCK)) == ("unchecked" if moment == IN_CHECKS else "verified", "")
 
 
@@ -93,7 +93,7 @@ def test_killed_it_is_taken_up(there: Remote, moment: float | str, who: int) -> 
 def test_taken_over_by_one_who_dies_it_is_taken_up_where_it_began(there: Remote, moment: float | str, end: str) -> None:
     game = _play(there, weather((moment, "take over")))
     assert game.ended == "superseded" and there.holds(LOCK)
-    game.pick_up(0, {})
+    game.take_over_promotion(0, {})
     assert (game.ended, there.holds(LOCK)) == (end, "")
 
 

@@ -63,8 +63,8 @@ class Flow(RuleBasedStateMachine):
         self.game.ship(who, weather)
 
     @rule(who=st.integers(0, 1), suites=st.one_of(PASSING, AFTER))
-    def pick_up(self, who: int, suites: Mapping[str, Verdict]) -> None:
-        self.game.pick_up(who, suites)
+    def take_over_promotion(self, who: int, suites: Mapping[str, Verdict]) -> None:
+        self.game.take_over_promotion(who, suites)
 
 
 @pytest.mark.timeout(3600)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from promote.core.deadline import Clock
-from promote.transport.retry import PAUSES_S, asked
+from promote.transport.retry import PAUSES_S, retry_transient
 
 
 @dataclass
@@ -31,7 +31,7 @@ def _asked(answers: list[str], *, within_s: float = 60.0, each_s: float = 0.0) -
         time.now += each_s
         return answers.pop(0)
 
-    return asked(ask, passing=lambda a: a == "lost", within_s=within_s, clock=time.clock()), time, lefts
+    return retry_transient(ask, passing=lambda a: a == "lost", within_s=within_s, clock=time.clock()), time, lefts
 
 
 def test_a_good_answer_and_a_refusal_are_asked_for_once() -> None:

@@ -114,7 +114,7 @@ def test_degraded_at_the_old_commit_only_waits():
 def test_the_baseline_excuses_health_and_says_so():
     judged = convergence(before(health="Degraded"))
     look(judged, application())
-    assert states(judged, application(reconciled=6, health="Degraded"), looks=3) == [AppState.WAITING, AppState.WAITING, AppState.EXCUSED]
+    assert states(judged, application(reconciled=6, health="Degraded"), looks=3) == [AppState.WAITING, AppState.WAITING, AppState.TOLERATED]
     reason = look(judged, application(reconciled=6, health="Degraded", health_message="x"))["web"].reason
     assert reason == "was already Degraded before this promotion: not counted (Degraded: x)"
 
@@ -135,7 +135,7 @@ def test_the_baseline_excuses_nothing_but_health(changes):
     judged = convergence(before(health="Degraded", **{k: v for k, v in changes.items() if k != "state"}))
     look(judged, application())
     app = application(reconciled=6, **changes)
-    assert AppState.EXCUSED not in states(judged, app, looks=4)
+    assert AppState.TOLERATED not in states(judged, app, looks=4)
     assert AppState.PROVEN not in states(judged, app, looks=4)
 
 
@@ -210,20 +210,20 @@ def test_a_rollback_brings_back_what_was_not_what_never_was(changes):
     anew = {**changes, "state": {**changes["state"], "startedAt": stamp(1)}} if "state" in changes else changes
     first, again = application(revision=OLD, **anew), application(revision=OLD, reconciled=6, **anew)
     look(judged, first)
-    assert states(judged, again, looks=3)[-1] is AppState.EXCUSED
+    assert states(judged, again, looks=3)[-1] is AppState.TOLERATED
 
 
 @pytest.mark.parametrize("changes", TROUBLE_BEFORE.values(), ids=TROUBLE_BEFORE.keys())
 def test_a_rollback_does_not_excuse_new_trouble(changes):
     judged = convergence(before(), rollback=True, commit=OLD)
     look(judged, application(revision=OLD, **changes))
-    assert AppState.EXCUSED not in states(judged, application(revision=OLD, reconciled=6, **changes), looks=4)
+    assert AppState.TOLERATED not in states(judged, application(revision=OLD, reconciled=6, **changes), looks=4)
 
 
 def test_a_rollback_does_not_excuse_what_is_not_fresh():
     changes = TROUBLE_BEFORE["an operation that never ends"]
     judged = convergence(before(**changes), rollback=True, commit=OLD)
-    assert AppState.EXCUSED not in states(judged, application(revision=OLD, **changes), looks=4)
+    assert AppState.TOLERATED not in states(judged, application(revision=OLD, **changes), looks=4)
 
 
 @pytest.mark.parametrize("rollback", [True, False])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from promote.argocd.application import Application, parse_application
-from promote.convergence.application_status import Kind, Limits, healthy, missing, worse
+from promote.convergence.application_status import Kind, Limits, healthy, pending_reason, worse
 from tests.manifests import NEW, OLD, OTHER, TAG_OBJECT, application, at, goal, manifest, operation
 
 LIMITS = Limits(degraded_grace_s=60, looks=3)
@@ -14,7 +14,7 @@ DEPLOYMENT = {"kind": "Deployment", "namespace": "web", "name": "web", "status":
 
 
 def judge(app: Application, *, fresh_after: float | None = 0, t_before: float | None = -1, **how):
-    return missing(
+    return pending_reason(
         app,
         goal(),
         how.pop("limits", LIMITS),
@@ -165,13 +165,13 @@ def test_a_failed_sync_of_the_goal_that_nobody_saw_before_is_never_excused_by_a_
 def test_the_sync_that_a_rollback_stopped_does_not_count_against_the_commit_it_went_back_to():
     stopped = application(state=operation("Failed", OTHER, message="Operation terminated"))
     assert judge(stopped) is not None
-    assert judge(stopped, forgive_other=True) is None
-    assert judge(application(state=operation("Failed", NEW)), forgive_other=True) is not None
+    assert judge(stopped, ignore_other_revisions=True) is None
+    assert judge(application(state=operation("Failed", NEW)), ignore_other_revisions=True) is not None
 
 
 def test_a_running_sync_of_another_commit_is_not_forgiven():
     running = application(operation={"sync": {}}, state=operation("Running", OTHER))
-    reason = judge(running, forgive_other=True)
+    reason = judge(running, ignore_other_revisions=True)
     assert reason is not None
     assert reason.kind is Kind.STUCK
 

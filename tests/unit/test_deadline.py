@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from promote.core.deadline import Clock, Deadline, DeadlineExceeded, insist, wait_until
+from promote.core.deadline import Clock, Deadline, DeadlineExceeded, retry_until, wait_until
 
 
 class Time:
@@ -61,5 +61,5 @@ def test_insisting_ends_with_the_last_error(time: Time) -> None:
         raise ConnectionError(len(calls))
 
     with pytest.raises(ConnectionError):
-        insist(fails, on=ConnectionError, deadline=Deadline(4, time.clock), every_s=2)
+        retry_until(fails, on=ConnectionError, deadline=Deadline(4, time.clock), every_s=2)
     assert len(calls) == 3

@@ -92,7 +92,7 @@ def test_it_is_readable_by_its_owner_only(tmp_path: Path) -> None:
 
 def test_what_puts_production_back_is_done_unremembered(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "absent" / "j.jsonl")
-    assert journal.effect("move the stable tag back", {}, lambda: "done", putting_back=True) == "done"
+    assert journal.effect("move the stable tag back", {}, lambda: "done", best_effort_journal=True) == "done"
     assert "cannot be written: No such file or directory" in journal.trouble
 
 

@@ -30,7 +30,7 @@ class Look:
 
     @property
     def done(self) -> int:
-        return sum(a.state in (AppState.PROVEN, AppState.EXCUSED) for a in self.applications)
+        return sum(a.state in (AppState.PROVEN, AppState.TOLERATED) for a in self.applications)
 
 
 class Time:

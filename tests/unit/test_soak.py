@@ -13,7 +13,7 @@ from promote.argocd.client import ArgoCD
 from promote.convergence.baseline import Baseline, take_baseline
 from promote.core.deadline import Clock
 from promote.kube.client import connect
-from promote.promotion.context import Run, Said, Tools
+from promote.promotion.context import Dependencies, PromotionContext, StepStatus
 from promote.promotion.soak import PATIENCE_S, Watch
 from promote.report.silent import Silent
 from promote.sandbox.cluster import Cluster
@@ -39,10 +39,10 @@ class Place:
 
     def watch(self, baseline: Baseline | None) -> Watch:
         clock = Clock(monotonic=lambda: self.seconds, sleep=lambda _: None)
-        tools = Tools(
+        tools = Dependencies(
             settings=replace(SETTINGS), git=None, report=Silent(), production=lambda: self.argocd, forge=None, who="test", clock=clock  # type: ignore[arg-type]
         )  # fmt: skip
-        run = Run(tools=tools, target=None, version=None, request_id="r", journal=None, baseline=baseline)  # type: ignore[arg-type]
+        run = PromotionContext(deps=tools, target=None, version=None, request_id="r", journal=None, baseline=baseline)  # type: ignore[arg-type]
         return Watch(run=run)
 
 
@@ -63,7 +63,7 @@ def test_what_was_sick_before_is_not_held_against_it_and_a_restart_is(place: Pla
     place.pod("well", 1)
     found = watch.look()
     assert found is not None
-    assert (found.said, found.reason) == (Said.FAILED, "shop/well: restarted 1 times since the baseline")
+    assert (found.status, found.reason) == (StepStatus.FAILED, "shop/well: restarted 1 times since the baseline")
 
 
 def test_a_pod_that_came_with_the_version_must_not_restart_during_the_soak(place: Place) -> None:
@@ -91,7 +91,7 @@ def test_a_cluster_that_does_not_answer_is_waited_for_and_then_unknown(place: Pl
     place.seconds += PATIENCE_S + 1
     found = watch.look()
     assert found is not None
-    assert found.said is Said.ERRORED
+    assert found.status is StepStatus.ERRORED
     place.cluster.api.clear_faults()
     assert watch.look() is None
     assert watch.blind is None

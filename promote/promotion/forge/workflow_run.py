@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
-from promote.core.deadline import Deadline, DeadlineExceeded, insist, wait_until
+from promote.core.deadline import Deadline, DeadlineExceeded, retry_until, wait_until
 from promote.core.errors import PromoteError, Rejected, Superseded, Unreachable
 from promote.core.model import Verdict
-from promote.promotion.context import Run
+from promote.promotion.context import PromotionContext
 from promote.promotion.driver_checks import judge
 from promote.tags.publish import fence
 
@@ -22,37 +22,37 @@ FENCE_FOR_S = 60.0  # how long an unreachable remote is asked before the end is 
 APPEARS_S = 60.0  # GitHub lists a dispatched run within seconds; one that has not appeared by then is given up and fenced off
 
 
-def run_workflow(run: Run, inputs: dict[str, str], deadline: Deadline, *, effect: str = "dispatch the workflow") -> str:
+def run_workflow(ctx: PromotionContext, inputs: dict[str, str], deadline: Deadline, *, effect: str = "dispatch the workflow") -> str:
     """Dispatch and wait for success. Returns what to show. Raises Rejected with the failing jobs' log tails, Unreachable at the deadline.
 
     The run is known by its input `request_id`. `effect` is what the journal calls it; the checklist's checks speak of the promotion's own run alone.
     The caller settles what happened to the tags: a failed run may have moved them, a late one may still try.
     """
-    forge, workflow, request_id = run.tools.forge(), run.settings.workflow, inputs.get("request_id", run.request_id)
-    check = partial(judge, run) if effect == "dispatch the workflow" else _unjudged
-    run.workflow_run = None
+    forge, workflow, request_id = ctx.deps.forge(), ctx.settings.workflow, inputs.get("request_id", ctx.request_id)
+    check = partial(judge, ctx) if effect == "dispatch the workflow" else _unjudged
+    ctx.workflow_run = None
     since = datetime.now(UTC)
     others = {state.id for state in forge.since(workflow.file, since - SKEW)} if workflow.legacy else set()
-    handle = run.journal.effect(
+    handle = ctx.journal.effect(
         effect,
         {"file": workflow.file, "inputs": inputs},
-        lambda: forge.dispatch(workflow.file, run.settings.repository.branch, inputs, request_id=request_id, deadline=deadline),
+        lambda: forge.dispatch(workflow.file, ctx.settings.repository.branch, inputs, request_id=request_id, deadline=deadline),
     )
 
     def find() -> RunState | None:
-        return insist(lambda: _find(run, forge, handle.id if handle else None, request_id, since, others), on=Unreachable, deadline=deadline)
+        return retry_until(lambda: _find(ctx, forge, handle.id if handle else None, request_id, since, others), on=Unreachable, deadline=deadline)
 
     try:
-        soon = Deadline(min(APPEARS_S, deadline.left), run.tools.clock)
+        soon = Deadline(min(APPEARS_S, deadline.left), ctx.deps.clock)
         first = wait_until("the dispatched run appears", find, ready=lambda s: s is not None, deadline=soon, every_s=_pace)
         assert first is not None
-        run.workflow_run = first.id
-        run.tools.report.note(f"run {first.id} {first.url}")
-        run.journal.write("note", "run", id=first.id, url=first.url)
+        ctx.workflow_run = first.id
+        ctx.deps.report.note(f"run {first.id} {first.url}")
+        ctx.journal.write("note", "run", id=first.id, url=first.url)
         check("workflow-dispatched", Verdict.PASSED, run=first.id, url=first.url)
-        last = _follow(run, forge, first.id, deadline)
+        last = _follow(ctx, forge, first.id, deadline)
     except DeadlineExceeded as late:
-        which = "workflow-dispatched" if run.workflow_run is None else "workflow-succeeded"
+        which = "workflow-dispatched" if ctx.workflow_run is None else "workflow-succeeded"
         check(which, Verdict.ERRORED, f"{late.what}: not within {late.seconds:.0f} s ({_words(late.last)})")
         raise Unreachable("workflow", f"{workflow.file}: {late.what}: not within {late.seconds:.0f} s ({_words(late.last)})", hint="") from late
     verdict = Verdict.PASSED if last.conclusion == "success" else Verdict.FAILED
@@ -72,13 +72,13 @@ def _unjudged(*_: object, **__: object) -> None:
     """Stands in for `judge`."""
 
 
-def _find(run: Run, forge: GitHubRuns, run_id: int | None, request_id: str, since: datetime, others: Collection[int]) -> RunState | None:
+def _find(ctx: PromotionContext, forge: GitHubRuns, run_id: int | None, request_id: str, since: datetime, others: Collection[int]) -> RunState | None:
     """Our run: by the id that the dispatch answered, else by the request id in its title; an older workflow shows none, so only a single
     new one can be ours. Raises Rejected when there are several."""
-    file = run.settings.workflow.file
+    file = ctx.settings.workflow.file
     if run_id is not None:
         return forge.state(run_id)
-    if not run.settings.workflow.legacy:
+    if not ctx.settings.workflow.legacy:
         return forge.find(file, request_id, since)
     found = [state for state in forge.since(file, since - SKEW) if state.id not in others]
     if len(found) > 1:
@@ -87,27 +87,27 @@ def _find(run: Run, forge: GitHubRuns, run_id: int | None, request_id: str, sinc
     return found[0] if found else None
 
 
-def _follow(run: Run, forge: GitHubRuns, run_id: int, deadline: Deadline) -> RunState:
+def _follow(ctx: PromotionContext, forge: GitHubRuns, run_id: int, deadline: Deadline) -> RunState:
     """Until it completes. Waiting for a person's approval has a deadline of its own, and the run's begins anew after it."""
     shown = ""
 
     def look() -> RunState:
         nonlocal shown
-        state = insist(lambda: forge.state(run_id), on=Unreachable, deadline=deadline)
+        state = retry_until(lambda: forge.state(run_id), on=Unreachable, deadline=deadline)
         if (words := _words(state)) != shown:
             shown = words
-            run.tools.report.note(f"run {run_id}: {words}")
+            ctx.deps.report.note(f"run {run_id}: {words}")
         return state
 
     def over(state: RunState) -> bool:
         return state.status == "completed"
 
-    workflow = run.settings.workflow
+    workflow = ctx.settings.workflow
     state = wait_until("the run completes", look, ready=lambda s: over(s) or bool(s.waiting_for), deadline=deadline, every_s=_pace)
     while not over(state):
-        deadline = run.deadline(workflow.approval_timeout)
+        deadline = ctx.deadline(workflow.approval_timeout)
         state = wait_until("the run is approved", look, ready=lambda s: not s.waiting_for, deadline=deadline, every_s=_pace)
-        deadline = run.deadline(workflow.timeout)
+        deadline = ctx.deadline(workflow.timeout)
         state = wait_until("the run completes", look, ready=lambda s: over(s) or bool(s.waiting_for), deadline=deadline, every_s=_pace)
     return state
 
@@ -120,50 +120,50 @@ def _words(state: object) -> str:
     return f"waiting for approval by {', '.join(waiting)}" if waiting else str(status).replace("_", " ")
 
 
-def cancel_run(run: Run) -> None:
+def cancel_run(ctx: PromotionContext) -> None:
     """Ask for our run to be cancelled, when one is known: a courtesy, since fenced off it can move nothing any more."""
-    run_id = run.workflow_run
+    run_id = ctx.workflow_run
     if run_id is None:
         return
     try:
-        run.journal.effect("cancel the run", {"id": run_id}, lambda: run.tools.forge().cancel(run_id), putting_back=True)
+        ctx.journal.effect("cancel the run", {"id": run_id}, lambda: ctx.deps.forge().cancel(run_id), best_effort_journal=True)
     except PromoteError as error:
-        run.warnings.append(f"run {run_id} could not be cancelled: {error.what}")
+        ctx.warnings.append(f"run {run_id} could not be cancelled: {error.what}")
 
 
-def fence_off(run: Run, error: BaseException, deadline: Deadline, *, state: str = "fenced") -> None:
+def fence_off(ctx: PromotionContext, error: BaseException, deadline: Deadline, *, state: str = "fenced") -> None:
     """Make our run unable to move anything, whatever `error` ended the wait for it, and cancel it. `state` is what the lock says from now on.
 
     A lock that somebody replaced before is passed over: perhaps it was our own run, which moved just now; the refs tell. Raises PromoteError when
     nothing is known.
     """
-    lock = run.lock
+    lock = ctx.lock
     assert lock is not None
     try:
-        run.lock = run.journal.effect(
+        ctx.lock = ctx.journal.effect(
             "fence",
             {"lock": lock.oid},
-            lambda: fence(run.tools.git, lock, state, patience=deadline),
-            putting_back=True,
+            lambda: fence(ctx.deps.git, lock, state, patience=deadline),
+            best_effort_journal=True,
         )
     except Superseded:
         return
     if not isinstance(error, Rejected):  # a run that said no is over
-        cancel_run(run)
+        cancel_run(ctx)
 
 
-def stop_run(run: Run, deadline: Deadline) -> None:
+def stop_run(ctx: PromotionContext, deadline: Deadline) -> None:
     """Cancel our run and wait until it is over: the only fence against a workflow that does not read the lock.
 
     Raises Unreachable when that cannot be known.
     """
-    forge, run_id = run.tools.forge(), run.workflow_run
+    forge, run_id = ctx.deps.forge(), ctx.workflow_run
     if run_id is None:
         raise Unreachable("workflow", "the dispatched run was never seen, so it may still come", hint="look at the Actions page")
     if forge.state(run_id).status != "completed":
-        cancel_run(run)
+        cancel_run(ctx)
     try:
-        ask = lambda: insist(lambda: forge.state(run_id), on=Unreachable, deadline=deadline)  # noqa: E731
+        ask = lambda: retry_until(lambda: forge.state(run_id), on=Unreachable, deadline=deadline)  # noqa: E731
         wait_until("the run is over", ask, ready=lambda s: s.status == "completed", deadline=deadline, every_s=_pace)
     except DeadlineExceeded as late:
         raise Unreachable("workflow", f"run {run_id} was cancelled and is still not over", hint="look at the Actions page") from late

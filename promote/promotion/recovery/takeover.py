@@ -18,9 +18,9 @@ from promote.convergence.baseline import Baseline
 from promote.convergence.baseline_ref import read_baseline
 from promote.core.errors import PromoteError, Superseded, UsageError
 from promote.core.model import Choices, Tag
-from promote.core.signals import listening
+from promote.core.signals import allow_signals
 from promote.core.version import recorded_version
-from promote.promotion.context import Moved, Run, Tools
+from promote.promotion.context import Dependencies, Moved, PromotionContext
 from promote.promotion.journal import Journal, is_open_elsewhere, read_journal
 from promote.promotion.state_machine import State
 from promote.promotion.steps import keep_baseline
@@ -31,7 +31,7 @@ from promote.tags.target import Target
 Lines = list[dict[str, Any]]
 
 
-def pick_up(kit: Tools, *, orphaned_s: float | None = None) -> Run | None:
+def take_over_promotion(deps: Dependencies, *, orphaned_s: float | None = None) -> PromotionContext | None:
     """The promotion that holds the lock, with the lock taken over; None when nobody holds it.
 
     It is rebuilt from its journal in this clone or, anywhere else, from the lock alone. With `orphaned_s` also None while its owner was heard of in
@@ -40,40 +40,40 @@ def pick_up(kit: Tools, *, orphaned_s: float | None = None) -> Run | None:
     requests held: one that comes while the lock is taken over is for what follows to answer.
     """
     for tries in count(1):
-        with listening():  # looking and watching take nothing: who stops here leaves all as it was
-            found = _left_over(kit, orphaned_s)
+        with allow_signals():  # looking and watching take nothing: who stops here leaves all as it was
+            found = _left_over(deps, orphaned_s)
         if found is None:
             return None
-        run, lock, here = found
+        ctx, lock, here = found
         try:
-            _take(run, lock, here)
-            return run
+            _take(ctx, lock, here)
+            return ctx
         except Superseded:  # perhaps by its own workflow run, which moved the tag just now: then all is looked at again
-            if tries == TRIES or not _has_it_still(kit, lock):
+            if tries == TRIES or not _has_it_still(deps, lock):
                 raise
-            run.journal.let_go()
+            ctx.journal.release_anyway()
     raise AssertionError
 
 
-def _take(run: Run, lock: Lock, here: bool) -> None:
-    git, holder = run.tools.git, secrets.token_hex(4)
-    run.moved = Moved.UNKNOWN  # until the refs were read: whatever stops us before, "nothing was moved" is not said
-    run.remember()
-    run.journal.write("note", "taken up", lock=lock.oid, state=lock.state, here=here)
-    run.lock = run.journal.effect("take the lock over", {"lock": lock.oid, "holder": holder}, lambda: take_over(git, lock, holder))
+def _take(ctx: PromotionContext, lock: Lock, here: bool) -> None:
+    git, holder = ctx.deps.git, secrets.token_hex(4)
+    ctx.moved = Moved.UNKNOWN  # until the refs were read: whatever stops us before, "nothing was moved" is not said
+    ctx.remember()
+    ctx.journal.write("note", "taken up", lock=lock.oid, state=lock.state, here=here)
+    ctx.lock = ctx.journal.effect("take the lock over", {"lock": lock.oid, "holder": holder}, lambda: take_over(git, lock, holder))
 
 
-def _has_it_still(kit: Tools, lock: Lock) -> bool:
-    now = read_lock(kit.git)
+def _has_it_still(deps: Dependencies, lock: Lock) -> bool:
+    now = read_lock(deps.git)
     return now is not None and (now.request_id, now.holder) == (lock.request_id, lock.holder)
 
 
-def _left_over(kit: Tools, orphaned_s: float | None) -> tuple[Run, Lock, bool] | None:
+def _left_over(deps: Dependencies, orphaned_s: float | None) -> tuple[PromotionContext, Lock, bool] | None:
     """(the promotion that may be taken over, its lock, whether its journal is in this clone)."""
-    lock = read_lock(kit.git)
+    lock = read_lock(deps.git)
     if lock is None:
         return None
-    journal = Journal.open(kit.git.git_dir, lock.request_id, kit.redact)
+    journal = Journal.open(deps.git.git_dir, lock.request_id, deps.redact)
     lines: Lines = read_journal(journal.path) if journal.path.exists() else []
     plan = {k: v for k, v in (_last(lines, "plan") or lock.plan).items() if k not in ("schema", "at", "event", "name")}
     if not plan:
@@ -83,16 +83,16 @@ def _left_over(kit: Tools, orphaned_s: float | None) -> tuple[Run, Lock, bool] |
         )
     if lines and is_open_elsewhere(journal.path):
         if orphaned_s is not None:
-            _not_orphaned(kit, f"{lock.sentence()}: it is still running here")
+            _not_orphaned(deps, f"{lock.sentence()}: it is still running here")
             return None
         raise UsageError(f"{lock.sentence()}: it is still running (process {plan.get('pid')})", hint="wait for it, or stop it with ^C or SIGTERM")
     if orphaned_s is not None:
-        if not _is_orphaned(kit, lock, orphaned_s):
+        if not _is_orphaned(deps, lock, orphaned_s):
             return None
     elif not any(line.get("holder") == lock.holder for line in lines):  # no process of this clone has it, whoever began it
-        _refuse_a_living_owner(kit, lock)
+        _refuse_a_living_owner(deps, lock)
     try:
-        return _rebuild(kit, lock, journal, plan, lines), lock, bool(lines)
+        return _rebuild(deps, lock, journal, plan, lines), lock, bool(lines)
     except (KeyError, TypeError, ValueError) as error:
         raise PromoteError(
             f"{lock.sentence()}: its plan is not one that this version of promote can read ({type(error).__name__}: {error})",
@@ -100,10 +100,10 @@ def _left_over(kit: Tools, orphaned_s: float | None) -> tuple[Run, Lock, bool] |
         ) from error
 
 
-def _refuse_a_living_owner(kit: Tools, lock: Lock) -> None:
+def _refuse_a_living_owner(deps: Dependencies, lock: Lock) -> None:
     """Its process cannot be asked from another machine: only its silence tells. Taking over a living one would be safe, and still be rude."""
-    every = kit.settings.lock.heartbeat
-    age = sign_of(kit.git, lock).age(kit.clock.now()).total_seconds()
+    every = deps.settings.lock.heartbeat
+    age = sign_of(deps.git, lock).age(deps.clock.now()).total_seconds()
     if age < MISSED * every:
         raise UsageError(
             f"{lock.sentence()}: it gave its last sign of life {age:.0f} s ago",
@@ -111,41 +111,41 @@ def _refuse_a_living_owner(kit: Tools, lock: Lock) -> None:
         )
 
 
-def _is_orphaned(kit: Tools, lock: Lock, after_s: float) -> bool:
+def _is_orphaned(deps: Dependencies, lock: Lock, after_s: float) -> bool:
     """Silent for so long by its own clock, and by ours while we watch for longer than a beat takes."""
-    age = sign_of(kit.git, lock).age(kit.clock.now()).total_seconds()
+    age = sign_of(deps.git, lock).age(deps.clock.now()).total_seconds()
     if age < after_s:
-        _not_orphaned(kit, f"{lock.sentence()}: it gave a sign of life {age:.0f} s ago")
+        _not_orphaned(deps, f"{lock.sentence()}: it gave a sign of life {age:.0f} s ago")
         return False
-    watch = min(2 * kit.settings.lock.heartbeat, after_s)
-    kit.report.note(f"{lock.sentence()}: not heard of for {age:.0f} s; watching for {watch:.0f} s whether it lives")
-    if silent(kit.git, lock, seconds=watch, clock=kit.clock, every_s=max(1.0, watch / 10)):
+    watch = min(2 * deps.settings.lock.heartbeat, after_s)
+    deps.report.note(f"{lock.sentence()}: not heard of for {age:.0f} s; watching for {watch:.0f} s whether it lives")
+    if silent(deps.git, lock, seconds=watch, clock=deps.clock, every_s=max(1.0, watch / 10)):
         return True
-    _not_orphaned(kit, f"{lock.sentence()}: it lives")
+    _not_orphaned(deps, f"{lock.sentence()}: it lives")
     return False
 
 
-def _not_orphaned(kit: Tools, text: str) -> None:
-    kit.report.note(f"{text}: not an orphan")
+def _not_orphaned(deps: Dependencies, text: str) -> None:
+    deps.report.note(f"{text}: not an orphan")
 
 
 def _last(lines: Lines, name: str) -> Mapping[str, Any]:
     return next((line for line in reversed(lines) if line.get("name") == name and line.get("event") == "note"), {})
 
 
-def _rebuild(kit: Tools, lock: Lock, journal: Journal, plan: Mapping[str, Any], lines: Lines) -> Run:
+def _rebuild(deps: Dependencies, lock: Lock, journal: Journal, plan: Mapping[str, Any], lines: Lines) -> PromotionContext:
     def tag(name: str) -> Tag | None:
         return Tag(**plan[name]) if plan.get(name) else None
 
-    version = recorded_version(plan["version"], kit.settings.version.scheme)
+    version = recorded_version(plan["version"], deps.settings.version.scheme)
     branch = tag("branch")
     assert branch is not None
     target = Target(
         version=version, commit=plan["commit"], from_tree=plan["from_tree"], dev_tag=tag("dev_tag"), stable=tag("stable"), branch=branch,
         prod_tag=tag("prod_tag"), fallback=tag("fallback"),
     )  # fmt: skip
-    run = Run(
-        tools=kit,
+    ctx = PromotionContext(
+        deps=deps,
         target=target,
         version=version,
         request_id=lock.request_id,
@@ -160,16 +160,16 @@ def _rebuild(kit: Tools, lock: Lock, journal: Journal, plan: Mapping[str, Any], 
     )
     before = "" if lock.state == "rolling_back" else _last(lines, "t_before").get("at")
     if at := before or (lock.at if lock.state in ("promoted", "rolling_back") else ""):
-        run.t_before = datetime.fromisoformat(at)
-    _baseline(run, _last(lines, "baseline"))
-    return run
+        ctx.t_before = datetime.fromisoformat(at)
+    _baseline(ctx, _last(lines, "baseline"))
+    return ctx
 
 
-def _baseline(run: Run, known: Mapping[str, Any]) -> None:
+def _baseline(ctx: PromotionContext, known: Mapping[str, Any]) -> None:
     """Production as it was: from the file of this clone, else as it was handed over on the remote. Without either nothing is excused."""
     if known and Path(known["file"]).is_file():
-        run.baseline_file = Path(known["file"])
-        run.baseline = Baseline.read(run.baseline_file)
-        run.smoke_before = frozenset(known["smoke_passed"]) if known.get("smoke_passed") is not None else None
-    elif handed := read_baseline(run.tools.git, run.request_id):
-        keep_baseline(run, handed, smoke_passed=frozenset(handed.smoke_passed))
+        ctx.baseline_file = Path(known["file"])
+        ctx.baseline = Baseline.read(ctx.baseline_file)
+        ctx.smoke_before = frozenset(known["smoke_passed"]) if known.get("smoke_passed") is not None else None
+    elif handed := read_baseline(ctx.deps.git, ctx.request_id):
+        keep_baseline(ctx, handed, smoke_passed=frozenset(handed.smoke_passed))
