@@ -72,7 +72,7 @@ def fake_run(tmp_path: Path) -> Any:
         cause="",
         hold="",
         ends=Deadline(60),
-        tools=SimpleNamespace(report=SimpleNamespace(note=said.append)),
+        deps=SimpleNamespace(report=SimpleNamespace(note=said.append)),
     )
 
 
