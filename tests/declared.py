@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Generator, Iterable, Mapping
@@ -50,7 +51,7 @@ def saw_verdicts(checks: Iterable[tuple[str, str]]) -> None:
 
 def declarations(tests: Path = ROOT / "tests") -> frozenset[Fact]:
     """Every declared fact of the tests below `tests`. Tests that are skipped or expected to fail declare nothing."""
-    files = [str(path) for path in sorted(tests.rglob("test_*.py")) if "proves" in path.read_text()]
+    files = [str(path) for path in sorted(tests.rglob("test_*.py")) if re.search("proves|proofs", path.read_text())]
     argv = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", *files]
     output = Path(os.environ["HOME"]) / "declarations.json"
     done = subprocess.run(argv, cwd=ROOT, env={**os.environ, _OUTPUT: str(output)}, capture_output=True, text=True, check=False)

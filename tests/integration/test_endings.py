@@ -15,8 +15,11 @@ from typing import Any
 import pytest
 
 from promote.cli.sandbox_session import repository_files
+from promote.core.model import End
 from promote.sandbox.sandbox import Sandbox
 from promote.sandbox.scenarios import SCENARIOS, Play, Scenario
+from tests.declared import proves, saw
+from tests.json_documents import saw_document
 from tests.model.journal import problems
 from tests.processes import left, mark
 
@@ -42,6 +45,7 @@ class Stage:
 
     sandbox: Sandbox
     clone: Path
+    name: str
     played: list[Played] = field(default_factory=list)
 
     def holds(self, ref: str) -> str:
@@ -64,7 +68,11 @@ class Stage:
         out, progress = child.communicate(timeout=180)
         assert left(marked) == [], f"{one.argv}: children are left"
         assert "Traceback" not in progress + out, progress
-        self.played.append(Played(child.returncode, json.loads(out), progress, before, self.holds(STABLE)))
+        document = json.loads(out)
+        assert document.get("exit", child.returncode) == child.returncode
+        saw_document(one.argv[0], document)
+        saw("scenario", self.name, str(document.get("outcome")))
+        self.played.append(Played(child.returncode, document, progress, before, self.holds(STABLE)))
         return self.played[-1]
 
     def _stop(self, child: subprocess.Popen[str], when: Callable[[Sandbox], bool]) -> None:
@@ -94,7 +102,7 @@ def stage(tmp_path: Path) -> Iterator[Callable[[Scenario], Stage]]:
         running.append(sandbox)
         sandbox.start()
         sandbox.wait_settled()
-        return Stage(sandbox, sandbox.clone(tmp_path / "clone"))
+        return Stage(sandbox, sandbox.clone(tmp_path / "clone"), next(name for name, other in SCENARIOS.items() if other is scenario))
 
     yield begin
     for sandbox in running:
@@ -102,7 +110,13 @@ def stage(tmp_path: Path) -> Iterator[Callable[[Scenario], Stage]]:
         assert sandbox.prod.controller.errors == sandbox.prod.api.errors == sandbox.git.errors == []
 
 
-@pytest.mark.parametrize("name", sorted(SCENARIOS))
+def _proofs(name: str) -> list[pytest.MarkDecorator]:
+    """The scenario is played, and the end that it is about is reached."""
+    outcome = SCENARIOS[name].outcome
+    return [proves("scenario", name, outcome), proves("ending", outcome, str(End(outcome).exit_code))]
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=_proofs(name)) for name in sorted(SCENARIOS)])
 def test_it_ends_as_it_says_and_the_world_agrees(stage: Callable[[Scenario], Stage], name: str) -> None:
     scenario = SCENARIOS[name]
     here = stage(scenario)

@@ -16,6 +16,8 @@ from promote.cli.sandbox_session import repository_files
 from promote.sandbox.http_server import Fault
 from promote.sandbox.sandbox import Sandbox
 from promote.sandbox.scenarios import SCENARIOS
+from tests.declared import proves
+from tests.json_documents import saw_document
 from tests.processes import left, mark
 
 BIN = Path(sys.executable).parent
@@ -65,6 +67,7 @@ def test_after_the_move_it_goes_back_first_and_is_proven_back(sandbox: Sandbox, 
     assert sandbox.writer.holds("refs/promote/lock") == ""
 
 
+@proves("ending", "interrupted", "130")
 def test_before_the_move_nothing_is_left_behind(sandbox: Sandbox, tmp_path: Path) -> None:
     old = sandbox.writer.holds("refs/tags/prod-stable")
     version = SCENARIOS["good"].prepare(sandbox)
@@ -72,6 +75,7 @@ def test_before_the_move_nothing_is_left_behind(sandbox: Sandbox, tmp_path: Path
     until(lambda: sandbox.writer.holds("refs/promote/lock") != "")
     child.send_signal(signal.SIGINT)
     out, err = child.communicate(timeout=60)
+    saw_document("run", json.loads(out))
     assert (child.returncode, json.loads(out)["outcome"]) == (130, "interrupted"), err
     assert sandbox.writer.holds("refs/tags/prod-stable") == old
     assert [sandbox.writer.holds(ref) for ref in ("refs/promote/lock", "refs/tags/prod-v1.8.0", "refs/tags/dev-v1.8.0")] == ["", "", ""]

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from promote.cli.main import main
+from tests.declared import proves, saw
+from tests.json_documents import described, saw_document
 from tests.options import BEGIN, END, PAGE, as_typed, commands, options, page, section
 from tests.repos import Repos, git, make_repos
 
@@ -34,7 +36,8 @@ def refused(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
     assert main([*argv, "--json"] if argv[-1:] != ("--",) else argv) == 2
     shown = capsys.readouterr()
     document = json.loads(shown.out)
-    assert set(document) == {"outcome", "error", "hint"}
+    saw_document(argv[0], document)
+    saw("ending", document["outcome"], "2")
     assert document["outcome"] == "usage"
     assert document["hint"]
     assert shown.err.startswith(f"promote: {document['error'].splitlines()[0]}")
@@ -50,7 +53,10 @@ def takes_text(action: argparse.Action) -> bool:
     return bool(action.option_strings) and action.nargs != 0 and action.choices is None and action.type is None
 
 
-@pytest.mark.parametrize("name", commands())
+REFUSAL = [mark for page in described() if not page.commands for mark in page.proofs()]
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[*REFUSAL, proves("ending", "usage", "2")]) for name in commands()])
 def test_every_command_refuses_to_work_where_there_is_nothing(capsys: pytest.CaptureFixture[str], tmp_path: Path, name: str) -> None:
     """The commands of the embedded world need no clone; what they refuse is a scenario that is not there."""
     command = commands()[name]

@@ -6,13 +6,16 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from promote.checklist.registry import CHECKS
+from promote.checklist import registry
+from promote.core.model import EXIT_CODES
+from promote.sandbox.scenarios import SCENARIOS
 from tests.declared import Fact, declarations
+from tests.json_documents import described
 from tests.verdicts import shipped_checks
 
 ROOT = Path(__file__).resolve().parents[2]
-CANNOT_BE_UNDETERMINED = {check.id: check.always_decided for check in CHECKS if check.always_decided}
-CHECKS = sorted({check.id for check in CHECKS} | set(shipped_checks()))
+CANNOT_BE_UNDETERMINED = {check.id: check.always_decided for check in registry.CHECKS if check.always_decided}
+CHECKS = sorted({check.id for check in registry.CHECKS} | set(shipped_checks()))
 
 
 def needed() -> Iterable[Fact]:
@@ -21,6 +24,13 @@ def needed() -> Iterable[Fact]:
         yield ("check", check, "failed")
         if check not in CANNOT_BE_UNDETERMINED:
             yield ("check", check, "errored")
+    for page in described():
+        for key in page.keys:
+            yield ("json", page.heading, key)
+    for end, code in EXIT_CODES.items():
+        yield ("ending", end.value, str(code))
+    for name, scenario in SCENARIOS.items():
+        yield ("scenario", name, scenario.outcome)
 
 
 def test_every_entry_is_shown_by_the_tests_that_it_needs() -> None:
