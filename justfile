@@ -48,8 +48,8 @@ prove proof *options:
 compare-waits *options:
     python3 -m tests.realstack.waits --fleet 100 --poll --write docs/waits.md "$@"
 
-# all that is read and not run: style, types, architecture, workflows
-lint: style types architecture workflows
+# all that is read and not run: style, types, architecture, words, workflows
+lint: style types architecture words workflows
 
 # format and rules of style
 style:
@@ -63,6 +63,10 @@ types:
 # which package may import which
 architecture:
     lint-imports
+
+# plain English: words this project does not use (tests/support/vocabulary.toml)
+words:
+    python3 -m tests.support.vocabulary
 
 # each workflow of .github and of the templates
 workflows:
