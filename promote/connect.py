@@ -123,7 +123,7 @@ def remote(settings: Settings) -> GitRemote:
     """The remote whose tags production follows. Nothing is asked of git yet: a smoke suite by hand needs no repository."""
     forget_local_variables(os.environ)
     where = settings.repository
-    keeps = "refs/promote/" if settings.lock.keep == "local" else ""
+    keeps = "refs/promote/" if settings.lock.store == "local" else ""
     return GitRemote(settings.root, where.remote, token=token() or None, timeout_s=where.timeout, keeps=keeps, learn=learn)
 
 
@@ -167,7 +167,7 @@ def grafana(settings: Settings) -> Grafana:
 
 def alerts_reader(settings: Settings) -> Callable[[], list[dict[str, Any]]] | None:
     """What asks for the alerts firing now; None when no Alertmanager is configured."""
-    return (lambda: alertmanager(settings).alerts(settings.alertmanager.filters)) if settings.alertmanager.url else None
+    return (lambda: alertmanager(settings).alerts(settings.alertmanager.matchers)) if settings.alertmanager.url else None
 
 
 def headers(where: str, lines: list[str]) -> dict[str, str]:

@@ -16,8 +16,8 @@ TAG_OBJECT = "c" * 40
 T0 = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)  # the move: everything is told in seconds from here
 SETTINGS = Settings(
     root=Path(),
-    prod=ProdCluster(root=""),
-    argocd=ArgoCD(looks=3, degraded_grace=60.0, look_every=2.0, refresh_every=5.0),  # type: ignore[arg-type]
+    prod=ProdCluster(root_app=""),
+    argocd=ArgoCD(successes=3, degraded_grace=60.0, poll_interval=2.0, refresh_interval=5.0),  # type: ignore[arg-type]
     baseline=Baseline(max_unhealthy=0.1),
 )
 

@@ -25,8 +25,8 @@ QUICK = Timing(
 )
 SETTINGS = Settings(
     root=Path(),
-    prod=ProdCluster(root="argocd"),
-    argocd=ArgoCDSettings(looks=2, look_every=0.1, refresh_every=0.5, degraded_grace=0.5),  # type: ignore[arg-type]
+    prod=ProdCluster(root_app="argocd"),
+    argocd=ArgoCDSettings(successes=2, poll_interval=0.1, refresh_interval=0.5, degraded_grace=0.5),  # type: ignore[arg-type]
 )
 
 

@@ -11,10 +11,10 @@ def test_promql(promotion, promql_rule, evidence):
     if promql_rule is None:
         raise monitoring.no_rules()
     wrong = monitoring.numbers(promotion, promql_rule, evidence)
-    assert not wrong, wrong + "\ndo   look at it in Prometheus; the rule is in [[prometheus.rules]] of promotion.toml"
+    assert not wrong, wrong + "\ndo   look at it in Prometheus; the query stands in [[prometheus.queries]] of promotion.toml"
 
 
-@pytest.mark.check("alerts", fix="look at each alert's link; alerts that say nothing about production are left out by alertmanager.filters")
+@pytest.mark.check("alerts", fix="look at each alert's link; alerts that say nothing about production are left out by alertmanager.matchers")
 def test_alerts(promotion, evidence):
     """No alert fires that did not fire before the move; silenced and inhibited ones are told."""
     new = monitoring.new_alerts(promotion, evidence)

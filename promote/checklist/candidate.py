@@ -117,13 +117,13 @@ def manifest_problems(promotion: Promotion, seen: Comparison, evidence: Evidence
             "repository",
             f"none of {seen.applications} Applications declared in it is known to be production's, which follows {name} of"
             f" {promotion.remote.url}{mixed}: what would be deployed?",
-            hint='name their folder (manifests.prod); declared elsewhere? disable the check with a reason: [[checklist.off]] id = "manifests"',
+            hint='name their folder (manifests.prod); declared elsewhere? disable the check with a reason: [[checklist.disabled]] id = "manifests"',
         )
-    if seen.unknown and promotion.settings.manifests.unrendered == "unknown":
+    if seen.unknown and promotion.settings.manifests.on_unrendered == "unknown":
         raise ServiceError(
             "manifests",
             f"{len(seen.unknown)} could not be rendered here: {'; '.join(seen.unknown[:4])}",
-            hint='install kustomize, or accept that dev has shown it: manifests.unrendered = "accepted" in promotion.toml',
+            hint='install kustomize, or accept that dev has shown it: manifests.on_unrendered = "accepted" in promotion.toml',
         )
     return []
 
@@ -139,11 +139,11 @@ def breaking_problems(promotion: Promotion, changes: list[Change], seen: Compari
         evidence("changed elsewhere and not looked into", list(seen.unseen))
     if not seen.prod:
         evidence("manifests", "no application of production is known here: judged by the commit messages alone")
-    if not found and seen.uncompared and promotion.settings.manifests.unrendered == "unknown":
+    if not found and seen.uncompared and promotion.settings.manifests.on_unrendered == "unknown":
         raise ServiceError(
             "manifests",
             f"what production has could not be rendered here, so nobody can tell what goes away: {'; '.join(seen.uncompared[:4])}",
-            hint='install what is missing, or accept it: manifests.unrendered = "accepted" in promotion.toml',
+            hint='install what is missing, or accept it: manifests.on_unrendered = "accepted" in promotion.toml',
         )
     if not found:
         return ""
@@ -170,7 +170,7 @@ def documentation_problems(promotion: Promotion, evidence: Evidence) -> list[str
     if not wanted.rules:
         raise UsageError(
             "not configured: there is no [[documentation.rules]], so nobody said what documents what",
-            hint='write one ("apps/{app}/**" → "docs/apps/{app}.md"), or disable the check with a reason: [[checklist.off]] id = "documentation"',
+            hint='write one ("apps/{app}/**" → "docs/apps/{app}.md"), or disable it with a reason: [[checklist.disabled]] id = "documentation"',
         )
     remote, old, new = promotion.remote, stable_commit(promotion), promotion.commit
     files = trees(promotion)[0].files

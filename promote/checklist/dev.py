@@ -61,10 +61,10 @@ def waiting_on_dev(promotion: Promotion, *, clock: Clock | None = None) -> tuple
         given_up = any(deadline.elapsed - since >= settings.argocd.degraded_grace for since in degraded_since.values())
         if (apps and not late) or deadline.expired or given_up:
             return [f"{a.name}: {why}" for a, why in late.values()], len(apps)
-        if deadline.elapsed - asked_at >= settings.argocd.refresh_every:
+        if deadline.elapsed - asked_at >= settings.argocd.refresh_interval:
             asked_at = deadline.elapsed
             dev.refresh(a for a, _ in late.values())
-        deadline.sleep(settings.argocd.look_every)
+        deadline.sleep(settings.argocd.poll_interval)
 
 
 def too_fresh(promotion: Promotion, evidence: Evidence) -> str:

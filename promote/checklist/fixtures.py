@@ -57,7 +57,7 @@ def observed(promotion: Promotion) -> ConvergenceResult:
         promotion.production,
         promotion.goal,
         promotion.settings,
-        seconds=promotion.settings.suites.row_timeout * 0.6,  # the rest is for the last look's own patience and what stands around it
+        seconds=promotion.settings.suites.check_timeout * 0.6,  # the rest is for the last look's own patience and what stands around it
         baseline=promotion.applications_before,
         t_before=promotion.started,
         rollback=promotion.state == "back",

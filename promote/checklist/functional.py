@@ -26,7 +26,7 @@ NEUTRAL = frozenset({"skipped", "neutral"})
 
 def what_failed(promotion: Promotion, evidence: Evidence) -> list[str]:
     """Raises UsageError when no source is configured, and what a source raises that cannot tell."""
-    wanted = promotion.settings.functional
+    wanted = promotion.settings.tests
     asked: list[Callable[[Promotion, Evidence], list[str]]] = []
     asked += [_github] if wanted.github else []
     asked += [_command] if wanted.command else []
@@ -34,7 +34,7 @@ def what_failed(promotion: Promotion, evidence: Evidence) -> list[str]:
     if not asked:
         raise UsageError(
             "not configured: no source says whether the tests of this commit passed",
-            hint="set functional.github = true, functional.command or functional.junit in promotion.toml; or disable the check with a reason",
+            hint="set tests.github = true, tests.command or tests.junit in promotion.toml; or disable the check with a reason",
         )
     found, unknown = [], []
     for ask in asked:
@@ -49,15 +49,15 @@ def what_failed(promotion: Promotion, evidence: Evidence) -> list[str]:
 
 def _github(promotion: Promotion, evidence: Evidence) -> list[str]:
     """Checks and statuses of the commit. Pending and missing ones are waited for; what does not come is unknown."""
-    settings, deadline = promotion.settings, Deadline(promotion.settings.functional.timeout)
+    settings, deadline = promotion.settings, Deadline(promotion.settings.tests.timeout)
     api = connect.evidence(settings, promotion.remote)
-    required = tuple(settings.functional.required) or api.required_checks(settings.repository.branch)
+    required = tuple(settings.tests.required) or api.required_checks(settings.repository.branch)
     ours = connect.ci_run()
     while True:
         seen = [
             c
             for c in api.checks(promotion.commit, not_of=settings.workflow.file)
-            if not any(fnmatchcase(c.name, pattern) for pattern in settings.functional.ignore) and not (ours and f"/actions/runs/{ours}/" in c.url)
+            if not any(fnmatchcase(c.name, pattern) for pattern in settings.tests.ignore) and not (ours and f"/actions/runs/{ours}/" in c.url)
         ]
         counted = [c for c in seen if c.name in required] if required else seen
         no = [c for c in counted if c.state in SAID_NO]
@@ -76,7 +76,7 @@ def _github(promotion: Promotion, evidence: Evidence) -> list[str]:
 
 def _unless_known(promotion: Promotion, counted: Sequence[CheckState], missing: list[str], pending: Sequence[CheckState], *, strict: bool) -> None:
     """Raise Unreachable for whatever is not a success, NotFound when there is nothing at all."""
-    at, waited = short(promotion.commit), promotion.settings.functional.timeout
+    at, waited = short(promotion.commit), promotion.settings.tests.timeout
     if missing:
         raise NotFound(
             "github", f"{', '.join(missing)}: required of {at}, and not there after {waited:.0f} s", hint="has the commit's CI run? see its checks"
@@ -95,43 +95,41 @@ def _unless_known(promotion: Promotion, counted: Sequence[CheckState], missing: 
 def _command(promotion: Promotion, evidence: Evidence) -> list[str]:
     """The team's own command, in this clone, which has to be the candidate: it would test something else otherwise."""
     settings, remote = promotion.settings, promotion.remote
-    argv = shlex.split(settings.functional.command)
+    argv = shlex.split(settings.tests.command)
     records = f"{settings.promotion.records}/"
     head, changed = remote.head(), [p for p in remote.changed_in_tree(promotion.commit) if not p.startswith(records)]
-    evidence("command", settings.functional.command)
+    evidence("command", settings.tests.command)
     if changed:
         raise UsageError(
-            f"functional.command would test {'a changed tree' if head == promotion.commit else short(head)}, not {short(promotion.commit)}:"
+            f"tests.command would test {'a changed tree' if head == promotion.commit else short(head)}, not {short(promotion.commit)}:"
             f" {len(changed)} files differ ({', '.join(changed[:3])})",
             hint=f"git switch --detach {short(promotion.commit)} in a clean clone, and start again",
         )
-    done = run_program(argv, cwd=settings.root, seconds=settings.functional.timeout, together=True)
+    done = run_program(argv, cwd=settings.root, seconds=settings.tests.timeout, together=True)
     evidence("exit code", done.code)
     tail = [f"    | {line}" for line in done.out.splitlines()[-8:]]
-    return [f"  `{settings.functional.command}` ended with {done.code}", *tail] if done.code else []
+    return [f"  `{settings.tests.command}` ended with {done.code}", *tail] if done.code else []
 
 
 def _junit(promotion: Promotion, evidence: Evidence) -> list[str]:
     """A file that says by its name or by a property which commit it is about."""
     settings, commit = promotion.settings, promotion.commit
-    path = settings.root / settings.functional.junit.replace("{commit}", commit)
+    path = settings.root / settings.tests.junit.replace("{commit}", commit)
     try:
         run = read_junit(path.read_text())
     except FileNotFoundError:
-        raise NotFound(
-            "functional.junit", f"there is no {path.name} for {short(commit)} in {path.parent}", hint="run the tests that write it"
-        ) from None
+        raise NotFound("tests.junit", f"there is no {path.name} for {short(commit)} in {path.parent}", hint="run the tests that write it") from None
     except (OSError, ValueError) as error:
-        raise UsageError(f"{path}: not a JUnit file: {error}", hint="functional.junit in promotion.toml names it") from None
-    about = run.commit or (commit if "{commit}" in settings.functional.junit else "")
+        raise UsageError(f"{path}: not a JUnit file: {error}", hint="tests.junit in promotion.toml names it") from None
+    about = run.commit or (commit if "{commit}" in settings.tests.junit else "")
     evidence("junit", {"file": path.name, "ran": run.ran, "skipped": run.skipped, "bad": list(run.bad[:20])})
     if about != commit:
         said = f"it is about {about[:12]}" if about else "it does not say of which commit it is"
         raise NotFound(
-            "functional.junit",
+            "tests.junit",
             f"{path.name}: {said}, not {short(commit)}",
             hint='a property "commit" in it, or {commit} in the file\'s name, says so',
         )
     if not run.ran:
-        raise NotFound("functional.junit", f"{path.name}: no test ran ({run.skipped} skipped)", hint="look at what wrote it")
+        raise NotFound("tests.junit", f"{path.name}: no test ran ({run.skipped} skipped)", hint="look at what wrote it")
     return [f"  {path.name}: {len(run.bad)} of {run.ran} tests did not pass: {', '.join(run.bad[:4])}"] if run.bad else []

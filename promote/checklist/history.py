@@ -52,7 +52,7 @@ def task_problems(promotion: Promotion, changes: list[Change], evidence: Evidenc
     evidence("commits that name no task", [c.words() for c in found.nameless[:20]])
     lines = [
         f"  {task.words()}\n    named by {', '.join(c.words() for c in commits[:2])}" + (f" and {len(commits) - 2} more" if len(commits) > 2 else "")
-        for task, commits in found.still_open(settings.closed)
+        for task, commits in found.still_open(settings.closed_statuses)
     ]
     if settings.require:
         lines += [f"  {c.words()} names no task" for c in found.nameless[:SHOWN]]
@@ -79,7 +79,7 @@ def _beads(promotion: Promotion, ids: frozenset[str]) -> Mapping[str, Task]:
 
     settings, git = promotion.settings, promotion.remote
     if program := shutil.which("bd"):
-        return ask_bd(program, ids, root=settings.root, deadline=Deadline(settings.suites.row_timeout * 0.8))
+        return ask_bd(program, ids, root=settings.root, deadline=Deadline(settings.suites.check_timeout * 0.8))
     commit, branch = promotion.commit, settings.tasks.branch
     if branch:
         ref = git.ref(f"refs/heads/{branch}")
@@ -130,7 +130,7 @@ def bump_problem(promotion: Promotion, changes: list[Change], evidence: Evidence
             if version and version_bump.too_early(version, today)
             else ""
         )
-    wanted, old = version_bump.demand(changes, unclassified=promotion.settings.version.unclassified), production_version(promotion)
+    wanted, old = version_bump.demand(changes, unclassified=promotion.settings.version.default_bump), production_version(promotion)
     evidence("production", str(old or "no version was ever promoted"))
     if promotion.choices.downgrade:
         evidence("downgrade", "asked for: nothing to compare")
@@ -140,7 +140,7 @@ def bump_problem(promotion: Promotion, changes: list[Change], evidence: Evidence
     if wanted is None:
         raise UsageError(
             f"none of {len(changes)} commits has a Conventional Commits type, so nobody can tell whether {version} fits",
-            hint='write them as "feat: …", "fix: …", "feat!: …", or say what they count as: version.unclassified in promotion.toml',
+            hint='write them as "feat: …", "fix: …", "feat!: …", or say what they count as: version.default_bump in promotion.toml',
         )
     level = version_bump.asked(wanted.level, old)
     fitting = version_bump.fitting(old, level, promotion.promoted_versions())
@@ -161,7 +161,7 @@ def bump_suggestion(promotion: Promotion, changes: list[Change]) -> str:
     """The smallest version that fits these changes; vX.Y.Z where nobody can tell."""
     if promotion.settings.version.scheme == "calver":
         return version_bump.following_date(list(promotion.promoted_versions()), datetime.now(UTC).date())
-    wanted, old = version_bump.demand(changes, unclassified=promotion.settings.version.unclassified), production_version(promotion)
+    wanted, old = version_bump.demand(changes, unclassified=promotion.settings.version.default_bump), production_version(promotion)
     return version_bump.fitting(old, version_bump.asked(wanted.level, old), promotion.promoted_versions()) if wanted and old else UNTOLD
 
 

@@ -92,7 +92,7 @@ def phase_verdict(report: pytest.TestReport, call: pytest.CallInfo[None]) -> tup
         doing = f"; {words}" if (words := waiting_on()) else ""
         return (
             Verdict.ERRORED,
-            f"{text}: it could not be judged in time{doing}\ndo   start again; a check's limit is suites.row_timeout in promotion.toml",
+            f"{text}: it could not be judged in time{doing}\ndo   start again; a check's limit is suites.check_timeout in promotion.toml",
         )
     said_no = report.when == "call" and isinstance(error, AssertionError | pytest.fail.Exception)
     return (Verdict.FAILED, text) if said_no else (Verdict.ERRORED, f"{type(error).__name__}: {text}")

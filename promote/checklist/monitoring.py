@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from promote.config.expressions import threshold
-from promote.config.schema import PromqlRule, Settings
+from promote.config.schema import PromqlQuery, Settings
 from promote.core.deadline import Clock, Deadline, DeadlineExceeded, wait_until
 from promote.core.errors import NotFound, PromoteError, Unreachable
 from promote.monitoring.alerts import Alert, compare, parse_alert
@@ -26,7 +26,7 @@ SHOWN = 6
 class Numbers:
     """One rule, looked at until its samples are newer than the move; what is wrong has to be wrong twice, on different samples."""
 
-    def __init__(self, prometheus: Prometheus, rule: PromqlRule, since: Callable[[], float | None], clock: Clock) -> None:
+    def __init__(self, prometheus: Prometheus, rule: PromqlQuery, since: Callable[[], float | None], clock: Clock) -> None:
         self.prometheus, self.rule, self.since, self.clock = prometheus, rule, since, clock
         self.wanted = threshold(rule.expect)
         self.samples: Sequence[Sample] = ()
@@ -80,11 +80,11 @@ class Numbers:
         return [f"{s.series} is {s.value:g}" for s in self.samples if not self.wanted.holds(s.value)]
 
 
-def numbers(promotion: Promotion, rule: PromqlRule, evidence: Evidence, clock: Clock | None = None) -> str:
+def numbers(promotion: Promotion, rule: PromqlQuery, evidence: Evidence, clock: Clock | None = None) -> str:
     """ "" when every value of the rule's answer is as declared, else what is not. Raises PromoteError when nobody can tell."""
     clock, started = clock or Clock(), promotion.started
     look = Numbers(promotion.prometheus, rule, lambda: max(0.0, (clock.now() - started).total_seconds()) if started else None, clock)
-    wait = 0.0 if promotion.state == "back" else promotion.settings.prometheus.wait
+    wait = 0.0 if promotion.state == "back" else promotion.settings.prometheus.sample_timeout
     evidence("query", rule.query)
     try:
         wait_until(rule.name, look.look, ready=bool, deadline=Deadline(wait, clock), every_s=LOOK_S)
@@ -92,7 +92,7 @@ def numbers(promotion: Promotion, rule: PromqlRule, evidence: Evidence, clock: C
         if look.unknown:
             raise PromoteError(
                 f"{rule.query}\n{look.unknown}; waited {wait:.0f} s",
-                hint="is the target scraped, and more often than prometheus.wait? ask Prometheus; for a count that may be absent: (…) or vector(0)",
+                hint="scraped, and more often than prometheus.sample_timeout? ask Prometheus; for a count that may be absent: (…) or vector(0)",
             ) from None
     evidence("values", {s.series: s.value for s in look.samples[:20]})
     if look.cut:
@@ -112,7 +112,7 @@ def new_alerts(promotion: Promotion, evidence: Evidence) -> list[str]:
         raise PromoteError(
             "nobody looked at the alerts before the move, so none can be called new", hint="a promotion does; by hand, see what fires in Alertmanager"
         )
-    found = compare(map(parse_alert, manager.alerts(settings.filters)), before, settings.volatile)
+    found = compare(map(parse_alert, manager.alerts(settings.matchers)), before, settings.ignore_labels)
     evidence("new", [a.words() for a in found.new])
     evidence("firing before", [a.words() for a in found.known][:20])
     evidence("muted", [f"{a.words()} ({a.muted})" for a in found.muted][:20])
@@ -154,18 +154,18 @@ def dashboard_links(settings: Settings, dashboards: Sequence[dict[str, object]],
 def not_ready(promotion: Promotion, evidence: Evidence) -> list[str]:
     """What of the monitoring could not prove anything after the move, although it is configured to. Raises what the clients raise."""
     settings, found = promotion.settings, list[str]()
-    for rule in settings.prometheus.rules:
+    for rule in settings.prometheus.queries:
         samples = promotion.prometheus.query(clipped(rule.query, BY_HAND_S, cut=False)[0])
         evidence(f"promql[{rule.name}]", {s.series: s.value for s in samples[:20]})
         if not samples and not promotion.choices.first:  # before a first promotion there is nothing to measure
             found.append(f"  promql[{rule.name}]: {rule.query} has no data now, so it would be unknown after the move")
         if not selectors(rule.query):
             found.append(f"  promql[{rule.name}]: {rule.query} reads no series as of now, so it would be unknown after the move")
-    if settings.prometheus.url and not settings.prometheus.rules:
-        found.append("  prometheus.url is set, but there are no [[prometheus.rules]]: the check promql would be unknown")
+    if settings.prometheus.url and not settings.prometheus.queries:
+        found.append("  prometheus.url is set, but there are no [[prometheus.queries]]: the check promql would be unknown")
     if settings.alertmanager.url:
         watched(promotion)
-        evidence("alerts", len(promotion.alertmanager.alerts(settings.alertmanager.filters)))
+        evidence("alerts", len(promotion.alertmanager.alerts(settings.alertmanager.matchers)))
     if settings.grafana.url:
         found += [f"  Grafana has no dashboard {name!r}" for name in missing_dashboards(promotion, evidence)]
     return found
@@ -173,7 +173,7 @@ def not_ready(promotion: Promotion, evidence: Evidence) -> list[str]:
 
 def no_rules() -> PromoteError:
     """For a Prometheus without rules: asked nothing, it proves nothing."""
-    return NotFound("prometheus", "there are no [[prometheus.rules]], so nobody asks it anything", hint="add rules, or remove prometheus.url")
+    return NotFound("prometheus", "there are no [[prometheus.queries]], so nobody asks it anything", hint="add queries, or remove prometheus.url")
 
 
 def _some(lines: Sequence[str]) -> str:

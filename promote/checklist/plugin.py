@@ -61,7 +61,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         urls = state_of(metafunc.config).settings.smoke.urls
         metafunc.parametrize("smoke_url", urls or [None], ids=[u.name for u in urls] or [NO_URL.partition("[")[2].rstrip("]")])
     if "promql_rule" in metafunc.fixturenames:
-        rules = state_of(metafunc.config).settings.prometheus.rules
+        rules = state_of(metafunc.config).settings.prometheus.queries
         metafunc.parametrize("promql_rule", rules or [None], ids=[r.name for r in rules] or [NO_RULES])
 
 

@@ -54,7 +54,7 @@ class Policy:
 
 
 def validate(settings: Settings, typed: Sequence[Waiver] = ()) -> None:
-    """Raises UsageError for a waiver that has ended, and when a waiver, `checklist.off` or `checklist.advisory` names a check that does not exist
+    """Raises UsageError for a waiver that has ended, and when a waiver, `checklist.disabled` or `checklist.advisory` names a check that does not exist
     or that protects the tag.
 
     Asked before a promotion and by a suite, never before a rollback: a wrong line in a file must not keep production from going back.
@@ -72,14 +72,14 @@ def validate(settings: Settings, typed: Sequence[Waiver] = ()) -> None:
     ):
         many = MANY if what.endswith("advisory") else frozenset()
         waivers.refuse_impossible(ids, known | many | {i for i in ids if _own_test(settings, i)}, protected_checks(), what=what)
-    off = [o.id for o in settings.checklist.off]
+    off = [o.id for o in settings.checklist.disabled]
     for check in off:
         if check in known and check not in {r.id for r in CHECKS}:
             raise UsageError(
-                f"promotion.toml: checklist.off: {check} is this repository's own",
+                f"promotion.toml: checklist.disabled: {check} is this repository's own",
                 hint="take its entry or its file away; or put it on checklist.advisory",
             )
-    waivers.refuse_impossible(off, {r.id for r in CHECKS}, protected_checks(), what="promotion.toml: checklist.off")
+    waivers.refuse_impossible(off, {r.id for r in CHECKS}, protected_checks(), what="promotion.toml: checklist.disabled")
 
 
 def _own_test(settings: Settings, check: str) -> bool:

@@ -73,15 +73,15 @@ def _pods_before(baseline: Baseline | None) -> dict[str, Pod]:
 def failing_pods(promotion: Promotion, evidence: Callable[[str, object], None], clock: Clock | None = None) -> list[str]:
     """Pods newly failing against the baseline, in one paged read, a text for each; the first few with the last lines they wrote.
 
-    A pod made since the baseline that has restarted is looked at again, for as long as `post.event_watch`: between two crashes it looks well.
+    A pod made since the baseline that has restarted is looked at again, for as long as `post.event_window`: between two crashes it looks well.
     """
     now, before, clock = _pods(promotion), _pods_before(promotion.baseline), clock or Clock()
     grace = promotion.settings.post.pending_grace
     found = newly_failing(now, before, at=clock.now(), pending_grace_s=grace)
     restarted = {k: p for k, p in now.items() if p.restarts and k not in before} if promotion.baseline else {}
-    deadline = Deadline(min(promotion.settings.post.event_watch, promotion.settings.suites.row_timeout / 2), clock)
+    deadline = Deadline(min(promotion.settings.post.event_window, promotion.settings.suites.check_timeout / 2), clock)
     while restarted and not found and not deadline.expired:
-        deadline.sleep(min(2.0, promotion.settings.argocd.look_every))
+        deadline.sleep(min(2.0, promotion.settings.argocd.poll_interval))
         now = _pods(promotion)
         found = newly_failing(now, before, at=clock.now(), pending_grace_s=grace) or [
             f"{key}: restarts again and again, {now[key].restarts} times since it was made"
@@ -102,11 +102,11 @@ def failing_pods(promotion: Promotion, evidence: Callable[[str, object], None], 
 def repeating_warnings(promotion: Promotion, evidence: Callable[[str, object], None], clock: Clock | None = None) -> list[str]:
     """Warnings of a listed reason about this promotion's applications that were seen after Healthy held and are seen again.
 
-    Watched for as long as `post.event_watch`; a warning that was silent for that long already does not repeat.
+    Watched for as long as `post.event_window`; a warning that was silent for that long already does not repeat.
     """
     settings, kube, clock = promotion.settings, promotion.production.kube, clock or Clock()
     since, places = promotion.started or clock.now() - RECENT, _places(promotion)
-    deadline = Deadline(min(settings.post.event_watch, settings.suites.row_timeout / 2), clock)
+    deadline = Deadline(min(settings.post.event_window, settings.suites.check_timeout / 2), clock)
 
     def look() -> tuple[Event, ...]:
         return grouped(e for e in warnings(kube, since=since.replace(microsecond=0)) if e.namespace in places)
@@ -120,7 +120,7 @@ def repeating_warnings(promotion: Promotion, evidence: Callable[[str, object], N
     ]
     again: list[Event] = []
     while watched and not again and not deadline.expired:
-        deadline.sleep(min(2.0, settings.argocd.look_every))
+        deadline.sleep(min(2.0, settings.argocd.poll_interval))
         seen = look()
         again = [next(e for e in seen if same_trouble(e, f)) for f in watched if repeats(f, seen)]
     return [f"  {_words(e)}" for e in again]

@@ -37,8 +37,8 @@ class Check:
 
     def limit(self, settings: Settings) -> float:
         """How long it may take, in seconds: what it waits for has a time of its own."""
-        waits = settings.functional.timeout if self.id == "tests-passed" else settings.manifests.timeout if self.id in RENDERING else 0
-        return settings.suites.row_timeout + 2 * waits
+        waits = settings.tests.timeout if self.id == "tests-passed" else settings.manifests.timeout if self.id in RENDERING else 0
+        return settings.suites.check_timeout + 2 * waits
 
     def disabled_reason(self, settings: Settings) -> str:
         """Why the check is disabled; "" when it is enabled."""
@@ -48,7 +48,7 @@ class Check:
             return f"not configured: {' and '.join(f'{source}.url' for source in self.sources)} {'is' if len(self.sources) == 1 else 'are'} empty"
         if self.id == "tasks-closed" and settings.tasks.source == "none":
             return 'tasks.source = "none": there is no tracker'
-        return next((o.reason for o in settings.checklist.off if o.id == self.id), "")
+        return next((o.reason for o in settings.checklist.disabled if o.id == self.id), "")
 
 
 NO_RULES = "no rules"
@@ -133,7 +133,7 @@ CHECKS = (
         title="production's numbers are as declared",
         evidence="Prometheus, on samples newer than the move",
         sources=("prometheus",),
-        each="rules",
+        each="queries",
     ),
     Check(
         id="alerts",
@@ -185,4 +185,4 @@ def not_applicable(*, from_tree: bool, versioned: bool) -> dict[str, str]:
 
 def limit_of(check: str, settings: Settings) -> float:
     """How long a check may take, in seconds; one that is not registered as long as any."""
-    return next((r.limit(settings) for r in CHECKS if r.id == check), settings.suites.row_timeout)
+    return next((r.limit(settings) for r in CHECKS if r.id == check), settings.suites.check_timeout)

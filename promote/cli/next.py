@@ -47,13 +47,13 @@ def semantic(promotion: Promotion, forced: version_bump.Level | None) -> tuple[s
             "git remote", "what production runs carries no version, so there is none to step from", hint="choose the first one yourself: v1.0.0"
         )
     changes = changes_of(promotion)
-    wanted = version_bump.demand(changes, unclassified=promotion.settings.version.unclassified)
+    wanted = version_bump.demand(changes, unclassified=promotion.settings.version.default_bump)
     if forced is not None:
         return _new(promotion, old, forced, f"{old}, and {forced.word()} as asked")
     if wanted is None:
         raise UsageError(
             f"none of {len(changes)} commits has a Conventional Commits type, so nobody can tell",
-            hint="say it: promote next --major, --minor or --patch; or version.unclassified in promotion.toml",
+            hint="say it: promote next --major, --minor or --patch; or version.default_bump in promotion.toml",
         )
     level = version_bump.asked(wanted.level, old)
     return _new(promotion, old, level, f"{old}, and {level.word()}: {wanted.why}")

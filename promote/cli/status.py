@@ -103,7 +103,7 @@ def production(deps: Dependencies, entry: Mapping[str, object]) -> dict[str, obj
         then = tolerated_then(entry, stable)  # unwell when this was proven: no reason to say now that production does not run it
         now = select(deps.production().applications(), goal) if then else {}
         before = {key: app for key, app in now.items() if app.name in then}
-        seen = observe(deps.production(), goal, settings, seconds=settings.suites.row_timeout / 2, baseline=before)
+        seen = observe(deps.production(), goal, settings, seconds=settings.suites.check_timeout / 2, baseline=before)
     except PromoteError as error:
         return {"production": "errored", "arrived": False, "reason": str(error), "applications": []}
     apps = [{"name": a.name, "verdict": a.state.value, "reason": a.reason} for a in seen.applications]

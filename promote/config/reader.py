@@ -14,6 +14,7 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 from urllib.parse import urlsplit
 
 from promote.config import expressions
+from promote.config.renames import new_name, old_keys
 from promote.config.schema import FILE_NAME, Choice, Seconds, Settings, SmokeUrl
 from promote.core.errors import UsageError
 
@@ -102,6 +103,8 @@ def _table(cls: Any, data: object, where: str, errors: list[str], **given: objec
     for name, value in data.items():
         here = f"{where}.{name}" if where else name
         if name not in known:
+            if new_name(here):
+                continue  # settings_from reports it, with its new name
             near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
             errors.append(f"{here}: unknown key; " + (f"did you mean {near[0]}?" if near else f"known here: {', '.join(known)}"))
             continue
@@ -128,9 +131,9 @@ def _pauses(settings: Settings) -> list[tuple[bool, str]]:
         "workflow.timeout": settings.workflow.timeout,
         "promotion.timeout": settings.promotion.timeout,
         "lock.heartbeat": settings.lock.heartbeat,
-        "argocd.look_every": settings.argocd.look_every,
+        "argocd.poll_interval": settings.argocd.poll_interval,
         "argocd.converge_timeout": settings.argocd.converge_timeout,
-        "suites.row_timeout": settings.suites.row_timeout,
+        "suites.check_timeout": settings.suites.check_timeout,
         "suites.timeout": settings.suites.timeout,
     }
     return [(seconds <= 0, f"{key}: must be longer than nothing") for key, seconds in held.items()]
@@ -140,7 +143,7 @@ def _rules(settings: Settings) -> list[tuple[bool, str]]:
     """What single keys cannot say: (is it wrong, what)."""
     tags = settings.tags
     names = [tags.dev, tags.prod, tags.stable, tags.working]
-    urls, rules, check_s = settings.smoke.urls, settings.prometheus.rules, settings.suites.row_timeout
+    urls, rules, check_s = settings.smoke.urls, settings.prometheus.queries, settings.suites.check_timeout
     return [
         *_names(settings),
         *_pauses(settings),
@@ -148,53 +151,59 @@ def _rules(settings: Settings) -> list[tuple[bool, str]]:
         ("{version}" not in tags.prod, f"tags.prod: {tags.prod!r} has no {{version}}"),
         (len(set(names)) < len(names), f"tags: two of them have the same name ({', '.join(names)})"),
         (
-            settings.lock.keep == "local" and settings.promotion.via == "workflow",
-            'lock.keep: "local" needs promotion.via = "git": the workflow runs elsewhere and could not see the lock that authorises it',
+            settings.lock.store == "local" and settings.promotion.via == "workflow",
+            'lock.store: "local" needs promotion.via = "git": the workflow runs elsewhere and could not see the lock that authorises it',
         ),
         (
             settings.promotion.timeout <= settings.argocd.converge_timeout + settings.post.soak,
             "promotion.timeout: must be longer than argocd.converge_timeout and post.soak together, or nothing would ever be moved",
         ),
         (not 0 <= settings.baseline.max_unhealthy <= 1, f"baseline.max_unhealthy: {settings.baseline.max_unhealthy} is not between 0 and 1"),
-        (settings.argocd.looks < 1, f"argocd.looks: {settings.argocd.looks} is less than 1"),
+        (settings.argocd.successes < 1, f"argocd.successes: {settings.argocd.successes} is less than 1"),
         (any(not u.name or not u.url for u in urls), "smoke.urls: every entry needs a name and a url"),
         (len({u.name for u in urls}) < len(urls), "smoke.urls: two entries have the same name"),
         (
             settings.dev.converge_timeout >= check_s,
-            "dev.converge_timeout: must be shorter than suites.row_timeout, or the check is cut off before it can say why",
+            "dev.converge_timeout: must be shorter than suites.check_timeout, or the check is cut off before it can say why",
         ),
-        (any(not r.name or not r.query for r in rules), "prometheus.rules: every entry needs a name, a query and an expect"),
-        (len({r.name for r in rules}) < len(rules), "prometheus.rules: two entries have the same name"),
-        (bool(rules) and not settings.prometheus.url, "prometheus.rules: there are rules, but no prometheus.url to ask"),
-        (bool(settings.prometheus.url) and settings.prometheus.wait >= check_s, "prometheus.wait: must be shorter than suites.row_timeout"),
-        *((u.tries < 1, f"smoke.urls: {u.name}: tries: {u.tries} is less than 1") for u in urls),
+        (any(not r.name or not r.query for r in rules), "prometheus.queries: every entry needs a name, a query and an expect"),
+        (len({r.name for r in rules}) < len(rules), "prometheus.queries: two entries have the same name"),
+        (bool(rules) and not settings.prometheus.url, "prometheus.queries: there are queries, but no prometheus.url to ask"),
+        (
+            bool(settings.prometheus.url) and settings.prometheus.sample_timeout >= check_s,
+            "prometheus.sample_timeout: must be shorter than suites.check_timeout",
+        ),
+        *((u.attempts < 1, f"smoke.urls: {u.name}: attempts: {u.attempts} is less than 1") for u in urls),
         *((bool(u.redirect) and u.status // 100 != 3, f"smoke.urls: {u.name}: redirect needs a 3xx status, not {u.status}") for u in urls),
         *((u.method == "HEAD" and bool(u.contains or u.json), f"smoke.urls: {u.name}: an answer to HEAD has no body to look into") for u in urls),
-        *((_patience(u) >= check_s, f"smoke.urls: {u.name}: tries x (within + every) must be shorter than suites.row_timeout") for u in urls),
+        *(
+            (_patience(u) >= check_s, f"smoke.urls: {u.name}: attempts x (timeout + interval) must be shorter than suites.check_timeout")
+            for u in urls
+        ),
         *_checklist_rules(settings),
     ]
 
 
 def _checklist_rules(settings: Settings) -> list[tuple[bool, str]]:
-    rules, wanted = settings.documentation.rules, settings.functional
+    rules, wanted = settings.documentation.rules, settings.tests
     return [
         (any(not r.paths or not r.document for r in rules), "documentation.rules: every entry needs paths and a document"),
-        (any(not o.id or not o.reason.strip() for o in settings.checklist.off), "checklist.off: every entry needs an id and a reason"),
+        (any(not o.id or not o.reason.strip() for o in settings.checklist.disabled), "checklist.disabled: every entry needs an id and a reason"),
         (
             any(not w.id or not w.reason.strip() or not w.author.strip() or w.until == date.min for w in settings.waivers),
             "waivers: every entry needs an id, a reason, an author and a last day (until)",
         ),
-        (bool(wanted.required) and not wanted.github, "functional.required: names checks, but functional.github is false"),
-        (wanted.timeout >= settings.suites.timeout, "functional.timeout: must be shorter than suites.timeout"),
+        (bool(wanted.required) and not wanted.github, "tests.required: names checks, but tests.github is false"),
+        (wanted.timeout >= settings.suites.timeout, "tests.timeout: must be shorter than suites.timeout"),
         *(
-            (u.tries < 1 or not u.name or not u.url, f"dev.urls: {u.name or u.url}: needs a name, a url and at least one try")
+            (u.attempts < 1 or not u.name or not u.url, f"dev.urls: {u.name or u.url}: needs a name, a url and at least one attempt")
             for u in settings.dev.urls
         ),
     ]
 
 
 def _patience(url: SmokeUrl) -> float:
-    return url.tries * url.within + (url.tries - 1) * url.every
+    return url.attempts * url.timeout + (url.attempts - 1) * url.interval
 
 
 def _texts(settings: Settings) -> list[str]:
@@ -203,7 +212,7 @@ def _texts(settings: Settings) -> list[str]:
     lists = [(f"smoke.urls: {u.name}", u.headers) for u in settings.smoke.urls]
     lists += [(name, getattr(settings, name).headers) for name in ("prometheus", "alertmanager", "grafana")]
     checked += [(f"{name}: headers", text, expressions.header) for name, headers in lists for text in headers]  # type: ignore[misc]
-    checked += [(f"prometheus.rules: {r.name}: expect", r.expect, expressions.threshold) for r in settings.prometheus.rules]  # type: ignore[misc]
+    checked += [(f"prometheus.queries: {r.name}: expect", r.expect, expressions.threshold) for r in settings.prometheus.queries]  # type: ignore[misc]
     found = []
     for where, text, parse in checked:
         try:
@@ -227,14 +236,18 @@ def _url_problem(url: str) -> str:
 
 def settings_from(data: Mapping[str, object], root: Path) -> Settings:
     """Check a parsed promotion.toml. Raises UsageError that lists every problem."""
-    errors: list[str] = []
+    renamed = list(old_keys(data))
+    errors = [f"{k.path}: was renamed to {k.new}" + (f", which stands there too: delete {k.old}" if k.clash else "") for k in renamed]
     settings: Settings = _table(Settings, data, "", errors, root=root)
     if not errors:
         errors += [text for wrong, text in _rules(settings) if wrong] + _texts(settings)
     if errors:
+        correct = f"correct {root / FILE_NAME}; every key is described in docs/settings.md"
         raise UsageError(
             f"{FILE_NAME}: {len(errors)} {'problem' if len(errors) == 1 else 'problems'}\n" + "\n".join(f"  - {e}" for e in errors),
-            hint=f"correct {root / FILE_NAME}; every key is described in docs/settings.md",
+            hint="promote init --upgrade (renames the keys in place)" + (f"; then {correct}" if len(errors) > len(renamed) else "")
+            if renamed
+            else correct,
         )
     return settings
 
@@ -258,9 +271,14 @@ def find_settings_file(start: Path) -> Path:
 
 def read_settings(path: Path, *, read: Callable[[Path], bytes] = Path.read_bytes) -> Settings:
     """Read and check one file. Raises UsageError for everything that can be wrong with it."""
+    return settings_from(parse_file(path, read=read), path.parent)
+
+
+def parse_file(path: Path, *, read: Callable[[Path], bytes] = Path.read_bytes) -> dict[str, Any]:
+    """The tables of a TOML file, unchecked. Raises UsageError for a file that cannot be read or is not TOML."""
     try:
         # utf-8-sig: editors exist that put a byte order mark first.
-        data = tomllib.loads(read(path).decode("utf-8-sig"))
+        return tomllib.loads(read(path).decode("utf-8-sig"))
     except OSError as error:
         raise UsageError(f"{path}: cannot be read: {error.strerror}", hint="check that it is a readable file") from error
     except UnicodeDecodeError as error:
@@ -269,4 +287,3 @@ def read_settings(path: Path, *, read: Callable[[Path], bytes] = Path.read_bytes
         raise UsageError(f"{path}: not TOML: {error}", hint="correct the syntax at that place") from error
     except RecursionError:
         raise UsageError(f"{path}: nested too deep to be read", hint="no key here is a list of lists; see docs/settings.md") from None
-    return settings_from(data, path.parent)

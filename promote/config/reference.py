@@ -6,7 +6,7 @@ import dataclasses
 from datetime import date
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
-from promote.config.schema import Choice, PromqlRule, Seconds, Settings, SmokeUrl
+from promote.config.schema import Choice, PromqlQuery, Seconds, Settings, SmokeUrl
 from promote.config.schema_checklist import DisabledCheck, DocumentationRule, WaiverEntry
 
 HEAD = """# promotion.toml
@@ -17,9 +17,9 @@ program (`python -m promote.config.reference > docs/settings.md`).
 """
 LISTS = (
     ("[[smoke.urls]]", SmokeUrl()),
-    ("[[prometheus.rules]]", PromqlRule()),
+    ("[[prometheus.queries]]", PromqlQuery()),
     ("[[documentation.rules]]", DocumentationRule()),
-    ("[[checklist.off]]", DisabledCheck()),
+    ("[[checklist.disabled]]", DisabledCheck()),
     ("[[waivers]]", WaiverEntry()),
 )
 

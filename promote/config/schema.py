@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated
 
 from promote.config.field import Choice, Seconds, key
-from promote.config.schema_checklist import Checklist, Documentation, Functional, Manifests, Migration, Tasks, WaiverEntry
+from promote.config.schema_checklist import CandidateTests, Checklist, Documentation, Manifests, Migration, Tasks, WaiverEntry
 
 __all__ = ["FILE_NAME", "Choice", "Seconds", "Settings"]
 FILE_NAME = "promotion.toml"
@@ -35,7 +35,7 @@ class Tags:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class VersionScheme:
     scheme: Annotated[str, Choice(("semver", "calver"))] = key("semver", "how versions are read and compared")
-    unclassified: Annotated[str, Choice(("", "patch", "minor", "major"))] = key(
+    default_bump: Annotated[str, Choice(("", "patch", "minor", "major"))] = key(
         "",
         "what a commit without a Conventional Commits type asks for; empty: a patch, and where not one commit has a type nobody can tell",
     )
@@ -56,7 +56,7 @@ class Promotion:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LockSettings:
-    keep: Annotated[str, Choice(("remote", "local"))] = key(
+    store: Annotated[str, Choice(("remote", "local"))] = key(
         "remote",
         'where refs/promote/* live: on the remote, for everybody; or "local": in this clone alone, where the account may push tags and nothing else '
         '(promotion.via = "git" only: nothing then keeps two people apart but the lease on the stable tag)',
@@ -86,7 +86,7 @@ class ProdCluster:
     kubeconfig: str = key(".secrets/prod/kubeconfig-prod", "kubeconfig of production, relative to the repository; empty: $KUBECONFIG")
     context: str = key("", "its context; empty: the current one")
     namespaces: list[str] = key(["argocd"], "namespaces that hold Applications")
-    root: str = key("argocd", "the app-of-apps that creates the others; empty: there is none")
+    root_app: str = key("argocd", "the app-of-apps that creates the others; empty: there is none")
     selector: str = key("", "label selector that narrows the applications looked at")
 
 
@@ -96,7 +96,7 @@ class DevCluster:
     context: str = key("", "its context; empty: the current one")
     namespaces: list[str] = key(["argocd"], "namespaces that hold Applications")
     selector: str = key("", "label selector that narrows the applications looked at")
-    converge_timeout: Seconds = key(Seconds(45), "how long the pre suite waits for dev to show the candidate; keep it below suites.row_timeout")
+    converge_timeout: Seconds = key(Seconds(45), "how long the pre suite waits for dev to show the candidate; keep it below suites.check_timeout")
     soak: Seconds = key(
         Seconds(0), "how long dev must have been healthy at the candidate; too short is refused with the time to come back, not waited for"
     )
@@ -108,11 +108,11 @@ class ArgoCD:
     sync: Annotated[str, Choice(("auto", "request"))] = key("auto", "auto: applications sync themselves; request: we start the sync operation")
     converge_timeout: Seconds = key(Seconds(600), "how long production may take to show a moved tag, and again to come back")
     degraded_grace: Seconds = key(Seconds(60), "how long an application may be Degraded on its way before that counts as failed")
-    looks: int = key(3, "how many looks in a row must find an application there before it counts as proven", unit="looks")
-    look_every: Seconds = key(Seconds(2), "pause between two looks at the cluster")
-    refresh_every: Seconds = key(Seconds(5), "how soon an unanswered refresh of one application is asked again")
+    successes: int = key(3, "how many looks in a row must find an application there before it counts as proven", unit="polls")
+    poll_interval: Seconds = key(Seconds(2), "pause between two looks at the cluster")
+    refresh_interval: Seconds = key(Seconds(5), "how soon an unanswered refresh of one application is asked again")
     terminate_stuck: bool = key(True, "whether a rollback may stop a sync that keeps retrying the bad revision")
-    suspended_ok: list[str] = key([], "applications whose health Suspended is as good as Healthy")
+    allow_suspended: list[str] = key([], "applications whose health Suspended is as good as Healthy")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -124,7 +124,7 @@ class Baseline:
 class Post:
     soak: Seconds = key(Seconds(0), "how long production must stay well after everything passed: applications, pods and alerts, looked at throughout")
     pending_grace: Seconds = key(Seconds(120), "how long a pod may be Pending before it counts as failing")
-    event_watch: Seconds = key(
+    event_window: Seconds = key(
         Seconds(15), "how long a warning of a listed reason is watched to see whether it still repeats; one that was silent that long does not"
     )
     event_reasons: list[str] = key(
@@ -137,7 +137,7 @@ class SmokeUrl:
     name: str = key("", "what the check is called: smoke-url[name]")
     url: str = key("", "the address asked")
     method: Annotated[str, Choice(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))] = key(
-        "GET", "how it is asked; anything but GET, HEAD and OPTIONS is asked once, whatever tries says"
+        "GET", "how it is asked; anything but GET, HEAD and OPTIONS is asked once, whatever attempts says"
     )
     headers: list[str] = key([], '"Name: value" lines; ${VARIABLE} in a value is taken from the environment and never shown')
     body: str = key("", "what is sent with it; say its Content-Type in headers")
@@ -145,11 +145,11 @@ class SmokeUrl:
     redirect: str = key("", "the address a 3xx must lead to (its Location, made absolute)")
     contains: str = key("", "text the body must contain")
     json: list[str] = key([], "what the JSON body must say: 'database == \"ok\"', 'checks.0.ok == true', 'queue < 100', or a path that must be there")
-    tls_days: int = key(0, "how many days its certificate must still be valid; 0: not looked at (an expired one never passes)", unit="days")
-    within: Seconds = key(Seconds(5), "the slowest answer accepted")
-    slow: Seconds = key(Seconds(0), "an answer slower than this passes with a warning; 0: none")
-    tries: int = key(3, "how many times it is asked before it counts as failed", unit="tries")
-    every: Seconds = key(Seconds(2), "pause between two tries")
+    min_tls_days: int = key(0, "how many days its certificate must still be valid; 0: not looked at (an expired one never passes)", unit="days")
+    timeout: Seconds = key(Seconds(5), "the slowest answer accepted")
+    warn_after: Seconds = key(Seconds(0), "an answer slower than this passes with a warning; 0: none")
+    attempts: int = key(3, "how many times it is asked before it counts as failed", unit="attempts")
+    interval: Seconds = key(Seconds(2), "pause between two attempts")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -158,7 +158,7 @@ class Smoke:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class PromqlRule:
+class PromqlQuery:
     name: str = key("", "what the check is called: promql[name]")
     query: str = key(
         "",
@@ -171,9 +171,9 @@ class PromqlRule:
 class Prometheus:
     url: str = key("", "where Prometheus (or what speaks its API) is; empty: the checks promql are disabled")
     headers: list[str] = key([], '"Name: value" lines sent along; ${VARIABLE} in a value is taken from the environment and never shown')
-    rules: list[PromqlRule] = key([], "what its numbers must be after the move: [[prometheus.rules]] tables")
-    wait: Seconds = key(
-        Seconds(45), "how long samples newer than the move are waited for (longer than your scrape interval, shorter than suites.row_timeout)"
+    queries: list[PromqlQuery] = key([], "what its numbers must be after the move: [[prometheus.queries]] tables")
+    sample_timeout: Seconds = key(
+        Seconds(45), "how long samples newer than the move are waited for (longer than your scrape interval, shorter than suites.check_timeout)"
     )
 
 
@@ -181,8 +181,8 @@ class Prometheus:
 class Alertmanager:
     url: str = key("", "where Alertmanager is; empty: the check alerts is disabled")
     headers: list[str] = key([], '"Name: value" lines sent along; ${VARIABLE} in a value is taken from the environment and never shown')
-    filters: list[str] = key([], "which alerts are looked at, as Alertmanager's matchers: 'cluster=\"prod\"', 'severity=~\"critical|warning\"'")
-    volatile: list[str] = key(
+    matchers: list[str] = key([], "which alerts are looked at, as Alertmanager's matchers: 'cluster=\"prod\"', 'severity=~\"critical|warning\"'")
+    ignore_labels: list[str] = key(
         ["pod", "pod_name", "uid", "container_id", "replicaset"],
         "labels that change with every rollout: an alert that differs from one of the baseline only in them is the same trouble",
     )
@@ -203,7 +203,7 @@ class Suites:
     pre: str = key("checks/pre", "folder of the suite that runs before the move")
     post: str = key("checks/post", "folder of the suite that proves production after it")
     smoke: str = key("checks/smoke", "folder of the suite that asks production's own services")
-    row_timeout: Seconds = key(Seconds(60), "how long one check may take")
+    check_timeout: Seconds = key(Seconds(60), "how long one check may take")
     timeout: Seconds = key(Seconds(600), "how long a whole suite may take")
     plugins: list[str] = key([], "pytest plugins (module names) that your own checks need; no other installed plugin is loaded under the driver")
     reports: str = key("reports", "folder of the JUnit files and logs, relative to the repository")
@@ -232,7 +232,7 @@ class Settings:
     grafana: Grafana = Grafana()
     suites: Suites = Suites()
     tasks: Tasks = Tasks()
-    functional: Functional = Functional()
+    tests: CandidateTests = CandidateTests()
     documentation: Documentation = Documentation()
     manifests: Manifests = Manifests()
     migration: Migration = Migration()

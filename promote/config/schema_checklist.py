@@ -17,13 +17,13 @@ class Tasks:
     branch: str = key("", "beads: the remote branch that holds `file`, for where `bd` is not on PATH; empty: the candidate's own tree")
     file: str = key(".beads/issues.jsonl", "beads: the export that is read where `bd` is not on PATH")
     prefixes: list[str] = key([], 'beads: how ids begin ("acme"); empty: every word with a hyphen is looked up, and only what exists counts')
-    closed: list[str] = key(["closed"], "the statuses that count as closed")
+    closed_statuses: list[str] = key(["closed"], "the statuses that count as closed")
     require: bool = key(False, "whether a commit that names no task fails the check")
     exempt: list[str] = key(["chore(promotion): record *"], "subjects (shell patterns) of commits that need no task; merges never need one")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Functional:
+class CandidateTests:
     github: bool = key(False, "whether the checks and statuses of the candidate on GitHub are evidence")
     required: list[str] = key(
         [], "names that must have concluded success there; empty: those the branch's rules require, and where there are none, all that are there"
@@ -51,7 +51,7 @@ class Documentation:
 class Manifests:
     prod: list[str] = key([], "folders that hold production's Application manifests; empty: those where most follow the stable tag")
     dev: list[str] = key([], "folders that hold dev's; empty: those where most follow the trunk")
-    unrendered: Annotated[str, Choice(("unknown", "accepted"))] = key(
+    on_unrendered: Annotated[str, Choice(("unknown", "accepted"))] = key(
         "unknown",
         "what cannot be rendered here is: a chart of this repository, what an ApplicationSet makes, a kustomization without `kustomize` on PATH",
     )
@@ -71,7 +71,7 @@ class DisabledCheck:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Checklist:
-    off: list[DisabledCheck] = key([], "checks that are not asked: [[checklist.off]] tables; listed as disabled, never as passed")
+    disabled: list[DisabledCheck] = key([], "checks that are not asked: [[checklist.disabled]] tables; listed as disabled, never as passed")
     advisory: list[str] = key([], "checks that are asked and told, and do not block")
 
 

@@ -61,7 +61,7 @@ class Goal:
     def for_tag(cls, chain: Sequence[str], settings: Settings, repository: str) -> Goal:
         """`chain`: the tag object and all it peels through, the commit last. Argo CD before 2.14.8 shows the tag object instead of the commit."""
         return cls(
-            commit=chain[-1], accepted=frozenset(chain), names=tracked_names(settings.tags.stable), repository=repository, root=settings.prod.root
+            commit=chain[-1], accepted=frozenset(chain), names=tracked_names(settings.tags.stable), repository=repository, root=settings.prod.root_app
         )
 
     def tracks(self, app: Application) -> bool:
@@ -87,8 +87,8 @@ class Limits:
         argocd = settings.argocd
         return cls(
             degraded_grace_s=argocd.degraded_grace,
-            looks=looks or argocd.looks,
-            suspended_ok=frozenset(argocd.suspended_ok),
+            looks=looks or argocd.successes,
+            suspended_ok=frozenset(argocd.allow_suspended),
             auto_sync_required=argocd.sync == "auto",
         )
 

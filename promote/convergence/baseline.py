@@ -173,7 +173,7 @@ def _root_problems(tracked: list[Application], goal: Goal, limits: Limits, where
         return []
     root = next((a for a in tracked if a.name == goal.root), None)
     if root is None:
-        name = 'its name is prod.root in promotion.toml, "" where there is none'
+        name = 'its name is prod.root_app in promotion.toml, "" where there is none'
         return [f"the root application {goal.root} is not in {where} or does not follow the tag; {name}"]
     return [] if healthy(root, limits) or not well else [f"the root application {root.name} is {root.health}: {root.health_message}".rstrip(": ")]
 

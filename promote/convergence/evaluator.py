@@ -133,7 +133,7 @@ class Convergence:
             return self._hold(app, AppState.TOLERATED, f"was already {before.health} before this promotion: not counted ({words})")
         if app.health == "Degraded":
             return self._patience(app, now, words)
-        hint = {"Progressing": words.replace("Progressing", "rolling out", 1), "Suspended": f"{words} (allowed with argocd.suspended_ok)"}
+        hint = {"Progressing": words.replace("Progressing", "rolling out", 1), "Suspended": f"{words} (allowed with argocd.allow_suspended)"}
         return self._waiting(app, AppState.WAITING, hint.get(app.health, words))
 
     def _hold(self, app: Application, state: AppState, text: str) -> tuple[AppState, str]:

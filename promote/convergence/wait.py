@@ -92,7 +92,7 @@ class Waiter:
                 trouble = error
             if self.deadline.expired:
                 return self._late(verdicts, trouble)
-            self.deadline.sleep(self.settings.argocd.look_every)
+            self.deadline.sleep(self.settings.argocd.poll_interval)
 
     def _show(self, verdicts: tuple[AppVerdict, ...], notes: tuple[str, ...]) -> None:
         self.on_progress(Progress(applications=verdicts, elapsed_s=self.deadline.elapsed, limit_s=self.deadline.seconds, notes=notes))
@@ -136,8 +136,8 @@ class Waiter:
         return tuple(notes)
 
     def _refresh(self, late: Collection[Application]) -> None:
-        """The root first of all, each at most every `refresh_every` seconds: a request can get lost, so it is repeated until it was answered."""
-        now, pause = self.deadline.elapsed, self.settings.argocd.refresh_every * (SLOWER if self.convergence.unknown_at_once else 1)
+        """The root first of all, each at most every `refresh_interval` seconds: a request can get lost, so it is repeated until it was answered."""
+        now, pause = self.deadline.elapsed, self.settings.argocd.refresh_interval * (SLOWER if self.convergence.unknown_at_once else 1)
         due = [a for a in late if a.key not in self.asked or now - self.asked[a.key] >= pause]
         if due:
             self.asked.update({a.key: now for a in due})

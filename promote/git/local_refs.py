@@ -1,4 +1,4 @@
-"""Refs that are kept in the clone because the remote takes none of their kind (`lock.keep = "local"`): read and replaced under lease too.
+"""Refs that are kept in the clone because the remote takes none of their kind (`lock.store = "local"`): read and replaced under lease too.
 
 They change after the remote's do, so a process that dies in between leaves them behind; whoever picks a promotion up goes by the remote's tags.
 """

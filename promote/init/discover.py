@@ -147,11 +147,11 @@ def _root(git: GitRemote, it: Finding, apps: Sequence[Application]) -> None:
     if top:
         it.root = top[0]
         (it.found if len(top) == 1 else it.guessed).append(
-            f"prod.root {it.root}: " + ("it holds the other Applications" if len(top) == 1 else f"{', '.join(top)} all hold Applications")
+            f"prod.root_app {it.root}: " + ("it holds the other Applications" if len(top) == 1 else f"{', '.join(top)} all hold Applications")
         )
     else:
         it.guessed.append(
-            'prod.root argocd: no app-of-apps is in this repository; its name in the cluster has to be this one, or "" when there is none'
+            'prod.root_app argocd: no app-of-apps is in this repository; its name in the cluster has to be this one, or "" when there is none'
         )
 
 

@@ -60,11 +60,11 @@ def _tests(it: Finding, files: Sequence[str]) -> None:
     flows = [f for f in files if f.startswith(f"{FOLDER}/") and f.endswith((".yml", ".yaml")) and not posixpath.basename(f).startswith(_OURS)]
     flows = [f for f in flows if posixpath.basename(f) != it.workflow]
     if it.github and flows:
-        it.tables["functional"] = {"github": True}
-        it.guessed.append(f"functional.github: every check of the candidate must succeed ({', '.join(posixpath.basename(f) for f in flows[:3])})")
+        it.tables["tests"] = {"github": True}
+        it.guessed.append(f"tests.github: every check of the candidate must succeed ({', '.join(posixpath.basename(f) for f in flows[:3])})")
     else:
         it.off["tests-passed"] = "no workflow that tests was found here"
-        it.guessed.append("tests-passed is disabled: no workflow that tests; name functional.command or functional.junit when there are tests")
+        it.guessed.append("tests-passed is disabled: no workflow that tests; name tests.command or tests.junit when there are tests")
 
 
 def _documents(it: Finding, files: Sequence[str]) -> None:
@@ -85,5 +85,5 @@ def _commit_style(it: Finding, commits: Sequence[Change]) -> None:
     own = [c for c in commits if not c.merge]
     typed = sum(bool(c.kind) for c in own)
     if it.scheme == "semver" and own and typed * 2 < len(own):
-        it.tables["version"] = {"unclassified": "patch"}
-        it.guessed.append(f'version.unclassified patch: {len(own) - typed} of the last {len(own)} commits do not say what they are ("feat: …")')
+        it.tables["version"] = {"default_bump": "patch"}
+        it.guessed.append(f'version.default_bump patch: {len(own) - typed} of the last {len(own)} commits do not say what they are ("feat: …")')

@@ -21,16 +21,16 @@ def settings_text(it: Finding) -> str:
     parts += _table("promotion", {} if it.github else {"via": "git"})
     workflow: dict[str, object] = _changed({"file": it.workflow or Workflow().file}, {"file": Workflow().file})
     parts += _table("workflow", {**workflow, **({"legacy": True} if it.legacy and it.github else {})})
-    parts += _table("prod", _cluster(it, "prod") | _changed({"root": it.root or ProdCluster().root}, {"root": ProdCluster().root}) | _namespaces(it))
+    parts += _table("prod", _cluster(it, "prod") | _changed({"root_app": it.root or ""}, {"root_app": ProdCluster().root_app}) | _namespaces(it))
     parts += _table("dev", _cluster(it, "dev") | _namespaces(it))
-    for name in ("tasks", "functional"):
+    for name in ("tasks", "tests"):
         parts += _table(name, it.tables.get(name, {}))
     for paths, document in it.rules:
         parts += _table("[documentation.rules]", {"paths": paths, "document": document})
     if it.off:
         parts += ["# Checks that nobody here can answer yet. They are listed as disabled in every run; take one out as soon as there is evidence."]
     for check, why in it.off.items():
-        parts += _table("[checklist.off]", {"id": check, "reason": why})
+        parts += _table("[checklist.disabled]", {"id": check, "reason": why})
     parts += _smoke(it)
     return "\n".join(parts).rstrip() + "\n"
 

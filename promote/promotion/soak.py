@@ -58,7 +58,7 @@ class Watch:
         before = ctx.baseline.alerts() if ctx.baseline else None
         if not settings.url or before is None:
             return []
-        found = compare(map(parse_alert, connect.alertmanager(ctx.settings).alerts(settings.filters)), before, settings.volatile)
+        found = compare(map(parse_alert, connect.alertmanager(ctx.settings).alerts(settings.matchers)), before, settings.ignore_labels)
         return [f"alert {a.words()}" for a in found.new]
 
 

@@ -44,7 +44,7 @@ def _soak_and_last_look(ctx: PromotionContext) -> StepResult:
         if over and not watch.blind:
             ctx.step("last look", Verdict.PASSED, soak.elapsed, "still so" + (f" after a soak of {soak.seconds:.0f} s" if soak.seconds else ""))
             return StepResult(status=StepStatus.PASSED)
-        (Deadline(ctx.settings.argocd.look_every, ctx.deps.clock) if over else soak).sleep(ctx.settings.argocd.look_every)
+        (Deadline(ctx.settings.argocd.poll_interval, ctx.deps.clock) if over else soak).sleep(ctx.settings.argocd.poll_interval)
 
 
 def _look(ctx: PromotionContext) -> StepResult | None:

@@ -30,7 +30,7 @@ def verify_current(ctx: PromotionContext) -> StepResult:
         ctx.deps.production(),
         goal,
         ctx.settings,
-        seconds=ctx.settings.suites.row_timeout,
+        seconds=ctx.settings.suites.check_timeout,
         baseline=known_before(ctx, goal),
         clock=ctx.deps.clock,
     )

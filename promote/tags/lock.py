@@ -280,7 +280,7 @@ def refused(git: GitRemote, result: PushResult, what: str) -> PromoteError:
     if result.outcome is Pushed.RULE:
         hint = "allow this ref for your account in the repository's rules"
         if LOCK in what:
-            hint += f'; where refs like {LOCK} can never be allowed: lock.keep = "local" in promotion.toml (read what it costs in docs/settings.md)'
+            hint += f'; where refs like {LOCK} can never be allowed: lock.store = "local" in promotion.toml (read what it costs in docs/settings.md)'
         return Forbidden(where, f"a rule forbids to {what}: {result.text}", hint=hint)
     if result.outcome is Pushed.DENIED:
         return Denied(where, f"not allowed to {what}: {result.text}", hint="use credentials that may push to this repository")

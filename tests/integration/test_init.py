@@ -87,7 +87,7 @@ def test_an_app_of_apps_with_overlays(tmp_path: Path) -> None:
     code, said = repository.init()
     assert code == 0, said
     settings = repository.settings()
-    assert (settings.prod.root, settings.prod.context, settings.dev.context) == ("root", "eks-prod-eu", "kind-acme-dev")
+    assert (settings.prod.root_app, settings.prod.context, settings.dev.context) == ("root", "eks-prod-eu", "kind-acme-dev")
     assert (settings.tags.stable, settings.version.scheme) == ("prod-stable", "semver")
     assert "https://grafana.acme.dev/" in (repository.folder / "promotion.toml").read_text()
     assert {p.name for p in (repository.folder / "checks").iterdir()} >= {"pre", "post", "smoke"}
@@ -111,7 +111,7 @@ def test_plain_folders_several_sources_and_another_tag_name(tmp_path: Path) -> N
     assert (repository.folder / ".github/workflows/promote-prod.yaml").is_file()
     assert settings.tags.dev == "dev/{version}"
     assert list(settings.prod.namespaces) == ["gitops"]
-    assert "prod.root" in said
+    assert "prod.root_app" in said
     assert "guessed" in said
 
 
@@ -210,7 +210,7 @@ def test_the_root_is_found_behind_kustomizations_and_is_the_outermost(tmp_path: 
     repository = Repository(tmp_path, files, ("prod-v1.0.0", "prod-stable"))
     code, said = repository.init()
     assert code == 0, said
-    assert repository.settings().prod.root == "everything" and "found    prod.root everything" in said
+    assert repository.settings().prod.root_app == "everything" and "found    prod.root_app everything" in said
 
 
 @pytest.mark.parametrize(
@@ -322,9 +322,9 @@ def test_where_the_checklists_evidence_comes_from(tmp_path: Path) -> None:
     code, said = repository.init()
     assert code == 0, said
     settings = repository.settings()
-    assert (settings.tasks.source, settings.functional.github, settings.checklist.off) == ("beads", True, [])
+    assert (settings.tasks.source, settings.tests.github, settings.checklist.disabled) == ("beads", True, [])
     assert [(r.paths, r.document) for r in settings.documentation.rules] == [("apps/{app}/**", "docs/apps/{app}.md")]
-    assert settings.version.unclassified == "patch", "all of it, says the only commit"
+    assert settings.version.default_bump == "patch", "all of it, says the only commit"
 
 
 def test_issues_in_commit_messages_are_the_tracker(tmp_path: Path) -> None:
@@ -340,8 +340,8 @@ def test_what_nobody_can_answer_is_off_in_plain_sight(tmp_path: Path) -> None:
     code, said = repository.init()
     assert code == 0, said
     settings = repository.settings()
-    assert settings.tasks.source == "none" and {o.id for o in settings.checklist.off} == {"tests-passed", "documentation", "manifests"}
-    assert all(o.reason for o in settings.checklist.off)
+    assert settings.tasks.source == "none" and {o.id for o in settings.checklist.disabled} == {"tests-passed", "documentation", "manifests"}
+    assert all(o.reason for o in settings.checklist.disabled)
     assert "tests-passed is disabled" in said and "documentation is disabled" in said
 
 

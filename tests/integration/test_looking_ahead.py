@@ -57,7 +57,7 @@ def test_the_checklist_names_every_check_and_asks_nobody(world: Desk) -> None:
 
 def test_the_checklist_shows_what_does_not_count_and_why(world: Desk) -> None:
     before = world.show("promotion.toml") or b""
-    more = b'\n[checklist]\nadvisory = ["events"]\n\n[[checklist.off]]\nid = "tests-passed"\nreason = "none yet"\n'
+    more = b'\n[checklist]\nadvisory = ["events"]\n\n[[checklist.disabled]]\nid = "tests-passed"\nreason = "none yet"\n'
     more += b'\n[[waivers]]\nid = "documentation"\nreason = "later"\nauthor = "Ada"\nuntil = 2099-01-01\n'
     (world.clone / "promotion.toml").write_bytes(before + more)
     try:
@@ -199,7 +199,7 @@ def test_a_waived_check_lets_the_promotion_through_and_stays_on_record(tmp_path:
     [
         ('[[waivers]]\nid = "events"\nreason = "x"\nauthor = "a"\nuntil = "soon"\n', ("checklist",), "waivers[0].until: 'soon' is not a day"),
         ('[checklist]\nadvisory = ["candidate"]\n', ("checklist",), "candidate protects the tag itself"),
-        ('[[checklist.off]]\nid = "events"\n', ("checklist",), "checklist.off: every entry needs an id and a reason"),
+        ('[[checklist.disabled]]\nid = "events"\n', ("checklist",), "checklist.disabled: every entry needs an id and a reason"),
         ('[[waivers]]\nid = "evnts"\nreason = "x"\nauthor = "a"\nuntil = 2099-01-01\n', ("run", "v1.8.0"), "did you mean events?"),
         ("", ("run", "v1.8.0", "--waive", "events="), "gives no reason"),
         ("", ("check", "pre", "--waive", "nope=x"), "there is no check 'nope'"),

@@ -62,9 +62,9 @@ class Post:
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Sandbox, Path]]:
     folder = tmp_path_factory.mktemp("post")
     files = repository_files("git")
-    text = files["promotion.toml"].replace(b'wait = "10s"', b'wait = "2s"')
+    text = files["promotion.toml"].replace(b'sample_timeout = "10s"', b'sample_timeout = "2s"')
     head, _, tail = text.partition(b"[dev]\n")
-    files["promotion.toml"] = head + b'[dev]\nconverge_timeout = "5s"\n' + tail + b'\n[suites]\nrow_timeout = "15s"\n'
+    files["promotion.toml"] = head + b'[dev]\nconverge_timeout = "5s"\n' + tail + b'\n[suites]\ncheck_timeout = "15s"\n'
     with Sandbox(folder / "world", files=files, act=False) as sandbox:
         yield sandbox, sandbox.clone(folder / "clone")
 

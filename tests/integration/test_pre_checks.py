@@ -140,7 +140,7 @@ def test_without_a_source_it_is_unknown_and_off_with_a_reason(world: Desk) -> No
     with settings(world, ("github = true ", "github = false")):
         checks = world.check()
         assert verdicts(checks) == {"tests-passed": "errored"} and "not configured" in checks["tests-passed"]["detail"]
-    with settings(world, ("github = true ", "github = false"), more='\n[[checklist.off]]\nid = "tests-passed"\nreason = "no tests yet"\n'):
+    with settings(world, ("github = true ", "github = false"), more='\n[[checklist.disabled]]\nid = "tests-passed"\nreason = "no tests yet"\n'):
         assert "tests-passed" not in world.check()
 
 
@@ -264,7 +264,7 @@ def test_what_cannot_be_rendered_here_is_unknown_unless_accepted(world: Desk) ->
         checks = world.check()
         assert checks["manifests"]["verdict"] == "errored" and "fetches https://manifests.example/x.yaml" in checks["manifests"]["detail"]
         assert set(verdicts(checks)) == {"manifests"}
-        with settings(world, more='\n[manifests]\nunrendered = "accepted"\n'):
+        with settings(world, more='\n[manifests]\non_unrendered = "accepted"\n'):
             checks = world.check()
             assert checks["manifests"]["verdict"] == "passed"
             assert checks["manifests"]["evidence"]["could not be rendered here"]
@@ -315,7 +315,7 @@ def test_what_production_has_and_cannot_be_rendered_here_is_unknown_unless_accep
             "nobody can tell what goes away: homepage: production's apps/homepage/overlays/prod: its kustomization fetches https"
             in (checks["breaking-changes"]["detail"])
         )
-        world.settings(more='\n[manifests]\nunrendered = "accepted"\n')
+        world.settings(more='\n[manifests]\non_unrendered = "accepted"\n')
         assert verdicts(world.check("--deselect", "checks/pre/test_clusters.py")) == {}
 
 

@@ -33,14 +33,14 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Monitoring]:
 RULES = """
 [prometheus]
 url = "@P@"
-wait = "20s"
+sample_timeout = "20s"
 
-[[prometheus.rules]]
+[[prometheus.queries]]
 name = "errors"
 query = "sum(app_errors)"
 expect = "== 0"
 
-[[prometheus.rules]]
+[[prometheus.queries]]
 name = "requests"
 query = "avg_over_time(app_requests[5m]) / scalar(count(up))"
 expect = "> 1"
@@ -121,7 +121,7 @@ def test_an_alert_that_fires_after_the_move_brings_the_version_back_and_resolves
 
 def test_a_target_that_is_not_scraped_any_more_is_unknown_and_not_fine(world: tuple[Sandbox, Path], real: Monitoring) -> None:
     sandbox, clone = world
-    text = (clone / "promotion.toml").read_text().replace('wait = "20s"', 'wait = "3s"')
+    text = (clone / "promotion.toml").read_text().replace('sample_timeout = "20s"', 'sample_timeout = "3s"')
     sandbox.commit({"promotion.toml": text.encode()}, "shorter wait")
 
     def unplug() -> None:

@@ -287,13 +287,13 @@ def test_where_the_lock_may_not_be_made_the_ref_and_the_way_round_are_named(no_c
     code, said, progress = no_custom_refs.promote("run", "v1.8.0")
     assert (code, said["outcome"]) == (5, "unchecked"), progress
     assert "a rule forbids to take the lock" in said["reason"] and LOCK in said["reason"]
-    assert 'lock.keep = "local"' in progress
+    assert 'lock.store = "local"' in progress
     assert no_custom_refs.holds(STABLE) == no_custom_refs.old
 
 
 def test_with_a_lock_in_the_clone_it_ships_and_is_resumed_after_a_crash(no_custom_refs: Cut) -> None:
     cut = no_custom_refs
-    text = (cut.clone / "promotion.toml").read_text() + '\n[lock]\nkeep = "local"\n'
+    text = (cut.clone / "promotion.toml").read_text() + '\n[lock]\nstore = "local"\n'
     cut.sandbox.commit({"promotion.toml": text.encode()}, "chore: keep the lock here")
     cut.kill_when(lambda: cut.holds(STABLE) != cut.old)
     assert cut.holds(LOCK) == "", "the remote has none"

@@ -90,7 +90,7 @@ def test_an_answer_that_repeats_a_header_shows_no_half_of_it(monkeypatch: pytest
     seen: list[object] = []
     with echo() as url:
         wanted = SmokeUrl(
-            name="a", url=url + path, status=418, headers=["X-Api-Key: ${API_KEY}"], tries=1, json=["said == 1"] if path == "/json" else []
+            name="a", url=url + path, status=418, headers=["X-Api-Key: ${API_KEY}"], attempts=1, json=["said == 1"] if path == "/json" else []
         )
         told = ask(Web(), wanted, lambda name, value: seen.append((name, value)))
     assert "expected  418" in told

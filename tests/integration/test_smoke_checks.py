@@ -50,7 +50,7 @@ class Asked:
 
 
 def wanted(service: World, path: str = "/", **keys: Any) -> SmokeUrl:
-    return SmokeUrl(name="a", url=service.url + path, **{"within": 5.0, "tries": 1, **keys})
+    return SmokeUrl(name="a", url=service.url + path, **{"timeout": 5.0, "attempts": 1, **keys})
 
 
 def test_a_right_answer_passes_with_evidence(service: Service) -> None:
@@ -91,7 +91,7 @@ WRONG: dict[str, tuple[Response, dict[str, Any], str]] = {
     "redirect elsewhere": (Response(status=302, headers={"Location": "/maintenance"}), {"status": 302, "redirect": "x"}, "/maintenance"),
     "redirect nowhere": (Response(status=302), {"status": 302, "redirect": "https://a.example/"}, "it leads to nowhere"),
     "redirect not wanted": (Response(status=301, headers={"Location": "/"}), {}, "more than 10 redirects"),
-    "no TLS": (Response(), {"tls_days": 7}, "an address without TLS"),
+    "no TLS": (Response(), {"min_tls_days": 7}, "an address without TLS"),
 }  # fmt: skip
 
 
@@ -107,20 +107,20 @@ def test_a_wrong_answer_says_expected_and_got(service: Service, name: str) -> No
 def test_no_whole_answer_in_time_fails(service: Service, kind: Any) -> None:
     service.answers["/"] = Response(body=b"x" * 1000)
     service.fault(Fault(kind=kind))
-    assert "got       " in Asked(wanted(service, within=0.3)).said
+    assert "got       " in Asked(wanted(service, timeout=0.3)).said
 
 
 def test_it_is_asked_again_as_often_as_declared(service: Service) -> None:
     service.fault(Fault(kind="status", times=2))
-    asked = Asked(wanted(service, tries=3, every=2.5))
+    asked = Asked(wanted(service, attempts=3, interval=2.5))
     assert (asked.said, asked.pauses) == ("", [2.5, 2.5])
     service.fault(Fault(kind="status", times=3))
-    assert "(3 tries in" in Asked(wanted(service, tries=3, every=2.5)).said
+    assert "(3 attempts in" in Asked(wanted(service, attempts=3, interval=2.5)).said
 
 
 def test_what_may_have_an_effect_is_sent_once(service: Service) -> None:
     service.fault(Fault(kind="drop_after", method="POST"))
-    assert "(1 try in" in Asked(wanted(service, method="POST", tries=3)).said
+    assert "(1 attempt in" in Asked(wanted(service, method="POST", attempts=3)).said
     assert len(service.seen) == 1
 
 
@@ -147,7 +147,7 @@ def test_a_redirect_to_another_host_goes_without_the_declared_headers(service: S
 
 def test_a_slow_answer_passes_with_a_warning(service: Service) -> None:
     service.fault(Fault(kind="drip"))
-    asked = Asked(wanted(service, slow=0.01))
+    asked = Asked(wanted(service, warn_after=0.01))
     assert asked.said == ""
     assert asked.evidence["warning"].startswith("slow: 0.")
 
@@ -205,7 +205,7 @@ def _certificate(folder: Path, days: float) -> tuple[Path, Path]:
 
 @pytest.mark.parametrize(("days", "least", "passes"), [(30.5, 30, True), (30.5, 31, False), (2.5, 14, False)])
 def test_a_certificate_must_be_valid_for_long_enough(secure: Any, days: float, least: int, passes: bool) -> None:
-    asked = Asked(wanted(secure(days), tls_days=least))
+    asked = Asked(wanted(secure(days), min_tls_days=least))
     assert (asked.said == "") is passes, asked.said
     assert f"{int(days)} days" in asked.evidence["certificate"]
     if not passes:
@@ -216,11 +216,11 @@ def test_an_expired_or_untrusted_certificate_never_passes(secure: Any, monkeypat
     assert "the certificate does not verify" in Asked(wanted(secure(-1))).said
     world = secure(30)
     monkeypatch.delenv("REQUESTS_CA_BUNDLE")
-    assert "the certificate does not verify" in Asked(wanted(world, tls_days=1)).said
+    assert "the certificate does not verify" in Asked(wanted(world, min_tls_days=1)).said
 
 
 def test_limits_are_not_stretched_by_redirects_that_each_take_their_time(service: Service) -> None:
     service.answers["/"] = Response(status=302, headers={"Location": "/"}, body=b"")
     service.fault(Fault(kind="drip"))
-    url = wanted(service, within=0.3)
-    assert "got       " in Asked(replace(url, tries=1)).said
+    url = wanted(service, timeout=0.3)
+    assert "got       " in Asked(replace(url, attempts=1)).said

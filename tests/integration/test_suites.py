@@ -17,7 +17,7 @@ from promote.core.deadline import Deadline
 from promote.core.model import CheckResult, SuiteResult, Verdict
 
 SETTINGS = '[[smoke.urls]]\nname = "a"\nurl = "http://127.0.0.1:9/"\n'
-QUICK = SETTINGS + 'tries = 1\nwithin = "0.5s"\n' + '[suites]\nrow_timeout = "1s"\n[dev]\nconverge_timeout = "0.5s"\n'
+QUICK = SETTINGS + 'attempts = 1\ntimeout = "0.5s"\n' + '[suites]\ncheck_timeout = "1s"\n[dev]\nconverge_timeout = "0.5s"\n'
 GOOD = """
     import pytest
 

@@ -96,7 +96,7 @@ def lost_once() -> Weather:
 
 
 def test_with_a_lock_that_is_kept_here_a_lost_answer_is_no_refusal(place: Place) -> None:
-    """lock.keep = "local": the remote's part has landed, so the part that this clone keeps follows."""
+    """lock.store = "local": the remote's part has landed, so the part that this clone keeps follows."""
     end = GitRemote(place.end.root, "origin", keeps="refs/promote/")
     asked = asked_for(place, end)
     place.git.weather = lost_once()

@@ -47,7 +47,7 @@ baseline.max_unhealthy = 0.2
 [prod]
 kubeconfig = ""
 context = "prod"
-root = "fleet"
+root_app = "fleet"
 selector = "promote=yes"
 [dev]
 kubeconfig = ""
@@ -55,23 +55,23 @@ context = "prod"
 [argocd]
 converge_timeout = "@LIMIT@"
 degraded_grace = "10s"
-look_every = "0.5s"
-looks = 2
+poll_interval = "0.5s"
+successes = 2
 [post]
-event_watch = "1s"
+event_window = "1s"
 [tasks]
 source = "none"
-[[checklist.off]]
+[[checklist.disabled]]
 id = "tests-passed"
 reason = "nobody tests these applications"
-[[checklist.off]]
+[[checklist.disabled]]
 id = "documentation"
 reason = "they are documented elsewhere"
 [[smoke.urls]]
 name = "front"
 url = "@SMOKE@"
-tries = 2
-every = "0.5s"
+attempts = 2
+interval = "0.5s"
 """
 
 

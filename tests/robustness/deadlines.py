@@ -32,7 +32,7 @@ from tests.robustness.troubles import FORMS, KINDS, PLUGINS, Trouble
 NAME = "R8 deadlines"
 DEADLINE_S, GRACE_S = 110.0, 5.0
 SOONER = {  # a setting as the sandbox has it → one that fits in the deadline
-    '[dev]\n': '[dev]\nconverge_timeout = "6s"\n', 'wait = "10s"': 'wait = "4s"', 'timeout = "20s"': 'timeout = "8s"', "tries = 2\n": 'tries = 2\nwithin = "3s"\n',
+    '[dev]\n': '[dev]\nconverge_timeout = "6s"\n', 'sample_timeout = "10s"': 'sample_timeout = "4s"', 'timeout = "20s"': 'timeout = "8s"', "attempts = 2\n": 'attempts = 2\ntimeout = "3s"\n',
 }  # fmt: skip
 
 
@@ -41,7 +41,7 @@ def _hasten(path: Path) -> None:
     for old, new in SOONER.items():
         assert old in text, old
         text = text.replace(old, new)
-    path.write_text(f'{text}\n[repository]\ntimeout = "4s"\n[suites]\nrow_timeout = "55s"\ntimeout = "{DEADLINE_S:.0f}s"\n')
+    path.write_text(f'{text}\n[repository]\ntimeout = "4s"\n[suites]\ncheck_timeout = "55s"\ntimeout = "{DEADLINE_S:.0f}s"\n')
 
 
 def _set(key: str) -> Callable[[Bench, Trouble], None]:

@@ -278,9 +278,9 @@ def _passed(time: Time, at: datetime | None) -> float:
 
 def _settings(git: GitRemote, weather: Weather) -> Settings:
     return Settings(
-        root=git.root, prod=ProdCluster(root=ROOT),
+        root=git.root, prod=ProdCluster(root_app=ROOT),
         promotion=Promotion(via="git", timeout=weather.timeout), post=Post(soak=weather.soak),  # type: ignore[arg-type]
-        argocd=ArgoCD(looks=2, look_every=2.0, refresh_every=5.0, converge_timeout=120.0, degraded_grace=10.0),  # type: ignore[arg-type]
+        argocd=ArgoCD(successes=2, poll_interval=2.0, refresh_interval=5.0, converge_timeout=120.0, degraded_grace=10.0),  # type: ignore[arg-type]
     )  # fmt: skip
 
 

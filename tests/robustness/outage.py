@@ -38,7 +38,7 @@ ENDPOINTS: dict[str, tuple[str, Callable[[World], Any]]] = {  # the word that na
 }
 SETTINGS = {
     b'[promotion]\n': f'[promotion]\ntimeout = "{TIMEOUT_S}s"\n'.encode(), b'converge_timeout = "60s"': b'converge_timeout = "20s"',
-    b'\ntimeout = "60s"': b'\ntimeout = "20s"', b"[github]\n": b'[repository]\ntimeout = "4s"\n[suites]\nrow_timeout = "25s"\n[github]\n',
+    b'\ntimeout = "60s"': b'\ntimeout = "20s"', b"[github]\n": b'[repository]\ntimeout = "4s"\n[suites]\ncheck_timeout = "25s"\n[github]\n',
     b"[dev]\n": b'[dev]\nconverge_timeout = "10s"\n',
 }  # fmt: skip
 

@@ -195,7 +195,7 @@ def one(seed: int, name: str, figures: Figures) -> None:
     files = repository_files("git")
     settings = files["promotion.toml"].decode()
     settings = settings.replace('contains = "ok"', 'contains = "ok"\nheaders = ["X-Api-Key: ${SMOKE_TOKEN}"]', 1)
-    settings = settings.replace('wait = "10s"', 'wait = "10s"\nheaders = ["Authorization: Bearer ${PROMETHEUS_TOKEN}"]', 1)
+    settings = settings.replace('sample_timeout = "10s"', 'sample_timeout = "10s"\nheaders = ["Authorization: Bearer ${PROMETHEUS_TOKEN}"]', 1)
     files["promotion.toml"] = settings.encode()
     with scratch() as folder, Sandbox(folder / "world", files=files, apps=6, act=False, commands=[BIN]) as world:
         marked = mark()

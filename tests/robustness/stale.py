@@ -20,7 +20,7 @@ from tests.robustness.cluster import ROOT, Frozen, Time
 from tests.robustness.harness import Figures, main
 
 PATIENCE_S = 90.0  # longer than any grace
-WITH_ROOT = replace(SETTINGS, prod=replace(SETTINGS.prod, root=ROOT, namespaces=("argocd",)))
+WITH_ROOT = replace(SETTINGS, prod=replace(SETTINGS.prod, root_app=ROOT, namespaces=("argocd",)))
 Manifest = dict[str, Any]
 CHART = {"source": {"repoURL": "https://charts.example.org", "chart": "redis", "targetRevision": "1.2.3"}}
 OUT = {"kind": "Deployment", "namespace": "web", "name": "web", "status": "OutOfSync"}

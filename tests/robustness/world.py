@@ -147,7 +147,7 @@ def world(
         if lean:
             files["promotion.toml"] = _PROMETHEUS.sub(b"", files["promotion.toml"])  # declared rules are the repository's own: they go by going
             files["promotion.toml"] += "".join(
-                f'\n[[checklist.off]]\nid = "{check}"\nreason = "not what is tried here"\n' for check in EVIDENCE
+                f'\n[[checklist.disabled]]\nid = "{check}"\nreason = "not what is tried here"\n' for check in EVIDENCE
             ).encode()
         made = Sandbox(folder / "world", files=files, apps=6, act=False, commands=[BIN])
         made.runner_env |= runner_env or {}

@@ -13,7 +13,7 @@ from promote.convergence.baseline import Baseline, problems
 from promote.core.errors import UsageError
 from tests.manifests import SETTINGS, T0, goal, manifest
 
-WITH_ROOT = replace(SETTINGS, prod=replace(SETTINGS.prod, root="argocd"))
+WITH_ROOT = replace(SETTINGS, prod=replace(SETTINGS.prod, root_app="argocd"))
 
 
 def baseline(*manifests: dict[str, Any]) -> Baseline:
@@ -38,7 +38,7 @@ def test_no_application_follows_the_tag():
 def test_the_root_is_not_there():
     assert problems(baseline(*fleet(3)), goal(root="argocd"), WITH_ROOT) == [
         "the root application argocd is not in namespaces argocd or does not follow the tag; "
-        'its name is prod.root in promotion.toml, "" where there is none'
+        'its name is prod.root_app in promotion.toml, "" where there is none'
     ]
 
 

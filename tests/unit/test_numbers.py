@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from promote.checklist.monitoring import Numbers
-from promote.config.schema import PromqlRule
+from promote.config.schema import PromqlQuery
 from promote.core.deadline import Clock, Deadline, DeadlineExceeded, wait_until
 from promote.core.errors import Rejected, Unreachable
 from promote.monitoring.clients import Sample
@@ -46,7 +46,7 @@ def judge(server: Server, *, wait: float = 45, query: str = "sum(rate(x[5m]))") 
     clock = Clock(
         monotonic=lambda: server.now, sleep=lambda s: setattr(server, "now", server.now + s), now=lambda: MOVED + timedelta(seconds=server.now)
     )
-    rule = PromqlRule(name="r", query=query, expect="< 5")
+    rule = PromqlQuery(name="r", query=query, expect="< 5")
     numbers = Numbers(server, rule, lambda: server.now, clock)  # type: ignore[arg-type]
     wait_until("r", numbers.look, ready=bool, deadline=Deadline(wait, clock), every_s=1)
     return numbers
@@ -77,7 +77,7 @@ def test_what_gives_no_number_is_unknown_at_the_deadline(value: Callable[[float]
     with pytest.raises(DeadlineExceeded):
         judge(server)
     assert server.now == pytest.approx(48)
-    numbers = Numbers(server, PromqlRule(name="r", query="x", expect="< 5"), lambda: server.now, Clock())  # type: ignore[arg-type]
+    numbers = Numbers(server, PromqlQuery(name="r", query="x", expect="< 5"), lambda: server.now, Clock())  # type: ignore[arg-type]
     assert not numbers.look()
     assert said in numbers.unknown
 

@@ -53,10 +53,14 @@ def test_a_warning_does_not_block() -> None:
 @pytest.mark.parametrize("check", sorted(protected_checks()))
 def test_what_protects_the_tag_counts_whatever_was_decided(check: str) -> None:
     entry = {**ENTRY, "id": check}
-    decided = settings(waivers=[entry], checklist={"advisory": [check], "off": [{"id": check, "reason": "x"}]})
+    decided = settings(waivers=[entry], checklist={"advisory": [check], "disabled": [{"id": check, "reason": "x"}]})
     policy = Policy.of(decided, (Waiver(id=check, reason="x", author="Ada"),), today=DAY)
     assert policy.stands(check, Verdict.FAILED, "no") == (Verdict.FAILED, "no")
-    for wrong in (settings(waivers=[entry]), settings(checklist={"advisory": [check]}), settings(checklist={"off": [{"id": check, "reason": "x"}]})):
+    for wrong in (
+        settings(waivers=[entry]),
+        settings(checklist={"advisory": [check]}),
+        settings(checklist={"disabled": [{"id": check, "reason": "x"}]}),
+    ):
         with pytest.raises(UsageError, match="protects the tag"):
             validate(wrong)
     with pytest.raises(UsageError, match="protects the tag"):
@@ -85,7 +89,7 @@ def test_a_misspelt_check_is_an_error_that_names_the_nearest(tmp_path: Path) -> 
     validate(own)
 
 
-RULES = {"prometheus": {"url": "http://p", "rules": [{"name": "errors", "query": "up", "expect": "== 1"}]}}
+RULES = {"prometheus": {"url": "http://p", "queries": [{"name": "errors", "query": "up", "expect": "== 1"}]}}
 URLS = {"smoke": {"urls": [{"name": "vault", "url": "http://v/"}]}}
 
 
@@ -122,7 +126,7 @@ def test_what_the_repository_declares_itself_is_not_put_off_but_taken_away(tmp_p
     (tmp_path / "checks" / "pre").mkdir(parents=True)
     (tmp_path / "checks" / "pre" / "test_own.py").write_text('@pytest.mark.check("licence-paid")\ndef test_x(): ...\n')
     with pytest.raises(UsageError, match="is this repository's own"):
-        validate(settings_from({**RULES, **URLS, "checklist": {"off": [{"id": check, "reason": "x"}]}}, tmp_path))
+        validate(settings_from({**RULES, **URLS, "checklist": {"disabled": [{"id": check, "reason": "x"}]}}, tmp_path))
     validate(settings_from(RULES, tmp_path), (Waiver(id="smoke-url[not configured]", reason="no service yet", author="Ada"),))
     validate(settings_from({**RULES, **URLS, "checklist": {"advisory": ["promql", "smoke-url", "licence-paid"]}}, tmp_path))
 

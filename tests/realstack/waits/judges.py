@@ -133,7 +133,7 @@ def promote(
     """What `promote run` does between the move and the suites, with the settings' defaults: converge, then the last look."""
     started = time.monotonic()
     argo = replace(ArgoSettings(), converge_timeout=seconds)
-    settings = Settings(root=Path(), prod=ProdCluster(root=race.root, selector=scene.selector), argocd=argo)
+    settings = Settings(root=Path(), prod=ProdCluster(root_app=race.root, selector=scene.selector), argocd=argo)
     goal = Goal(commit=race.target, accepted=frozenset(race.accepted or (race.target,)), names=frozenset({TAG, f"refs/tags/{TAG}"}),
                 repository=scene.repo.url, root=race.root)  # fmt: skip
     argocd = ArgoCD(kube, settings.prod.namespaces, scene.selector)

@@ -62,10 +62,12 @@ class Fleet:
             assert time.monotonic() < end, f"not within {seconds:.0f} s"
             time.sleep(0.25)
 
-    def promote(self, commit: str, *, looks: int = 3, look_every: float = 2.0, rollback: bool = False, before: object = None) -> ConvergenceResult:
+    def promote(
+        self, commit: str, *, successes: int = 3, poll_interval: float = 2.0, rollback: bool = False, before: object = None
+    ) -> ConvergenceResult:
         """The tag is at `commit` now: until promote has proven all of them."""
-        argo = replace(ArgoSettings(), converge_timeout=600.0, looks=looks, look_every=look_every)
-        settings = Settings(root=Path(), prod=ProdCluster(root="", selector=self.scene.selector), argocd=argo)
+        argo = replace(ArgoSettings(), converge_timeout=600.0, successes=successes, poll_interval=poll_interval)
+        settings = Settings(root=Path(), prod=ProdCluster(root_app="", selector=self.scene.selector), argocd=argo)
         goal = Goal(commit=commit, accepted=frozenset({commit}), names=frozenset({TAG}), repository=self.scene.repo.url, root="")
         argocd = ArgoCD(self.kube, settings.prod.namespaces, self.scene.selector)
         return converge(argocd, goal, baseline=before or {}, t_before=datetime.now(UTC), settings=settings, deadline=Deadline(600), rollback=rollback)
@@ -130,7 +132,7 @@ class Fleet:
         self.scene.move(old)
         result = self.promote(old, rollback=True, before=before, **limits)  # type: ignore[arg-type]
         assert result.verdict is Verdict.PASSED, result.reason
-        how = f"looks = {limits.get('looks', 3)}, look_every = {limits.get('look_every', 2)} s"
+        how = f"successes = {limits.get('successes', 3)}, poll_interval = {limits.get('poll_interval', 2)} s"
         self.say(f"failed verdict, one application stuck in a retry → all {self.count} proven back ({how})", f"{time.monotonic() - started:.1f} s")
         self.scene.commit({"apps/0/bad.yaml": None})
 
@@ -157,7 +159,7 @@ def measure(scene: Scene, kube: Kube, log: Path, count: int, *, poll: bool) -> l
     fleet.moved(f"tag moved, 1 of {count} changed", "second", 1)
     fleet.moved(f"tag moved, all {count} changed", "third", count)
     fleet.stuck()
-    fleet.stuck(look_every=1.0)
+    fleet.stuck(poll_interval=1.0)
     if poll:
         fleet.polled("fourth")
     return fleet.lines
