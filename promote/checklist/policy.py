@@ -54,8 +54,8 @@ class Policy:
 
 
 def validate(settings: Settings, typed: Sequence[Waiver] = ()) -> None:
-    """Raises UsageError for a waiver that has ended, and when a waiver, `checklist.disabled` or `checklist.advisory` names a check that does not exist
-    or that protects the tag.
+    """Raises UsageError for a waiver that has ended, and when a waiver, `checklist.disabled` or `checklist.advisory` names a check that does not
+    exist or that protects the tag.
 
     Asked before a promotion and by a suite, never before a rollback: a wrong line in a file must not keep production from going back.
     """

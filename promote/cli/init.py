@@ -5,20 +5,21 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import tempfile
+import tomllib
 from pathlib import Path
 
 from promote.cli.sandbox_session import TEMPLATES, checks_folder
-from promote.config.reader import read_settings
+from promote.config.reader import settings_from
 from promote.config.schema import FILE_NAME
 from promote.connect import own_kubeconfig
-from promote.core.errors import PromoteError, UsageError
+from promote.core.errors import UsageError
 from promote.git.process import forget_local_variables
 from promote.git.remote import GitRemote
 from promote.init.discover import Finding, look
 from promote.init.files import Change, plan, write
 from promote.init.infer import decide
 from promote.init.settings_text import settings_text
+from promote.init.upgrade import upgrade_settings
 
 
 def main(args: argparse.Namespace) -> int:
@@ -27,19 +28,17 @@ def main(args: argparse.Namespace) -> int:
     decide(git, finding)
     text = settings_text(finding)
     _reads_back(text)
+    upgraded = upgrade_settings(git.top) if args.upgrade else []
     if args.print:
-        print(text, end="")
+        print(next((c.content.decode() for c in upgraded if c.content), text), end="")
         return 0
-    changes = plan(
+    changes = upgraded + plan(
         git.top,
         _wanted(git.top, finding, text) | (_orphans(finding) if args.orphans else {}),
         (TEMPLATES / "promote.just").read_bytes(),
         upgrade=args.upgrade,
     )
-    try:
-        write(git.top, changes)
-    except OSError as error:
-        raise PromoteError(f"{error.filename}: cannot be written: {error.strerror}", hint="make the folder writable, then start again") from error
+    write(git.top, changes)
     if args.json:
         print(json.dumps(_document(finding, changes), indent=2))
     else:
@@ -92,10 +91,7 @@ def _orphans(finding: Finding) -> dict[str, bytes]:
 
 def _reads_back(text: str) -> None:
     """What is written must be valid for this very program."""
-    with tempfile.TemporaryDirectory() as scratch:
-        path = Path(scratch) / FILE_NAME
-        path.write_text(text)
-        read_settings(path)
+    settings_from(tomllib.loads(text), Path())
 
 
 def _words(finding: Finding, changes: list[Change]) -> list[str]:

@@ -92,7 +92,11 @@ def parser() -> argparse.ArgumentParser:
 
     init = verb("init", "bring promote into this repository: settings from what it finds, checks, workflow, just recipes; overwrites nothing")
     init.add_argument("--print", action="store_true", help="only print the promotion.toml it would write")
-    init.add_argument("--upgrade", action="store_true", help="bring check files that nobody changed to this version, show a diff for the others")
+    init.add_argument(
+        "--upgrade",
+        action="store_true",
+        help="bring unchanged check files to this version, show a diff for the others; rename old keys in promotion.toml",
+    )
     init.add_argument("--orphans", action="store_true", help="also the scheduled workflow and a CronJob that look after what was left by its owner")
     init.add_argument("--remote", default="", metavar="NAME", help="the git remote that Argo CD reads (default origin, or the only one)")
 

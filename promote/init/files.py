@@ -8,10 +8,14 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
+import os
 import re
+import shutil
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from promote.core.errors import PromoteError
 
 MANIFEST = "checks/.promote.json"
 RECIPES = "promote.just"
@@ -47,14 +51,36 @@ def plan(root: Path, wanted: Mapping[str, bytes], recipes: bytes, *, upgrade: bo
 
 
 def write(root: Path, changes: list[Change]) -> None:
-    """Raises OSError."""
+    """Write the changes one after the other. Raises PromoteError that names the first file which cannot be written or deleted."""
     for change in changes:
-        if change.what == "gone":
-            (root / change.path).unlink()
-        if change.content is not None:
-            target = root / change.path
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(change.content)
+        try:
+            if change.what == "gone":
+                (root / change.path).unlink()
+            if change.content is not None:
+                _replace(root / change.path, change.content)
+        except OSError as error:
+            raise PromoteError(
+                f"{root / change.path}: cannot be written: {error.strerror}",
+                hint="free space on the disk or make the folder writable, then start again",
+            ) from error
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Write a file as a whole or not at all: an interrupt or a full disk leaves the old one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    target = path.resolve()  # a link stays a link
+    scratch = target.with_name(f".{target.name}.{os.getpid()}.new")
+    try:
+        with scratch.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        if target.exists():
+            shutil.copymode(target, scratch)
+        scratch.replace(target)
+    except BaseException:
+        scratch.unlink(missing_ok=True)
+        raise
 
 
 def _file(root: Path, path: str, content: bytes, written: str | None, *, upgrade: bool) -> Change:

@@ -291,6 +291,90 @@ def test_upgrade_takes_away_what_is_no_longer_promotes_unless_a_team_made_it_its
     assert repository.init("--upgrade")[1].splitlines()[-1] == "nothing to do: everything is there"
 
 
+OLDER = """# our production
+[promotion]
+via = "git"   # no GitHub here
+
+[argocd]
+looks = 2     # a small cluster
+
+# what must answer
+[[smoke.urls]]
+name = "shop"
+url = "https://shop.example.org/"
+tries = 5
+"""
+NEWER = OLDER.replace("looks", "successes").replace("tries", "attempts")
+
+
+def older(tmp_path: Path, text: str = OLDER) -> tuple[Repository, Path]:
+    """A repository that is up to date but for its promotion.toml."""
+    repository = Repository(tmp_path, {"README.md": "x"})
+    assert repository.init()[0] == 0
+    file = repository.folder / "promotion.toml"
+    file.write_text(text)
+    return repository, file
+
+
+def test_upgrade_renames_the_keys_of_an_older_promotion_toml(tmp_path: Path) -> None:
+    repository, file = older(tmp_path)
+    file.chmod(0o640)
+    code, said = repository.init()
+    assert (code, file.read_text()) == (0, OLDER), "only with --upgrade"
+    code, said = repository.init("--upgrade", "--print")
+    assert (code, said, file.read_text()) == (0, NEWER, OLDER), "--print writes nothing"
+    code, said = repository.init("--upgrade")
+    assert code == 0, said
+    assert "changed  promotion.toml: 2 keys renamed: argocd.looks → successes, smoke.urls[0].tries → attempts" in said
+    assert (file.read_text(), file.stat().st_mode & 0o777) == (NEWER, 0o640)
+    assert (repository.settings().argocd.successes, repository.settings().smoke.urls[0].attempts) == (2, 5)
+    assert repository.init("--upgrade")[1].splitlines()[-1] == "nothing to do: everything is there"
+    assert file.read_text() == NEWER
+
+
+def test_upgrade_lists_the_renamed_keys_as_json(tmp_path: Path) -> None:
+    repository, _ = older(tmp_path)
+    document = json.loads(repository.init("--upgrade", "--json")[1])
+    assert document["outcome"] == "written"
+    why = "2 keys renamed: argocd.looks → successes, smoke.urls[0].tries → attempts"
+    assert {"path": "promotion.toml", "what": "changed", "why": why} in document["files"]
+
+
+def test_upgrade_follows_a_link_and_leaves_it_one(tmp_path: Path) -> None:
+    repository, file = older(tmp_path)
+    file.rename(tmp_path / "shared.toml")
+    file.symlink_to(tmp_path / "shared.toml")
+    assert repository.init("--upgrade")[0] == 0
+    assert file.is_symlink() and (tmp_path / "shared.toml").read_text() == NEWER
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("[argocd\nlooks = 2\n", "not TOML"), ("[argocd]\nlooks = 2\nsuccesses = 3\n", "[argocd] has both looks and successes, its new name")],
+)
+def test_upgrade_refuses_a_promotion_toml_it_cannot_rename_in_and_writes_nothing(tmp_path: Path, text: str, words: str) -> None:
+    repository, file = older(tmp_path, text)
+    (repository.folder / "promote.just").unlink()
+    code, said = repository.init("--upgrade")
+    assert code == 2 and words in said, said
+    assert file.read_text() == text and not (repository.folder / "promote.just").exists()
+
+
+@pytest.mark.parametrize("blocks", [0, 1])
+def test_a_full_disk_leaves_the_older_promotion_toml_as_it_was(tmp_path: Path, blocks: int) -> None:
+    """No file may grow past some blocks: nothing can be written, then only the beginning."""
+    text = OLDER + "# why\n" * 1000
+    repository, file = older(tmp_path, text)
+    done = subprocess.run(
+        ["sh", "-c", f'ulimit -f {blocks}; exec "$0" -m promote init --upgrade', sys.executable], cwd=repository.folder, capture_output=True,
+        text=True, check=False, env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"},
+    )  # fmt: skip
+    assert "Traceback" not in done.stderr
+    assert done.returncode == 5 and "promotion.toml" in done.stderr and "cannot be written: File too large" in done.stderr, done
+    assert file.read_text() == text
+    assert [p.name for p in repository.folder.iterdir() if "promotion.toml" in p.name] == ["promotion.toml"]
+
+
 @pytest.mark.parametrize(
     ("remotes", "args", "code", "words"), [((), (), 2, "no git remote"), (("a", "b"), (), 2, "--remote"), (("a",), (), 0, "remote a")]
 )
