@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -72,6 +73,13 @@ def _parts(page: Described, key: str) -> bool:
     """Whether parts of this key are documented; `tags.working` has those of `tags.stable`."""
     name = re.sub(rf"^tags\.(?:{'|'.join(ALIKE)})$", "tags.stable", key)
     return any(other.startswith((f"{name}.", f"{name}[")) for other in page.keys)
+
+
+def read_document(command: str, text: str) -> Any:
+    """What a command printed, read and recorded."""
+    document = json.loads(text)
+    saw_document(command, document)
+    return document
 
 
 def saw_document(command: str, document: Any) -> None:

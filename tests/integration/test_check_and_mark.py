@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from promote.sandbox import seed
 from promote.sandbox.http_server import Fault
 from promote.sandbox.sandbox import Sandbox
 from promote.tags.lock import acquire, new_lock, remove_lock
+from tests.json_documents import read_document
 
 BIN = Path(sys.executable).parent
 WORKING, STABLE = "refs/tags/prod-working", "refs/tags/prod-stable"
@@ -43,7 +43,7 @@ def promote(sandbox: Sandbox, clone: Path, *args: str) -> tuple[int, dict[str, A
     argv = [sys.executable, "-m", "promote", *args, "--json"]
     done = subprocess.run(argv, cwd=clone, env=sandbox.env, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
     assert "Traceback" not in done.stderr, done.stderr
-    return done.returncode, json.loads(done.stdout), done.stderr
+    return done.returncode, read_document(args[0], done.stdout), done.stderr
 
 
 def test_can_this_be_shipped(sandbox: Sandbox, clone: Path) -> None:

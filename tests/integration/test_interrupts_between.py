@@ -5,7 +5,6 @@ The remote's own hook sends the signal, in the middle of the push that it sees: 
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -26,6 +25,7 @@ from promote.promotion.state_machine import State, run_promotion
 from promote.sandbox.sandbox import Sandbox
 from promote.sandbox.scenarios import SCENARIOS
 from tests.integration.test_interrupts import until
+from tests.json_documents import read_document
 from tests.unit.test_flow import fake_run
 
 BIN = Path(sys.executable).parent
@@ -61,7 +61,7 @@ def stopped(sandbox: Sandbox, clone: Path, *args: str, at: str, nth: int = 1, pa
     finally:
         hook.write_text(before)
     assert "Traceback" not in done.stderr, done.stderr
-    return done.returncode, json.loads(done.stdout), done.stderr
+    return done.returncode, read_document(args[0], done.stdout), done.stderr
 
 
 def test_a_rollback_stopped_while_it_takes_the_lock_leaves_none(sandbox: Sandbox, tmp_path: Path) -> None:

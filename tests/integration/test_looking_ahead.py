@@ -15,6 +15,7 @@ import yaml
 
 from promote.sandbox.seed import deployment
 from tests.checking import Desk, desk
+from tests.json_documents import read_document
 
 SECRET = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "stringData": {"password": "hunter2-old"}}
 
@@ -30,7 +31,7 @@ def promote(world: Desk, *argv: str) -> tuple[int, str, str]:
 def document(world: Desk, *argv: str) -> Any:
     code, out, err = promote(world, *argv, "--json")
     assert code == 0, err
-    return json.loads(out)
+    return read_document(argv[0], out)
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 import threading
@@ -16,6 +15,7 @@ from promote.cli.sandbox_session import repository_files
 from promote.sandbox.http_server import Fault
 from promote.sandbox.sandbox import TOKEN, Sandbox
 from promote.sandbox.scenarios import SCENARIOS
+from tests.json_documents import read_document
 
 BIN = Path(sys.executable).parent
 
@@ -32,7 +32,7 @@ class Place:
         done = subprocess.run(argv, cwd=self.clone, env={**self.sandbox.env, **env}, capture_output=True, text=True, timeout=110, check=False)
         assert "Traceback" not in done.stderr, done.stderr
         assert TOKEN not in done.stdout + done.stderr
-        return done.returncode, json.loads(done.stdout), done.stderr
+        return done.returncode, read_document("run", done.stdout), done.stderr
 
     def when_moved(self, act: Callable[[], None]) -> None:
         """Once, before the push that moved the tag is answered."""

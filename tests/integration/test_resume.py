@@ -19,6 +19,7 @@ from promote.cli.sandbox_session import repository_files
 from promote.sandbox.http_server import Fault
 from promote.sandbox.sandbox import Sandbox
 from promote.sandbox.scenarios import SCENARIOS
+from tests.json_documents import read_document
 from tests.model.journal import problems
 
 BIN = Path(sys.executable).parent
@@ -39,7 +40,7 @@ class Cut:
             argv, cwd=clone or self.clone, env=self.sandbox.env, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
         )
         assert "Traceback" not in done.stderr, done.stderr
-        return done.returncode, json.loads(done.stdout), done.stderr
+        return done.returncode, read_document(args[0], done.stdout), done.stderr
 
     def holds(self, ref: str) -> str:
         return self.sandbox.writer.holds(ref)

@@ -22,6 +22,7 @@ from promote.sandbox.http_server import Fault
 from promote.sandbox.sandbox import Sandbox
 from promote.sandbox.scenarios import SCENARIOS
 from tests.declared import proves, saw_verdicts
+from tests.json_documents import read_document
 from tests.model.journal import problems
 
 BIN = Path(sys.executable).parent
@@ -40,7 +41,7 @@ class World:
             [sys.executable, "-m", "promote", *args, "--json"], cwd=self.clone, env=self.sandbox.env, capture_output=True, text=True, check=False
         )
         assert "Traceback" not in done.stderr, done.stderr
-        document = json.loads(done.stdout)
+        document = read_document(args[0], done.stdout)
         saw_verdicts((check["id"], check["verdict"]) for check in document.get("checks", ()) if args[0] == "run")
         return done.returncode, document, done.stderr
 
