@@ -100,7 +100,7 @@ def table(cases: Mapping[str, tuple[Case, ...]]) -> str:
     """The documentation's tables, one section a group."""
     lines: list[str] = []
     for title, group in cases.items():
-        lines += [f"## {title}", "", "| situation | typed | what is said | exit |", "|---|---|---|---|"]
+        lines += [f"## {title}", "", "| situation | command | output contains | exit |", "|---|---|---|---|"]
         for c in group:
             words = " … ".join(f"“{w}”" for w in c.words).replace("|", "\\|")
             lines.append(f"| {c.situation} | `{' '.join(('promote', *c.argv))}` | {words} | {c.code} |")

@@ -80,7 +80,7 @@ CLUSTER = (
     Case(id="plugin-hangs", situation="the exec plugin hangs", argv=POST, code=5, words=("plugin",), begin=_plugin("#!/bin/sh\nsleep 600\n")),
     Case(
         id="plugin-hangs-status",
-        situation="the exec plugin hangs: it is ended",
+        situation="the exec plugin hangs: promote ends it",
         argv=STATUS,
         code=5,
         words=("plugin",),
@@ -88,7 +88,7 @@ CLUSTER = (
     ),
     Case(
         id="issuer-away",
-        situation="the token of an auth provider (OpenID Connect) ran out, and its issuer is away",
+        situation="the token of an auth provider (OpenID Connect) has expired, and its issuer is unreachable",
         argv=POST,
         code=5,
         words=("auth provider oidc", "log in again"),
@@ -96,7 +96,7 @@ CLUSTER = (
     ),
     Case(
         id="refused",
-        situation="nobody listens at the API server's address",
+        situation="no server listens at the API server's address",
         argv=POST,
         code=5,
         words=("prod",),
@@ -105,7 +105,7 @@ CLUSTER = (
     ),
     Case(
         id="unauthorized",
-        situation="the cluster does not know the token (401)",
+        situation="the cluster rejects the token (401)",
         argv=POST,
         code=5,
         words=("401",),
@@ -123,7 +123,7 @@ CLUSTER = (
     ),
     Case(
         id="no-crd",
-        situation="there is no Argo CD in that cluster (404)",
+        situation="the cluster has no Argo CD (404)",
         argv=POST,
         code=5,
         words=("applications",),
@@ -132,7 +132,7 @@ CLUSTER = (
     ),
     Case(
         id="html",
-        situation="a proxy answers with a page",
+        situation="a proxy answers with an HTML page",
         argv=POST,
         code=5,
         words=("prod",),
@@ -169,7 +169,7 @@ def _git_well(b: Bench) -> None:
 REMOTE = (
     Case(
         id="git-refused",
-        situation="nobody listens at the remote's address",
+        situation="no server listens at the remote's address",
         argv=STATUS,
         code=5,
         words=("git remote origin", "git ls-remote"),
@@ -185,7 +185,7 @@ REMOTE = (
     ),
     Case(
         id="git-503",
-        situation="the remote is out of order",
+        situation="the remote answers 503",
         argv=STATUS,
         code=5,
         words=("git remote origin", "503"),
@@ -194,7 +194,7 @@ REMOTE = (
     ),
     Case(
         id="git-html",
-        situation="a proxy answers git with a page",
+        situation="a proxy answers git with an HTML page",
         argv=STATUS,
         code=5,
         words=("answered without a single ref", "a proxy's page?"),
@@ -212,7 +212,7 @@ REMOTE = (
     ),
     Case(
         id="git-proxy",
-        situation="a proxy that is not there",
+        situation="the configured proxy does not exist",
         argv=STATUS,
         code=5,
         words=("git remote origin",),
@@ -220,7 +220,7 @@ REMOTE = (
     ),
     Case(
         id="git-password",
-        situation="a password in the remote's URL: it is never shown",
+        situation="a password in the remote's URL is never printed",
         argv=STATUS,
         code=5,
         words=("git remote origin",),
@@ -236,7 +236,7 @@ REMOTE = (
     ),
     Case(
         id="read-only-token",
-        situation="a token that may only read",
+        situation="a read-only token",
         argv=TAG,
         code=5,
         words=("not allowed to create dev-v1.8.0",),
@@ -285,7 +285,7 @@ FORGE = (
     ),
     Case(
         id="api-html",
-        situation="a proxy answers for the API with a page",
+        situation="a proxy answers API requests with an HTML page",
         argv=SHIP,
         code=5,
         words=("GitHub",),
@@ -294,7 +294,7 @@ FORGE = (
     ),
     Case(
         id="no-workflow",
-        situation="the workflow is not there",
+        situation="the workflow file is missing",
         argv=SHIP,
         code=1,
         words=("ship.yaml is not on main", "workflow.file"),

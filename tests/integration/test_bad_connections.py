@@ -68,8 +68,9 @@ def test_the_documentation_has_every_case() -> None:
 
 HEAD = """# Bad connections: the remote, tokens, GitHub, clusters
 
-Each line is a test (`tests/integration/test_bad_connections.py`) that types the command in an embedded world and judges from outside: the words, the exit
-code, no traceback, no secret shown, no child process left, no lock on the remote, production's tag untouched. Exit codes: endings.md.
+Each line is a test (`tests/integration/test_bad_connections.py`) that types the command in an embedded world and verifies from outside: the words of the
+output, the exit code, no traceback, no secret printed, no child process left, no lock on the remote, production's tag unchanged. Exit codes:
+[endings.md](endings.md).
 
 """
 

@@ -127,14 +127,14 @@ SCENARIOS: Mapping[str, Scenario] = {
         },
     ),
     "precheck-fails": Scenario(
-        "dev is not well with the candidate",
+        "an application in dev is unhealthy with the candidate",
         "v1.8.1",
         "refused",
         "feat(homepage): a start page that does not start",
         {"apps/homepage/base/deployment.yaml": seed.deployment("homepage", image="1.0.0", behaviour="crash-loop")},
     ),
     "superseded": Scenario(
-        "somebody else moves the tag by hand right after us",
+        "another user moves the tag by hand right after our move",
         "v1.8.2",
         "superseded",
         "fix(immich): thumbnails",
@@ -142,7 +142,7 @@ SCENARIOS: Mapping[str, Scenario] = {
         _somebody_moves_the_tag,
     ),
     "superseded-before": Scenario(
-        "somebody moves the tag while the checks still run",
+        "another user moves the tag while the checks still run",
         "v1.8.2",
         "superseded",
         "fix(immich): thumbnails",
@@ -150,10 +150,10 @@ SCENARIOS: Mapping[str, Scenario] = {
         _before(_elsewhere),
     ),
     "superseded-deleted": Scenario(
-        "somebody deletes production's tag while it is being proven", "v1.8.2", "superseded", "fix(immich): thumbnails", IMMICH, _soon_after(_deleted)
+        "another user deletes production's tag during verification", "v1.8.2", "superseded", "fix(immich): thumbnails", IMMICH, _soon_after(_deleted)
     ),
     "superseded-shadowed": Scenario(
-        "somebody pushes a branch named like production's tag: Argo CD follows either",
+        "another user pushes a branch named like production's tag: Argo CD follows either",
         "v1.8.2",
         "superseded",
         "fix(immich): thumbnails",
@@ -161,7 +161,7 @@ SCENARIOS: Mapping[str, Scenario] = {
         _soon_after(_shadowed),
     ),
     "dev-tag-recreated": Scenario(
-        "a colleague re-creates the dev tag between the checks and the move",
+        "another user re-creates the dev tag between the checks and the move",
         "v1.8.3",
         "superseded",
         "fix(immich): thumbnails",
@@ -176,7 +176,7 @@ SCENARIOS: Mapping[str, Scenario] = {
         in_production_only("immich", "crash-loop"),
     ),
     "main-moves": Scenario(
-        "colleagues push documents to the trunk the whole time", "v1.8.0", "verified", "feat(grafana): raise the memory limit", GRAFANA, _busy_trunk
+        "other users push documents to the trunk all the time", "v1.8.0", "verified", "feat(grafana): raise the memory limit", GRAFANA, _busy_trunk
     ),
     "tag-exists": Scenario(
         "the dev tag exists at another commit: the tagged one is promoted",
@@ -204,7 +204,7 @@ SCENARIOS: Mapping[str, Scenario] = {
         before=(Play(argv=("status",), code=1, happens=_tagged_before, words="yesterday a colleague tagged dev-v1.8.0"),),
     ),
     "prod-tag-exists": Scenario(
-        "the prod tag of the version exists at another commit: replaced only when that is said",
+        "the prod tag of the version exists at another commit: replaced only with --recreate-prod",
         "v1.8.0",
         "verified",
         "",
@@ -213,7 +213,7 @@ SCENARIOS: Mapping[str, Scenario] = {
         before=(Play(argv=("run", "v1.8.0"), code=1, happens=_numbered_twice, words="last year somebody made a prod-v1.8.0 of something else"),),
     ),
     "rules-forbid": Scenario(
-        "a ruleset forbids to move production's tag, so also to move it back: found out before it is moved",
+        "a ruleset forbids moving production's tag, and so also the rollback: detected before the move",
         "v1.8.0",
         "refused",
         "feat(grafana): raise the memory limit",
@@ -221,7 +221,7 @@ SCENARIOS: Mapping[str, Scenario] = {
         lambda s: s.protect(STABLE),
     ),
     "rollback-refused": Scenario(
-        "a ruleset appears after the move and refuses the rollback: a person must lift it",
+        "a ruleset that is added after the move refuses the rollback: an administrator must lift it",
         "v1.9.0",
         "stuck",
         "feat(gitea): new database schema",
@@ -230,6 +230,6 @@ SCENARIOS: Mapping[str, Scenario] = {
         after=(Play(argv=("resume",), code=3, happens=lambda s: s.protect(), words="somebody with the right to do so lifts the rule"),),
     ),
     "interrupt": Scenario(
-        "a person types ^C right after the tag has moved", "v1.8.4", "rolled_back", "fix(immich): thumbnails", IMMICH, stop_when=_moved
+        "the user presses Ctrl-C right after the tag has moved", "v1.8.4", "rolled_back", "fix(immich): thumbnails", IMMICH, stop_when=_moved
     ),
 }

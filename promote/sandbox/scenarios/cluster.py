@@ -90,7 +90,7 @@ def _volume_back(sandbox: Sandbox) -> None:
 
 SCENARIOS: Mapping[str, Scenario] = {
     "argo-stuck": Scenario(
-        "a retry of the bad commit holds the rollback back, while everything reads Synced and Healthy",
+        "a retry of the bad commit blocks the rollback, while everything reads Synced and Healthy",
         "v2.0.0",
         "rolled_back",
         "feat(immich): what no API server takes",
@@ -98,7 +98,7 @@ SCENARIOS: Mapping[str, Scenario] = {
         settings=PATIENT_6S,
     ),
     "rollback-fails": Scenario(
-        "on the way back a hook waits for a volume that the bad version removed",
+        "during the rollback a hook waits for a volume that the bad version removed",
         "v1.9.0",
         "stuck",
         "feat(gitea): another database",
@@ -108,7 +108,7 @@ SCENARIOS: Mapping[str, Scenario] = {
         after=(Play(argv=("resume",), code=3, happens=_volume_back, words="$ kubectl -n gitea apply -f claim.yaml"),),
     ),
     "root-drops-child": Scenario(
-        "the root drops an application, and the rollback brings it back",
+        "the root removes an application, and the rollback restores it",
         "v1.8.0",
         "verified",
         "feat: homepage is retired",
@@ -116,7 +116,7 @@ SCENARIOS: Mapping[str, Scenario] = {
         after=(Play(argv=("rollback",), code=0, words="it was missed at once"),),
     ),
     "root-adds-child": Scenario(
-        "the root adds an application, and the rollback takes it away",
+        "the root adds an application, and the rollback removes it",
         "v1.8.0",
         "verified",
         "",
@@ -125,7 +125,7 @@ SCENARIOS: Mapping[str, Scenario] = {
         after=(Play(argv=("rollback",), code=0, words="nobody wanted it"),),
     ),
     "root-keeps-child": Scenario(
-        "the rollback leaves an added application behind, since the root does not prune: a person must look",
+        "the rollback leaves an added application behind, because the root does not prune: it needs manual action",
         "v1.8.0",
         "verified",
         "",
@@ -138,7 +138,7 @@ SCENARIOS: Mapping[str, Scenario] = {
         ),
     ),
     "root-keeps-dropped": Scenario(
-        "the root drops an application and does not prune: it stays, so the version is not what production runs",
+        "the root removes an application without pruning: it stays, so production does not match the version",
         "v1.8.0",
         "rolled_back",
         "feat: homepage is retired",
@@ -147,7 +147,7 @@ SCENARIOS: Mapping[str, Scenario] = {
         settings=PATIENT_6S,
     ),
     "auto-sync-off": Scenario(
-        "an application whose auto-sync is off would ignore the tag; with argocd.sync = request its sync is started",
+        "an application with auto-sync off would ignore the tag; with argocd.sync = request promote starts its sync",
         "v1.8.0",
         "verified",
         "",
@@ -155,6 +155,6 @@ SCENARIOS: Mapping[str, Scenario] = {
         _ask_for_syncs,
         before=(Play(argv=("run", "v1.8.0"), code=1, happens=_auto_sync_off, words="homepage has been synced by hand since yesterday"),),
     ),
-    "window-denies": Scenario("a sync window would deny what the promotion needs", "v1.8.0", "refused", MESSAGE, GRAFANA, _window),
+    "window-denies": Scenario("a sync window would deny a sync that the promotion needs", "v1.8.0", "refused", MESSAGE, GRAFANA, _window),
     "same-cluster": Scenario("dev and production in one Argo CD", "v1.8.0", "verified", MESSAGE, GRAFANA, same_cluster=True),
 }

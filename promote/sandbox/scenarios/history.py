@@ -88,7 +88,7 @@ MANY_UNWELL = {"[workflow]": "[baseline]\nmax_unhealthy = 0.3\n\n[workflow]"}
 
 SCENARIOS: Mapping[str, Scenario] = {
     "first-promotion": Scenario(
-        "the first promotion ever: there is no tag and nothing to go back to",
+        "the first promotion: there is no tag and no earlier version to go back to",
         "v1.0.0",
         "verified",
         MESSAGE,
@@ -100,7 +100,7 @@ SCENARIOS: Mapping[str, Scenario] = {
         ),
     ),
     "first-promotion-fails": Scenario(
-        "the first promotion fails, and there is nothing to go back to: a person must look",
+        "the first promotion fails, and there is no earlier version: it needs manual action",
         "v1.0.0",
         "stuck",
         "feat(gitea): new database schema",
@@ -110,7 +110,7 @@ SCENARIOS: Mapping[str, Scenario] = {
         after=(Play(argv=("abort",), code=4, words="the tag stays where it is; the lock is given up"),),
     ),
     "first-promotion-fallback": Scenario(
-        "the first promotion fails and goes back to the commit that was named",
+        "the first promotion fails and goes back to the commit of --first-fallback",
         "v1.0.0",
         "rolled_back",
         "feat(gitea): new database schema",
@@ -119,7 +119,7 @@ SCENARIOS: Mapping[str, Scenario] = {
         before=(Play(argv=("status",), code=5, happens=_never_promoted, words="production was never promoted to"),),
     ),
     "fix-forward": Scenario(
-        "production is broken already, and the fix is let through",
+        "production is already broken, and the fix is promoted",
         "v1.8.0",
         "verified",
         "fix(homepage): it starts",
@@ -128,7 +128,7 @@ SCENARIOS: Mapping[str, Scenario] = {
         settings=MANY_UNWELL,
     ),
     "downgrade": Scenario(
-        "production runs a hotfix that never came to the trunk, and is to lose it on purpose",
+        "production runs a hotfix that is not on the trunk, and --downgrade removes it on purpose",
         "v1.8.0",
         "verified",
         "",
@@ -144,7 +144,7 @@ SCENARIOS: Mapping[str, Scenario] = {
         ),
     ),
     "again": Scenario(
-        "a version that was rolled back because of somebody else's outage is shipped again",
+        "a version that was rolled back because of an external outage is promoted again",
         "v1.8.0",
         "verified",
         "",
@@ -161,7 +161,7 @@ SCENARIOS: Mapping[str, Scenario] = {
         ),
     ),
     "already-there": Scenario(
-        "the version is in production: nothing to do when that is proven, said when it is not",
+        "the version is already in production: nothing to do if that is verified, otherwise reported",
         "v1.8.0",
         "verified",
         MESSAGE,
@@ -172,7 +172,7 @@ SCENARIOS: Mapping[str, Scenario] = {
         ),
     ),
     "unsafe-rollback": Scenario(
-        "the migration plan says that there is no way back: a failure is held",
+        "the migration plan forbids a rollback: after a failure the tag stays",
         "v2.0.0",
         "stuck",
         "feat(gitea)!: new database schema",

@@ -82,7 +82,7 @@ def _only_the_workflow(sandbox: Sandbox) -> None:
 
 SCENARIOS: Mapping[str, Scenario] = {
     "rollback-by-workflow": Scenario(
-        "a ruleset lets only the workflow move production's tag: so the workflow moves it back, too",
+        "a ruleset lets only the workflow move production's tag: the workflow also moves it back",
         "v1.9.0",
         "rolled_back",
         "feat(gitea): new database schema",
@@ -91,7 +91,7 @@ SCENARIOS: Mapping[str, Scenario] = {
         via="workflow",
     ),
     "rollback-refused-twice": Scenario(
-        "a ruleset appears after the move; the workflow is too old to roll back, and then refused as well: a person must let it pass",
+        "a ruleset is added after the move; the workflow is too old to roll back, then refused as well: an administrator must allow it",
         "v1.9.0",
         "stuck",
         "feat(gitea): new database schema",
@@ -113,7 +113,7 @@ SCENARIOS: Mapping[str, Scenario] = {
         via="workflow",
     ),
     "workflow-times-out": Scenario(
-        "the workflow hangs: it is given up, fenced off, and moves nothing later",
+        "the workflow hangs: promote abandons it and fences it off, so it moves nothing later",
         "v1.8.0",
         "unchecked",
         MESSAGE,
@@ -123,7 +123,7 @@ SCENARIOS: Mapping[str, Scenario] = {
         via="workflow",
     ),
     "workflow-fails-after-move": Scenario(
-        "the runner is lost after the tags moved: the refs are right, so it goes on to proof",
+        "the runner is lost after the tags moved: the refs are correct, so promote continues with the verification",
         "v1.8.0",
         "verified",
         MESSAGE,
@@ -132,7 +132,7 @@ SCENARIOS: Mapping[str, Scenario] = {
         via="workflow",
     ),
     "waiting-for-approval": Scenario(
-        "the workflow's environment asks for a reviewer, who comes after some seconds",
+        "the workflow's environment needs a review, which is given after some seconds",
         "v1.8.0",
         "verified",
         MESSAGE,
@@ -142,7 +142,7 @@ SCENARIOS: Mapping[str, Scenario] = {
         via="workflow",
     ),
     "never-approved": Scenario(
-        "the reviewer never comes",
+        "the review is never given",
         "v1.8.0",
         "unchecked",
         MESSAGE,
@@ -152,7 +152,7 @@ SCENARIOS: Mapping[str, Scenario] = {
         via="workflow",
     ),
     "legacy-workflow": Scenario(
-        "an older workflow with one input, which deletes the tag before it makes it anew",
+        "an older workflow with one input, which deletes the tag before it creates it again",
         "v1.8.0",
         "verified",
         MESSAGE,
@@ -162,10 +162,10 @@ SCENARIOS: Mapping[str, Scenario] = {
         via="workflow",
     ),
     "workflow-too-old": Scenario(
-        "an older workflow, and nobody accepted its reduced guarantees", "v1.8.0", "refused", MESSAGE, GRAFANA, extra=older(), via="workflow"
+        "an older workflow, and workflow.legacy is not set", "v1.8.0", "refused", MESSAGE, GRAFANA, extra=older(), via="workflow"
     ),
     "legacy-workflow-dies": Scenario(
-        "an older workflow that dies between deleting the tag and making it anew: it is put back",
+        "an older workflow that dies between deleting the tag and creating it again: promote restores the tag",
         "v1.8.0",
         "refused",
         MESSAGE,
@@ -175,7 +175,7 @@ SCENARIOS: Mapping[str, Scenario] = {
         via="workflow",
     ),
     "legacy-wrong-commit": Scenario(
-        "an older workflow that tags the wrong commit: rolled back",
+        "an older workflow tags the wrong commit: promote rolls it back",
         "v1.8.0",
         "rolled_back",
         MESSAGE,
