@@ -1,4 +1,4 @@
-# Recipes of this repository. The first two are what `promote` gives a GitOps repository.
+# Recipes of this repository. `promote init` writes the first two into a GitOps repository as well.
 set positional-arguments
 
 export PATH := justfile_directory() / ".venv/bin" + ":" + env("PATH")
@@ -7,12 +7,12 @@ export PATH := justfile_directory() / ".venv/bin" + ":" + env("PATH")
 default:
     @just --list
 
-# ship a version to production: check, tag, move, prove, roll back when wrong
+# ship a version to production: check, tag, move, verify, roll back on failure
 [no-exit-message]
 SendToProd version *options:
     @python3 -m promote run "$@"
 
-# put production's tag back and prove it
+# roll production's tag back and verify it
 [no-exit-message]
 Rollback *options:
     @python3 -m promote rollback "$@"
@@ -36,39 +36,39 @@ e2e *options:
 forge *options:
     python3 -m pytest --gitea -m gitea -n 2 tests/realstack "$@"
 
-# proofs by many seeded runs, three at a time (docs/reliability.md); --full for all of them, --jobs N
+# reliability tests by many seeded runs, three at a time (docs/reliability.md); --full for all of them, --jobs N
 robustness *options:
     python3 -m tests.robustness "$@"
 
-# one proof alone: races, dispatch, continuity, foreign, stale, secrets, deadlines, outage, flaky, crash, guards; then its options (--seed N, --count N, --help)
+# one of these tests: races, dispatch, continuity, foreign, stale, secrets, deadlines, outage, flaky, crash, guards; then its options (--seed N, --count N, --help)
 prove proof *options:
     @proof="$1"; shift; python3 -m "tests.robustness.$proof" "$@"
 
-# who is fooled by a race: Argo CD's own wait, a script, promote (twenty minutes; writes docs/waits.md)
+# compare three ways to wait under race conditions: Argo CD's own wait, a script, promote (twenty minutes; writes docs/waits.md)
 compare-waits *options:
     python3 -m tests.realstack.waits --fleet 100 --poll --write docs/waits.md "$@"
 
-# all that is read and not run: style, types, architecture, words, workflows
+# static checks: style, types, architecture, words, workflows
 lint: style types architecture words workflows
 
-# format and rules of style
+# format and style rules
 style:
     ruff check .
     ruff format --check .
 
-# mypy, in its strict form
+# mypy --strict
 types:
     python3 -m mypy
 
-# which package may import which
+# allowed imports between packages
 architecture:
     lint-imports
 
-# plain English: words this project does not use (tests/support/vocabulary.toml)
+# plain English: report the words that this project avoids (tests/support/vocabulary.toml)
 words:
     python3 -m tests.support.vocabulary
 
-# each workflow of .github and of the templates
+# security checks of the workflows in .github and the templates
 workflows:
     zizmor --offline --quiet --persona=pedantic promote/templates/promote-prod.yaml promote/templates/promote-check.yaml promote/templates/promote-orphans.yaml .github
 
@@ -86,7 +86,7 @@ constraints:
     } >"$folder/constraints.txt"
     mv "$folder/constraints.txt" constraints.txt
 
-# how quick it is: figures, no verdicts
+# benchmarks: figures, no verdicts
 bench:
     python3 benchmarks/help_speed.py
     python3 benchmarks/driver_share.py
