@@ -10,7 +10,7 @@ from types import FunctionType
 
 import pytest
 
-from promote.checklist.judge import phase_verdict
+from promote.checklist.outcome import phase_verdict
 from promote.core.model import Verdict
 from tests.declared import saw_verdicts
 

@@ -1,47 +1,70 @@
-"""Production after the move, or after it was moved back: judged on fresh evidence about the very commit."""
+"""Production after the move, or after it was moved back: judged on fresh evidence about that very commit."""
 
 import pytest
 
-from promote.checklist import production as prod_cluster
+from promote.checks import (
+    applications_not_healthy,
+    applications_not_synced,
+    counted,
+    describe_applications,
+    failing_pods,
+    kubectl,
+    repeating_warnings,
+    tolerated_applications,
+)
 
 
-@pytest.mark.check("applications-synced", fix="kubectl -n argocd describe application NAME (production's context): its conditions and last operation")
+@pytest.mark.check("applications-synced")
 def test_applications_synced(promotion, observed, evidence):
-    """Every application has applied the stable tag's commit: right revision, synced, no operation under way, looked at since the move."""
+    """Every application has applied the stable tag's commit: right revision, synced, no operation in progress, compared since the move."""
     evidence("commit", promotion.goal.commit)
     evidence("applications", len(observed.applications))
-    late = prod_cluster.not_there(observed, health=False)
-    assert not late, f"{len(late)} of {len(observed.applications)} applications are not at {promotion.goal.commit[:7]}\n" + "\n".join(late[:8])
+    late = applications_not_synced(observed)
+    assert not late, (
+        f"{len(late)} of {counted(len(observed.applications), 'application')} not at {promotion.goal.commit[:7]}\n"
+        + "\n".join(f"  {name}: {reason}" for name, reason in list(late.items())[:8])
+        + f"\ndo   {describe_applications(promotion, late)}"
+    )
 
 
-@pytest.mark.check(
-    "applications-healthy", fix="kubectl -n argocd describe application NAME (production's context), and look at what is unhealthy in it"
-)
-def test_applications_healthy(observed, evidence):
-    """Every application is Healthy; one that was unhealthy before the promotion is reported and not blamed on it."""
-    evidence("excused", prod_cluster.tolerated(observed))
-    sick = prod_cluster.not_there(observed, health=True)
-    assert not sick, f"{len(sick)} applications are not healthy\n" + "\n".join(sick[:8])
+@pytest.mark.check("applications-healthy")
+def test_applications_healthy(promotion, observed, evidence):
+    """Every application is Healthy; one that was unhealthy before the promotion is reported and does not count."""
+    evidence("tolerated", tolerated_applications(observed))
+    unhealthy = applications_not_healthy(observed)
+    assert not unhealthy, (
+        f"{counted(len(unhealthy), 'application')} not healthy\n"
+        + "\n".join(f"  {name}: {reason}" for name, reason in list(unhealthy.items())[:8])
+        + f"\ndo   {describe_applications(promotion, unhealthy)}"
+    )
 
 
-@pytest.mark.check("pods-running", fix="kubectl -n NAMESPACE describe pod NAME; kubectl -n NAMESPACE logs NAME --previous")
+@pytest.mark.check("pods-running")
 def test_pods_running(promotion, evidence):
-    """No pod crashes, fails to pull its image, restarts or stays Pending that did not so before."""
-    failing = prod_cluster.failing_pods(promotion, evidence)
-    evidence("failing", failing)
-    assert not failing, f"{len(failing)} pods are newly failing\n" + "\n".join(failing[:12])
+    """No pod crashes, fails to pull its image, restarts or stays Pending that did not do so before."""
+    failing = failing_pods(promotion, evidence)
+    evidence("failing", [f"{pod}: {reason}" for pod, reason in failing.items()])
+    namespace, _, name = next(iter(failing), "").partition("/")
+    command = f"{kubectl(promotion, 'prod')} -n {namespace}"
+    assert not failing, (
+        f"{counted(len(failing), 'pod')} newly failing\n"
+        + "\n".join(f"  {pod}: {reason}" for pod, reason in list(failing.items())[:12])
+        + f"\ndo   {command} describe pod {name}; {command} logs {name} --previous"
+    )
 
 
 @pytest.mark.check("events")
 def test_events(promotion, evidence):
     """Warning events are evidence; they fail only for the configured reasons and only while they still repeat."""
-    repeating = prod_cluster.repeating_warnings(promotion, evidence)
-    assert not repeating, "warnings keep repeating\n" + "\n".join(repeating[:8]) + "\ndo   kubectl get events -A --sort-by=.lastTimestamp"
+    repeating = repeating_warnings(promotion, evidence)
+    assert not repeating, (
+        "warnings keep repeating\n" + "\n".join(repeating[:8]) + f"\ndo   {kubectl(promotion, 'prod')} get events -A --sort-by=.lastTimestamp"
+    )
 
 
 @pytest.mark.check("stable-still-ours")
 def test_stable_still_ours(promotion, remote, evidence):
-    """All of the above is about the tag as it is now: it is still the object this promotion left there."""
+    """All of the above is about the tag as it is now: it is still the object that this promotion put there."""
     refs = remote.refs(promotion.names.stable, promotion.names.shadow)
     now = refs.get(promotion.names.stable)
     evidence("stable", now.object if now else "absent")
@@ -50,5 +73,5 @@ def test_stable_still_ours(promotion, remote, evidence):
     assert promotion.names.shadow not in refs, f"a branch named {name} hides the tag\ndo   git push {remote.remote} :{promotion.names.shadow}"
     wanted = promotion.context.stable if promotion.context else None
     assert wanted is None or now.object == wanted["object"], (
-        f"{name} is {now.object[:7]} (commit {now.commit[:7]}), not {wanted['object'][:7]}: somebody else moved it\ndo   promote status"
+        f"{name} is {now.object[:7]} (commit {now.commit[:7]}), expected {wanted['object'][:7]}: another process moved it\ndo   promote status"
     )

@@ -90,6 +90,7 @@ class Application:
 
     @property
     def key(self) -> str:
+        """`namespace/name`: unique in its cluster."""
         return f"{self.namespace}/{self.name}"
 
     @property

@@ -1,4 +1,4 @@
-"""What the checks ask of the candidate's files: do its manifests build, what do they break, is what changed documented."""
+"""The logic of the checks about the candidate's files: whether its manifests render, which changes break, whether changes are documented."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from promote.checklist.history import bump_suggestion, stable_commit, worth_plan
 from promote.checklist.promotion import Promotion
 from promote.core.errors import NotFound, PromoteError, ServiceError, UsageError
 from promote.core.in_flight import in_flight
+from promote.core.model import Evidence
 from promote.manifests.compare import Comparison, Expected, compare
 from promote.manifests.tree import Blobs, Tree
 from promote.report.words import counted
 
-Evidence = Callable[[str, object], None]
 SHOWN = 10
 
 
 def trees(promotion: Promotion) -> tuple[Tree, Tree | None]:
-    """The candidate's files and production's, which share what they have in common."""
+    """The candidate's files and production's; None in a first promotion."""
     old = stable_commit(promotion)
     return tree_of(promotion, promotion.commit), tree_of(promotion, old) if old else None
 
@@ -45,9 +45,9 @@ def _store(promotion: Promotion) -> Blobs:
 
 @contextmanager
 def builder(promotion: Promotion) -> Iterator[Callable[[str, str], str] | None]:
-    """kustomize for this repository's commits, None where there is none; its scratch copies go at the end.
+    """kustomize for this repository's commits, None when it is not installed; its temporary copies are removed at the end.
 
-    What it built is kept: a check that its limit cut off leaves the next one less to do.
+    Results are kept in memory, so that a check which ran out of time leaves less work to the next one.
     """
     from promote.git.objects import archive
     from promote.manifests.kustomize import Kustomize, find_program
@@ -74,14 +74,14 @@ def _built(_promotion: Promotion) -> dict[tuple[str, str], str]:
 
 @cache
 def comparison(promotion: Promotion) -> Comparison:
-    """The candidate's manifests against production's; looked at once."""
+    """The candidate's manifests against production's; computed once."""
     candidate, production = trees(promotion)
     with builder(promotion) as build, in_flight("kustomize"):
         return compare(candidate, production, expected_of(promotion), build)
 
 
 def expected_of(promotion: Promotion) -> Expected:
-    """What the settings say about who follows what."""
+    """The refs and folders that applications should follow, by the settings."""
     settings = promotion.settings
     return Expected(
         repository=promotion.remote.url, stable=settings.tags.stable, branch=settings.repository.branch,
@@ -89,8 +89,11 @@ def expected_of(promotion: Promotion) -> Expected:
     )  # fmt: skip
 
 
-def lost_on_the_way(promotion: Promotion) -> list[str]:
-    """What a rollback would not bring back as it was, because the way forward removes it; what cannot be told is said."""
+def not_restored_by_rollback(promotion: Promotion) -> list[str]:
+    """Resources that this promotion removes and a rollback therefore does not restore as they were, one line each; [] when there are none.
+
+    Never raises PromoteError: when the manifests cannot be compared, the only line starts with "unknown: ".
+    """
     try:
         seen = comparison(promotion)
     except PromoteError as error:
@@ -99,13 +102,17 @@ def lost_on_the_way(promotion: Promotion) -> list[str]:
 
 
 def manifest_problems(promotion: Promotion, seen: Comparison, evidence: Evidence) -> list[str]:
-    """Raises NotFound when there is nothing to judge, ServiceError for what could not be rendered here (unless the settings accept that)."""
+    """Manifests that do not render and applications that follow the wrong ref, one indented line each; [] when all are right.
+
+    `seen` is the fixture `comparison`. Raises NotFound when no application of production is declared in the repository, ServiceError when
+    something could not be rendered here and `manifests.on_unrendered` does not accept that.
+    """
     evidence("applications", {"all": seen.applications, "production": seen.prod, "dev": seen.dev})
     evidence("rendered", list(seen.rendered))
     evidence("unchanged since production", seen.unchanged)
     for name in ("charts", "sets", "unknown", "unsorted"):
         if found := list(getattr(seen, name)):
-            evidence({"charts": "not of this repository", "sets": "ApplicationSets, not looked into", "unknown": "could not be rendered here",
+            evidence({"charts": "not of this repository", "sets": "ApplicationSets, not read", "unknown": "could not be rendered here",
                       "unsorted": "folders of neither production nor dev"}[name], found)  # fmt: skip
     problems = [f"  {line}" for line in (*seen.wrong, *seen.strays)]
     if problems:
@@ -116,33 +123,37 @@ def manifest_problems(promotion: Promotion, seen: Comparison, evidence: Evidence
         raise NotFound(
             "repository",
             f"none of {seen.applications} Applications declared in it is known to be production's, which follows {name} of"
-            f" {promotion.remote.url}{mixed}: what would be deployed?",
-            hint='name their folder (manifests.prod); declared elsewhere? disable the check with a reason: [[checklist.disabled]] id = "manifests"',
+            f" {promotion.remote.url}{mixed}: it is unknown what would be deployed",
+            hint='set manifests.prod to their folder; or disable the check with a reason: [[checklist.disabled]] id = "manifests"',
         )
     if seen.unknown and promotion.settings.manifests.on_unrendered == "unknown":
         raise ServiceError(
             "manifests",
             f"{len(seen.unknown)} could not be rendered here: {'; '.join(seen.unknown[:4])}",
-            hint='install kustomize, or accept that dev has shown it: manifests.on_unrendered = "accepted" in promotion.toml',
+            hint='install kustomize, or rely on dev: manifests.on_unrendered = "accepted" in promotion.toml',
         )
     return []
 
 
-def breaking_problems(promotion: Promotion, changes: list[Change], seen: Comparison, evidence: Evidence) -> str:
-    """What breaks without a filled migration plan; "" when nothing does, or the plan is there."""
-    said = breaking(changes) if stable_commit(promotion) else []
-    found = [*(f"{c.words()}: {c.breaking}" for c in said), *seen.breaking]
+def breaking_change_problem(promotion: Promotion, changes: list[Change], seen: Comparison, evidence: Evidence) -> str:
+    """Text that lists the breaking changes when their migration plan is missing or incomplete; "" when nothing breaks, or the plan is complete.
+
+    Breaking are commits marked so (`feat!:`, `BREAKING CHANGE:`) and removed or immutable resources of `seen`, the fixture `comparison`. Raises
+    ServiceError when production's manifests could not be rendered here and `manifests.on_unrendered` does not accept that.
+    """
+    marked = breaking(changes) if stable_commit(promotion) else []
+    found = [*(f"{c.words()}: {c.breaking}" for c in marked), *seen.breaking]
     evidence("breaking", found[:50])
     if hidden := [*seen.unknown, *seen.uncompared]:
-        evidence("not compared, for it could not be rendered here", hidden)
+        evidence("not compared: could not be rendered here", hidden)
     if seen.unseen:
-        evidence("changed elsewhere and not looked into", list(seen.unseen))
+        evidence("changed in other repositories, not read", list(seen.unseen))
     if not seen.prod:
         evidence("manifests", "no application of production is known here: judged by the commit messages alone")
     if not found and seen.uncompared and promotion.settings.manifests.on_unrendered == "unknown":
         raise ServiceError(
             "manifests",
-            f"what production has could not be rendered here, so nobody can tell what goes away: {'; '.join(seen.uncompared[:4])}",
+            f"production's manifests could not be rendered here, so removals are unknown: {'; '.join(seen.uncompared[:4])}",
             hint='install what is missing, or accept it: manifests.on_unrendered = "accepted" in promotion.toml',
         )
     if not found:
@@ -151,25 +162,28 @@ def breaking_problems(promotion: Promotion, changes: list[Change], seen: Compari
     settings = promotion.settings
     path = f"{settings.promotion.migrations}/{version}.md"
     text = promotion.remote.file(promotion.commit, path)
-    evidence("migration plan", path if text is not None else f"{path}: not there")
+    evidence("migration plan", path if text is not None else f"{path}: missing")
     empty = migration_plan.empty_sections(text, settings.migration.sections) if text is not None else settings.migration.sections
     if text is not None and not empty:
         return ""
     lines = "\n".join(f"  {line}" for line in found[:SHOWN]) + (f"\n  and {len(found) - SHOWN} more" if len(found) > SHOWN else "")
-    lacks = f"there is no {path}" if text is None else f"{path} says nothing under {', '.join(empty)}"
+    lacks = f"there is no {path}" if text is None else f"{path} is empty under {', '.join(empty)}"
     return (
-        f"{counted(len(found), 'thing')} would break, and {lacks}\n{lines}\n"
-        "why  whoever is woken by it needs to know what to do, and whether the old version can come back\n"
-        f"do   promote plan {worth_planning(promotion, changes)} --write, fill in {', '.join(empty)}, and merge it; or take the change back"
+        f"{counted(len(found), 'breaking change')}, and {lacks}\n{lines}\n"
+        "why  the person on call needs to know what to do, and whether the old version can be restored\n"
+        f"do   promote plan {worth_planning(promotion, changes)} --write, fill in {', '.join(empty)}, and merge it; or revert the change"
     )
 
 
 def documentation_problems(promotion: Promotion, evidence: Evidence) -> list[str]:
-    """Raises UsageError without rules: then nobody said what documents what."""
+    """Changed files whose document did not change, broken links of changed pages, a missing changelog entry: one indented line each; [] when none.
+
+    Raises UsageError when no [[documentation.rules]] are configured: then it is unknown which document describes which file.
+    """
     wanted = promotion.settings.documentation
     if not wanted.rules:
         raise UsageError(
-            "not configured: there is no [[documentation.rules]], so nobody said what documents what",
+            "not configured: there are no [[documentation.rules]], so it is unknown which document describes which file",
             hint='write one ("apps/{app}/**" → "docs/apps/{app}.md"), or disable it with a reason: [[checklist.disabled]] id = "documentation"',
         )
     remote, old, new = promotion.remote, stable_commit(promotion), promotion.commit
@@ -182,9 +196,9 @@ def documentation_problems(promotion: Promotion, evidence: Evidence) -> list[str
         problems += _links(promotion, changed, frozenset(files), evidence)
     if wanted.changelog and wanted.changelog in files and promotion.version:
         text = remote.file(new, wanted.changelog) or ""
-        told = docs.tells(text, promotion.version.text)
-        evidence("changelog", f"{wanted.changelog} {'tells' if told else 'does not tell'} {promotion.version}")
-        problems += [] if told else [f"  {wanted.changelog} has no entry for {promotion.version}"]
+        written = docs.tells(text, promotion.version.text)
+        evidence("changelog", f"{wanted.changelog} {'has an entry' if written else 'has no entry'} for {promotion.version}")
+        problems += [] if written else [f"  {wanted.changelog} has no entry for {promotion.version}"]
     return problems
 
 
@@ -198,7 +212,7 @@ def _links(promotion: Promotion, changed: frozenset[str], files: frozenset[str],
 
     tree = trees(promotion)[0]
     pages = sorted(p for p in changed if p in files and p.endswith(docs.MARKDOWN))
-    evidence("pages looked at", len(pages))
+    evidence("pages read", len(pages))
     texts = blobs(promotion.remote, [tree.files[p] for p in pages])
     broken = {p: docs.broken_links(p, texts[tree.files[p]].decode(errors="replace"), files, tree.links) for p in pages}
     return [f"  {page}: the link {link} leads nowhere" for page, links in broken.items() for link in links[:5]]

@@ -1,31 +1,30 @@
-"""Has dev shown the candidate? At the commit itself, or at a descendant that changes nothing dev renders."""
+"""The logic of `dev-converged`: whether dev runs the candidate, or a descendant of it that changes nothing that dev renders."""
 
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from promote.argocd.application import Application, follows
+from promote.checklist.production import kubectl
 from promote.checklist.promotion import Promotion
-from promote.checklist.smoke import ask
+from promote.checklist.smoke import smoke_url_problem
 from promote.convergence.application_status import Goal, Limits, arrived, healthy
 from promote.core.deadline import Clock, Deadline
 from promote.core.errors import NotFound, PromoteError
-from promote.core.model import short
+from promote.core.model import Evidence, short
 from promote.manifests.inputs import inputs_of
 from promote.manifests.tree import KUSTOMIZATIONS, NotYaml, Tree
-from promote.report.words import local_time, spoken
+from promote.report.words import counted, local_time, spoken
 
 if TYPE_CHECKING:
-    from promote.transport.http_probe import Web
-
-Evidence = Callable[[str, object], None]
+    from promote.transport.http_probe import HttpClient
 
 
 def dev_goal(promotion: Promotion, commit: str) -> Goal:
-    """What dev follows: the trunk by any of its names, at a commit."""
+    """The state that dev should reach: the trunk, by any of its names, at a commit."""
     branch = promotion.settings.repository.branch
     names = frozenset({branch, "HEAD", f"refs/heads/{branch}"})
     return Goal(commit=commit, accepted=frozenset({commit}), names=names, repository=promotion.remote.url, root="")
@@ -37,13 +36,14 @@ def on_dev(promotion: Promotion) -> list[Application]:
     return [a for a in promotion.dev.applications() if goal.tracks(a)]
 
 
-def waiting_on_dev(promotion: Promotion, *, clock: Clock | None = None) -> tuple[list[str], int]:
-    """Refresh dev and wait until it shows the candidate: (who does not, with the reason; how many were looked at).
+def wait_for_dev(promotion: Promotion, *, clock: Clock | None = None) -> tuple[list[str], int]:
+    """Refresh dev and wait until it runs the candidate, for at most `dev.converge_timeout`.
 
-    Ends early when an application that has the candidate stays Degraded for `argocd.degraded_grace`: waiting longer would not make it a yes.
-    Raises what the clients raise; an unreachable dev cluster is not a failed candidate.
+    Returns (one line "NAME: reason" for each application that does not run it, the number of applications that follow the trunk). Ends early when
+    an application at the candidate stays Degraded for `argocd.degraded_grace`. Raises PromoteError when dev cannot be read: an unreachable cluster
+    says nothing about the candidate.
     """
-    settings, dev, _ = promotion.settings, promotion.dev, promotion.production_read  # begun now: two clusters are read side by side
+    settings, dev, _ = promotion.settings, promotion.dev, promotion.production_read  # started here: both clusters are read at the same time
     trunk = promotion.target.branch
     if not promotion.remote.is_ancestor(promotion.commit, trunk.commit):
         # Dev follows the trunk: waiting would not make it show a commit that is not on it.
@@ -56,8 +56,8 @@ def waiting_on_dev(promotion: Promotion, *, clock: Clock | None = None) -> tuple
     while True:
         apps = on_dev(promotion)
         late = {a.key: (a, why) for a in apps if (why := _why_not(promotion, a, apps, seen.get(a.key)))}
-        sick = [key for key, (_, why) in late.items() if why.startswith("Degraded")]
-        degraded_since = {key: degraded_since.get(key, deadline.elapsed) for key in sick}
+        degraded = [key for key, (_, why) in late.items() if why.startswith("Degraded")]
+        degraded_since = {key: degraded_since.get(key, deadline.elapsed) for key in degraded}
         given_up = any(deadline.elapsed - since >= settings.argocd.degraded_grace for since in degraded_since.values())
         if (apps and not late) or deadline.expired or given_up:
             return [f"{a.name}: {why}" for a, why in late.values()], len(apps)
@@ -67,11 +67,11 @@ def waiting_on_dev(promotion: Promotion, *, clock: Clock | None = None) -> tuple
         deadline.sleep(settings.argocd.poll_interval)
 
 
-def too_fresh(promotion: Promotion, evidence: Evidence) -> str:
-    """Whether dev has shown the candidate for less than `dev.soak`: since its last sync ended and its health last changed, whichever is later.
+def dev_soak_problem(promotion: Promotion, evidence: Evidence) -> str:
+    """Text that says how much longer dev must run the candidate, "" when it has done so for `dev.soak`.
 
-    `status.health.lastTransitionTime` is there since Argo CD 3.0; where it is not, the end of the last sync has to do. Raises NotFound when an
-    application says neither.
+    Measured from the end of the last sync or the last change of health, whichever is later. `status.health.lastTransitionTime` exists since Argo
+    CD 3.0; without it only the end of the last sync counts. Raises NotFound when an application has neither.
     """
     soak = promotion.settings.dev.soak
     if not soak:
@@ -79,17 +79,19 @@ def too_fresh(promotion: Promotion, evidence: Evidence) -> str:
     apps = on_dev(promotion)
     since = {a.name: _since(a) for a in apps}
     if older := sorted(a.name for a in apps if a.healthy_since is None):
-        evidence("only the end of the last sync is known, not since when they are healthy", older[:20])
-    if silent := sorted(name for name, when in since.items() if when is None):
-        raise NotFound("dev cluster", f"{', '.join(silent[:4])}: no sync ever ended there, so nobody knows since when it is so", hint="sync it once")
+        evidence("only the end of the last sync is known, not the time of the last health change", older[:20])
+    if unknown := sorted(name for name, when in since.items() if when is None):
+        raise NotFound(
+            "dev cluster", f"{', '.join(unknown[:4])}: never synced, so the time since it runs the candidate is unknown", hint="sync it once"
+        )
     name, youngest = max(((n, w) for n, w in since.items() if w), key=lambda pair: pair[1])
     ready = youngest + timedelta(seconds=soak)
-    evidence("well since", youngest.isoformat())
+    evidence("healthy since", youngest.isoformat())
     now = datetime.now(UTC)
     if ready <= now:
         return ""
     return (
-        f"dev has been well at it for {spoken((now - youngest).total_seconds())}, dev.soak asks for {spoken(soak)}; the last to get there: {name}\n"
+        f"dev has run the candidate for {spoken((now - youngest).total_seconds())}, expected {spoken(soak)} (dev.soak); the latest was {name}\n"
         f"do   start again at {local_time(ready)}, or later"
     )
 
@@ -99,28 +101,28 @@ def _since(app: Application) -> datetime | None:
     return max((when for when in (synced, app.healthy_since) if when), default=None)
 
 
-def not_answering(promotion: Promotion, http: Web, evidence: Evidence) -> list[str]:
-    """The [[dev.urls]] that do not answer as declared."""
-    said = {u.name: ask(http, u, _named(evidence, u.name)) for u in promotion.settings.dev.urls}
-    return [f"{name}: {why}" for name, why in said.items() if why]
+def failing_dev_urls(promotion: Promotion, http: HttpClient, evidence: Evidence) -> list[str]:
+    """The [[dev.urls]] that do not answer as declared: "NAME: " and the text of `smoke_url_problem`; [] when all do."""
+    found = {u.name: smoke_url_problem(http, u, _named(evidence, u.name)) for u in promotion.settings.dev.urls}
+    return [f"{name}: {why}" for name, why in found.items() if why]
 
 
 def _named(evidence: Evidence, name: str) -> Evidence:
     return lambda what, value: evidence(f"{name} {what}", value)
 
 
-def renders_nothing_new(promotion: Promotion) -> bool:
-    """Whether what would be shipped touches no file that a dev application could render: there was nothing to validate, which is worth saying."""
+def nothing_to_validate_in_dev(promotion: Promotion) -> bool:
+    """Whether the promotion changes no file that a dev application could render; False in a first promotion."""
     stable = promotion.target.stable
     if stable is None:
         return False
     return _only_harmless(promotion, stable.commit, promotion.commit, on_dev(promotion))
 
 
-def rendered_in_production_alone(promotion: Promotion) -> list[str]:
-    """The files of what would be shipped that production renders and dev does not: nothing was validated about them anywhere.
+def rendered_only_in_production(promotion: Promotion) -> list[str]:
+    """Paths of changed files that production renders and dev does not, sorted: dev could not validate them.
 
-    [] too when production cannot be asked or a kustomization does not parse: the checks about those say so.
+    Also [] when production cannot be read or a kustomization does not parse: other checks report that.
     """
     from promote.checklist.candidate import tree_of
 
@@ -147,7 +149,7 @@ def _why_not(promotion: Promotion, app: Application, apps: Sequence[Application]
     goal = Goal(commit=goal.commit, accepted=goal.accepted | harmless, names=goal.names, repository=goal.repository, root="")
     why = arrived(app, goal, fresh_after=before.reconciled if before else None, t_before=None)
     if why:
-        return why.replace("since the tag moved", "since it was asked")
+        return why.replace("since the tag moved", "since the refresh")
     limits = Limits.of(promotion.settings)
     return "" if healthy(app, limits) else f"{app.health}: {app.health_message}".rstrip(": ")
 
@@ -181,12 +183,12 @@ def _only_harmless(promotion: Promotion, old: str, new: str, apps: Sequence[Appl
         return False
     try:
         return not any(set(changed) & reached(tree_of(promotion, commit), _folders(apps)) for commit in (old, new))
-    except NotYaml:  # what does not parse may name anything
+    except NotYaml:  # a file that does not parse may name any other
         return False
 
 
 def reached(tree: Tree, folders: Collection[str]) -> set[str]:
-    """The files that these folders render from, wherever they lie: a kustomization may reach out of its top-level folder. Raises NotYaml."""
+    """The files that these folders are rendered from, in any folder: a kustomization may name files outside of its own. Raises NotYaml."""
     tree.load(path for path in tree.files if posixpath.basename(path) in KUSTOMIZATIONS)
     return {file for folder in folders for file in inputs_of(tree, folder).files}
 
@@ -199,17 +201,17 @@ MANIFESTS = (".yaml", ".yml", ".json", ".jsonnet", ".libsonnet", ".tpl", ".toml"
 
 
 def harmless(path: str, roots: Collection[str], records: str) -> bool:
-    """Whether a file lies where no application looks: whole top-level folders count, and what kustomizations name beyond them is `reached`."""
+    """Whether no application reads a file, going by its top-level folder; files outside that kustomizations name are found by `reached`."""
     if path.startswith(f"{records}/"):
         return True
     return path.partition("/")[0] not in roots and "." not in roots and "" not in roots and not path.endswith(MANIFESTS)
 
 
-def describe(reasons: list[str], promotion: Promotion) -> str:
-    """The failure text of the check."""
+def dev_failure(reasons: list[str], promotion: Promotion) -> str:
+    """The text for a failure: `reasons` as `wait_for_dev` returns them, why that matters, and the command that shows more."""
     shown = "\n".join(f"  {r}" for r in reasons[:8]) + (f"\n  and {len(reasons) - 8} more" if len(reasons) > 8 else "")
     return (
-        f"{len(reasons)} dev applications do not show {short(promotion.commit)} as synced and healthy\n{shown}\n"
-        "why  what dev has not shown is not validated\n"
-        "do   look at them: kubectl -n argocd get applications (dev context); then start again"
+        f"{counted(len(reasons), 'dev application')} not synced and healthy at {short(promotion.commit)}\n{shown}\n"
+        "why  a commit that dev has not run is not validated\n"
+        f"do   {kubectl(promotion, 'dev')} -n {promotion.settings.dev.namespaces[0]} get applications.argoproj.io; repair them and start again"
     )

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from promote.convergence.wait import ConvergenceResult
     from promote.git.remote import GitRemote
     from promote.manifests.compare import Comparison
-    from promote.transport.http_probe import Web
+    from promote.transport.http_probe import HttpClient
 
 __all__ = ["applications", "changes", "comparison", "http", "observed", "promotion", "remote"]
 
@@ -72,8 +72,8 @@ def applications(promotion: Promotion) -> dict[str, Application]:
 
 
 @pytest.fixture(scope="session")
-def http() -> Web:
+def http() -> HttpClient:
     """Requests with a deadline and without exceptions: `http.get(url, within=2)` answers status, body, json(), seconds and trouble."""
-    from promote.transport.http_probe import Web
+    from promote.transport.http_probe import HttpClient
 
-    return Web()
+    return HttpClient()

@@ -1,4 +1,4 @@
-"""What the check `tests-passed` asks: every configured source of evidence about this very commit. Each says no (a text), or nothing, or raises."""
+"""The logic of `tests-passed`: every configured source of evidence about this very commit returns failures, or raises when it cannot tell."""
 
 from __future__ import annotations
 
@@ -12,43 +12,46 @@ from promote.candidate.junit import read_junit
 from promote.checklist.promotion import Promotion
 from promote.core.deadline import Deadline
 from promote.core.errors import NotFound, PromoteError, Unreachable, UsageError
-from promote.core.model import short
+from promote.core.model import Evidence, short
 from promote.transport.programs import run_program
 
 if TYPE_CHECKING:
     from promote.github.evidence import CheckState
 
-Evidence = Callable[[str, object], None]
 LOOK_S = 5.0
-SAID_NO = frozenset({"failure", "error", "timed_out", "action_required", "startup_failure"})
+FAILURES = frozenset({"failure", "error", "timed_out", "action_required", "startup_failure"})
 NEUTRAL = frozenset({"skipped", "neutral"})
 
 
-def what_failed(promotion: Promotion, evidence: Evidence) -> list[str]:
-    """Raises UsageError when no source is configured, and what a source raises that cannot tell."""
+def failed_tests(promotion: Promotion, evidence: Evidence) -> list[str]:
+    """Failed tests of the candidate commit, one indented line each; [] when every configured source reports success.
+
+    Waits up to `tests.timeout` for each source. Raises UsageError when no source is configured, PromoteError when no source reports a failure
+    and one of them cannot tell (pending, missing, skipped, unreachable).
+    """
     wanted = promotion.settings.tests
-    asked: list[Callable[[Promotion, Evidence], list[str]]] = []
-    asked += [_github] if wanted.github else []
-    asked += [_command] if wanted.command else []
-    asked += [_junit] if wanted.junit else []
-    if not asked:
+    sources: list[Callable[[Promotion, Evidence], list[str]]] = []
+    sources += [_github] if wanted.github else []
+    sources += [_command] if wanted.command else []
+    sources += [_junit] if wanted.junit else []
+    if not sources:
         raise UsageError(
-            "not configured: no source says whether the tests of this commit passed",
+            "not configured: no source reports whether the tests of this commit passed",
             hint="set tests.github = true, tests.command or tests.junit in promotion.toml; or disable the check with a reason",
         )
     found, unknown = [], []
-    for ask in asked:
+    for source in sources:
         try:
-            found += ask(promotion, evidence)
+            found += source(promotion, evidence)
         except PromoteError as error:
             unknown.append(error)
-    if unknown and not found:  # a source that says no is told first
+    if unknown and not found:  # a failure is more important than an unknown
         raise unknown[0]
     return [*found, *(f"  and unknown: {error.what}" for error in unknown)]
 
 
 def _github(promotion: Promotion, evidence: Evidence) -> list[str]:
-    """Checks and statuses of the commit. Pending and missing ones are waited for; what does not come is unknown."""
+    """Checks and statuses of the commit. Waits for pending and missing ones; those that do not finish in time are unknown."""
     settings, deadline = promotion.settings, Deadline(promotion.settings.tests.timeout)
     api = connect.evidence(settings, promotion.remote)
     required = tuple(settings.tests.required) or api.required_checks(settings.repository.branch)
@@ -60,14 +63,14 @@ def _github(promotion: Promotion, evidence: Evidence) -> list[str]:
             if not any(fnmatchcase(c.name, pattern) for pattern in settings.tests.ignore) and not (ours and f"/actions/runs/{ours}/" in c.url)
         ]
         counted = [c for c in seen if c.name in required] if required else seen
-        no = [c for c in counted if c.state in SAID_NO]
+        no = [c for c in counted if c.state in FAILURES]
         missing = [name for name in required if name not in {c.name for c in counted}]
         pending = [c for c in counted if c.state == "pending"]
         if no or not (missing or pending) or deadline.expired:
             break
         deadline.sleep(LOOK_S)
     evidence("checks", {c.name: c.state for c in counted})
-    evidence("required", list(required) or "none are named: all count")
+    evidence("required", list(required) or "none named: all count")
     if no:
         return [f"  {c.words()}" for c in no]
     _unless_known(promotion, counted, missing, pending, strict=bool(required))
@@ -75,25 +78,29 @@ def _github(promotion: Promotion, evidence: Evidence) -> list[str]:
 
 
 def _unless_known(promotion: Promotion, counted: Sequence[CheckState], missing: list[str], pending: Sequence[CheckState], *, strict: bool) -> None:
-    """Raise Unreachable for whatever is not a success, NotFound when there is nothing at all."""
+    """Raise Unreachable for anything that is not a success, NotFound when there is nothing at all."""
     at, waited = short(promotion.commit), promotion.settings.tests.timeout
     if missing:
         raise NotFound(
-            "github", f"{', '.join(missing)}: required of {at}, and not there after {waited:.0f} s", hint="has the commit's CI run? see its checks"
+            "github",
+            f"{', '.join(missing)}: required of {at}, and missing after {waited:.0f} s",
+            hint="run the commit's CI, or correct tests.required",
         )
     if pending:
         raise Unreachable(
-            "github", f"{', '.join(c.words() for c in pending[:4])}: still running after {waited:.0f} s", hint="wait for it and try again"
+            "github",
+            f"{', '.join(c.words() for c in pending[:4])}: still running after {waited:.0f} s",
+            hint="start again when it has finished",
         )
     odd = [c for c in counted if c.state != "success" and (strict or c.state not in NEUTRAL)]
     if odd:
         raise Unreachable("github", f"{', '.join(c.words() for c in odd[:4])}: neither passed nor failed", hint="run it again on this commit")
     if not any(c.state == "success" for c in counted):
-        raise NotFound("github", f"not one check or status of {at} succeeded: nobody tested it", hint="run the commit's CI, or name another source")
+        raise NotFound("github", f"no check or status of {at} succeeded: it was not tested", hint="run the commit's CI, or name another source")
 
 
 def _command(promotion: Promotion, evidence: Evidence) -> list[str]:
-    """The team's own command, in this clone, which has to be the candidate: it would test something else otherwise."""
+    """The team's own command, in this clone, which must be the candidate without changes: otherwise it would test something else."""
     settings, remote = promotion.settings, promotion.remote
     argv = shlex.split(settings.tests.command)
     records = f"{settings.promotion.records}/"
@@ -112,7 +119,7 @@ def _command(promotion: Promotion, evidence: Evidence) -> list[str]:
 
 
 def _junit(promotion: Promotion, evidence: Evidence) -> list[str]:
-    """A file that says by its name or by a property which commit it is about."""
+    """A JUnit file that names its commit: in the file's name or in a property."""
     settings, commit = promotion.settings, promotion.commit
     path = settings.root / settings.tests.junit.replace("{commit}", commit)
     try:
@@ -124,12 +131,12 @@ def _junit(promotion: Promotion, evidence: Evidence) -> list[str]:
     about = run.commit or (commit if "{commit}" in settings.tests.junit else "")
     evidence("junit", {"file": path.name, "ran": run.ran, "skipped": run.skipped, "bad": list(run.bad[:20])})
     if about != commit:
-        said = f"it is about {about[:12]}" if about else "it does not say of which commit it is"
+        found = f"it is about {about[:12]}" if about else "it names no commit"
         raise NotFound(
             "tests.junit",
-            f"{path.name}: {said}, not {short(commit)}",
-            hint='a property "commit" in it, or {commit} in the file\'s name, says so',
+            f"{path.name}: {found}, expected {short(commit)}",
+            hint='write the commit into a property "commit", or into the file name with {commit}',
         )
     if not run.ran:
-        raise NotFound("tests.junit", f"{path.name}: no test ran ({run.skipped} skipped)", hint="look at what wrote it")
+        raise NotFound("tests.junit", f"{path.name}: no test ran ({run.skipped} skipped)", hint="correct the command that writes it")
     return [f"  {path.name}: {len(run.bad)} of {run.ran} tests did not pass: {', '.join(run.bad[:4])}"] if run.bad else []

@@ -1,9 +1,9 @@
-"""What the checks ask of the commits between production and the candidate: which they are, and whether their tasks are closed."""
+"""The logic of the checks about the commits between production and the candidate: their tasks, and the version that they ask for."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from promote import connect
@@ -13,23 +13,22 @@ from promote.candidate.tasks import TaskReport
 from promote.checklist.promotion import Promotion
 from promote.core.deadline import Deadline
 from promote.core.errors import NotFound, UsageError
-from promote.core.model import Task, short
+from promote.core.model import Evidence, Task, short
 from promote.core.version import Version, parse_version
 
-Evidence = Callable[[str, object], None]
 SHOWN = 8
-UNTOLD = "vX.Y.Z"  # where nobody can tell which version fits
+UNTOLD = "vX.Y.Z"  # stands for a version that cannot be computed
 
 
 def changes_of(promotion: Promotion) -> list[Change]:
-    """The candidate's commits that production has not, newest first; all of them in a first promotion. Raises NotFound in a shallow clone."""
+    """The candidate's commits that production lacks, newest first; all of them in a first promotion. Raises NotFound in a shallow clone."""
     from promote.git.objects import history
 
     return [change_of(c) for c in history(promotion.remote, stable_commit(promotion), promotion.commit)]
 
 
 def stable_commit(promotion: Promotion) -> str | None:
-    """What production runs; None in a first promotion. Raises NotFound when there is no stable tag and nobody said that this is the first."""
+    """The commit that production runs; None in a first promotion. Raises NotFound when there is no stable tag and `--first` was not given."""
     stable = promotion.target.stable
     if stable is None and promotion.choices.first:
         return None
@@ -38,13 +37,16 @@ def stable_commit(promotion: Promotion) -> str | None:
         raise NotFound(
             "git remote",
             f"{name} does not exist, so there is nothing to compare the candidate with",
-            hint=f"create {name} at what production runs, or `promote run VERSION --first`",
+            hint=f"create {name} at the commit that production runs, or promote run {promotion.version or UNTOLD} --first",
         )
     return stable.commit
 
 
 def task_problems(promotion: Promotion, changes: list[Change], evidence: Evidence) -> list[str]:
-    """Open tasks, and with `tasks.require` commits that name none. Raises when the tracker cannot be read, or none was decided on."""
+    """Open tasks that the commits name, and with `tasks.require` commits that name none: indented lines; [] when all tasks are closed.
+
+    Raises UsageError when `tasks.source` is empty, PromoteError when the tracker cannot be read.
+    """
     settings = promotion.settings.tasks
     found = report(promotion, changes)
     evidence("tracker", settings.source)
@@ -61,10 +63,11 @@ def task_problems(promotion: Promotion, changes: list[Change], evidence: Evidenc
 
 
 def report(promotion: Promotion, changes: list[Change]) -> TaskReport:
+    """The tasks that the commits name, as the configured tracker has them. Raises as `task_problems`."""
     settings, git = promotion.settings, promotion.remote
     if not settings.tasks.source:
         raise UsageError(
-            "not configured: tasks.source is empty, so nobody looked at a task",
+            "not configured: tasks.source is empty, so no task was read",
             hint='set tasks.source in promotion.toml to "beads" or "github", or to "none" where there is no tracker',
         )
     if settings.tasks.source == "github":
@@ -74,7 +77,7 @@ def report(promotion: Promotion, changes: list[Change]) -> TaskReport:
 
 
 def _beads(promotion: Promotion, ids: frozenset[str]) -> Mapping[str, Task]:
-    """From `bd` where it is, else from the export on the configured branch, else from the export in the candidate."""
+    """From `bd` if it is installed, else from the export on the configured branch, else from the export in the candidate."""
     from promote.candidate.beads import ask_bd, read_export
 
     settings, git = promotion.settings, promotion.remote
@@ -85,7 +88,9 @@ def _beads(promotion: Promotion, ids: frozenset[str]) -> Mapping[str, Task]:
         ref = git.ref(f"refs/heads/{branch}")
         if ref is None:
             raise NotFound(
-                f"git remote {git.remote}", f"there is no branch {branch}", hint="tasks.branch in promotion.toml names where the export lies"
+                f"git remote {git.remote}",
+                f"there is no branch {branch}",
+                hint="correct tasks.branch in promotion.toml: the branch that holds the export",
             )
         git.fetch(ref.ref)
         commit = ref.commit
@@ -98,9 +103,9 @@ def _beads(promotion: Promotion, ids: frozenset[str]) -> Mapping[str, Task]:
 
 
 def production_version(promotion: Promotion) -> Version | None:
-    """The version that production runs: of the prod tag at the stable tag's object or commit, else the greatest one that its commit contains.
+    """The version that production runs: that of the prod tag at the stable tag's object or commit, else the greatest one that its commit contains.
 
-    None when no version was ever promoted. Raises NotFound when production's commit contains none of those that were.
+    None when no version was ever promoted. Raises NotFound when production's commit contains no promoted version.
     """
     stable, promoted = promotion.target.stable, promotion.promoted_versions()
     if stable is None or not promoted:
@@ -115,32 +120,36 @@ def production_version(promotion: Promotion) -> Version | None:
     template = promotion.settings.tags.prod
     raise NotFound(
         "git remote",
-        f"{short(stable.commit)}, which production runs, contains no commit with a tag {template.format(version='vX')}: its version is not known",
+        f"{short(stable.commit)}, which production runs, contains no commit with a tag {template.format(version='vX')}: its version is unknown",
         hint=f"name it once: git tag -a {template.format(version='vX.Y.Z')} {short(stable.commit)} and push that tag",
     )
 
 
-def bump_problem(promotion: Promotion, changes: list[Change], evidence: Evidence) -> str:
-    """What is wrong with the step that the version makes, with the version to take instead; "" when it fits."""
+def version_bump_problem(promotion: Promotion, changes: list[Change], evidence: Evidence) -> str:
+    """Text that compares the version's step (major, minor, patch) with the one that the commits ask for, and the command with the right version.
+
+    "" when the step is large enough, in a first promotion, and with `--downgrade`. A calendar version must not lie more than one day ahead. Raises
+    UsageError when no commit has a Conventional Commits type, NotFound when production's version is unknown.
+    """
     version, today = promotion.version, datetime.now(UTC).date()
     if promotion.settings.version.scheme == "calver":
         evidence("today", today.isoformat())
         return (
-            f"{version} lies in the future: it is {today} (UTC), and one day ahead is allowed\ndo   {_next_date(promotion)}"
+            f"{version} lies in the future: today is {today} (UTC), and one day ahead is allowed\ndo   {_next_date(promotion)}"
             if version and version_bump.too_early(version, today)
             else ""
         )
     wanted, old = version_bump.demand(changes, unclassified=promotion.settings.version.default_bump), production_version(promotion)
-    evidence("production", str(old or "no version was ever promoted"))
+    evidence("production", str(old or "no version was promoted before"))
     if promotion.choices.downgrade:
-        evidence("downgrade", "asked for: nothing to compare")
+        evidence("downgrade", "requested: nothing to compare")
         return ""
     if old is None:
-        return ""  # there is nothing to step from
+        return ""  # no earlier version to compare with
     if wanted is None:
         raise UsageError(
-            f"none of {len(changes)} commits has a Conventional Commits type, so nobody can tell whether {version} fits",
-            hint='write them as "feat: …", "fix: …", "feat!: …", or say what they count as: version.default_bump in promotion.toml',
+            f"none of {len(changes)} commits has a Conventional Commits type, so it is unknown whether {version} fits",
+            hint='write them as "feat: …", "fix: …", "feat!: …", or set what they count as: version.default_bump in promotion.toml',
         )
     level = version_bump.asked(wanted.level, old)
     fitting = version_bump.fitting(old, level, promotion.promoted_versions())
@@ -149,16 +158,16 @@ def bump_problem(promotion: Promotion, changes: list[Change], evidence: Evidence
     evidence("smallest fitting version", fitting)
     evidence("commits without a type", [c.words() for c in wanted.untyped[:20]])
     if version is None or not changes or version <= old or version_bump.step(old, version) >= level:
-        return ""  # one that is not greater at all is the check version-new's matter
+        return ""  # version-new reports a version that is not greater at all
     commits = "\n".join(f"  {c.words()}" for c in wanted.by[:SHOWN]) + (f"\n  and {len(wanted.by) - SHOWN} more" if len(wanted.by) > SHOWN else "")
     return (
-        f"{old} → {version} is a step of {version_bump.step(old, version).word()}, the changes ask for {level.word()} ({wanted.why})\n{commits}\n"
+        f"{old} → {version} is a step of {version_bump.step(old, version).word()}, expected {level.word()} ({wanted.why})\n{commits}\n"
         f"do   promote run {fitting}"
     )
 
 
 def bump_suggestion(promotion: Promotion, changes: list[Change]) -> str:
-    """The smallest version that fits these changes; vX.Y.Z where nobody can tell."""
+    """The smallest version that fits these changes; vX.Y.Z when it cannot be computed."""
     if promotion.settings.version.scheme == "calver":
         return version_bump.following_date(list(promotion.promoted_versions()), datetime.now(UTC).date())
     wanted, old = version_bump.demand(changes, unclassified=promotion.settings.version.default_bump), production_version(promotion)
@@ -166,13 +175,13 @@ def bump_suggestion(promotion: Promotion, changes: list[Change]) -> str:
 
 
 def worth_planning(promotion: Promotion, changes: list[Change]) -> str:
-    """The version that a plan should be for: the one that is asked for, or the fitting one where that is too small to pass anyway."""
+    """The version that a migration plan should be for: the given one, or the smallest fitting one where the given one is too small."""
     fitting, wanted = bump_suggestion(promotion, changes), promotion.version
     if wanted is None:
         return fitting
     try:
         return max(wanted, parse_version(fitting, promotion.settings.version.scheme)).text
-    except UsageError:  # nobody can tell which one fits
+    except UsageError:  # the fitting version cannot be computed
         return wanted.text
 
 

@@ -1,4 +1,4 @@
-"""What the checks ask of Prometheus, Alertmanager and Grafana. Unknown raises: no data, old samples, an unreachable server are never "fine"."""
+"""The logic of the checks about Prometheus, Alertmanager and Grafana. No data, old samples and an unreachable server raise: they never pass."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from promote.config.expressions import threshold
 from promote.config.schema import PromqlQuery, Settings
 from promote.core.deadline import Clock, Deadline, DeadlineExceeded, wait_until
 from promote.core.errors import NotFound, PromoteError, Unreachable
+from promote.core.model import Evidence
 from promote.monitoring.alerts import Alert, compare, parse_alert
 from promote.monitoring.clients import Prometheus, Sample
 from promote.monitoring.promql import clipped, has_fallback, selectors
 
 if TYPE_CHECKING:
-    from promote.checklist.promotion import Promotion  # the driver, which links dashboards, needs no pytest for that
+    from promote.checklist.promotion import Promotion  # the driver imports this module to link dashboards, and must not load pytest
 
-Evidence = Callable[[str, object], None]
-BY_HAND_S = 300.0  # without a promotion "newer than the move" is Prometheus' own default: samples of the last five minutes
+BY_HAND_S = 300.0  # without a promotion, samples of the last five minutes count: Prometheus' own default
 LOOK_S = 1.0
 SHOWN = 6
 
 
 class Numbers:
-    """One rule, looked at until its samples are newer than the move; what is wrong has to be wrong twice, on different samples."""
+    """One rule, queried until its samples are newer than the move. A wrong value must be wrong twice, on different samples."""
 
     def __init__(self, prometheus: Prometheus, rule: PromqlQuery, since: Callable[[], float | None], clock: Clock) -> None:
         self.prometheus, self.rule, self.since, self.clock = prometheus, rule, since, clock
@@ -35,10 +35,10 @@ class Numbers:
         self.wrong_since: float | None = None
 
     def look(self) -> bool:
-        """Whether the verdict is settled; see `unknown` and `wrong`."""
+        """Query once. True when the verdict is final; see `unknown` and `wrong`."""
         try:
             oldest = self._read()
-        except Unreachable as error:  # it may answer again before the wait is over
+        except Unreachable as error:  # it may answer again before the timeout
             self.unknown = error.what
             return False
         if self.unknown:
@@ -51,7 +51,7 @@ class Numbers:
         return oldest < now - self.wrong_since
 
     def _read(self) -> float:
-        """One look into `samples` and `unknown`; the age of the oldest sample behind it in seconds."""
+        """One query into `samples` and `unknown`. Returns the age of the oldest sample it used, in seconds."""
         since, self.samples = self.since(), ()
         limit = BY_HAND_S if since is None else since
         expression, self.cut = clipped(self.rule.query, limit, cut=since is not None)
@@ -68,9 +68,9 @@ class Numbers:
 
     def _stale(self, ages: dict[str, dict[str, float]], limit: float) -> str:
         if not ages:
-            return "it reads no series as of now, so it says nothing about production"
+            return "it reads no current series, so it says nothing about production"
         absent = [selector for selector, found in ages.items() if not found]
-        if len(absent) == len(ages) or (absent and not has_fallback(self.rule.query)):  # a range still has a value when its series are gone
+        if len(absent) == len(ages) or (absent and not has_fallback(self.rule.query)):  # a range outlives its series for a while
             return f"no data: no series for {' and '.join(absent)}"
         old = {series: age for found in ages.values() for series, age in found.items() if age > limit}
         newest = f"the newest sample of {next(iter(old))} is {min(old.values()):.0f} s old" if old else ""
@@ -80,8 +80,12 @@ class Numbers:
         return [f"{s.series} is {s.value:g}" for s in self.samples if not self.wanted.holds(s.value)]
 
 
-def numbers(promotion: Promotion, rule: PromqlQuery, evidence: Evidence, clock: Clock | None = None) -> str:
-    """ "" when every value of the rule's answer is as declared, else what is not. Raises PromoteError when nobody can tell."""
+def promql_problem(promotion: Promotion, rule: PromqlQuery, evidence: Evidence, clock: Clock | None = None) -> str:
+    """Text with query, expected and found values of one [[prometheus.queries]] entry; "" when every value is as declared.
+
+    Only samples newer than the move count; waits for them up to `prometheus.sample_timeout`. Raises PromoteError when after that there
+    is no data, an old sample or NaN, or Prometheus does not answer.
+    """
     clock, started = clock or Clock(), promotion.started
     look = Numbers(promotion.prometheus, rule, lambda: max(0.0, (clock.now() - started).total_seconds()) if started else None, clock)
     wait = 0.0 if promotion.state == "back" else promotion.settings.prometheus.sample_timeout
@@ -92,7 +96,7 @@ def numbers(promotion: Promotion, rule: PromqlQuery, evidence: Evidence, clock: 
         if look.unknown:
             raise PromoteError(
                 f"{rule.query}\n{look.unknown}; waited {wait:.0f} s",
-                hint="scraped, and more often than prometheus.sample_timeout? ask Prometheus; for a count that may be absent: (…) or vector(0)",
+                hint="Prometheus must scrape the target more often than prometheus.sample_timeout; for a count that may be absent: (…) or vector(0)",
             ) from None
     evidence("values", {s.series: s.value for s in look.samples[:20]})
     if look.cut:
@@ -102,39 +106,44 @@ def numbers(promotion: Promotion, rule: PromqlQuery, evidence: Evidence, clock: 
 
 
 def new_alerts(promotion: Promotion, evidence: Evidence) -> list[str]:
-    """Alerts that fire now and did not in the baseline. Raises PromoteError when that cannot be said."""
+    """Alerts that fire now and did not in the baseline: indented lines with labels and link; [] when there is none.
+
+    Evidence lists the alerts that fired before and those that are silenced or inhibited. Raises PromoteError without a baseline, when Alertmanager
+    does not answer, and when the alert named by `alertmanager.watchdog` does not fire.
+    """
     manager, settings = promotion.alertmanager, promotion.settings.alertmanager
     watched(promotion)
-    evidence("watchdog", settings.watchdog or "none is named: an Alertmanager to which nobody talks looks the same")
+    evidence("watchdog", settings.watchdog or "none configured: an Alertmanager that receives no alerts looks the same")
     baseline = promotion.baseline
     before = baseline.alerts() if baseline else None
     if before is None:
         raise PromoteError(
-            "nobody looked at the alerts before the move, so none can be called new", hint="a promotion does; by hand, see what fires in Alertmanager"
+            "the alerts were not read before the move, so none can be called new",
+            hint=f"open {settings.url}: only `promote run` reads the alerts before the move",
         )
     found = compare(map(parse_alert, manager.alerts(settings.matchers)), before, settings.ignore_labels)
     evidence("new", [a.words() for a in found.new])
     evidence("firing before", [a.words() for a in found.known][:20])
     evidence("muted", [f"{a.words()} ({a.muted})" for a in found.muted][:20])
-    return [line for alert in found.new for line in _told(alert)]
+    return [line for alert in found.new for line in _lines(alert)]
 
 
-def _told(alert: Alert) -> list[str]:
+def _lines(alert: Alert) -> list[str]:
     return [f"  {alert.words()}", *([f"    {alert.link}"] if alert.link else [])]
 
 
 def watched(promotion: Promotion) -> None:
-    """Raise PromoteError unless the alert that always fires does: a silent Prometheus and a well production look the same from Alertmanager."""
+    """Raise PromoteError unless the alert that always fires does: for Alertmanager, a silent Prometheus looks the same as a healthy production."""
     name = promotion.settings.alertmanager.watchdog
     if name and not promotion.alertmanager.alerts([f'alertname="{name}"']):
         raise PromoteError(
-            f"the alert {name}, which always fires, does not: nobody tells Alertmanager anything",
-            hint="look at Prometheus and its alerting.alertmanagers; the alert's name is alertmanager.watchdog in promotion.toml",
+            f"the alert {name}, which always fires, does not: Alertmanager receives no alerts",
+            hint="check Prometheus and its alerting.alertmanagers; the alert's name is alertmanager.watchdog in promotion.toml",
         )
 
 
 def missing_dashboards(promotion: Promotion, evidence: Evidence) -> list[str]:
-    """Dashboards of the settings that Grafana does not have. Raises what the client raises."""
+    """Names of `grafana.dashboards` that Grafana does not have; [] when it has all. Raises PromoteError when Grafana does not answer."""
     grafana = promotion.grafana
     evidence("grafana", grafana.health())
     links = dashboard_links(promotion.settings, grafana.dashboards(), grafana.link)
@@ -143,7 +152,7 @@ def missing_dashboards(promotion: Promotion, evidence: Evidence) -> list[str]:
 
 
 def dashboard_links(settings: Settings, dashboards: Sequence[dict[str, object]], link: Callable[[str], str]) -> dict[str, str]:
-    """Each dashboard of the settings with its address, "" when there is none of that title, folder / title or uid."""
+    """Each dashboard of the settings with its URL; "" when Grafana has none with that title, folder / title or uid."""
     known: dict[str, str] = {}
     for board in dashboards:
         for name in (f"{board.get('folderTitle') or 'General'} / {board.get('title')}", str(board.get("title")), str(board.get("uid"))):
@@ -151,8 +160,12 @@ def dashboard_links(settings: Settings, dashboards: Sequence[dict[str, object]],
     return {name: link(known[name]) if name in known else "" for name in settings.grafana.dashboards}
 
 
-def not_ready(promotion: Promotion, evidence: Evidence) -> list[str]:
-    """What of the monitoring could not prove anything after the move, although it is configured to. Raises what the clients raise."""
+def monitoring_problems(promotion: Promotion, evidence: Evidence) -> list[str]:
+    """Configured queries and dashboards that could verify nothing after the move, one indented line each; [] when all can.
+
+    A query without data now, one that reads no current series, a Prometheus without queries, a missing dashboard. Raises PromoteError when one of
+    the configured services does not answer.
+    """
     settings, found = promotion.settings, list[str]()
     for rule in settings.prometheus.queries:
         samples = promotion.prometheus.query(clipped(rule.query, BY_HAND_S, cut=False)[0])
@@ -160,7 +173,7 @@ def not_ready(promotion: Promotion, evidence: Evidence) -> list[str]:
         if not samples and not promotion.choices.first:  # before a first promotion there is nothing to measure
             found.append(f"  promql[{rule.name}]: {rule.query} has no data now, so it would be unknown after the move")
         if not selectors(rule.query):
-            found.append(f"  promql[{rule.name}]: {rule.query} reads no series as of now, so it would be unknown after the move")
+            found.append(f"  promql[{rule.name}]: {rule.query} reads no current series, so it would be unknown after the move")
     if settings.prometheus.url and not settings.prometheus.queries:
         found.append("  prometheus.url is set, but there are no [[prometheus.queries]]: the check promql would be unknown")
     if settings.alertmanager.url:
@@ -171,9 +184,9 @@ def not_ready(promotion: Promotion, evidence: Evidence) -> list[str]:
     return found
 
 
-def no_rules() -> PromoteError:
-    """For a Prometheus without rules: asked nothing, it proves nothing."""
-    return NotFound("prometheus", "there are no [[prometheus.queries]], so nobody asks it anything", hint="add queries, or remove prometheus.url")
+def missing_promql_queries() -> PromoteError:
+    """The error to raise when `prometheus.url` is set and there are no queries: a Prometheus that is not queried verifies nothing."""
+    return NotFound("prometheus", "there are no [[prometheus.queries]], so it is not queried", hint="add queries, or remove prometheus.url")
 
 
 def _some(lines: Sequence[str]) -> str:

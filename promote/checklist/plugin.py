@@ -15,7 +15,7 @@ import pytest
 
 from promote import connect
 from promote.checklist.fixtures import *  # noqa: F403 - fixtures are found by name in a plugin module
-from promote.checklist.judge import CheckOutcome, timed_out
+from promote.checklist.outcome import CheckOutcome, timed_out
 from promote.checklist.promotion import STATE, state_of, usable
 from promote.checklist.recorder import Recorder
 from promote.checklist.registry import CHECKS, NO_RULES, NO_URL, limit_of, not_applicable
@@ -60,9 +60,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "smoke_url" in metafunc.fixturenames:
         urls = state_of(metafunc.config).settings.smoke.urls
         metafunc.parametrize("smoke_url", urls or [None], ids=[u.name for u in urls] or [NO_URL.partition("[")[2].rstrip("]")])
-    if "promql_rule" in metafunc.fixturenames:
+    if "promql_query" in metafunc.fixturenames:
         rules = state_of(metafunc.config).settings.prometheus.queries
-        metafunc.parametrize("promql_rule", rules or [None], ids=[r.name for r in rules] or [NO_RULES])
+        metafunc.parametrize("promql_query", rules or [None], ids=[r.name for r in rules] or [NO_RULES])
 
 
 @pytest.fixture

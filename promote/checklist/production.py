@@ -1,26 +1,41 @@
-"""What the checks ask of production: each function one look, and sentences for what is not as it should be."""
+"""The logic of the checks that read production's cluster."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterable
 from datetime import timedelta
 
 from promote.argocd.application import Application, parse_application
 from promote.argocd.sync_windows import denial
+from promote.checklist.outcome import Undetermined
 from promote.checklist.promotion import Promotion
 from promote.convergence.baseline import Baseline, problems
 from promote.convergence.wait import CONVERGED, ConvergenceResult
 from promote.core.deadline import Clock, Deadline
-from promote.core.errors import PromoteError
-from promote.core.model import AppState, Verdict
+from promote.core.model import AppState, Evidence, Verdict
 from promote.kube.workloads import Event, Pod, grouped, log_tail, newly_failing, parse_pod, repeats, same_trouble, stem, warnings
 
 RECENT = timedelta(minutes=10)
-LOGS = 3  # pods whose last lines are asked for: each is a request
+LOGS = 3  # pods whose last log lines are read: one request each
 
 
-def baseline_problems(promotion: Promotion, evidence: Callable[[str, object], None]) -> list[str]:
-    """Why production is no ground to promote from. An unreadable or Unknown application raises: nobody can tell."""
+def kubectl(promotion: Promotion, cluster: str) -> str:
+    """`kubectl` with the options that select a cluster, for the `do` line of a message. `cluster` is "prod" or "dev"."""
+    settings = promotion.settings.prod if cluster == "prod" else promotion.settings.dev
+    file = f" --kubeconfig {settings.kubeconfig}" if settings.kubeconfig and (promotion.settings.root / settings.kubeconfig).is_file() else ""
+    return f"kubectl{file}" + (f" --context {settings.context}" if settings.context else "")
+
+
+def describe_applications(promotion: Promotion, names: Iterable[str]) -> str:
+    """The kubectl command that shows conditions and last operation of production's Applications: at most six of `names`."""
+    return f"{kubectl(promotion, 'prod')} -n {promotion.settings.prod.namespaces[0]} describe applications.argoproj.io {' '.join([*names][:6])}"
+
+
+def baseline_problems(promotion: Promotion, evidence: Evidence) -> list[str]:
+    """Reasons why production is not fit to be promoted from, one sentence each; [] when it is.
+
+    Reports as evidence how many applications follow the stable tag and which are unhealthy. Raises PromoteError when the cluster cannot be read.
+    """
     baseline = promotion.production_read.result()
     apps = baseline.applications(promotion.goal)
     evidence("applications", len(apps))
@@ -28,7 +43,8 @@ def baseline_problems(promotion: Promotion, evidence: Callable[[str, object], No
     return problems(baseline, promotion.goal, promotion.settings, first=promotion.choices.first)
 
 
-def without_auto_sync(promotion: Promotion) -> list[str]:
+def applications_without_auto_sync(promotion: Promotion) -> list[str]:
+    """Names of production's applications whose `spec.syncPolicy.automated` is absent, sorted. Raises PromoteError when the cluster cannot be read."""
     return sorted(a.name for a in _following(promotion) if not a.auto_sync)
 
 
@@ -36,8 +52,11 @@ def _following(promotion: Promotion) -> list[Application]:
     return [a for a in promotion.production_read.result().applications(promotion.goal).values() if promotion.goal.tracks(a)]
 
 
-def denied_by_windows(promotion: Promotion) -> list[str]:
-    """Applications that a window denies at some moment until everything, the rollback included, would be through. Raises BadWindow."""
+def applications_denied_by_windows(promotion: Promotion) -> list[str]:
+    """Applications that a sync window denies at some moment before the promotion and its rollback would be finished: "NAME: reason", sorted.
+
+    The end is estimated from the timeouts in promotion.toml. Raises PromoteError when the cluster cannot be read or a window is malformed.
+    """
     settings = promotion.settings
     apps = _following(promotion)
     windows = promotion.production.sync_windows((a.namespace, a.project) for a in apps)
@@ -48,17 +67,30 @@ def denied_by_windows(promotion: Promotion) -> list[str]:
     return sorted(f"{a.name}: {why}" for a in apps if (why := denial(a, windows.get(a.project, []), now, end)))
 
 
-def not_there(observed: ConvergenceResult, *, health: bool) -> list[str]:
-    """Applications that are not there, told apart by whether only their health is missing.
+def applications_not_synced(observed: ConvergenceResult) -> dict[str, str]:
+    """Applications that have not applied the commit, by name, each with the reason (revision, sync status, operation, refresh); {} when all have.
 
-    Raises PromoteError when nobody could tell: a list that could not be read has nobody on it who is late.
+    Raises Undetermined when the applications could not be read: an unread list would show none that is late.
     """
+    return _pending(observed, health=False)
+
+
+def applications_not_healthy(observed: ConvergenceResult) -> dict[str, str]:
+    """Applications that have applied the commit and are not Healthy, by name, each with the reason; {} when all are.
+
+    Applications that were unhealthy before the move are not among them: see `tolerated_applications`. Raises as `applications_not_synced`.
+    """
+    return _pending(observed, health=True)
+
+
+def _pending(observed: ConvergenceResult, *, health: bool) -> dict[str, str]:
     if observed.verdict is Verdict.ERRORED:
-        raise PromoteError(f"production could not be judged: {observed.reason}", hint="kubectl -n argocd get applications (production's context)")
-    return [f"  {a.name}: {a.reason}" for a in observed.applications if a.state not in CONVERGED and a.about_health is health]
+        raise Undetermined(f"production could not be judged: {observed.reason}", hint="promote status")
+    return {a.name: a.reason for a in observed.applications if a.state not in CONVERGED and a.about_health is health}
 
 
-def tolerated(observed: ConvergenceResult) -> list[str]:
+def tolerated_applications(observed: ConvergenceResult) -> list[str]:
+    """Applications that were unhealthy before the move and still are: "NAME: reason". They do not count."""
     return [f"{a.name}: {a.reason}" for a in observed.applications if a.state is AppState.TOLERATED]
 
 
@@ -70,10 +102,11 @@ def _pods_before(baseline: Baseline | None) -> dict[str, Pod]:
     return dict(baseline.pods()) if baseline else {}
 
 
-def failing_pods(promotion: Promotion, evidence: Callable[[str, object], None], clock: Clock | None = None) -> list[str]:
-    """Pods newly failing against the baseline, in one paged read, a text for each; the first few with the last lines they wrote.
+def failing_pods(promotion: Promotion, evidence: Evidence, clock: Clock | None = None) -> dict[str, str]:
+    """Pods that fail now and did not in the baseline: "namespace/name" → the reason, followed for the first three pods by their last log lines.
 
-    A pod made since the baseline that has restarted is looked at again, for as long as `post.event_window`: between two crashes it looks well.
+    A pod created since the baseline that has restarted is watched for `post.event_window`, because a crashing pod looks healthy between two
+    crashes. Raises PromoteError when the cluster cannot be read.
     """
     now, before, clock = _pods(promotion), _pods_before(promotion.baseline), clock or Clock()
     grace = promotion.settings.post.pending_grace
@@ -84,25 +117,27 @@ def failing_pods(promotion: Promotion, evidence: Callable[[str, object], None], 
         deadline.sleep(min(2.0, promotion.settings.argocd.poll_interval))
         now = _pods(promotion)
         found = newly_failing(now, before, at=clock.now(), pending_grace_s=grace) or [
-            f"{key}: restarts again and again, {now[key].restarts} times since it was made"
+            f"{key}: keeps restarting, {now[key].restarts} times since it was created"
             for key, pod in sorted(restarted.items())
             if key in now and now[key].restarts > pod.restarts
         ]
     evidence("pods", len(now))
     evidence("failing before", sorted(p.key for p in before.values() if p.trouble)[:20])
-    evidence("restarted since they were made, and at rest", sorted(k for k in restarted if not any(s.startswith(f"{k}: ") for s in found))[:20])
-    told = []
+    evidence("restarted since they were created, stable now", sorted(k for k in restarted if not any(s.startswith(f"{k}: ") for s in found))[:20])
+    failing = {}
     for number, sentence in enumerate(found):
-        pod = now[sentence.partition(": ")[0]]
-        log = log_tail(promotion.production.kube, pod, lines=4) if number < LOGS else []
-        told.append("\n".join([f"  {sentence}", *(f"    | {line}" for line in log)]))
-    return told
+        key, _, reason = sentence.partition(": ")
+        log = log_tail(promotion.production.kube, now[key], lines=4) if number < LOGS else []
+        failing[key] = "\n".join([reason, *(f"    | {line}" for line in log)])
+    return failing
 
 
-def repeating_warnings(promotion: Promotion, evidence: Callable[[str, object], None], clock: Clock | None = None) -> list[str]:
-    """Warnings of a listed reason about this promotion's applications that were seen after Healthy held and are seen again.
+def repeating_warnings(promotion: Promotion, evidence: Evidence, clock: Clock | None = None) -> list[str]:
+    """Warning events that keep repeating, one line each; [] when none does.
 
-    Watched for as long as `post.event_window`; a warning that was silent for that long already does not repeat.
+    Only reasons listed in `post.event_reasons`, in the namespaces that this promotion's applications deploy to. Watches
+    for at most `post.event_window`; a warning last seen longer ago than that does not repeat. Warnings about pods that failed before the move do
+    not count. Raises PromoteError when the cluster cannot be read.
     """
     settings, kube, clock = promotion.settings, promotion.production.kube, clock or Clock()
     since, places = promotion.started or clock.now() - RECENT, _places(promotion)
@@ -111,12 +146,12 @@ def repeating_warnings(promotion: Promotion, evidence: Callable[[str, object], N
     def look() -> tuple[Event, ...]:
         return grouped(e for e in warnings(kube, since=since.replace(microsecond=0)) if e.namespace in places)
 
-    first, silent = look(), clock.now() - timedelta(seconds=deadline.seconds + 1)
+    first, oldest = look(), clock.now() - timedelta(seconds=deadline.seconds + 1)
     evidence("warnings", [_words(e) for e in first[:20]])
-    sick = [p for p in _pods_before(promotion.baseline).values() if p.trouble]
-    before = {f"{p.namespace}/{stem(f'Pod {p.name}')}" for p in sick}
+    failing = [p for p in _pods_before(promotion.baseline).values() if p.trouble]
+    before = {f"{p.namespace}/{stem(f'Pod {p.name}')}" for p in failing}
     watched = [
-        e for e in first if e.reason in settings.post.event_reasons and e.last and e.last >= silent and f"{e.namespace}/{stem(e.about)}" not in before
+        e for e in first if e.reason in settings.post.event_reasons and e.last and e.last >= oldest and f"{e.namespace}/{stem(e.about)}" not in before
     ]
     again: list[Event] = []
     while watched and not again and not deadline.expired:
@@ -127,7 +162,7 @@ def repeating_warnings(promotion: Promotion, evidence: Callable[[str, object], N
 
 
 def _places(promotion: Promotion) -> frozenset[str]:
-    """The namespaces that the applications following the tag put something into."""
+    """The namespaces that the applications which follow the tag deploy to."""
     found = set[str]()
     for manifest in promotion.production.manifests():
         app = parse_application(manifest)

@@ -1,4 +1,4 @@
-"""The target of a checklist run and the checks' way to the world. Everything connects at its first use, so a git check needs no cluster."""
+"""The target of a checklist run, and the checks' access to git, clusters and monitoring, each connected at its first use."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from promote import connect
 from promote.argocd.application import Application
 from promote.argocd.client import ArgoCD
 from promote.checklist.context import SuiteContext
-from promote.checklist.judge import CheckWarning
+from promote.checklist.outcome import CheckWarning
 from promote.checklist.policy import Policy, validate
 from promote.config.reader import find_settings_file, read_settings
 from promote.config.schema import Settings
@@ -35,7 +35,7 @@ from promote.tags.target import Target, resolve_target
 
 @dataclass(kw_only=True)
 class State:
-    """What a session checks. With a context (from the driver) the target is given; by hand it is resolved on first use."""
+    """The target of one pytest session. With a context (from the driver) the target is given; by hand it is resolved at its first use."""
 
     settings: Settings
     version: Version | None
@@ -43,7 +43,7 @@ class State:
 
     @cached_property
     def remote(self) -> GitRemote:
-        """The clone, looked at only when a check needs it: what asks production's own services needs none. Raises UsageError."""
+        """The clone, opened only when a check needs it: smoke checks need none. Raises UsageError."""
         return connect.remote(self.settings)
 
     @cached_property
@@ -100,7 +100,7 @@ def load_state(config: pytest.Config) -> State:
 
 
 def usable(config: pytest.Config) -> State:
-    """The state, its target settled as far as checks depend on it. Raises pytest.UsageError with one clear sentence."""
+    """The state, with its target resolved as far as the selection of checks depends on it. Raises pytest.UsageError with one sentence."""
     state = state_of(config)
     try:
         state.from_tree()
@@ -110,7 +110,7 @@ def usable(config: pytest.Config) -> State:
 
 
 def state_of(config: pytest.Config) -> State:
-    """The settings and the target's options, read once. Raises pytest.UsageError with one clear sentence."""
+    """The settings and the target's options, read once. Raises pytest.UsageError with one sentence."""
     if STATE not in config.stash:
         try:
             config.stash[STATE] = load_state(config)
@@ -120,57 +120,65 @@ def state_of(config: pytest.Config) -> State:
 
 
 class Promotion:
-    """What a check sees of the promotion it belongs to."""
+    """The promotion under check. Everything connects at its first use, and raises PromoteError when it cannot.
+
+    `settings` holds promotion.toml; `context` the driver's own facts about this promotion, None when pytest was started by hand.
+    """
 
     def __init__(self, state: State, *, choices: Choices | None = None) -> None:
-        """`choices`: what a person decided, where no driver tells."""
+        """`choices`: the flags of the command line, for use without a driver."""
         self._state = state
         self.settings, self.context = state.settings, state.context
         self._choices = choices or (state.context.choices if state.context else Choices())
 
     @property
     def remote(self) -> GitRemote:
+        """The remote repository and this clone of it."""
         return self._state.remote
 
     @property
     def target(self) -> Target:
+        """What is to be promoted, with the refs as they were when it was resolved: version, commit, dev tag, stable tag, trunk."""
         return self._state.target
 
     @property
     def version(self) -> Version | None:
+        """The version to promote; None when none was given and HEAD has no dev tag."""
         return self.target.version
 
     @property
     def commit(self) -> str:
+        """The full id of the candidate commit."""
         return self.target.commit
 
     @property
     def names(self) -> TagNames:
+        """The full names of this promotion's refs: `names.stable` is `refs/tags/prod-stable` with the default settings."""
         return ref_names(self.settings, self.version.text if self.version else "")
 
     @property
     def choices(self) -> Choices:
-        """What the person who started the promotion decided; by hand: nothing."""
+        """The flags that `promote run` was started with (`choices.downgrade`, …); all off when pytest was started by hand."""
         return self._choices
 
     @property
     def lock(self) -> str:
-        """The object id of this promotion's own lock, "" by hand."""
+        """The object id of this promotion's own lock; "" when pytest was started by hand."""
         return self.context.lock if self.context else ""
 
     @property
     def state(self) -> str:
-        """ "before", "after" or "back" under the driver; "alone" by hand."""
+        """ "before" the move, "after" it, "back" while a rollback is verified; "alone" when pytest was started by hand."""
         return self.context.state if self.context else "alone"
 
     @property
     def started(self) -> datetime | None:
-        """Our last read of the stable tag's old value, when the driver told us."""
+        """When the stable tag's old value was last read (UTC), so before the move; None before the move and by hand."""
         return datetime.fromisoformat(self.context.t_before) if self.context and self.context.t_before else None
 
     @cached_property
     def stable(self) -> Tag:
-        """The stable tag as the remote has it now, its objects here. Raises NotFound."""
+        """The stable tag as the remote had it at the first use, its objects fetched. Raises NotFound when there is none."""
         ref = self.names.stable
         tag = self.remote.ref(ref)
         if tag is None:
@@ -181,21 +189,23 @@ class Promotion:
 
     @cached_property
     def goal(self) -> Goal:
-        """What production should run: what the stable tag stands for now; before a first promotion, the candidate."""
+        """The state that production should reach: the stable tag's commit; before a first promotion, the candidate."""
         if self.choices.first and self.target.stable is None and self.state in ("before", "alone"):
             return Goal.for_tag((self.commit,), self.settings, self.remote.url)
         return Goal.for_tag(self.remote.chain(self.stable.object), self.settings, self.remote.url)
 
     @cached_property
     def baseline(self) -> Baseline | None:
+        """Production as it was before the move (applications, pods, alerts); None before the move and by hand."""
         return Baseline.read(Path(self.context.baseline_file)) if self.context and self.context.baseline_file else None
 
     @property
     def applications_before(self) -> Mapping[str, Application]:
+        """The baseline's applications that follow the stable tag, by `namespace/name`; {} without a baseline and in a first promotion."""
         return self.baseline.applications(self.goal) if self.baseline and not self.choices.first else {}
 
     def policy_paths(self) -> list[str]:
-        """What decides the verdicts: the settings, the folders that hold the suites, and what pytest loads on the way there from the top."""
+        """The paths that decide the verdicts: promotion.toml, the suites' folders, and the conftest.py and __init__.py files above them."""
         suites, top = self.settings.suites, PurePosixPath()
         folders = [PurePosixPath(folder) for folder in (suites.pre, suites.post, suites.smoke)]
         whole = dict.fromkeys(folder if folder.parent == top else folder.parent for folder in folders)
@@ -203,7 +213,7 @@ class Promotion:
         return ["promotion.toml", *map(str, whole), *(str(folder / name) for folder in above for name in ("conftest.py", "__init__.py"))]
 
     def promoted_versions(self) -> Mapping[Version, Tag]:
-        """Every version with a prod tag on the remote, read once as the target is: the push itself is leased on the prod tag."""
+        """Every version that has a prod tag on the remote, with that tag. Read once: the push itself has a lease on the prod tag."""
         return self._promoted
 
     @cached_property
@@ -213,45 +223,50 @@ class Promotion:
         return {v: t for t in tags if (v := version_of_tag(t.name, template, self.settings.version.scheme))}
 
     def other_lock(self) -> str:
-        """Who else is promoting, as a sentence; "" when the lock is free or ours."""
+        """One sentence about the promotion that holds the lock; "" when the lock is free or this promotion's own."""
         lock = read_lock(self.remote)
         return "" if lock is None or lock.oid == self.lock else lock.sentence()
 
     def tag_rules(self) -> TagRules:
-        """The forge's rules on the stable tag for our account; not known where there is no forge to ask (a plain push to some other remote)."""
+        """The forge's rules on the stable tag for this account; `known` is False where no forge can be queried (a plain push to another remote)."""
         settings = self.settings
         if settings.promotion.via == "git" and not settings.github.repository:
-            return TagRules(known=False, why='promotion.via = "git" and no github.repository: there is nobody to ask')
+            return TagRules(known=False, why='promotion.via = "git" and no github.repository: no forge to query')
         try:
             return connect.forge(settings, self.remote).tag_rules(settings.tags.stable)
         except PromoteError as error:
             return TagRules(known=False, why=error.what)
 
     def warn(self, text: str) -> NoReturn:
-        """End a check that cannot tell and must not block. Raises CheckWarning."""
+        """End the check with a warning that does not block. Only shipped checks that are registered for it may; others end as ERRORED."""
         raise CheckWarning(text)
 
     @cached_property
     def production(self) -> ArgoCD:
+        """Production's Argo CD: `applications()` lists its Applications as they are now. Raises PromoteError when it cannot be reached."""
         return connect.production(self.settings)
 
     @cached_property
     def production_read(self) -> Future[Baseline]:
-        """Production as it is, read once for all checks before the move; in a thread, so that it goes on while a check waits for dev."""
+        """Production as it is, read once for all checks before the move; in a thread, so that the read continues while a check waits for dev."""
         return ThreadPoolExecutor(1).submit(take_baseline, self.production)
 
     @cached_property
     def prometheus(self) -> Prometheus:
+        """The Prometheus of [prometheus]. Raises UsageError when it is not configured."""
         return connect.prometheus(self.settings)
 
     @cached_property
     def alertmanager(self) -> Alertmanager:
+        """The Alertmanager of [alertmanager]. Raises UsageError when it is not configured."""
         return connect.alertmanager(self.settings)
 
     @cached_property
     def grafana(self) -> Grafana:
+        """The Grafana of [grafana]. Raises UsageError when it is not configured."""
         return connect.grafana(self.settings)
 
     @cached_property
     def dev(self) -> ArgoCD:
+        """Dev's Argo CD, as `production`."""
         return connect.dev(self.settings)

@@ -1,4 +1,4 @@
-"""Asking one declared URL, with its attempts, and the text that tells how it went."""
+"""The logic of `smoke-url`: request one declared URL, with its attempts, and compare the response with the declaration."""
 
 from __future__ import annotations
 
@@ -8,17 +8,18 @@ from promote import connect
 from promote.config.expressions import claim
 from promote.config.schema import SmokeUrl
 from promote.core.deadline import Clock
+from promote.core.model import Evidence
 from promote.core.redact import Redactor
-from promote.transport.http_probe import Answer, Asked, Web
+from promote.transport.http_probe import HttpClient, HttpRequest, HttpResponse
 
 REPEATABLE = ("GET", "HEAD", "OPTIONS")
-Evidence = Callable[[str, object], None]
 
 
-def ask(http: Web, wanted: SmokeUrl, evidence: Evidence, clock: Clock | None = None) -> str:
-    """ "" when it answers as declared within its attempts, else expected against got.
+def smoke_url_problem(http: HttpClient, wanted: SmokeUrl, evidence: Evidence, clock: Clock | None = None) -> str:
+    """Text with the URL, the expected and the found response; "" when the URL answers as declared within its attempts.
 
-    Raises UsageError when a header names a variable that is not set: without it nobody can tell how production answers.
+    Methods other than GET, HEAD and OPTIONS are sent once. A slow answer is a warning. `clock` is for tests. Raises UsageError when a header names
+    a variable that is not set: without it, production's answer is unknown.
     """
     clock = clock or Clock()
     headers = connect.headers(f"smoke-url[{wanted.name}]", wanted.headers)
@@ -26,7 +27,7 @@ def ask(http: Web, wanted: SmokeUrl, evidence: Evidence, clock: Clock | None = N
     attempts = wanted.attempts if wanted.method in REPEATABLE else 1
     evidence("url", f"{wanted.method} {wanted.url}" if wanted.method != "GET" else wanted.url)
     for attempt in range(1, attempts + 1):
-        answer = http.ask(_asked(wanted, headers), within=wanted.timeout)
+        answer = http.send(_request(wanted, headers), timeout=wanted.timeout)
         wrong = problems(answer, wanted, redact.text)
         evidence("answer", redact.text(answer.words(redact.text)))
         if not wrong:
@@ -34,17 +35,17 @@ def ask(http: Web, wanted: SmokeUrl, evidence: Evidence, clock: Clock | None = N
         if attempt < attempts:
             clock.sleep(wanted.interval)
     else:
-        told = "".join(f"\n          {redact.text(line)}" for line in wrong if line not in (answer.trouble, _status(answer)))
+        differences = "".join(f"\n          {redact.text(line)}" for line in wrong if line not in (answer.error, _status(answer)))
         seconds = clock.monotonic() - started
         got = redact.text(answer.words(redact.text))
-        return f"{wanted.url}\nexpected  {expected(wanted)}\ngot       {got} ({_attempts(attempts)} in {seconds:.0f} s){told}"
+        return f"{wanted.url}\nexpected  {expected(wanted)}\ngot       {got} ({_attempts(attempts)} in {seconds:.0f} s){differences}"
     if wanted.warn_after and answer.seconds > wanted.warn_after:
         evidence("warning", f"slow: {answer.seconds:.2f} s, more than {wanted.warn_after:g} s")
     return _certificate(http, wanted, evidence, clock)
 
 
-def _asked(wanted: SmokeUrl, headers: Mapping[str, str]) -> Asked:
-    return Asked(url=wanted.url, method=wanted.method, headers=headers, body=wanted.body, follow=wanted.status // 100 != 3)
+def _request(wanted: SmokeUrl, headers: Mapping[str, str]) -> HttpRequest:
+    return HttpRequest(url=wanted.url, method=wanted.method, headers=headers, body=wanted.body, follow=wanted.status // 100 != 3)
 
 
 def _attempts(attempts: int) -> str:
@@ -52,17 +53,17 @@ def _attempts(attempts: int) -> str:
 
 
 def expected(wanted: SmokeUrl) -> str:
-    """What was declared, as a sentence."""
+    """The declaration in one line: `200 within 5 s, body contains "ok"`."""
     parts = [f"{wanted.status} within {wanted.timeout:g} s"]
     parts += [f"to {wanted.redirect}"] if wanted.redirect else []
     parts += [f'body contains "{wanted.contains}"'] if wanted.contains else []
     return ", ".join([*parts, *wanted.json])
 
 
-def problems(answer: Answer, wanted: SmokeUrl, clean: Callable[[str], str] = str) -> list[str]:
-    """How an answer differs from what was declared, one sentence each; [] when it does not."""
-    if answer.trouble:
-        return [answer.trouble]
+def problems(answer: HttpResponse, wanted: SmokeUrl, clean: Callable[[str], str] = str) -> list[str]:
+    """The differences between a response and its declaration, one sentence each; [] when there is none."""
+    if answer.error:
+        return [answer.error]
     found = [_status(answer)] if answer.status != wanted.status else []
     found += [f"it took {answer.seconds:.1f} s"] if answer.seconds > wanted.timeout else []
     found += [f"it leads to {answer.location or 'nowhere'}"] if wanted.redirect and answer.location != wanted.redirect else []
@@ -70,11 +71,11 @@ def problems(answer: Answer, wanted: SmokeUrl, clean: Callable[[str], str] = str
     return found + (_claims(answer, wanted.json, clean) if wanted.json else [])
 
 
-def _status(answer: Answer) -> str:
+def _status(answer: HttpResponse) -> str:
     return f"the status is {answer.status}"
 
 
-def _claims(answer: Answer, texts: list[str], clean: Callable[[str], str]) -> list[str]:
+def _claims(answer: HttpResponse, texts: list[str], clean: Callable[[str], str]) -> list[str]:
     try:
         document = answer.json()
     except ValueError:
@@ -82,12 +83,12 @@ def _claims(answer: Answer, texts: list[str], clean: Callable[[str], str]) -> li
     return [why for text in texts if (why := claim(text).problem(document, clean))]
 
 
-def _certificate(http: Web, wanted: SmokeUrl, evidence: Evidence, clock: Clock) -> str:
-    """The certificate is valid for long enough; looked at once, since a certificate does not get younger by asking again."""
+def _certificate(http: HttpClient, wanted: SmokeUrl, evidence: Evidence, clock: Clock) -> str:
+    """Text when the certificate expires too soon, "" otherwise. Read once: another attempt would find the same certificate."""
     if not wanted.min_tls_days:
         return ""
     try:
-        ends = http.certificate_ends(wanted.url, within=wanted.timeout)
+        ends = http.certificate_ends(wanted.url, timeout=wanted.timeout)
     except OSError as error:
         return f"{wanted.url}\nexpected  a certificate valid for {wanted.min_tls_days} days\ngot       it could not be read: {error}"
     if ends is None:

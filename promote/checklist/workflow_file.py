@@ -1,4 +1,4 @@
-"""What the repository's promotion workflow takes: read from its file on the trunk, since that is what a dispatch runs."""
+"""The inputs of the repository's promotion workflow, read from its file on the trunk: a dispatch runs that file."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def inputs_of(text: str) -> frozenset[str]:
     return frozenset((on["workflow_dispatch"] or {}).get("inputs") or {})
 
 
-def rolls_back(promotion: Promotion) -> bool:
-    """Whether the workflow on the trunk, which moves the tag forward, can be asked to move it back as well (its input `action`)."""
+def workflow_can_roll_back(promotion: Promotion) -> bool:
+    """Whether the workflow on the trunk moves the tag and can also move it back: it has an input `action`. Raises PromoteError when git fails."""
     settings = promotion.settings
     text = promotion.remote.file(promotion.target.branch.commit, f"{FOLDER}/{settings.workflow.file}") or ""
     try:
@@ -34,8 +34,12 @@ def rolls_back(promotion: Promotion) -> bool:
         return False
 
 
-def what_is_wrong(promotion: Promotion, evidence: Callable[[str, object], None]) -> str:
-    """Why the workflow cannot move the tags as it should; "" when it can, or when nobody asks it to."""
+def workflow_problem(promotion: Promotion, evidence: Callable[[str, object], None]) -> str:
+    """Text that says why the workflow on the trunk cannot move the tags safely; "" when it can, or with `promotion.via = "git"`.
+
+    Safely: it exists, has `on: workflow_dispatch`, and takes the inputs that identify this promotion's run and stop a late one. Raises PromoteError
+    when git fails.
+    """
     settings, remote = promotion.settings, promotion.remote
     path, trunk = f"{FOLDER}/{settings.workflow.file}", promotion.target.branch.commit
     if settings.promotion.via != "workflow":
@@ -52,8 +56,8 @@ def what_is_wrong(promotion: Promotion, evidence: Callable[[str, object], None])
     missing = [name for name in NEEDED if name not in inputs]
     if settings.workflow.legacy:
         evidence("guarantee", "reduced: no fence against a late run, and the tag is absent for a moment")
-        whole = f"{path} takes {', '.join(NEEDED)}: it is not of the older kind\ndo   remove workflow.legacy from promotion.toml"
-        return whole if not missing else "" if "version" in inputs else f"{path} has no input `version`"
+        complete = f"{path} takes {', '.join(NEEDED)}: it is not of the older kind\ndo   remove workflow.legacy from promotion.toml"
+        return complete if not missing else "" if "version" in inputs else f"{path} has no input `version`"
     return (
         f"{path} does not take {', '.join(missing)}\ndo   take promote/templates/promote-prod.yaml, or accept less with workflow.legacy = true"
         if missing

@@ -10,7 +10,7 @@ from pathlib import Path
 from promote.candidate import migration_plan
 from promote.candidate.commits import Change, breaking
 from promote.checklist.candidate import builder, expected_of, trees
-from promote.checklist.history import UNTOLD, bump_problem, bump_suggestion, changes_of, production_version, report
+from promote.checklist.history import UNTOLD, bump_suggestion, changes_of, production_version, report, version_bump_problem
 from promote.checklist.policy import Policy
 from promote.checklist.promotion import Promotion
 from promote.checklist.registry import required_checks
@@ -122,7 +122,7 @@ def _taken(promotion: Promotion) -> str:
 def _too_small(promotion: Promotion, changes: list[Change]) -> str:
     """What the check `version-bump` would say first."""
     try:
-        return bump_problem(promotion, changes, lambda *_: None).partition("\n")[0]
+        return version_bump_problem(promotion, changes, lambda *_: None).partition("\n")[0]
     except PromoteError as error:
         return error.what
 

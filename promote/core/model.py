@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
+
+Evidence = Callable[[str, object], None]  # `evidence(name, value)` remembers what a check observed; value is anything JSON can hold
 
 
 class Verdict(StrEnum):

@@ -104,6 +104,7 @@ class GitRemote:
         return Path(self._read("rev-parse", "--show-toplevel"))
 
     def head(self) -> str:
+        """The commit id of HEAD. Raises ServiceError when git cannot read it."""
         done = self.git("rev-parse", "--verify", "--quiet", "HEAD^{commit}")
         if done.code:
             raise UsageError(f"HEAD of {self.root} has no commit yet", hint=f"git pull {self.remote}, or switch to a branch that has one")
@@ -122,6 +123,7 @@ class GitRemote:
         return [entry[3:] for entry in said.split("\0") if entry]
 
     def is_shallow(self) -> bool:
+        """Whether the clone lacks older history (`git clone --depth`)."""
         return self._read("rev-parse", "--is-shallow-repository") == "true"
 
     def fast_forward(self, commit: str) -> None:
@@ -159,6 +161,7 @@ class GitRemote:
         return {name: oid for oid, _, name in (line.partition("\t") for line in lines)}
 
     def ref(self, name: str) -> Tag | None:
+        """One ref as the remote has it now, by its full name (`refs/tags/v1`); None when the remote has none. Raises as `refs`."""
         return self.refs(name).get(name)
 
     def fetch(self, *refs: str) -> None:
@@ -202,6 +205,7 @@ class GitRemote:
     # -- objects -----------------------------------------------------------------------------------------------------------------------
 
     def has(self, oid: str) -> bool:
+        """Whether an object is in this clone; the remote is not contacted."""
         return self.git("cat-file", "-e", oid).code == 0
 
     def commit_of(self, revision: str) -> str:
@@ -216,6 +220,7 @@ class GitRemote:
         return tuple(seen)
 
     def read_tag(self, oid: str) -> TagObject:
+        """The annotated tag with this object id, which must be in this clone. Raises ServiceError when it cannot be read."""
         head, _, message = self._read("cat-file", "tag", oid).partition("\n\n")
         fields = dict(line.partition(" ")[::2] for line in head.splitlines())
         return TagObject(oid=oid, target=fields["object"], name=fields["tag"], tagger=fields.get("tagger", ""), message=message)
@@ -248,6 +253,7 @@ class GitRemote:
             return self._read("commit-tree", tree, *(("-p", base) if base else ()), stdin=message.encode(), env=env)
 
     def is_ancestor(self, older: str, newer: str) -> bool:
+        """Whether the commit `newer` contains `older`, or is that commit. Both must be in this clone, otherwise raises ServiceError."""
         done = self.git("merge-base", "--is-ancestor", older, newer)
         if done.code not in (0, 1):
             raise self._error(done, "merge-base")
@@ -258,10 +264,12 @@ class GitRemote:
         return int(self._read("rev-list", "--count", revisions, "--"))
 
     def log(self, revisions: str, limit: int = 1000) -> list[Commit]:
+        """The commits of a range like `old..new`, newest first, at most `limit`."""
         text = self._read("log", f"-{limit}", "--format=%H%x00%s%x00%an%x00%ct", revisions, "--")
         return [Commit(oid=o, subject=s, author=a, when=int(w)) for o, s, a, w in (line.split("\0") for line in text.splitlines())]
 
     def changed_paths(self, old: str, new: str) -> list[str]:
+        """The paths of all files that differ between two commits; a renamed file counts as removed and added."""
         return [p for p in self._read("diff", "--name-only", "-z", "--no-renames", old, new, "--").split("\0") if p]
 
     def changed_in_tree(self, commit: str, *paths: str) -> list[str]:

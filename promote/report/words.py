@@ -53,7 +53,7 @@ def local_time(when: datetime) -> str:
 
 
 def counted(count: int, noun: str) -> str:
-    """`1 commit`, `2 commits`."""
+    """A count with its noun, in the plural unless it is one: `1 commit`, `2 commits`."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 

@@ -1,4 +1,4 @@
-"""Asking production's services over HTTP. An answer is a value, also when there is none: a refused connection is something a check can judge."""
+"""HTTP requests with a deadline. A response is a value even when none came: a check can judge a refused connection."""
 
 from __future__ import annotations
 
@@ -21,28 +21,31 @@ REDIRECTS = 10
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Answer:
-    """`status` 0 with `trouble` set means that no answer came. `seconds` is the time to the end of the body."""
+class HttpResponse:
+    """One response. `status` 0 with `error` set means that no response came; `error` is also set when the body did not end in time.
+
+    `seconds` is the time from the request to the end of the body, redirects included. At most the first megabyte of the body is kept.
+    """
 
     status: int
     body: str
     seconds: float
-    trouble: str = ""
-    location: str = ""  # where a redirect that was not followed leads to, made absolute
-    url: str = ""  # what answered in the end
+    error: str = ""
+    location: str = ""  # the target of a redirect that was not followed, as an absolute URL
+    url: str = ""  # the URL that sent this response, after redirects
 
     def json(self) -> Any:
-        """The body as JSON. Raises ValueError."""
+        """The body as JSON. Raises ValueError when it is not JSON."""
         return json.loads(self.body)
 
     def words(self, clean: Callable[[str], str] = str) -> str:
-        """One line. `clean` masks the body before it is cut: half a secret would not be known."""
+        """One line: status, seconds and the first 80 characters of the body, or `error`. `clean` masks secrets in the body before it is cut."""
         first = " ".join(clean(self.body).split())[:80]
-        return self.trouble or f'{self.status} after {self.seconds:.1f} s, body "{first}"'
+        return self.error or f'{self.status} after {self.seconds:.1f} s, body "{first}"'
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Asked:
+class HttpRequest:
     """One request. Headers are sent to the host of `url` only: a redirect to another one goes without them."""
 
     url: str
@@ -52,21 +55,24 @@ class Asked:
     follow: bool = True
 
 
-class Web:
-    """A client for smoke tests: no retries, no cookies, no credentials but those it is given."""
+class HttpClient:
+    """A client for checks: no retries, no cookies, no credentials except the headers of the request."""
 
-    def get(self, url: str, *, within: float, headers: Mapping[str, str] | None = None) -> Answer:
-        """One GET that ends within `within` seconds and a little, redirects followed. Never raises for what the server does."""
-        return self.ask(Asked(url=url, headers=headers or {}), within=within)
+    def get(self, url: str, *, timeout: float, headers: Mapping[str, str] | None = None) -> HttpResponse:
+        """Send one GET and follow redirects. Returns after at most `timeout` seconds (and the time to close the connection).
 
-    def ask(self, asked: Asked, *, within: float) -> Answer:
-        """One request that ends within `within` seconds and a little, whatever the server does. Never raises for what the server does."""
+        Never raises for anything the server or the network does: see `HttpResponse.error`.
+        """
+        return self.send(HttpRequest(url=url, headers=headers or {}), timeout=timeout)
+
+    def send(self, request: HttpRequest, *, timeout: float) -> HttpResponse:
+        """Send one request of any method, with the same promises as `get`."""
         import requests
         from urllib3.exceptions import HTTPError, ReadTimeoutError
 
         started = time.monotonic()
         try:
-            with _answering(asked, within, started) as response:
+            with _answering(request, timeout, started) as response:
                 body, silent = bytearray(), False
                 try:
                     while len(body) <= BODY_LIMIT and (chunk := response.raw.read1(65536, decode_content=True)):
@@ -74,16 +80,19 @@ class Web:
                 except ReadTimeoutError:
                     silent = True
                 seconds = time.monotonic() - started
-                late = f"answered {response.status_code}, but not whole within {within:g} s" if silent or seconds > within else ""
+                late = f"answered {response.status_code}, but not whole within {timeout:g} s" if silent or seconds > timeout else ""
                 leads = urljoin(response.url, response.headers["Location"]) if "Location" in response.headers else ""
-                return Answer(
-                    status=response.status_code, body=body.decode(errors="replace"), seconds=seconds, trouble=late, location=leads, url=response.url
+                return HttpResponse(
+                    status=response.status_code, body=body.decode(errors="replace"), seconds=seconds, error=late, location=leads, url=response.url
                 )  # fmt: skip
         except (requests.RequestException, HTTPError, OSError) as error:
-            return Answer(status=0, body="", seconds=time.monotonic() - started, trouble=_words(error, within))
+            return HttpResponse(status=0, body="", seconds=time.monotonic() - started, error=_words(error, timeout))
 
-    def certificate_ends(self, url: str, *, within: float) -> datetime | None:
-        """Until when the certificate of a https address is valid; None for http. Raises OSError when it cannot be read or does not verify."""
+    def certificate_ends(self, url: str, *, timeout: float) -> datetime | None:
+        """The time (UTC) at which the certificate of an https URL expires; None for http.
+
+        Raises OSError when the certificate cannot be read within `timeout` seconds or does not verify.
+        """
         import requests
 
         parts = urlsplit(url)
@@ -95,26 +104,26 @@ class Web:
         folder = Path(given).is_dir()
         context = ssl.create_default_context(cafile=None if folder else given, capath=given if folder else None)  # trusts what the request trusts
         with (
-            socket.create_connection((parts.hostname, parts.port or 443), timeout=within) as plain,
+            socket.create_connection((parts.hostname, parts.port or 443), timeout=timeout) as plain,
             context.wrap_socket(plain, server_hostname=parts.hostname) as secure,
         ):
             certificate = secure.getpeercert() or {}
         return datetime.fromtimestamp(ssl.cert_time_to_seconds(str(certificate["notAfter"])), UTC)
 
 
-def _answering(asked: Asked, within: float, started: float) -> requests.Response:
-    """The answer's head, after at most a few redirects that all share one deadline."""
+def _answering(request: HttpRequest, timeout: float, started: float) -> requests.Response:
+    """The head of the response, after at most `REDIRECTS` redirects that share one deadline."""
     import requests
 
     from promote.transport.http_deadline import ask
 
-    url, method, headers, body = asked.url, asked.method, {"User-Agent": "promote-smoke", **asked.headers}, asked.body.encode() or None
+    url, method, headers, body = request.url, request.method, {"User-Agent": "promote-smoke", **request.headers}, request.body.encode() or None
     for _ in range(REDIRECTS):
-        left = within - (time.monotonic() - started)
+        left = timeout - (time.monotonic() - started)
         if left <= 0:
             raise TimeoutError
         response = ask(method, url, within_s=left, headers=headers, data=body, stream=True)
-        if not (asked.follow and response.is_redirect):
+        if not (request.follow and response.is_redirect):
             return response
         response.close()
         after = urljoin(url, response.headers["Location"])
@@ -126,15 +135,15 @@ def _answering(asked: Asked, within: float, started: float) -> requests.Response
     raise requests.TooManyRedirects(f"more than {REDIRECTS} redirects, the last to {url}")
 
 
-def _words(error: Exception, within: float) -> str:
+def _words(error: Exception, timeout: float) -> str:
     import requests
     from urllib3.exceptions import TimeoutError as LibraryTimeout
 
     if isinstance(error, requests.Timeout | TimeoutError | LibraryTimeout):
-        return f"no answer within {within:g} s"
+        return f"no answer within {timeout:g} s"
     if isinstance(error, requests.exceptions.SSLError):
         return f"the certificate does not verify: {str(error)[:160]}"
-    if isinstance(error, requests.exceptions.InvalidHeader):  # its own words show the value
+    if isinstance(error, requests.exceptions.InvalidHeader):  # the text of this error contains the value
         return "a header cannot be sent: is there a line break in what the environment has for it?"
     if isinstance(error, requests.ConnectionError):
         return f"no connection: {str(error)[:160]}"

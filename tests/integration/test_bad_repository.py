@@ -103,7 +103,7 @@ def test_dirty_tree(world: Outside, clone: Path) -> None:
     (clone / "README.md").write_text("changed\n")
     (clone / "é tude.txt").write_text("new\n")
     world.git(clone, "config", "status.showUntrackedFiles", "no")
-    world.stopped(clone, "run", "v1.8.0", code=1, says=["2 paths are changed or untracked: README.md, é tude.txt", "git stash"])
+    world.stopped(clone, "run", "v1.8.0", code=1, says=["2 paths changed or untracked: README.md, é tude.txt", "git stash"])
 
 
 def test_dirty_tree_is_said_by_tag_dev(world: Outside, clone: Path) -> None:
@@ -114,7 +114,7 @@ def test_dirty_tree_is_said_by_tag_dev(world: Outside, clone: Path) -> None:
 
 def test_local_main_ahead(world: Outside, clone: Path) -> None:
     world.commit(clone)
-    world.stopped(clone, "run", "v1.8.0", code=1, says=["1 commits ahead of and 0 behind main", "git push origin HEAD:main"])
+    world.stopped(clone, "run", "v1.8.0", code=1, says=["1 commit ahead of and 0 behind main", "git push origin HEAD:main"])
     world.refused(clone, "tag-dev", "v1.8.0", code=2, says=["is not on main of the remote", "git push origin HEAD:main"])
 
 
@@ -122,7 +122,7 @@ def test_local_main_behind_and_ahead(world: Outside, clone: Path) -> None:
     world.git(clone, "reset", "-q", "--hard", "HEAD~2")
     world.commit(clone)
     world.stopped(
-        clone, "run", "v1.8.0", code=1, says=["1 commits ahead of and 2 behind main", "git pull --rebase origin main && git push origin HEAD:main"]
+        clone, "run", "v1.8.0", code=1, says=["1 commit ahead of and 2 behind main", "git pull --rebase origin main && git push origin HEAD:main"]
     )
     world.refused(clone, "tag-dev", "v1.8.0", code=2, says=["is not on main of the remote"])
 
@@ -228,7 +228,7 @@ def test_a_file_that_lfs_cannot_clean(world: Outside, clone: Path) -> None:
     world.git(clone, "config", "filter.lfs.clean", "git-lfs-that-is-not-there clean -- %f")
     world.git(clone, "config", "filter.lfs.required", "true")
     (clone / "README.md").write_text("changed\n")
-    world.stopped(clone, "run", "v1.8.0", code=1, says=["1 paths are changed or untracked: README.md"])
+    world.stopped(clone, "run", "v1.8.0", code=1, says=["1 path changed or untracked: README.md"])
 
 
 @pytest.mark.parametrize(

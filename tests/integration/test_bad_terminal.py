@@ -113,7 +113,7 @@ def test_without_utf8(world: Outside, clone: Path, env: dict[str, str]) -> None:
 
 def test_a_promotion_without_utf8(world: Outside, clone: Path) -> None:
     (clone / "é.txt").write_text("new\n")
-    told = world.stopped(clone, "run", "v1.8.0", code=1, says=["x clean-tree", "1 paths are changed or untracked"], env=ASCII["c-locale"])
+    told = world.stopped(clone, "run", "v1.8.0", code=1, says=["x clean-tree", "1 path changed or untracked"], env=ASCII["c-locale"])
     assert told.out.isascii()
 
 

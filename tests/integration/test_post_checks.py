@@ -198,13 +198,13 @@ Breaking = Callable[[Post], AbstractContextManager[dict[str, object]]]
 BREAKS: dict[str, tuple[Breaking, str]] = {
     "applications-synced": (frozen, "not reconciled"),
     "applications-healthy": (blamed, "velero: Degraded"),
-    "pods-running": (crashing_pod, "1 pods are newly failing\n    gitea/gitea-side: CrashLoopBackOff, 4 restarts"),
-    "pods-running/between two crashes": (pod_between_two_crashes, "gitea/gitea-side: restarts again and again"),
+    "pods-running": (crashing_pod, "1 pod newly failing\n  gitea/gitea-side: CrashLoopBackOff, 4 restarts"),
+    "pods-running/between two crashes": (pod_between_two_crashes, "gitea/gitea-side: keeps restarting"),
     "events": (repeating_event, "Unhealthy gitea/Pod gitea-5d6f7c8b9d-x2k4z"),
     "promql[restarts]": (bad_number, "expected  < 50"),
     "alerts": (new_alert, 'ErrorsRising{namespace="gitea", severity="warning"} since'),
     "grafana": (no_dashboard, "Kubernetes / Applications"),
-    "stable-still-ours": (foreign_tag, "somebody else moved it"),
+    "stable-still-ours": (foreign_tag, "another process moved it"),
 }
 
 
@@ -293,7 +293,7 @@ UNKNOWN: dict[str, tuple[Breaking, set[str], str]] = {
     "samples older than the move": (old_samples, {"promql[scraped]", "promql[restarts]"}, "have no sample since the move"),
     "NaN": (not_a_number, {"promql[restarts]"}, "not a number"),
     "nobody tells Alertmanager": (no_watchdog, {"alerts"}, "the alert Watchdog, which always fires, does not"),
-    "no baseline of the alerts": (no_baseline, {"alerts"}, "nobody looked at the alerts before the move"),
+    "no baseline of the alerts": (no_baseline, {"alerts"}, "the alerts were not read before the move"),
 }
 
 
@@ -330,7 +330,7 @@ def test_a_new_pod_that_restarted_and_came_to_rest_is_evidence_only(post: Post) 
     result = post.run()
     post.sandbox.prod.delete("Pod", "gitea", "gitea-side")
     assert result.verdict is Verdict.PASSED, result.reason
-    assert check(result, "pods-running").evidence["restarted since they were made, and at rest"] == ["gitea/gitea-side"]
+    assert check(result, "pods-running").evidence["restarted since they were created, stable now"] == ["gitea/gitea-side"]
 
 
 def test_a_warning_that_came_to_rest_is_evidence_only(post: Post) -> None:
@@ -411,7 +411,7 @@ def test_monitoring_that_can_prove_something_afterwards_is_ready(post: Post, tmp
 RULE = 'min(up{job=~"grafana|gitea|vault"})'
 NOT_READY: dict[str, tuple[tuple[str, str], str, Verdict]] = {
     "a misspelt metric": ((RULE, "min(upp)"), "promql[scraped]: min(upp) has no data now", Verdict.FAILED),
-    "a constant": ((RULE, "vector(1)"), "vector(1) reads no series as of now", Verdict.FAILED),
+    "a constant": ((RULE, "vector(1)"), "vector(1) reads no current series", Verdict.FAILED),
     "no expression": ((RULE, "min(up"), "parse error", Verdict.ERRORED),
     "no such dashboard": (('"Kubernetes / Cluster"', '"Kubernetes / Clusters"'), "Grafana has no dashboard 'Kubernetes / Clusters'", Verdict.FAILED),
     "no such watchdog": (('"Watchdog"', '"Watchcat"'), "the alert Watchcat, which always fires, does not", Verdict.ERRORED),

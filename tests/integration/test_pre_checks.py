@@ -133,7 +133,7 @@ def test_no_check_at_all_is_unknown(world: Desk) -> None:
         checks = world.check()
     finally:
         world.sandbox.github.records.automatic = automatic
-    assert verdicts(checks) == {"tests-passed": "errored"} and "nobody tested it" in checks["tests-passed"]["detail"]
+    assert verdicts(checks) == {"tests-passed": "errored"} and "it was not tested" in checks["tests-passed"]["detail"]
 
 
 def test_without_a_source_it_is_unknown_and_off_with_a_reason(world: Desk) -> None:
@@ -290,11 +290,11 @@ def test_a_removed_volume_needs_a_plan(tmp_path_factory: pytest.TempPathFactory)
         checks = world.check("--deselect", "checks/pre/test_clusters.py")
         assert verdicts(checks) == {"breaking-changes": "failed"}
         detail = checks["breaking-changes"]["detail"]
-        assert any("homepage/data is removed" in line for line in checks["way-back"]["evidence"]["not brought back as it was"])
+        assert any("homepage/data is removed" in line for line in checks["way-back"]["evidence"]["not restored by a rollback"])
         assert "homepage: PersistentVolumeClaim homepage/data is removed: its volume may be deleted with it" in detail
         assert "there is no migrations/v1.8.1.md" in detail and "promote plan v1.8.1" in detail
         world.commit("docs: half a plan", {"migrations/v1.8.1.md": PLAN.format("v1.8.1").replace("copy it back", "TODO").encode()})
-        assert "says nothing under Rollback" in world.check("--deselect", "checks/pre/test_clusters.py")["breaking-changes"]["detail"]
+        assert "is empty under Rollback" in world.check("--deselect", "checks/pre/test_clusters.py")["breaking-changes"]["detail"]
         world.commit("docs: a plan", {"migrations/v1.8.1.md": PLAN.format("v1.8.1").encode()})
         assert verdicts(world.check("--deselect", "checks/pre/test_clusters.py")) == {}
 
@@ -312,7 +312,7 @@ def test_what_production_has_and_cannot_be_rendered_here_is_unknown_unless_accep
         checks = world.check("--deselect", "checks/pre/test_clusters.py")
         assert verdicts(checks) == {"breaking-changes": "errored"}
         assert (
-            "nobody can tell what goes away: homepage: production's apps/homepage/overlays/prod: its kustomization fetches https"
+            "removals are unknown: homepage: production's apps/homepage/overlays/prod: its kustomization fetches https"
             in (checks["breaking-changes"]["detail"])
         )
         world.settings(more='\n[manifests]\non_unrendered = "accepted"\n')
@@ -363,15 +363,14 @@ def test_dev_has_to_have_been_well_for_the_soak(world: Desk) -> None:
         checks = world.check()
         assert verdicts(checks) == {"dev-converged": "failed"}
         assert (
-            "dev.soak asks for 1 h; the last to get there: " in checks["dev-converged"]["detail"]
-            and "start again at " in checks["dev-converged"]["detail"]
+            "expected 1 h (dev.soak); the latest was " in checks["dev-converged"]["detail"] and "start again at " in checks["dev-converged"]["detail"]
         )
     with settings(world, ('context = "dev"\n', 'context = "dev"\nsoak = "1s"\n')):
         world.check()  # whatever it says, dev has been at it for a while afterwards
         deadline = Deadline(20)
         while (checks := world.check())["dev-converged"]["verdict"] != "passed" and not deadline.expired:
             deadline.sleep(0.5)
-        assert verdicts(checks) == {} and checks["dev-converged"]["evidence"]["well since"]
+        assert verdicts(checks) == {} and checks["dev-converged"]["evidence"]["healthy since"]
 
 
 @pytest.mark.parametrize(("status", "verdict"), [(200, ""), (418, "failed")])

@@ -39,7 +39,7 @@ def test_a_later_commit_that_dev_renders_nothing_of_counts_and_one_that_it_does_
     world.sandbox.wait_settled()
     checks = world.check()
     assert verdicts(checks) == {"dev-converged": "failed"}
-    assert "what dev has not shown is not validated" in checks["dev-converged"]["detail"]
+    assert "a commit that dev has not run is not validated" in checks["dev-converged"]["detail"]
 
 
 def test_a_candidate_that_no_application_renders_anything_of_is_said_to_be_one(world: Desk) -> None:

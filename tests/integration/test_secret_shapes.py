@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import pytest
 
-from promote.checklist.smoke import ask
+from promote.checklist.smoke import smoke_url_problem
 from promote.config.schema import SmokeUrl
 from promote.connect import headers
 from promote.core.errors import PromoteError
@@ -25,7 +25,7 @@ from promote.kube.errors import error_of
 from promote.monitoring.clients import Prometheus
 from promote.sandbox.git.server import GitServer
 from promote.sandbox.http_server import Fault
-from promote.transport.http_probe import Web
+from promote.transport.http_probe import HttpClient
 
 SECRET = "s3cret/of+the=smoke 4711"
 
@@ -92,7 +92,7 @@ def test_an_answer_that_repeats_a_header_shows_no_half_of_it(monkeypatch: pytest
         wanted = SmokeUrl(
             name="a", url=url + path, status=418, headers=["X-Api-Key: ${API_KEY}"], attempts=1, json=["said == 1"] if path == "/json" else []
         )
-        told = ask(Web(), wanted, lambda name, value: seen.append((name, value)))
+        told = smoke_url_problem(HttpClient(), wanted, lambda name, value: seen.append((name, value)))
     assert "expected  418" in told
     assert "key-of-" not in f"{told} {seen}"
 

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from promote.checklist.smoke import ask
+from promote.checklist.smoke import smoke_url_problem
 from promote.config.schema import SmokeUrl
 from promote.core.deadline import Clock
 from promote.core.errors import UsageError
 from promote.sandbox.http_server import Fault, Request, Response, World, json_response
-from promote.transport.http_probe import Web
+from promote.transport.http_probe import HttpClient
 
 
 class Service(World):
@@ -46,7 +46,7 @@ class Asked:
     def __init__(self, url: SmokeUrl) -> None:
         self.evidence: dict[str, Any] = {}
         self.pauses: list[float] = []
-        self.said = ask(Web(), url, self.evidence.__setitem__, Clock(sleep=self.pauses.append))
+        self.said = smoke_url_problem(HttpClient(), url, self.evidence.__setitem__, Clock(sleep=self.pauses.append))
 
 
 def wanted(service: World, path: str = "/", **keys: Any) -> SmokeUrl:

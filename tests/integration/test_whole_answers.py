@@ -14,7 +14,7 @@ from promote.kube.client import Kube, connect
 from promote.monitoring.clients import Service
 from promote.sandbox.http_server import Fault, Request, Response, World, json_response
 from promote.transport.http_deadline import WholeAnswers
-from promote.transport.http_probe import Web
+from promote.transport.http_probe import HttpClient
 from tests.production import kubeconfig
 from tests.robustness.troubles import FORMS, address
 
@@ -41,7 +41,7 @@ def _monitoring(url: str, folder: Path) -> str:
 
 
 def _smoke(url: str, folder: Path) -> str:
-    return Web().get(url, within=SILENT_S).trouble
+    return HttpClient().get(url, timeout=SILENT_S).error
 
 
 CLIENTS: dict[str, tuple[Callable[[str, Path], str], str]] = {
@@ -95,8 +95,8 @@ def test_a_log_is_fetched_where_it_is_led_to_without_a_persons_netrc(tmp_path: P
 def test_half_an_answer_is_none() -> None:
     with Api("any") as world:
         world.fault(Fault(kind="cut"))
-        answer = Web().get(world.url, within=5)
-        assert (answer.status, "IncompleteRead" in answer.trouble) == (0, True)
+        answer = HttpClient().get(world.url, timeout=5)
+        assert (answer.status, "IncompleteRead" in answer.error) == (0, True)
         with pytest.raises(Unreachable, match="Grafana .* IncompleteRead"):
             Service("Grafana", world.url, {}, call_s=5).get("/api/health")
 

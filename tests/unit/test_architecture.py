@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import re
 import subprocess
 import sys
+import textwrap
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
+from types import FunctionType
 
 import pytest
 
+import promote.checks
 import promote.connect
+from promote.checklist import fixtures
 from promote.promotion.forge.legacy_workflow import compare
 from promote.tags.publish import publish
 
@@ -107,11 +113,90 @@ def test_the_driver_needs_no_pytest() -> None:
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
 
 
-def test_checks_reach_the_world_only_through_fixtures() -> None:
-    allowed = ("import pytest", "from promote.checklist import")
-    imports = [line for path in sources("checks") for line in path.read_text().splitlines() if line.startswith(("import ", "from "))]
-    assert imports
-    assert [line for line in imports if not line.startswith(allowed)] == []
+def modules_imported(tree: ast.AST) -> Iterator[str]:
+    """Every module that a file imports, wherever the import stands; `from promote import checks` counts as promote.checks."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            module = "." * node.level + (node.module or "")
+            yield from (f"{module}.{alias.name}" for alias in node.names) if module == "promote" else (module,)
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) in ("__import__", "importlib.import_module", "import_module"):
+            yield _name(node.args[0])
+
+
+def python_blocks(page: Path) -> list[str]:
+    """The Python of a Markdown page: indented or fenced blocks that import something and parse."""
+    text = page.read_text()
+    blocks = re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL) + re.findall(r"(?:^(?: {4}.*)?\n)+", text, re.MULTILINE)
+    return [block for block in map(textwrap.dedent, blocks) if re.search(r"^\s*(import|from) \w", block, re.MULTILINE) and _parses(block)]
+
+
+def _parses(text: str) -> bool:
+    try:
+        ast.parse(text)
+    except SyntaxError:
+        return False
+    return True
+
+
+def test_check_files_import_only_pytest_and_the_public_interface() -> None:
+    """Those of this repository, which `promote init` copies into others, any Python of the templates, and the examples of the documents."""
+    texts = [path.read_text() for path in sources("checks", "promote/templates")]
+    examples = [block for page in (ROOT / "docs").glob("*.md") for block in python_blocks(page)]
+    assert len(texts) >= 10 and examples
+    found = {module for text in [*texts, *examples] for module in modules_imported(ast.parse(text))}
+    assert found == {"pytest", "promote.checks"}
+
+
+@pytest.mark.parametrize(
+    ("line", "module"),
+    [
+        ("import promote.git", "promote.git"),
+        ("from promote import connect", "promote.connect"),
+        ("from promote.checklist import dev", "promote.checklist"),
+        ("def f():\n    from promote.core import model", "promote.core"),
+        ("import importlib\nimportlib.import_module('promote.git')", "promote.git"),
+        ("__import__('promote.git')", "promote.git"),
+    ],
+)
+def test_an_import_is_found_however_it_is_written(line: str, module: str) -> None:
+    assert module in set(modules_imported(ast.parse(line)))
+
+
+def test_no_module_of_promote_uses_the_public_interface() -> None:
+    """It is for check files alone: a change inside promote must not need a change of it."""
+    users = {path for path in sources("promote") if "promote.checks" in set(modules_imported(ast.parse(path.read_text())))}
+    assert users == set()
+
+
+def test_the_public_interface_is_whole_and_documented() -> None:
+    assert promote.checks.__all__ == sorted(promote.checks.__all__)
+    used = {
+        alias.name
+        for path in sources("checks")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    assert used <= set(promote.checks.__all__), "a name that a shipped check uses is public"
+    public = {name: getattr(promote.checks, name) for name in promote.checks.__all__}
+    things = {name: thing for name, thing in public.items() if inspect.isfunction(thing) or inspect.isclass(thing)}
+    assert set(public) - set(things) == {"Evidence"}, "everything else is a function or a class"
+    methods = {
+        f"{name}.{method}": value
+        for name, thing in things.items()
+        if inspect.isclass(thing)
+        for method, value in vars(thing).items()
+        if not method.startswith("_") and isinstance(value, FunctionType | property | cached_property)
+    }
+    assert [name for name, thing in {**things, **methods}.items() if len((thing.__doc__ or "").split()) < 5] == []
+
+
+def test_the_public_interface_describes_every_fixture() -> None:
+    described = set(re.findall(r"^\| `(\w+)` \|", promote.checks.__doc__ or "", re.MULTILINE))
+    provided = {*fixtures.__all__, "evidence", "smoke_url", "promql_query"}
+    assert described == provided
 
 
 def test_modules_can_be_read_at_one_sitting() -> None:

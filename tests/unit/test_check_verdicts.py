@@ -13,7 +13,7 @@ from promote.config.reader import settings_from
 from promote.config.schema import SmokeUrl
 from promote.core.model import Verdict
 from promote.core.version import parse_version
-from promote.transport.http_probe import Web
+from promote.transport.http_probe import HttpClient
 from tests.declared import proves
 from tests.repos import Repos, make_repos
 from tests.verdicts import verdict_of
@@ -73,7 +73,7 @@ def test_a_check_that_cannot_read_its_source_is_undetermined(repos: Repos, check
 @proves("check", "smoke-url", "errored")
 def test_a_url_whose_header_needs_a_missing_variable_is_undetermined(repos: Repos) -> None:
     url = SmokeUrl(name="a", url="http://127.0.0.1:9/", headers=["Authorization: ${API_TOKEN}"])
-    verdict, detail = verdict_of("smoke-url", smoke_url=url, promotion=promotion(repos), http=Web())
+    verdict, detail = verdict_of("smoke-url", smoke_url=url, promotion=promotion(repos), http=HttpClient())
     assert verdict is Verdict.ERRORED
     assert "API_TOKEN" in detail
 
@@ -81,6 +81,6 @@ def test_a_url_whose_header_needs_a_missing_variable_is_undetermined(repos: Repo
 @proves("check", "smoke-url", "failed")
 def test_a_url_that_does_not_answer_fails(repos: Repos) -> None:
     url = SmokeUrl(name="a", url="http://127.0.0.1:9/", tries=1)
-    verdict, detail = verdict_of("smoke-url", smoke_url=url, promotion=promotion(repos), http=Web())
+    verdict, detail = verdict_of("smoke-url", smoke_url=url, promotion=promotion(repos), http=HttpClient())
     assert verdict is Verdict.FAILED
     assert "http://127.0.0.1:9/" in detail

@@ -38,6 +38,14 @@ class CallGuard:
         return run
 
 
+class Undetermined(PromoteError):
+    """Raised by a check that cannot tell. `what` says why, with the values; `hint` says what to do: a command, or one sentence.
+
+    The check is then ERRORED, never passed and never failed. Any other exception except AssertionError and `pytest.fail` has the same
+    verdict; this one is reported without a traceback.
+    """
+
+
 class CheckWarning(Exception):
     """A check that cannot tell, and says so without standing in the way. Only checks registered with `may_warn` may."""
 
