@@ -17,11 +17,11 @@ from promote.core.version import parse_version
 from promote.promotion.context import Dependencies, PromotionContext
 from promote.promotion.journal import Journal
 from promote.promotion.recovery.takeover import take_over_promotion
-from promote.report.silent import Silent
 from promote.tags.lock import Lock, acquire, new_lock
 from promote.tags.publish import Published, Request, publish
 from promote.tags.target import Target
 from tests.robustness.harness import STABLE, Remote, remote
+from tests.silent_report import Silent
 
 VERSION, PROD = "v1.1.0", "refs/tags/prod-v1.1.0"
 

@@ -76,7 +76,6 @@ class Application:
     auto_sync: bool
     prune: bool
     sync_options: tuple[str, ...]
-    self_heal: bool
     project: str
     destination_namespace: str
     destination_server: str
@@ -132,7 +131,6 @@ def parse_application(data: Mapping[str, Any]) -> Application:
         auto_sync=automated is not None and automated.get("enabled", True) is not False,
         prune=bool((automated or {}).get("prune")),
         sync_options=tuple((spec.get("syncPolicy") or {}).get("syncOptions") or ()),
-        self_heal=bool((automated or {}).get("selfHeal")),
         project=spec.get("project") or "default",
         destination_namespace=destination.get("namespace") or "",
         destination_server=destination.get("server") or destination.get("name") or "",

@@ -1,4 +1,4 @@
-"""What the commits of a promotion say about themselves: type, scope, breaking or not (Conventional Commits 1.0.0), trailers. Pure text, no git."""
+"""What the commits of a promotion say about themselves: type, breaking or not (Conventional Commits 1.0.0), trailers. Pure text, no git."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from promote.core.model import short
 from promote.git.objects import LoggedCommit
 
-_HEAD = re.compile(r"(?P<type>[A-Za-z][\w-]*)(?:\((?P<scope>[^()\n]*)\))?(?P<bang>!)?:\s+(?P<text>\S.*)")
+_HEAD = re.compile(r"(?P<type>[A-Za-z][\w-]*)(?:\([^()\n]*\))?(?P<bang>!)?:\s+(?P<text>\S.*)")
 _FOOTER = re.compile(r"^BREAKING[ -]CHANGE:\s*(?P<text>.*(?:\n(?![A-Za-z-]+(?:: | #)|BREAKING).+)*)", re.MULTILINE)
 _TRAILER = re.compile(r"[A-Za-z][A-Za-z-]*(?:: | #)\S.*")
 _REVERT = re.compile(r'Revert "')
@@ -22,13 +22,12 @@ class Change:
     oid: str
     subject: str
     kind: str
-    scope: str
     breaking: str
     merge: bool
     author: str
     trailers: tuple[str, ...]
 
-    def words(self) -> str:
+    def describe(self) -> str:
         """`4f0a9b1 "feat(grafana): raise the memory limit"`."""
         return f'{short(self.oid)} "{self.subject}"'
 
@@ -41,7 +40,7 @@ def change_of(commit: LoggedCommit) -> Change:
     breaking = " ".join(footer["text"].split()) or subject if footer else head["text"] if head and head["bang"] else ""
     kind = head["type"].lower() if head else "revert" if _REVERT.match(subject) else ""
     return Change(
-        oid=commit.oid, subject=subject.strip(), kind=kind, scope=(head["scope"] or "") if head else "", breaking=breaking,
+        oid=commit.oid, subject=subject.strip(), kind=kind, breaking=breaking,
         merge=len(commit.parents) > 1, author=commit.author, trailers=trailers(body),
     )  # fmt: skip
 

@@ -142,7 +142,7 @@ def breaking_change_problem(promotion: Promotion, changes: list[Change], seen: C
     ServiceError when production's manifests could not be rendered here and `manifests.on_unrendered` does not accept that.
     """
     marked = breaking(changes) if stable_commit(promotion) else []
-    found = [*(f"{c.words()}: {c.breaking}" for c in marked), *seen.breaking]
+    found = [*(f"{c.describe()}: {c.breaking}" for c in marked), *seen.breaking]
     evidence("breaking", found[:50])
     if hidden := [*seen.unknown, *seen.uncompared]:
         evidence("not compared: could not be rendered here", hidden)

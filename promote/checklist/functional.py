@@ -72,7 +72,7 @@ def _github(promotion: Promotion, evidence: Evidence) -> list[str]:
     evidence("checks", {c.name: c.state for c in counted})
     evidence("required", list(required) or "none named: all count")
     if no:
-        return [f"  {c.words()}" for c in no]
+        return [f"  {c.describe()}" for c in no]
     _unless_known(promotion, counted, missing, pending, strict=bool(required))
     return []
 
@@ -89,12 +89,12 @@ def _unless_known(promotion: Promotion, counted: Sequence[CheckState], missing: 
     if pending:
         raise Unreachable(
             "github",
-            f"{', '.join(c.words() for c in pending[:4])}: still running after {waited:.0f} s",
+            f"{', '.join(c.describe() for c in pending[:4])}: still running after {waited:.0f} s",
             hint="start again when it has finished",
         )
     odd = [c for c in counted if c.state != "success" and (strict or c.state not in NEUTRAL)]
     if odd:
-        raise Unreachable("github", f"{', '.join(c.words() for c in odd[:4])}: neither passed nor failed", hint="run it again on this commit")
+        raise Unreachable("github", f"{', '.join(c.describe() for c in odd[:4])}: neither passed nor failed", hint="run it again on this commit")
     if not any(c.state == "success" for c in counted):
         raise NotFound("github", f"no check or status of {at} succeeded: it was not tested", hint="run the commit's CI, or name another source")
 

@@ -51,13 +51,14 @@ def task_problems(promotion: Promotion, changes: list[Change], evidence: Evidenc
     found = report(promotion, changes)
     evidence("tracker", settings.source)
     evidence("tasks", {task.id: task.status for task, _ in found.named.values()})
-    evidence("commits that name no task", [c.words() for c in found.nameless[:20]])
+    evidence("commits that name no task", [c.describe() for c in found.nameless[:20]])
     lines = [
-        f"  {task.words()}\n    named by {', '.join(c.words() for c in commits[:2])}" + (f" and {len(commits) - 2} more" if len(commits) > 2 else "")
+        f"  {task.describe()}\n    named by {', '.join(c.describe() for c in commits[:2])}"
+        + (f" and {len(commits) - 2} more" if len(commits) > 2 else "")
         for task, commits in found.still_open(settings.closed_statuses)
     ]
     if settings.require:
-        lines += [f"  {c.words()} names no task" for c in found.nameless[:SHOWN]]
+        lines += [f"  {c.describe()} names no task" for c in found.nameless[:SHOWN]]
         lines += [f"  and {len(found.nameless) - SHOWN} more"] if len(found.nameless) > SHOWN else []
     return lines
 
@@ -156,10 +157,10 @@ def version_bump_problem(promotion: Promotion, changes: list[Change], evidence: 
     evidence("changes", wanted.why)
     evidence("asks for", level.word())
     evidence("smallest fitting version", fitting)
-    evidence("commits without a type", [c.words() for c in wanted.untyped[:20]])
+    evidence("commits without a type", [c.describe() for c in wanted.untyped[:20]])
     if version is None or not changes or version <= old or version_bump.step(old, version) >= level:
         return ""  # version-new reports a version that is not greater at all
-    commits = "\n".join(f"  {c.words()}" for c in wanted.by[:SHOWN]) + (f"\n  and {len(wanted.by) - SHOWN} more" if len(wanted.by) > SHOWN else "")
+    commits = "\n".join(f"  {c.describe()}" for c in wanted.by[:SHOWN]) + (f"\n  and {len(wanted.by) - SHOWN} more" if len(wanted.by) > SHOWN else "")
     return (
         f"{old} → {version} is a step of {version_bump.step(old, version).word()}, expected {level.word()} ({wanted.why})\n{commits}\n"
         f"do   promote run {fitting}"

@@ -122,14 +122,14 @@ def new_alerts(promotion: Promotion, evidence: Evidence) -> list[str]:
             hint=f"open {settings.url}: only `promote run` reads the alerts before the move",
         )
     found = compare(map(parse_alert, manager.alerts(settings.matchers)), before, settings.ignore_labels)
-    evidence("new", [a.words() for a in found.new])
-    evidence("firing before", [a.words() for a in found.known][:20])
-    evidence("muted", [f"{a.words()} ({a.muted})" for a in found.muted][:20])
+    evidence("new", [a.describe() for a in found.new])
+    evidence("firing before", [a.describe() for a in found.known][:20])
+    evidence("muted", [f"{a.describe()} ({a.muted})" for a in found.muted][:20])
     return [line for alert in found.new for line in _lines(alert)]
 
 
 def _lines(alert: Alert) -> list[str]:
-    return [f"  {alert.words()}", *([f"    {alert.link}"] if alert.link else [])]
+    return [f"  {alert.describe()}", *([f"    {alert.link}"] if alert.link else [])]
 
 
 def watched(promotion: Promotion) -> None:

@@ -159,13 +159,13 @@ class Checklist:
         if not self.checks:
             return
         state = self.config.stash[STATE]
-        terminalreporter.section(f"checklist: {state.words()}")
+        terminalreporter.section(f"checklist: {state.describe()}")
         for check, verdict, detail in self.checks:
             terminalreporter.write_line(f"{MARKS[verdict]} {check}" + (f": {detail.splitlines()[0]}" if detail else ""))
         for check, why in self.left_out.items():
             terminalreporter.write_line(f"- {check}: {why}")
         if self.speaks_to_actions():
-            self._tell_actions(terminalreporter, state.words())
+            self._tell_actions(terminalreporter, state.describe())
 
     def _tell_actions(self, terminalreporter: pytest.TerminalReporter, title: str) -> None:
         clean = Redactor(connect.secrets())

@@ -43,7 +43,7 @@ class Policy:
         if not verdict.blocks:
             return verdict, detail
         if waiver := self.waived.get(check):
-            return Verdict.WAIVED, f"{waiver.words()}\nit {'failed' if verdict is Verdict.FAILED else 'could not be judged'}: {detail}"
+            return Verdict.WAIVED, f"{waiver.describe()}\nit {'failed' if verdict is Verdict.FAILED else 'could not be judged'}: {detail}"
         if check.partition("[")[0] in self.told:
             return Verdict.WARNING, f"{detail}\nnot counted: it is no part of what proves a rollback"
         if check in self.advisory or check.partition("[")[0] in self.advisory:

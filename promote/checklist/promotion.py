@@ -70,7 +70,7 @@ class State:
         """Whether a version was named, or HEAD has its dev tag."""
         return (self.context.version if self.context else self.target.version) is not None
 
-    def words(self) -> str:
+    def describe(self) -> str:
         if self.context:
             return f"{self.context.version or 'untagged candidate'} at {short(self.context.commit)}"
         return f"{self.target.version or 'untagged candidate'} at {short(self.target.commit)}"

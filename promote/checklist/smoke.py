@@ -29,7 +29,7 @@ def smoke_url_problem(http: HttpClient, wanted: SmokeUrl, evidence: Evidence, cl
     for attempt in range(1, attempts + 1):
         answer = http.send(_request(wanted, headers), timeout=wanted.timeout)
         wrong = problems(answer, wanted, redact.text)
-        evidence("answer", redact.text(answer.words(redact.text)))
+        evidence("answer", redact.text(answer.describe(redact.text)))
         if not wrong:
             break
         if attempt < attempts:
@@ -37,7 +37,7 @@ def smoke_url_problem(http: HttpClient, wanted: SmokeUrl, evidence: Evidence, cl
     else:
         differences = "".join(f"\n          {redact.text(line)}" for line in wrong if line not in (answer.error, _status(answer)))
         seconds = clock.monotonic() - started
-        got = redact.text(answer.words(redact.text))
+        got = redact.text(answer.describe(redact.text))
         return f"{wanted.url}\nexpected  {expected(wanted)}\ngot       {got} ({_attempts(attempts)} in {seconds:.0f} s){differences}"
     if wanted.warn_after and answer.seconds > wanted.warn_after:
         evidence("warning", f"slow: {answer.seconds:.2f} s, more than {wanted.warn_after:g} s")

@@ -20,7 +20,7 @@ class Waiver:
     author: str
     until: str = ""
 
-    def words(self) -> str:
+    def describe(self) -> str:
         """`waived by Ada until 2026-12-01: ADR follows Monday`."""
         return f"waived by {self.author} {f'until {self.until}' if self.until else 'for this promotion'}: {self.reason}"
 

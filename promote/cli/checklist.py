@@ -76,7 +76,7 @@ def checks(settings: Settings) -> list[Line]:
 
 def _stands(policy: Policy, check: str) -> tuple[str, str]:
     if waiver := policy.waived.get(check):
-        return "waived", waiver.words()
+        return "waived", waiver.describe()
     if check in policy.advisory or check.partition("[")[0] in policy.advisory:
         return "advisory", ""
     return "required", ""

@@ -75,7 +75,7 @@ def make(promotion: Promotion, version: str) -> Plan:
         expected = expected_of(promotion)
         apps = app_changes(candidate, production, expected, build)
         seen = compare(candidate, production, expected, build)
-        broken = (*(f"{c.words()}: {c.breaking}" for c in breaking(changes)), *seen.breaking)
+        broken = (*(f"{c.describe()}: {c.breaking}" for c in breaking(changes)), *seen.breaking)
     path = f"{settings.promotion.migrations}/{version}.md"
     there = git.file(promotion.commit, path)
     stable, old = promotion.target.stable, production_version(promotion)
@@ -95,7 +95,7 @@ def make(promotion: Promotion, version: str) -> Plan:
         migration=planned,
         steps=_steps(promotion, version),
         back_to=f"{old or settings.tags.stable} ({short(stable.commit)}, {age(git, stable.commit)})" if stable else "",
-        waived=tuple(f"{check}: {w.words()}" for check, w in Policy.of(settings).waived.items()),
+        waived=tuple(f"{check}: {w.describe()}" for check, w in Policy.of(settings).waived.items()),
     )
 
 
@@ -139,7 +139,7 @@ def _tasks(promotion: Promotion, changes: list[Change]) -> dict[str, str]:
     if promotion.settings.tasks.source in ("", "none"):
         return {}
     try:
-        return {i: task.words() for i, (task, _) in report(promotion, changes).named.items()}
+        return {i: task.describe() for i, (task, _) in report(promotion, changes).named.items()}
     except PromoteError as error:
         return {"?": f"could not be read: {error.what}"}
 

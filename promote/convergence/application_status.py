@@ -31,7 +31,6 @@ class Kind(StrEnum):
     UNSYNCED = "unsynced"
     LAST_SYNC = "last sync"
     HEALTH_UNSEEN = "health unseen"
-    HEALTH = "health"
 
 
 # A fresh look of Argo CD itself can change these; it cannot change a running operation, and health moves without it.

@@ -92,7 +92,7 @@ class Choices:
     downgrade: bool = False
     again: bool = False
 
-    def words(self) -> list[str]:
+    def describe(self) -> list[str]:
         """The flags that were given, as they are typed."""
         given = {"--" + f.name.replace("_", "-"): getattr(self, f.name) for f in fields(self) if f.name != "fallback"}
         return [flag for flag, on in given.items() if on] + ([f"--first-fallback {short(self.fallback)}"] if self.fallback else [])
@@ -166,7 +166,7 @@ class Task:
     status: str
     url: str = ""
 
-    def words(self) -> str:
+    def describe(self) -> str:
         """`acme-7x2 (in_progress) "raise the limit"`, with its link."""
         return f'{self.id} ({self.status}) "{self.title}"' + (f" {self.url}" if self.url else "")
 

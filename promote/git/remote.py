@@ -38,7 +38,6 @@ class TagObject:
     oid: str
     target: str
     name: str
-    tagger: str
     message: str
 
 
@@ -223,7 +222,7 @@ class GitRemote:
         """The annotated tag with this object id, which must be in this clone. Raises ServiceError when it cannot be read."""
         head, _, message = self._read("cat-file", "tag", oid).partition("\n\n")
         fields = dict(line.partition(" ")[::2] for line in head.splitlines())
-        return TagObject(oid=oid, target=fields["object"], name=fields["tag"], tagger=fields.get("tagger", ""), message=message)
+        return TagObject(oid=oid, target=fields["object"], name=fields["tag"], message=message)
 
     def make_tag(self, *, name: str, commit: str, message: str) -> str:
         """Write an annotated tag object (no ref points at it yet) and return its id."""

@@ -30,7 +30,7 @@ class CheckState:
     state: str
     url: str = ""
 
-    def words(self) -> str:
+    def describe(self) -> str:
         return f"{self.name}: {self.state}" + (f" {self.url}" if self.url else "")
 
 

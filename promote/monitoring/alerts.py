@@ -26,7 +26,7 @@ class Alert:
     def name(self) -> str:
         return self.labels.get("alertname", "?")
 
-    def words(self) -> str:
+    def describe(self) -> str:
         """`KubePodCrashLooping{namespace="git", pod="gitea-0"} since 14:02:31 UTC: Pod is crash looping`."""
         labels = ", ".join(f'{k}="{v}"' for k, v in sorted(self.labels.items()) if k != "alertname")
         since = f" since {self.started:%H:%M:%S} UTC" if self.started else ""
@@ -88,4 +88,4 @@ def _trouble(alert: Alert, volatile: Iterable[str]) -> tuple[tuple[str, str], ..
 
 
 def _sorted(alerts: list[Alert]) -> tuple[Alert, ...]:
-    return tuple(sorted(alerts, key=lambda a: (a.name, a.words())))
+    return tuple(sorted(alerts, key=lambda a: (a.name, a.describe())))

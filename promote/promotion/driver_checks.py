@@ -16,7 +16,7 @@ from promote.promotion.context import PromotionContext
 NAME = "during"
 
 
-def judge(ctx: PromotionContext, check: str, verdict: Verdict, detail: str = "", /, **evidence: object) -> None:
+def record_check(ctx: PromotionContext, check: str, verdict: Verdict, detail: str = "", /, **evidence: object) -> None:
     """Remember one check; the last word about it counts."""
     suite = next(spec.suite for spec in CHECKS if spec.id == check)
     ctx.checks[:] = [r for r in ctx.checks if r.id != check]
@@ -30,25 +30,25 @@ def candidate_tagged(ctx: PromotionContext) -> None:
     try:
         tag = ctx.deps.git.ref(ctx.names.dev)
     except PromoteError as error:
-        judge(ctx, "dev-tag-created", Verdict.ERRORED, error.what)
+        record_check(ctx, "dev-tag-created", Verdict.ERRORED, error.what)
         return
     if tag is None or tag.commit != ctx.target.commit:
         seen = f"at {tag.commit}" if tag else "not there"
-        judge(ctx, "dev-tag-created", Verdict.FAILED, f"{name} is {seen}, {ctx.target.commit} was checked", tag=name)
+        record_check(ctx, "dev-tag-created", Verdict.FAILED, f"{name} is {seen}, {ctx.target.commit} was checked", tag=name)
     else:
-        judge(ctx, "dev-tag-created", Verdict.PASSED, tag=name, object=tag.object, commit=tag.commit)
+        record_check(ctx, "dev-tag-created", Verdict.PASSED, tag=name, object=tag.object, commit=tag.commit)
 
 
 def tags_made(ctx: PromotionContext, problem: str) -> None:
     """What was read back of the move: `problem` is "" when both tags are one object at the candidate."""
     stable = ctx.stable
     if problem:
-        judge(ctx, "prod-tags-created", Verdict.FAILED, problem)
+        record_check(ctx, "prod-tags-created", Verdict.FAILED, problem)
     elif stable is None:
-        judge(ctx, "prod-tags-created", Verdict.ERRORED, "the tags were not read")
+        record_check(ctx, "prod-tags-created", Verdict.ERRORED, "the tags were not read")
     else:
         names = [ctx.names.prod.removeprefix("refs/tags/"), ctx.settings.tags.stable]
-        judge(ctx, "prod-tags-created", Verdict.PASSED, tags=names, object=stable.object, commit=stable.commit)
+        record_check(ctx, "prod-tags-created", Verdict.PASSED, tags=names, object=stable.object, commit=stable.commit)
 
 
 def working_moved(ctx: PromotionContext) -> None:
@@ -57,14 +57,14 @@ def working_moved(ctx: PromotionContext) -> None:
     try:
         tag = ctx.deps.git.ref(ctx.names.working)
     except PromoteError as error:
-        judge(ctx, "prod-working-updated", Verdict.ERRORED, error.what)
+        record_check(ctx, "prod-working-updated", Verdict.ERRORED, error.what)
         return
     if ctx.stable and tag and tag.object == ctx.stable.object:
-        judge(ctx, "prod-working-updated", Verdict.PASSED, tag=name, object=tag.object, commit=tag.commit)
+        record_check(ctx, "prod-working-updated", Verdict.PASSED, tag=name, object=tag.object, commit=tag.commit)
     else:
         at = f"at {tag.object}" if tag else "not there"
         wanted = ctx.stable.object if ctx.stable else "nothing that was proven"
-        judge(ctx, "prod-working-updated", Verdict.FAILED, f"{name} is {at}, not {wanted}\ndo   promote mark-working", tag=name)
+        record_check(ctx, "prod-working-updated", Verdict.FAILED, f"{name} is {at}, not {wanted}\ndo   promote mark-working", tag=name)
 
 
 def write_junit(ctx: PromotionContext) -> str:

@@ -12,7 +12,7 @@ from promote.core.errors import Denied, Interrupted, PromoteError, Rejected, Sup
 from promote.core.model import Tag, Verdict, short
 from promote.core.signals import defer_signals
 from promote.promotion.context import Moved, PromotionContext, StepResult, StepStatus
-from promote.promotion.driver_checks import judge, tags_made
+from promote.promotion.driver_checks import record_check, tags_made
 from promote.promotion.forge.legacy_workflow import compare
 from promote.promotion.forge.workflow_run import FENCE_FOR_S, fence_off, run_workflow, stop_run
 from promote.promotion.recording import expect_record, record_directly
@@ -60,7 +60,7 @@ def _request(ctx: PromotionContext) -> Request:
 def _directly(ctx: PromotionContext) -> str:
     request = _request(ctx)
     for check in ("workflow-dispatched", "workflow-succeeded"):
-        judge(ctx, check, Verdict.DISABLED, 'promotion.via = "git": there is no workflow')
+        record_check(ctx, check, Verdict.DISABLED, 'promotion.via = "git": there is no workflow')
     with defer_signals():
         published = ctx.journal.effect("move the stable tag", {"to": ctx.target.commit}, lambda: publish(ctx.deps.git, ctx.settings, request))
     ctx.lock, ctx.stable, ctx.moved = published.lock, published.stable, Moved.YES
@@ -72,7 +72,7 @@ def _never_dispatched(ctx: PromotionContext, error: BaseException) -> None:
     """The dispatch itself did not come through: nobody saw a run."""
     if not any(check.id == "workflow-dispatched" for check in ctx.checks):
         what = getattr(error, "what", "") or f"stopped: {type(error).__name__}"
-        judge(ctx, "workflow-dispatched", Verdict.FAILED if _said_no(error) else Verdict.ERRORED, str(what))
+        record_check(ctx, "workflow-dispatched", Verdict.FAILED if _said_no(error) else Verdict.ERRORED, str(what))
 
 
 def is_legacy(ctx: PromotionContext) -> bool:
@@ -195,7 +195,7 @@ def _candidate_still_tagged(ctx: PromotionContext) -> None:
 def _not_known(ctx: PromotionContext, said: StepStatus, reason: str, deadline: Deadline) -> StepResult:
     """Neither moved nor unmoved can be said: a person must look."""
     ctx.moved = Moved.UNKNOWN
-    judge(ctx, "prod-tags-created", Verdict.ERRORED, reason)
+    record_check(ctx, "prod-tags-created", Verdict.ERRORED, reason)
     ctx.step("promote", Verdict.ERRORED, deadline.elapsed, reason)
     return StepResult(status=said, reason=reason, hint=by_hand(ctx))
 

@@ -140,7 +140,7 @@ def _candidate(ctx: PromotionContext, result: SuiteResult) -> None:
 def _announce(ctx: PromotionContext) -> None:
     """What is special about this one is said before anything moves."""
     note = ctx.deps.report.note
-    if flags := ctx.choices.words():
+    if flags := ctx.choices.describe():
         note(f"allowed for this promotion: {' '.join(flags)}")
     if ctx.target.back is None:
         note("first promotion: there is nothing to roll back to; a failure leaves the tag and ends STUCK")

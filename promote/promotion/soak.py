@@ -59,7 +59,7 @@ class Watch:
         if not settings.url or before is None:
             return []
         found = compare(map(parse_alert, connect.alertmanager(ctx.settings).alerts(settings.matchers)), before, settings.ignore_labels)
-        return [f"alert {a.words()}" for a in found.new]
+        return [f"alert {a.describe()}" for a in found.new]
 
 
 def ask_again(ctx: PromotionContext) -> StepResult | None:

@@ -38,7 +38,7 @@ class HttpResponse:
         """The body as JSON. Raises ValueError when it is not JSON."""
         return json.loads(self.body)
 
-    def words(self, clean: Callable[[str], str] = str) -> str:
+    def describe(self, clean: Callable[[str], str] = str) -> str:
         """One line: status, seconds and the first 80 characters of the body, or `error`. `clean` masks secrets in the body before it is cut."""
         first = " ".join(clean(self.body).split())[:80]
         return self.error or f'{self.status} after {self.seconds:.1f} s, body "{first}"'

@@ -21,11 +21,11 @@ from promote.promotion.finalize import finalize
 from promote.promotion.journal import Journal
 from promote.promotion.move import look
 from promote.promotion.recovery.takeover import take_over_promotion
-from promote.report.silent import Silent
 from promote.tags.lock import LOCK, acquire, advance, new_lock, release, release_anyway, take_over, write_lock
 from promote.tags.publish import Request, publish
 from promote.tags.target import Target
 from tests.repos import Repos, git, make_repos
+from tests.silent_report import Silent
 
 STABLE = "refs/tags/prod-stable"
 

@@ -29,7 +29,6 @@ from promote.promotion.forge.rollback_by_workflow import by_workflow
 from promote.promotion.forge.workflow_run import fence_off
 from promote.promotion.journal import Journal, read_journal
 from promote.promotion.rollback import PUSH_FOR_S, _push_back
-from promote.report.silent import Silent
 from promote.sandbox.git.server import GitServer
 from promote.sandbox.git.writer import GitWriter
 from promote.sandbox.github.workflow_run import Runner
@@ -42,6 +41,7 @@ from promote.tags.target import Target
 from promote.transport.retry import PAUSES_S
 from tests.repos import bare_machine
 from tests.robustness.harness import silence
+from tests.silent_report import Silent
 
 SLUG, OURS, BOTS = "acme/gitops", "token-of-ada", "token-of-the-bot"
 FILE, STABLE = "promote-prod.yaml", "refs/tags/prod-stable"

@@ -22,11 +22,11 @@ from promote.github.workflow_runs import GitHubRuns
 from promote.promotion.context import Dependencies, PromotionContext
 from promote.promotion.forge.workflow_run import run_workflow
 from promote.promotion.journal import Journal
-from promote.report.silent import Silent
 from promote.sandbox.http_server import Fault, Request, Response
 from promote.tags.target import Target
 from tests.integration.test_github_runs import DISPATCHES, TOKEN, Forge, Job, earlier
 from tests.robustness.harness import Figures, dice, main, scratch
+from tests.silent_report import Silent
 
 PATIENCE_S = 6.0
 COMMIT = "0" * 40

@@ -26,7 +26,6 @@ from promote.promotion.journal import Journal, read_journal
 from promote.promotion.recovery.resume import resume
 from promote.promotion.recovery.takeover import take_over_promotion
 from promote.promotion.state_machine import run_promotion
-from promote.report.silent import Silent
 from promote.sandbox.http_server import Fault
 from promote.tags.lock import LOCK, read_lock, take_over
 from promote.tags.target import resolve_target
@@ -34,6 +33,7 @@ from promote.transport.retry import PAUSES_S
 from tests.model.journal import problem
 from tests.robustness.cluster import ROOT, Cluster, Time, Ways
 from tests.robustness.harness import STABLE, Remote, silence
+from tests.silent_report import Silent
 
 VERSIONS, SHADOW, WORKING = 12, "refs/heads/prod-stable", "refs/tags/prod-working"
 GONE_S = 600.0  # a promoter that has been silent for so long may be taken over

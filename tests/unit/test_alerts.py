@@ -13,7 +13,7 @@ def alert(name: str, muted: str = "", **labels: str) -> Alert:
 
 
 def names(alerts: tuple[Alert, ...]) -> list[str]:
-    return [a.words() for a in alerts]
+    return [a.describe() for a in alerts]
 
 
 def test_an_alert_of_the_baseline_is_not_new_and_another_is() -> None:
@@ -56,7 +56,7 @@ def test_parsing_what_alertmanager_says() -> None:
         "startsAt": "2026-01-02T03:04:05.678Z", "status": {"state": "suppressed", "silencedBy": ["s1"], "inhibitedBy": ["f2"]},
     }  # fmt: skip
     parsed = parse_alert(data)
-    assert parsed.words() == 'A{pod="p"} since 03:04:05 UTC: two lines'
+    assert parsed.describe() == 'A{pod="p"} since 03:04:05 UTC: two lines'
     assert parsed.muted == "silence s1 and inhibited by alert f2"
     assert parse_alert({**data, "status": {"state": "unprocessed", "silencedBy": [], "inhibitedBy": []}}).muted == ""
     assert parse_alert({**data, "status": {"state": "suppressed", "silencedBy": [], "inhibitedBy": []}}).muted == "muted by a time interval"

@@ -121,7 +121,7 @@ def test_the_way_back_of_a_first_promotion_is_a_commit_of_the_trunk(repos: Repos
     choices = choices_of(flags(first_fallback="HEAD~1"))
     target, settled = choose(deps(repos), VERSION, choices, tagged=False, ask=never)
     assert target.back is not None
-    assert (target.back.object, settled.fallback, settled.words()) == (first, first, ["--first", f"--first-fallback {first[:7]}"])
+    assert (target.back.object, settled.fallback, settled.describe()) == (first, first, ["--first", f"--first-fallback {first[:7]}"])
     with pytest.raises(UsageError, match="no such commit"):
         choose(deps(repos), VERSION, replace(choices, fallback="nonsense"), tagged=False, ask=never)
     git(repos.clone, "commit", "-q", "--allow-empty", "-m", "only here")

@@ -14,8 +14,8 @@ from promote.core.model import AppState, AppVerdict, CheckResult, End, Step, Tag
 from promote.core.redact import Redactor
 from promote.report.document import run_document
 from promote.report.events import Reporter
-from promote.report.silent import Silent
 from promote.report.words import clock, counted, duration, local_time, spoken
+from tests.silent_report import Silent
 
 TOKEN = "s3cr3t/t0ken+x"
 

@@ -15,10 +15,10 @@ from promote.core.deadline import Clock
 from promote.kube.client import connect
 from promote.promotion.context import Dependencies, PromotionContext, StepStatus
 from promote.promotion.soak import PATIENCE_S, Watch
-from promote.report.silent import Silent
 from promote.sandbox.cluster import Cluster
 from promote.sandbox.http_server import Fault
 from tests.production import SETTINGS, kubeconfig
+from tests.silent_report import Silent
 
 
 class Place:

@@ -11,7 +11,7 @@ from promote.core.deadline import Deadline, DeadlineExceeded, retry_until, wait_
 from promote.core.errors import PromoteError, Rejected, Superseded, Unreachable
 from promote.core.model import Verdict
 from promote.promotion.context import PromotionContext
-from promote.promotion.driver_checks import judge
+from promote.promotion.driver_checks import record_check
 from promote.tags.publish import fence
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def run_workflow(ctx: PromotionContext, inputs: dict[str, str], deadline: Deadli
     The caller settles what happened to the tags: a failed run may have moved them, a late one may still try.
     """
     forge, workflow, request_id = ctx.deps.forge(), ctx.settings.workflow, inputs.get("request_id", ctx.request_id)
-    check = partial(judge, ctx) if effect == "dispatch the workflow" else _unjudged
+    record = partial(record_check, ctx) if effect == "dispatch the workflow" else _unrecorded
     ctx.workflow_run = None
     since = datetime.now(UTC)
     others = {state.id for state in forge.since(workflow.file, since - SKEW)} if workflow.legacy else set()
@@ -49,14 +49,14 @@ def run_workflow(ctx: PromotionContext, inputs: dict[str, str], deadline: Deadli
         ctx.workflow_run = first.id
         ctx.deps.report.note(f"run {first.id} {first.url}")
         ctx.journal.write("note", "run", id=first.id, url=first.url)
-        check("workflow-dispatched", Verdict.PASSED, run=first.id, url=first.url)
+        record("workflow-dispatched", Verdict.PASSED, run=first.id, url=first.url)
         last = _follow(ctx, forge, first.id, deadline)
     except DeadlineExceeded as late:
         which = "workflow-dispatched" if ctx.workflow_run is None else "workflow-succeeded"
-        check(which, Verdict.ERRORED, f"{late.what}: not within {late.seconds:.0f} s ({_words(late.last)})")
+        record(which, Verdict.ERRORED, f"{late.what}: not within {late.seconds:.0f} s ({_words(late.last)})")
         raise Unreachable("workflow", f"{workflow.file}: {late.what}: not within {late.seconds:.0f} s ({_words(late.last)})", hint="") from late
     verdict = Verdict.PASSED if last.conclusion == "success" else Verdict.FAILED
-    check("workflow-succeeded", verdict, "" if verdict is Verdict.PASSED else f"it concluded {last.conclusion}", run=last.id, url=last.url)
+    record("workflow-succeeded", verdict, "" if verdict is Verdict.PASSED else f"it concluded {last.conclusion}", run=last.id, url=last.url)
     if last.conclusion != "success":
         logs = "\n".join(f"    {job.job} / {job.step}: {line}" for job in forge.failed_logs(last.id, lines=15) for line in job.lines)
         raise Rejected("workflow", f"run {last.id} concluded {last.conclusion}\n{logs}", hint=f"read {last.url}")
@@ -68,8 +68,8 @@ def _pace(waited_s: float) -> float:
     return 0.5 if waited_s < 5 else 2.0 if waited_s < 30 else 6.0
 
 
-def _unjudged(*_: object, **__: object) -> None:
-    """Stands in for `judge`."""
+def _unrecorded(*_: object, **__: object) -> None:
+    """Stands in for `record_check`."""
 
 
 def _find(ctx: PromotionContext, forge: GitHubRuns, run_id: int | None, request_id: str, since: datetime, others: Collection[int]) -> RunState | None:

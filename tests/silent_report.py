@@ -44,7 +44,7 @@ class Silent:
     def undo(self, lines: Sequence[str]) -> None:
         self.undone_by.extend(lines)
 
-    def end(self, end: End, lines: Sequence[str], *, code: int | None = None) -> None:  # noqa: ARG002
+    def end(self, end: End, lines: Sequence[str], *, code: int | None = None) -> None:
         self.ended = (end, tuple(lines))
 
     def document(self, document: object) -> None:
