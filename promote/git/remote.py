@@ -282,8 +282,7 @@ class GitRemote:
         return self.git("rev-parse", "--verify", "--quiet", f"{commit}:{path}").out.strip() or None
 
     def file(self, commit: str, path: str) -> str | None:
-        """What a file of a commit says; None when the commit has none. Raises ServiceError when that cannot be read (a clone that fetches
-        contents late, and cannot now)."""
+        """The text of a file in a commit; None when the commit has none. Raises ServiceError when it cannot be read (a partial clone offline)."""
         done = self.git("cat-file", "blob", f"{commit}:{path}")
         if done.code == 0:
             return done.out

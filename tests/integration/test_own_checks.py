@@ -98,7 +98,7 @@ def printed(mark: str) -> list[str]:
 
 def shown(screen: str, mark: str) -> list[str]:
     """The lines of the screen about the check: from its mark on, as many as the page prints."""
-    lines = [line.strip() for line in screen.splitlines()]
+    lines = [line.removeprefix("smoke").strip() for line in screen.splitlines()]
     start = next(number for number, line in enumerate(lines) if line.startswith(f"{mark} checkout: "))
     return lines[start : start + len(printed(mark))]
 

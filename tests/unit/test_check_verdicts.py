@@ -80,7 +80,7 @@ def test_a_url_whose_header_needs_a_missing_variable_is_undetermined(repos: Repo
 
 @proves("check", "smoke-url", "failed")
 def test_a_url_that_does_not_answer_fails(repos: Repos) -> None:
-    url = SmokeUrl(name="a", url="http://127.0.0.1:9/", tries=1)
+    url = SmokeUrl(name="a", url="http://127.0.0.1:9/", attempts=1)
     verdict, detail = verdict_of("smoke-url", smoke_url=url, promotion=promotion(repos), http=HttpClient())
     assert verdict is Verdict.FAILED
     assert "http://127.0.0.1:9/" in detail
