@@ -198,7 +198,7 @@ Breaking = Callable[[Post], AbstractContextManager[dict[str, object]]]
 BREAKS: dict[str, tuple[Breaking, str]] = {
     "applications-synced": (frozen, "not reconciled"),
     "applications-healthy": (blamed, "velero: Degraded"),
-    "pods-running": (crashing_pod, "1 pod newly failing\n  gitea/gitea-side: CrashLoopBackOff, 4 restarts"),
+    "pods-running": (crashing_pod, "1 pod newly failing\n    gitea/gitea-side: CrashLoopBackOff, 4 restarts"),
     "pods-running/between two crashes": (pod_between_two_crashes, "gitea/gitea-side: keeps restarting"),
     "events": (repeating_event, "Unhealthy gitea/Pod gitea-5d6f7c8b9d-x2k4z"),
     "promql[restarts]": (bad_number, "expected  < 50"),
