@@ -1,4 +1,4 @@
-"""What the driver tells a suite in a child process: one small JSON file, no secrets."""
+"""The facts that the driver passes to a suite in a child process: one small JSON file, without secrets."""
 
 from __future__ import annotations
 
@@ -26,11 +26,10 @@ class SuiteContext:
     state: str
     baseline_file: str | None
     t_before: str | None = None
-    not_required: tuple[str, ...] = ()
     choices: Choices = Choices()
-    trunk: str = ""  # the remote trunk's head as the driver found it; it may have moved on since
-    whole: bool = True  # the set of applications of before is known
-    waivers: tuple[Waiver, ...] = ()  # typed for this promotion; those of promotion.toml are read from there
+    trunk: str = ""  # the remote trunk's head when the driver read it; it may have moved since
+    baseline_complete: bool = True  # the baseline holds every application of before the move
+    waivers: tuple[Waiver, ...] = ()  # given with --waive; those of promotion.toml are read from the file
 
     def write(self, path: Path) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -43,8 +42,7 @@ class SuiteContext:
         try:
             data = json.loads(path.read_text())
             waivers = tuple(Waiver(**entry) for entry in data.pop("waivers"))
-            told = {"not_required": tuple(data["not_required"]), "choices": Choices(**data["choices"]), "waivers": waivers}
-            return cls(**{**data, **told})
+            return cls(**{**data, "choices": Choices(**data["choices"]), "waivers": waivers})
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise UsageError(
                 f"{path}: not a suite context: {error}", hint="it is written by `promote run`; leave --promote-context out by hand"

@@ -1,4 +1,4 @@
-"""What a check may ask for by name. Session-wide where looking twice would only cost time."""
+"""The fixtures of check files. Session-wide where reading twice would only cost time."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def remote(promotion: Promotion) -> GitRemote:
 
 @pytest.fixture(scope="session")
 def changes(promotion: Promotion) -> list[Change]:
-    """What this promotion would bring to production: the commits of the candidate that production has not, newest first."""
+    """The commits that this promotion would bring to production, newest first."""
     from promote.checklist.history import changes_of
 
     return changes_of(promotion)
@@ -50,7 +50,7 @@ def comparison(promotion: Promotion) -> Comparison:
 
 @pytest.fixture(scope="session")
 def observed(promotion: Promotion) -> ConvergenceResult:
-    """Production after a refresh, every application judged against the stable tag; shared by the checks that look at it."""
+    """Production after a refresh, every application judged against the stable tag; read once for all checks."""
     from promote.convergence.probe import observe
 
     return observe(
@@ -61,7 +61,7 @@ def observed(promotion: Promotion) -> ConvergenceResult:
         baseline=promotion.applications_before,
         t_before=promotion.started,
         rollback=promotion.state == "back",
-        whole=promotion.context is None or promotion.context.whole,
+        whole=promotion.context is None or promotion.context.baseline_complete,
     )
 
 
@@ -73,7 +73,7 @@ def applications(promotion: Promotion) -> dict[str, Application]:
 
 @pytest.fixture(scope="session")
 def http() -> HttpClient:
-    """Requests with a deadline and without exceptions: `http.get(url, within=2)` answers status, body, json(), seconds and trouble."""
+    """Requests with a deadline and without exceptions: `http.get(url, timeout=2)` returns status, body, json(), seconds and error."""
     from promote.transport.http_probe import HttpClient
 
     return HttpClient()

@@ -1,4 +1,4 @@
-"""One check's verdict from its three phases. FAILED: the check said no. ERRORED: it could not tell, was skipped, or timed out."""
+"""One check's verdict from its three phases. FAILED: an assertion did not hold. ERRORED: the check was undetermined, skipped, or timed out."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Undetermined(PromoteError):
 
 
 class CheckWarning(Exception):
-    """A check that cannot tell, and says so without standing in the way. Only checks registered with `may_warn` may."""
+    """Ends a check that cannot tell with a warning, which does not block. Only checks registered with `may_warn` may raise it."""
 
 
 @dataclass(slots=True)
@@ -62,7 +62,7 @@ class CheckOutcome:
     phases: list[str] = field(default_factory=list)
 
     def take(self, report: pytest.TestReport, call: pytest.CallInfo[None]) -> None:
-        """Fold one phase in. The first thing that is not a pass is the one that is told."""
+        """Fold one phase in. The first phase that did not pass is reported."""
         self.phases.append(report.when or "")
         self.seconds += report.duration
         verdict, detail = phase_verdict(report, call)

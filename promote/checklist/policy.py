@@ -25,16 +25,16 @@ class Policy:
     waived: Mapping[str, Waiver]
     expired: Mapping[str, Waiver]
     advisory: frozenset[str]
-    told: frozenset[str]
+    informative: frozenset[str]
 
     @classmethod
     def of(cls, settings: Settings, typed: Sequence[Waiver] = (), *, back: bool = False, today: date | None = None) -> Policy:
-        """`back`: a rollback is being proven, so some checks only tell."""
+        """`back`: a rollback is being verified, so some checks are informative only."""
         today = today or datetime.now(UTC).date()
         waived = waivers.in_force(settings, typed, today, protected_checks())
         expired = {w.id: w for w in waivers.declared(settings, today)[1] if w.id not in waived}
         advisory = frozenset(settings.checklist.advisory) - protected_checks()
-        return cls(waived=waived, expired=expired, advisory=advisory, told=INFORMATIVE_AFTER_ROLLBACK if back else frozenset())
+        return cls(waived=waived, expired=expired, advisory=advisory, informative=INFORMATIVE_AFTER_ROLLBACK if back else frozenset())
 
     def stands(self, check: str, verdict: Verdict, detail: str) -> tuple[Verdict, str]:
         """What a check's verdict comes to. Only what blocks can be waived; a pass stays one. A warning of a check that may not warn is ERRORED."""
@@ -44,7 +44,7 @@ class Policy:
             return verdict, detail
         if waiver := self.waived.get(check):
             return Verdict.WAIVED, f"{waiver.describe()}\nit {'failed' if verdict is Verdict.FAILED else 'could not be judged'}: {detail}"
-        if check.partition("[")[0] in self.told:
+        if check.partition("[")[0] in self.informative:
             return Verdict.WARNING, f"{detail}\nnot counted: it is no part of what proves a rollback"
         if check in self.advisory or check.partition("[")[0] in self.advisory:
             return Verdict.WARNING, detail

@@ -54,7 +54,7 @@ class Check:
 NO_RULES = "no rules"
 RENDERING = frozenset({"manifests", "breaking-changes", "way-back"})  # whichever comes first renders for all of them
 MONITORING = ("prometheus", "alertmanager", "grafana")
-# After a rollback they are told and do not count: what has to be back is what was moved, and an alert may ring long after its cause is gone.
+# After a rollback these are reported and do not count: the tag has to be back, and an alert may fire long after its cause is gone.
 INFORMATIVE_AFTER_ROLLBACK = frozenset({"promql", "alerts", "grafana"})
 CHECKS = (
     Check(id="on-the-branch", suite="pre", title="the clone is on the trunk", evidence="this clone", from_tree=True),
@@ -65,7 +65,7 @@ CHECKS = (
     Check(id="policy-unchanged", suite="pre", title="settings and checks are the trunk's", evidence="this clone and the remote", protected=True),
     Check(id="version-new", suite="pre", title="the version is new and greater", versioned=True),
     Check(id="stable-tag", suite="pre", title="production's tag exists and is not shadowed", protected=True),
-    Check(id="no-other-promotion", suite="pre", title="nobody else is promoting", protected=True),
+    Check(id="no-other-promotion", suite="pre", title="no other promotion is running", protected=True),
     Check(id="workflow", suite="pre", title="the workflow takes what identifies and fences our run", evidence="the workflow's file on the trunk"),
     Check(
         id="way-back",

@@ -80,7 +80,7 @@ def run_suite(
     versioned = context.version is not None
     required = required_checks(name, settings, from_tree=context.from_tree, versioned=versioned)
     policy = Policy.of(settings, context.waivers, back=context.state == "back")
-    verdict, reason, missing = _judge(events, checks, required, context.not_required, policy)
+    verdict, reason, missing = _judge(events, checks, required, policy)
     if killed:
         verdict, reason = Verdict.worst([Verdict.ERRORED, verdict]), f"ended by its deadline of {deadline.seconds:.0f} s; {reason}"
     off = tuple(
@@ -166,13 +166,13 @@ def _checks(suite: str, events: list[dict[str, object]]) -> tuple[CheckResult, .
 
 
 def _judge(
-    events: list[dict[str, object]], checks: tuple[CheckResult, ...], required: tuple[str, ...], tolerated: tuple[str, ...], policy: Policy
+    events: list[dict[str, object]], checks: tuple[CheckResult, ...], required: tuple[str, ...], policy: Policy
 ) -> tuple[Verdict, str, tuple[CheckResult, ...]]:
     """(verdict, one sentence, checks made up for required ones that did not report)."""
     reported = {check.id for check in checks}
     suite = checks[0].suite if checks else ""
     begun = [str(e["id"]) for e in events if e["event"] == "begin" and e["id"] not in reported]
-    silent = [name for name in required if name not in reported and name not in tolerated and name not in begun]
+    silent = [name for name in required if name not in reported and name not in begun]
     missing = tuple(_missing(name, suite, policy, begun=name in begun) for name in (*begun, *silent))
     finish = [e for e in events if e["event"] == "finish"]
     verdicts = [check.verdict for check in (*checks, *missing)]

@@ -1,4 +1,4 @@
-"""Checks that may fail: who answers for it, why, and until when. Reads nothing but values; what protects the tag is never waived, whoever asks."""
+"""Checks that may fail: the responsible person, the reason, and the last day. Checks that protect the tag are never waived."""
 
 from __future__ import annotations
 

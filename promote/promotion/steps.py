@@ -36,7 +36,7 @@ def context(ctx: PromotionContext, state: str) -> SuiteContext:
         t_before=ctx.t_before.isoformat() if ctx.t_before else None,
         choices=ctx.choices,
         trunk=ctx.trunk_seen or target.branch.commit,
-        whole=ctx.whole,
+        baseline_complete=ctx.whole,
         waivers=ctx.waivers,
     )
 
