@@ -1,4 +1,4 @@
-"""What a number, a JSON body or a header is declared to be, as text in promotion.toml: parsed once, judged anywhere. Reaches nothing."""
+"""The small expressions in promotion.toml: a threshold for a number, an assertion on a JSON body, a header. Pure parsing and evaluation."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ MISSING = object()
 
 @dataclass(frozen=True, slots=True)
 class Threshold:
-    """`< 0.01`: what a number has to be."""
+    """A comparison that a number must satisfy: `< 0.01`."""
 
     compare: str
     limit: float
 
     def holds(self, value: float) -> bool:
-        """NaN holds nothing; whoever asks has to tell it apart first."""
+        """False for NaN, which the caller has to report as undetermined first."""
         return not math.isnan(value) and _COMPARE[self.compare](value, self.limit)
 
     def __str__(self) -> str:
@@ -39,7 +39,7 @@ class Threshold:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """One statement about a JSON document: a value at a path compared with a JSON literal, or only that it is there (`compare` "")."""
+    """An assertion on a JSON document: the value at a path compared with a JSON literal; with `compare` "" the path must exist."""
 
     text: str
     path: tuple[str, ...]
@@ -47,7 +47,7 @@ class Claim:
     value: object
 
     def problem(self, document: object, clean: Callable[[str], str] = str) -> str:
-        """ "" when it holds, else what is there instead; `clean` masks it before it is cut."""
+        """The actual value, when the assertion does not hold; "" when it does. `clean` masks secrets before the value is shortened."""
         found = at_path(document, self.path)
         if found is MISSING:
             return f"{'.'.join(self.path)} is not there"
@@ -85,7 +85,7 @@ def claim(text: str) -> Claim:
 
 
 def at_path(document: object, path: tuple[str, ...]) -> object:
-    """The value there, or MISSING."""
+    """The value at a path, or MISSING."""
     here = document
     for part in path:
         if isinstance(here, dict) and part in here:
@@ -106,14 +106,14 @@ def header(text: str) -> tuple[str, str]:
 
 
 def variables(headers: list[str]) -> tuple[str, ...]:
-    """The environment variables that headers name."""
+    """Names of the environment variables in headers, without repeats."""
     return tuple(dict.fromkeys(name for text in headers for name in _VARIABLE.findall(text)))
 
 
 def filled(headers: list[str], environment: Mapping[str, str]) -> dict[str, str]:
-    """Headers with `${NAME}` replaced by the environment's value, without the line break that a file gave it.
+    """Headers by name, each `${NAME}` replaced by its environment variable without surrounding white space.
 
-    Raises LookupError that names the first variable which is not set or empty.
+    Raises LookupError with the name of the first variable that is not set or empty.
     """
     for name in variables(headers):
         if not environment.get(name, "").strip():

@@ -1,4 +1,4 @@
-"""What a settings key is made of: its default, its meaning, the words it may hold."""
+"""A settings key as a dataclass field: default, meaning, unit, allowed words."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ Seconds = NewType("Seconds", float)
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The only words a string key may hold."""
+    """The allowed values of a text key."""
 
     words: tuple[str, ...]
 
 
 def key(default: Any, doc: str, *, unit: str = "") -> Any:
-    """A settings key: its default, what it means (shown by the reference and by `promote init`), and for a number its unit."""
+    """A dataclass field for one key. `doc` is its meaning in docs/settings.md and in the JSON schema; `unit` is required for a plain number."""
     metadata = {"doc": doc, "unit": unit}
     if isinstance(default, list):
         return field(default_factory=lambda: list(default), metadata=metadata)

@@ -1,4 +1,4 @@
-"""promotion.toml → `Settings`: strict, every error at once, the nearest known key named for an unknown one."""
+"""Reads promotion.toml into `Settings`. One error lists every problem; for an unknown key it suggests the nearest known one."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _NAMES = {str: "text", bool: "true or false", int: "a whole number", float: "a n
 _NAMES |= {date: "a day like 2026-12-01"}
 
 
-# What git allows in the name of a ref (git-check-ref-format), less what looks like an option and the braces of another placeholder.
+# Names that git-check-ref-format accepts, without names that look like an option or contain braces (a misspelled placeholder).
 _REF_NAME = re.compile(r"(?!.*(?:\.\.|@\{|//|\.lock(?:/|$)))[^\s\x00-\x1f\x7f~^:?*{}\[\\./-][^\s\x00-\x1f\x7f~^:?*{}\[\\]*(?<![./])")
 
 
 class _Bad(Exception):
-    """One wrong value; the reader adds where it stands."""
+    """A wrong value; the reader adds the path of its key."""
 
 
 def parse_duration(value: object) -> Seconds:
@@ -43,7 +43,7 @@ def parse_duration(value: object) -> Seconds:
 
 
 def duration(text: str, where: str) -> Seconds:
-    """The same for what was typed. Raises UsageError."""
+    """The same for a duration typed on the command line. Raises UsageError that names `where`."""
     try:
         return parse_duration(text)
     except ValueError:
@@ -70,7 +70,7 @@ def _scalar(value: object, kind: Any) -> Any:
 
 
 def _day(value: object) -> date:
-    """TOML's own date, or the same as text. A date with a time is refused: whose midnight would end it?"""
+    """TOML's own date, or the same as text. A date with a time is refused: its time zone would be ambiguous."""
     try:
         return value if type(value) is date else date.fromisoformat(value)  # type: ignore[arg-type]
     except (TypeError, ValueError):
@@ -117,7 +117,7 @@ def _table(cls: Any, data: object, where: str, errors: list[str], **given: objec
 
 
 def _names(settings: Settings) -> list[tuple[bool, str]]:
-    """Names that become part of a git command: (is it wrong, what)."""
+    """Problems with names that become part of a git command, as (wrong, message)."""
     tags, where = settings.tags, settings.repository
     shown = {f"tags.{key}": getattr(tags, key).replace("{version}", "v1.2.3") for key in ("dev", "prod", "stable", "working")}
     shown |= {"repository.remote": where.remote, "repository.branch": where.branch}
@@ -125,7 +125,7 @@ def _names(settings: Settings) -> list[tuple[bool, str]]:
 
 
 def _pauses(settings: Settings) -> list[tuple[bool, str]]:
-    """Pauses and limits of no length: the one asks without end, the other never: (is it wrong, what)."""
+    """Intervals and timeouts of zero, as (wrong, message): a zero interval polls without pause, a zero timeout never starts."""
     held = {
         "repository.timeout": settings.repository.timeout,
         "workflow.timeout": settings.workflow.timeout,
@@ -140,7 +140,7 @@ def _pauses(settings: Settings) -> list[tuple[bool, str]]:
 
 
 def _rules(settings: Settings) -> list[tuple[bool, str]]:
-    """What single keys cannot say: (is it wrong, what)."""
+    """Problems with combinations of keys, as (wrong, message)."""
     tags = settings.tags
     names = [tags.dev, tags.prod, tags.stable, tags.working]
     urls, rules, check_s = settings.smoke.urls, settings.prometheus.queries, settings.suites.check_timeout
@@ -207,7 +207,7 @@ def _patience(url: SmokeUrl) -> float:
 
 
 def _texts(settings: Settings) -> list[str]:
-    """What is wrong with the small languages inside strings."""
+    """Problems with expressions, headers and URLs inside text values."""
     checked = [(f"smoke.urls: {u.name}: json", text, expressions.claim) for u in settings.smoke.urls for text in u.json]
     lists = [(f"smoke.urls: {u.name}", u.headers) for u in settings.smoke.urls]
     lists += [(name, getattr(settings, name).headers) for name in ("prometheus", "alertmanager", "grafana")]
@@ -258,7 +258,7 @@ def find_settings_file(start: Path) -> Path:
         path = folder / FILE_NAME
         if path.is_file():
             return path
-        if os.path.lexists(path):  # looking further up would take another repository's settings for this one's
+        if os.path.lexists(path):  # a parent folder may hold another repository's settings
             kind = "a folder" if path.is_dir() else "a link to nothing" if path.is_symlink() and not path.exists() else "neither file nor folder"
             raise UsageError(
                 f"no {FILE_NAME} in {folder} that can be read: it is {kind}", hint=f"put a file there (its last good form: git log -- {FILE_NAME})"
@@ -277,7 +277,7 @@ def read_settings(path: Path, *, read: Callable[[Path], bytes] = Path.read_bytes
 def parse_file(path: Path, *, read: Callable[[Path], bytes] = Path.read_bytes) -> dict[str, Any]:
     """The tables of a TOML file, unchecked. Raises UsageError for a file that cannot be read or is not TOML."""
     try:
-        # utf-8-sig: editors exist that put a byte order mark first.
+        # utf-8-sig: some editors write a byte order mark.
         return tomllib.loads(read(path).decode("utf-8-sig"))
     except OSError as error:
         raise UsageError(f"{path}: cannot be read: {error.strerror}", hint="check that it is a readable file") from error

@@ -1,4 +1,4 @@
-"""docs/settings.md from the settings themselves: one source for what a key means. A test holds the file against this."""
+"""Generates docs/settings.md from the schema. A test compares the page with this output."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from promote.config.schema_checklist import DisabledCheck, DocumentationRule, Wa
 
 HEAD = """# promotion.toml
 
-Strict: an unknown key, a wrong type or an impossible combination is an error that names every problem at once. Durations are written `"90s"`,
-`"10m"`, `"1h30m"` or as a number of seconds. Every key has a default: the value the team's old recipe had hard-coded. This page is made from the
-program (`python -m promote.config.reference > docs/settings.md`).
+The file is read strictly: unknown keys, wrong types and impossible combinations are errors, and one error lists every problem. A duration is
+written `"90s"`, `"10m"`, `"1h30m"` or as a number of seconds. Every key has a default. `promote init --upgrade` renames the keys of an
+older file in place. This page is generated (`python -m promote.config.reference > docs/settings.md`).
 """
 LISTS = (
     ("[[smoke.urls]]", SmokeUrl()),

@@ -1,7 +1,6 @@
-"""What promotion.toml may say, as frozen values. Every key is a field here: name, type, default and meaning in one place.
+"""The tables of promotion.toml as frozen dataclasses: each key is a field with its type, default and meaning.
 
-Reading and checking is `settings_reader.py`.
-Durations are written "90s", "10m", "1h30m" or as a number of seconds, and held in seconds.
+`reader.py` reads and checks the file. A duration is written "90s", "10m", "1h30m" or as a number of seconds; its field holds seconds.
 """
 
 from __future__ import annotations
@@ -21,13 +20,13 @@ FILE_NAME = "promotion.toml"
 class Repository:
     remote: str = key("origin", "the git remote whose tags production follows")
     branch: str = key("main", "the trunk: the branch that dev follows and a candidate must be reachable from")
-    timeout: Seconds = key(Seconds(60), "how long one git command may take, a credential helper's question included")
+    timeout: Seconds = key(Seconds(60), "longest time for one git command, including a credential helper's prompt")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Tags:
-    dev: str = key("dev-{version}", "name of the tag at a candidate; {version} is v1.2.3")
-    prod: str = key("prod-{version}", "name of the tag that keeps a promoted version")
+    dev: str = key("dev-{version}", "the tag at a candidate; {version} stands for v1.2.3")
+    prod: str = key("prod-{version}", "the tag that keeps a promoted version")
     stable: str = key("prod-stable", "the tag that production's Argo CD follows")
     working: str = key("prod-working", "the tag at the last proven promotion")
 
@@ -37,20 +36,24 @@ class VersionScheme:
     scheme: Annotated[str, Choice(("semver", "calver"))] = key("semver", "how versions are read and compared")
     default_bump: Annotated[str, Choice(("", "patch", "minor", "major"))] = key(
         "",
-        "what a commit without a Conventional Commits type asks for; empty: a patch, and where not one commit has a type nobody can tell",
+        "version bump for a commit without a Conventional Commits type; empty: patch, and undetermined when no commit at all has a type",
     )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Promotion:
-    via: Annotated[str, Choice(("workflow", "git"))] = key("workflow", "who pushes the tags: the GitHub workflow, or this program directly")
+    via: Annotated[str, Choice(("workflow", "git"))] = key("workflow", "workflow: the GitHub workflow pushes the tags; git: this program pushes them")
     allow_unchecked: bool = key(True, "whether `promote publish` may move the tag without a pre suite (marked Prechecked: no)")
-    on_unknown: Annotated[str, Choice(("rollback", "hold"))] = key("rollback", "what to do when nobody can tell whether production is well")
+    on_unknown: Annotated[str, Choice(("rollback", "hold"))] = key(
+        "rollback", "what to do when production's state cannot be determined: roll back, or hold and leave the tag in place"
+    )
     timeout: Seconds = key(
         Seconds(7200),
-        "how long a promotion may take from its first check to its last look, whatever its parts may take; a rollback is not cut short by it",
+        "longest time for a promotion, from its first check to its last poll, whatever the limits of its parts; a rollback has its own time",
     )
-    migrations: str = key("migrations", "folder of the migration plans on the branch, VERSION.md; `rollback: unsafe` in one holds a failure")
+    migrations: str = key(
+        "migrations", "folder of the migration plans (VERSION.md) on the branch; a plan with `rollback: unsafe` turns a rollback into a hold"
+    )
     records: str = key(".promotions", "folder of the promotion records on the branch")
 
 
@@ -58,27 +61,29 @@ class Promotion:
 class LockSettings:
     store: Annotated[str, Choice(("remote", "local"))] = key(
         "remote",
-        'where refs/promote/* live: on the remote, for everybody; or "local": in this clone alone, where the account may push tags and nothing else '
-        '(promotion.via = "git" only: nothing then keeps two people apart but the lease on the stable tag)',
+        "where refs/promote/* are stored. remote: on the git remote, for every machine. local: only in this clone, for an account that may push "
+        'tags and no other refs; needs promotion.via = "git", and only the lease on the stable tag then separates two concurrent promotions',
     )
     heartbeat: Seconds = key(
         Seconds(60),
-        "how often a running promotion shows that it lives (refs/promote/heartbeat); silent for three of them, another machine may take it over",
+        "interval of a running promotion's heartbeat (refs/promote/heartbeat); after three missed beats another machine may take the promotion over",
     )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Workflow:
     file: str = key("promote-prod.yaml", "the workflow that calls `promote publish`")
-    timeout: Seconds = key(Seconds(600), "how long a run may take, from dispatch to completion; waiting for an approval is not counted")
-    approval_timeout: Seconds = key(Seconds(1800), "how long a run may wait for the approval that its environment asks for")
-    legacy: bool = key(False, "the workflow takes only `version` and moves the tags its own way: reduced guarantees, announced before the move")
+    timeout: Seconds = key(Seconds(600), "longest time for a run, from dispatch to completion; waiting for an approval does not count")
+    approval_timeout: Seconds = key(Seconds(1800), "longest wait for the approval that the run's environment requires")
+    legacy: bool = key(
+        False, "true: an older workflow whose only input is `version`; its guarantees are reduced, and a promotion prints which before the move"
+    )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GitHub:
     repository: str = key("", "owner/name; empty: read from the remote's URL")
-    api_url: str = key("https://api.github.com", "the REST API, for GitHub Enterprise Server and tests")
+    api_url: str = key("https://api.github.com", "base URL of the REST API; another one for GitHub Enterprise Server")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -86,8 +91,8 @@ class ProdCluster:
     kubeconfig: str = key(".secrets/prod/kubeconfig-prod", "kubeconfig of production, relative to the repository; empty: $KUBECONFIG")
     context: str = key("", "its context; empty: the current one")
     namespaces: list[str] = key(["argocd"], "namespaces that hold Applications")
-    root_app: str = key("argocd", "the app-of-apps that creates the others; empty: there is none")
-    selector: str = key("", "label selector that narrows the applications looked at")
+    root_app: str = key("argocd", "name of the root Application (app of apps) that creates the others; empty: there is none")
+    selector: str = key("", "label selector for the Applications to observe; empty: all")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -95,116 +100,121 @@ class DevCluster:
     kubeconfig: str = key(".secrets/dev/kubeconfig-dev", "kubeconfig of the dev cluster, relative to the repository; empty: $KUBECONFIG")
     context: str = key("", "its context; empty: the current one")
     namespaces: list[str] = key(["argocd"], "namespaces that hold Applications")
-    selector: str = key("", "label selector that narrows the applications looked at")
-    converge_timeout: Seconds = key(Seconds(45), "how long the pre suite waits for dev to show the candidate; keep it below suites.check_timeout")
+    selector: str = key("", "label selector for the Applications to observe; empty: all")
+    converge_timeout: Seconds = key(Seconds(45), "longest wait of the pre suite until dev runs the candidate; shorter than suites.check_timeout")
     soak: Seconds = key(
-        Seconds(0), "how long dev must have been healthy at the candidate; too short is refused with the time to come back, not waited for"
+        Seconds(0), "how long dev must have been healthy at the candidate; a shorter time fails the check, which names the time to try again"
     )
-    urls: list[SmokeUrl] = key([], "what dev must answer before a promotion: [[dev.urls]] tables, keys as in [[smoke.urls]]")
+    urls: list[SmokeUrl] = key([], "requests that dev must answer before a promotion: [[dev.urls]] tables, with the keys of [[smoke.urls]]")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ArgoCD:
-    sync: Annotated[str, Choice(("auto", "request"))] = key("auto", "auto: applications sync themselves; request: we start the sync operation")
-    converge_timeout: Seconds = key(Seconds(600), "how long production may take to show a moved tag, and again to come back")
-    degraded_grace: Seconds = key(Seconds(60), "how long an application may be Degraded on its way before that counts as failed")
-    successes: int = key(3, "how many looks in a row must find an application there before it counts as proven", unit="polls")
-    poll_interval: Seconds = key(Seconds(2), "pause between two looks at the cluster")
-    refresh_interval: Seconds = key(Seconds(5), "how soon an unanswered refresh of one application is asked again")
-    terminate_stuck: bool = key(True, "whether a rollback may stop a sync that keeps retrying the bad revision")
-    allow_suspended: list[str] = key([], "applications whose health Suspended is as good as Healthy")
+    sync: Annotated[str, Choice(("auto", "request"))] = key("auto", "auto: Applications sync automatically; request: the promotion starts each sync")
+    converge_timeout: Seconds = key(Seconds(600), "longest wait until production runs the moved tag, and again for a rollback")
+    degraded_grace: Seconds = key(Seconds(60), "how long an Application may be Degraded while it converges before it counts as failed")
+    successes: int = key(3, "consecutive polls that must find an Application synced, healthy and at the commit", unit="polls")
+    poll_interval: Seconds = key(Seconds(2), "pause between two polls of the cluster")
+    refresh_interval: Seconds = key(Seconds(5), "pause before an unanswered refresh of an Application is requested again")
+    terminate_stuck: bool = key(True, "whether a rollback may terminate a sync operation that keeps retrying the bad revision")
+    allow_suspended: list[str] = key([], "names of Applications whose health Suspended counts as Healthy")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Baseline:
-    max_unhealthy: float = key(0.1, "the share of applications that may already be unhealthy before a promotion (0 to 1)", unit="share")
+    max_unhealthy: float = key(0.1, "share of Applications that may already be unhealthy before a promotion (0 to 1)", unit="share")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Post:
-    soak: Seconds = key(Seconds(0), "how long production must stay well after everything passed: applications, pods and alerts, looked at throughout")
-    pending_grace: Seconds = key(Seconds(120), "how long a pod may be Pending before it counts as failing")
-    event_window: Seconds = key(
-        Seconds(15), "how long a warning of a listed reason is watched to see whether it still repeats; one that was silent that long does not"
+    soak: Seconds = key(
+        Seconds(0), "how long production must stay healthy after every check passed; applications, pods and alerts are polled throughout"
     )
+    pending_grace: Seconds = key(Seconds(120), "how long a pod may be Pending before it counts as failing")
+    event_window: Seconds = key(Seconds(15), "time window for Warning events: one that occurs again within it still repeats")
     event_reasons: list[str] = key(
-        ["BackOff", "FailedScheduling", "FailedMount", "Unhealthy"], "Warning events that fail the check when they still repeat after Healthy held"
+        ["BackOff", "FailedScheduling", "FailedMount", "Unhealthy"],
+        "reasons of Warning events that fail the check when they repeat after every application was Healthy",
     )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SmokeUrl:
-    name: str = key("", "what the check is called: smoke-url[name]")
-    url: str = key("", "the address asked")
+    name: str = key("", "name in the check's id: smoke-url[name]")
+    url: str = key("", "the URL to request")
     method: Annotated[str, Choice(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))] = key(
-        "GET", "how it is asked; anything but GET, HEAD and OPTIONS is asked once, whatever attempts says"
+        "GET", "HTTP method; only GET, HEAD and OPTIONS are repeated (attempts)"
     )
-    headers: list[str] = key([], '"Name: value" lines; ${VARIABLE} in a value is taken from the environment and never shown')
-    body: str = key("", "what is sent with it; say its Content-Type in headers")
-    status: int = key(200, "the status it must answer with; redirects are followed unless this is a 3xx", unit="HTTP status")
-    redirect: str = key("", "the address a 3xx must lead to (its Location, made absolute)")
-    contains: str = key("", "text the body must contain")
-    json: list[str] = key([], "what the JSON body must say: 'database == \"ok\"', 'checks.0.ok == true', 'queue < 100', or a path that must be there")
-    min_tls_days: int = key(0, "how many days its certificate must still be valid; 0: not looked at (an expired one never passes)", unit="days")
-    timeout: Seconds = key(Seconds(5), "the slowest answer accepted")
-    warn_after: Seconds = key(Seconds(0), "an answer slower than this passes with a warning; 0: none")
-    attempts: int = key(3, "how many times it is asked before it counts as failed", unit="attempts")
+    headers: list[str] = key([], 'request headers, "Name: value"; ${VARIABLE} in a value comes from the environment and is masked in all output')
+    body: str = key("", "request body; set its Content-Type in headers")
+    status: int = key(200, "expected status; redirects are followed unless it is a 3xx", unit="HTTP status")
+    redirect: str = key("", "expected target of a 3xx (its Location as an absolute URL)")
+    contains: str = key("", "text that the body must contain")
+    json: list[str] = key([], "assertions on the JSON body: 'database == \"ok\"', 'checks.0.ok == true', 'queue < 100', or a path that must exist")
+    min_tls_days: int = key(0, "days that the TLS certificate must still be valid; 0: only an expired certificate fails", unit="days")
+    timeout: Seconds = key(Seconds(5), "longest time for one answer")
+    warn_after: Seconds = key(Seconds(0), "a slower answer passes with a warning; 0: never")
+    attempts: int = key(3, "requests before the check fails", unit="attempts")
     interval: Seconds = key(Seconds(2), "pause between two attempts")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Smoke:
-    urls: list[SmokeUrl] = key([], "what production must answer: [[smoke.urls]] tables")
+    urls: list[SmokeUrl] = key([], "requests that production must answer: [[smoke.urls]] tables")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PromqlQuery:
-    name: str = key("", "what the check is called: promql[name]")
+    name: str = key("", "name in the check's id: promql[name]")
     query: str = key(
         "",
-        "a PromQL expression that always has a value (compare in expect, not here); ranges are cut to the time since the move, $since stands for it",
+        "PromQL expression that always has a value (compare in expect, not here); ranges are limited to the time since the move, $since is that time",
     )
-    expect: str = key("", 'what every value of the answer must be: "< 0.01", ">= 1", "== 0"')
+    expect: str = key("", 'comparison that every value of the result must satisfy: "< 0.01", ">= 1", "== 0"')
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Prometheus:
-    url: str = key("", "where Prometheus (or what speaks its API) is; empty: the checks promql are disabled")
-    headers: list[str] = key([], '"Name: value" lines sent along; ${VARIABLE} in a value is taken from the environment and never shown')
-    queries: list[PromqlQuery] = key([], "what its numbers must be after the move: [[prometheus.queries]] tables")
+    url: str = key("", "URL of Prometheus or of a server with its API; empty: the promql checks are disabled")
+    headers: list[str] = key([], 'request headers, "Name: value"; ${VARIABLE} in a value comes from the environment and is masked in all output')
+    queries: list[PromqlQuery] = key([], "values to check after the move: [[prometheus.queries]] tables")
     sample_timeout: Seconds = key(
-        Seconds(45), "how long samples newer than the move are waited for (longer than your scrape interval, shorter than suites.check_timeout)"
+        Seconds(45), "longest wait for samples newer than the move; longer than the scrape interval, shorter than suites.check_timeout"
     )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Alertmanager:
-    url: str = key("", "where Alertmanager is; empty: the check alerts is disabled")
-    headers: list[str] = key([], '"Name: value" lines sent along; ${VARIABLE} in a value is taken from the environment and never shown')
-    matchers: list[str] = key([], "which alerts are looked at, as Alertmanager's matchers: 'cluster=\"prod\"', 'severity=~\"critical|warning\"'")
+    url: str = key("", "URL of Alertmanager; empty: the check alerts is disabled")
+    headers: list[str] = key([], 'request headers, "Name: value"; ${VARIABLE} in a value comes from the environment and is masked in all output')
+    matchers: list[str] = key([], "Alertmanager matchers that select the alerts: 'cluster=\"prod\"', 'severity=~\"critical|warning\"'")
     ignore_labels: list[str] = key(
         ["pod", "pod_name", "uid", "container_id", "replicaset"],
-        "labels that change with every rollout: an alert that differs from one of the baseline only in them is the same trouble",
+        "labels that change with every rollout; an alert that differs from one of the baseline in these labels only is the same alert",
     )
-    watchdog: str = key("", 'an alert that always fires ("Watchdog"): without it nobody tells Alertmanager anything, and the check is unknown')
+    watchdog: str = key(
+        "", 'name of an alert that always fires ("Watchdog"); when it does not, no alerts reach Alertmanager and the check is undetermined'
+    )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Grafana:
-    url: str = key("", "where Grafana is; empty: the check grafana is disabled")
-    headers: list[str] = key([], "\"Name: value\" lines, as a rule 'Authorization: Bearer ${GRAFANA_TOKEN}'; the variable's value is never shown")
-    dashboards: list[str] = key([], "dashboards people look at after a promotion: title, folder / title, or uid; each must exist")
-    annotate: bool = key(True, "whether the promotion is drawn over the dashboards, as a region from the move to the verdict")
-    tags: list[str] = key(["promotion"], "tags of that annotation, beside the version and the outcome")
+    url: str = key("", "URL of Grafana; empty: the check grafana is disabled")
+    headers: list[str] = key(
+        [], "request headers, usually 'Authorization: Bearer ${GRAFANA_TOKEN}'; the variable comes from the environment and is masked in all output"
+    )
+    dashboards: list[str] = key([], "dashboards to link after a promotion, by title, folder / title or uid; each must exist")
+    annotate: bool = key(True, "whether to annotate the dashboards with a region from the move to the verdict")
+    tags: list[str] = key(["promotion"], "tags of the annotation, in addition to version and outcome")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Suites:
     pre: str = key("checks/pre", "folder of the suite that runs before the move")
-    post: str = key("checks/post", "folder of the suite that proves production after it")
-    smoke: str = key("checks/smoke", "folder of the suite that asks production's own services")
-    check_timeout: Seconds = key(Seconds(60), "how long one check may take")
-    timeout: Seconds = key(Seconds(600), "how long a whole suite may take")
+    post: str = key("checks/post", "folder of the suite that checks production after the move")
+    smoke: str = key("checks/smoke", "folder of the suite that requests production's services")
+    check_timeout: Seconds = key(Seconds(60), "longest time for one check")
+    timeout: Seconds = key(Seconds(600), "longest time for a suite")
     plugins: list[str] = key([], "pytest plugins (module names) that your own checks need; no other installed plugin is loaded under the driver")
     reports: str = key("reports", "folder of the JUnit files and logs, relative to the repository")
 
@@ -237,4 +247,4 @@ class Settings:
     manifests: Manifests = Manifests()
     migration: Migration = Migration()
     checklist: Checklist = Checklist()
-    waivers: list[WaiverEntry] = key([], "checks that may fail for a while: [[waivers]] tables; never the checks that protect the tag")
+    waivers: list[WaiverEntry] = key([], "checks that may fail until a day: [[waivers]] tables; the checks that protect the tag cannot be waived")

@@ -1,4 +1,4 @@
-"""The sections of promotion.toml that checks of the pre suite ask for, and which checks count."""
+"""The tables of promotion.toml for the checks of the pre suite, and which checks count."""
 
 from __future__ import annotations
 
@@ -12,72 +12,74 @@ from promote.config.field import Choice, Seconds, key
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Tasks:
     source: Annotated[str, Choice(("", "beads", "github", "none"))] = key(
-        "", "where tasks live: beads, github (its issues), or none, which disables the check; empty: not decided, and the check is unknown"
+        "", "task tracker: beads, github (issues), or none, which disables the check; empty: the check is undetermined"
     )
-    branch: str = key("", "beads: the remote branch that holds `file`, for where `bd` is not on PATH; empty: the candidate's own tree")
-    file: str = key(".beads/issues.jsonl", "beads: the export that is read where `bd` is not on PATH")
-    prefixes: list[str] = key([], 'beads: how ids begin ("acme"); empty: every word with a hyphen is looked up, and only what exists counts')
-    closed_statuses: list[str] = key(["closed"], "the statuses that count as closed")
+    branch: str = key("", "beads: remote branch that holds `file`, read when `bd` is not on PATH; empty: the candidate's tree")
+    file: str = key(".beads/issues.jsonl", "beads: the export to read when `bd` is not on PATH")
+    prefixes: list[str] = key([], 'beads: prefixes of task ids ("acme"); empty: every word with a hyphen is looked up, and only existing tasks count')
+    closed_statuses: list[str] = key(["closed"], "statuses that count as closed")
     require: bool = key(False, "whether a commit that names no task fails the check")
-    exempt: list[str] = key(["chore(promotion): record *"], "subjects (shell patterns) of commits that need no task; merges never need one")
+    exempt: list[str] = key(["chore(promotion): record *"], "subjects (shell patterns) of commits that need no task; merge commits never need one")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CandidateTests:
-    github: bool = key(False, "whether the checks and statuses of the candidate on GitHub are evidence")
+    github: bool = key(False, "whether to read the candidate's checks and statuses on GitHub")
     required: list[str] = key(
-        [], "names that must have concluded success there; empty: those the branch's rules require, and where there are none, all that are there"
+        [], "names of checks that must have succeeded on GitHub; empty: those that the branch's rules require, or all when they require none"
     )
-    ignore: list[str] = key(["promote*"], "names (shell patterns) of checks that are no tests of the candidate: this checklist's own job above all")
-    command: str = key("", "a command that tests the candidate in this clone (words, no shell); exit code 0 passes")
-    junit: str = key("", "a JUnit file of the candidate's tests; {commit} in the name, or a property `commit` in it, says of which commit it is")
-    timeout: Seconds = key(Seconds(300), "how long pending checks are waited for, and how long the command may take")
+    ignore: list[str] = key(["promote*"], "names (shell patterns) of checks that do not test the candidate, such as this checklist's own job")
+    command: str = key("", "command that tests the candidate in this clone (split into words, no shell); exit code 0 passes")
+    junit: str = key("", "JUnit file of the candidate's tests; {commit} in its name or a property `commit` in it identifies the commit")
+    timeout: Seconds = key(Seconds(300), "longest wait for pending checks, and longest time for the command")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DocumentationRule:
-    paths: str = key("", 'files that are documented elsewhere: "apps/{app}/**"; * and {name} stay within a folder, ** does not')
-    document: str = key("", 'what documents them: "docs/apps/{app}.md"')
+    paths: str = key("", 'files that need documentation: "apps/{app}/**"; * and {name} match within one folder, ** across folders')
+    document: str = key("", 'the document for them: "docs/apps/{app}.md"')
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Documentation:
-    rules: list[DocumentationRule] = key([], "what must change together: [[documentation.rules]] tables; without any the check is unknown")
-    links: bool = key(True, "whether the relative links of changed Markdown files must lead to something")
-    changelog: str = key("CHANGELOG.md", "the file that needs an entry for the version, where the repository has it; empty: not looked at")
+    rules: list[DocumentationRule] = key(
+        [], "files that must change together with a document: [[documentation.rules]] tables; without one the check is undetermined"
+    )
+    links: bool = key(True, "whether relative links in changed Markdown files must resolve")
+    changelog: str = key("CHANGELOG.md", "file that needs an entry for the version, if the repository has it; empty: no changelog is checked")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Manifests:
-    prod: list[str] = key([], "folders that hold production's Application manifests; empty: those where most follow the stable tag")
-    dev: list[str] = key([], "folders that hold dev's; empty: those where most follow the trunk")
+    prod: list[str] = key([], "folders of production's Application manifests; empty: folders where most Applications follow the stable tag")
+    dev: list[str] = key([], "folders of dev's Application manifests; empty: folders where most Applications follow the trunk")
     on_unrendered: Annotated[str, Choice(("unknown", "accepted"))] = key(
         "unknown",
-        "what cannot be rendered here is: a chart of this repository, what an ApplicationSet makes, a kustomization without `kustomize` on PATH",
+        "verdict for what cannot be rendered here: a chart of this repository, an ApplicationSet, a kustomization without `kustomize` on PATH",
     )
-    timeout: Seconds = key(Seconds(30), "how long one `kustomize build` may take")
+    timeout: Seconds = key(Seconds(30), "longest time for one `kustomize build`")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Migration:
-    sections: list[str] = key(["What breaks", "Steps", "Rollback"], "the headings that a migration plan must have, each with words below it")
+    sections: list[str] = key(["What breaks", "Steps", "Rollback"], "headings that a migration plan must have, each with text below it")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DisabledCheck:
     id: str = key("", "the id of the disabled check")
-    reason: str = key("", "why nobody needs it here")
+    reason: str = key("", "why the check is not needed in this repository")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Checklist:
-    disabled: list[DisabledCheck] = key([], "checks that are not asked: [[checklist.disabled]] tables; listed as disabled, never as passed")
-    advisory: list[str] = key([], "checks that are asked and told, and do not block")
+    disabled: list[DisabledCheck] = key([], "checks that do not run: [[checklist.disabled]] tables; reported as disabled, never as passed")
+    advisory: list[str] = key([], "ids of checks that run and are reported, but do not block")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WaiverEntry:
     id: str = key("", "the check that may fail")
     reason: str = key("", "why it may fail")
-    author: str = key("", "who answers for it")
-    until: date = key(date.min, "the last day (UTC) it counts: 2026-12-01; afterwards the check is judged as ever")
+    author: str = key("", "the person responsible for the waiver")
+    until: date = key(date.min, "last day (UTC) of the waiver: 2026-12-01; afterwards a failure blocks again")
