@@ -1,4 +1,4 @@
-"""`python -m promote`."""
+"""Entry point of `python -m promote`."""
 
 import sys
 

@@ -1,4 +1,4 @@
 """Argo CD: the Application as a value, reading and refreshing it, and the sync windows of its project.
 
-It reports what Argo CD shows. Whether production has arrived at a commit is decided in `convergence`.
+It reports the state that Argo CD shows. `convergence` decides whether production runs a commit.
 """

@@ -1,6 +1,6 @@
-"""An Argo CD Application as this project reads it: a frozen value, and which ones follow the stable tag. No input or output.
+"""An Argo CD Application as a frozen value, and which Applications follow the stable tag. No I/O.
 
-Field meanings were read from Argo CD's API types and seen on 3.2.11 (docs/argocd.md).
+The meaning of the fields comes from Argo CD's API types and was confirmed on 3.2.11 (docs/argocd.md).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ REFRESH = "argocd.argoproj.io/refresh"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Source:
-    """One source. `revision` is what status shows for it now: a commit, a chart version, on errors even the tag's name, or ""."""
+    """One source. `revision` is the value that status shows: a commit, a chart version, on errors even the tag's name, or ""."""
 
     repository: str
     target: str
@@ -32,7 +32,7 @@ class Source:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Operation:
-    """`status.operationState`. `phase` Running with `finished` set is a failed sync that waits for its retry. `revisions` in source order."""
+    """`status.operationState`. `phase` Running with `finished` set means a failed sync that waits for its retry. `revisions` in source order."""
 
     phase: str
     message: str = ""
@@ -44,7 +44,7 @@ class Operation:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Child:
-    """An Application or ApplicationSet that an app-of-apps lists among its resources. `pruned`: it is no longer in git and waits for its removal."""
+    """An Application or ApplicationSet among the resources of an app-of-apps. `pruned`: it is no longer in git and waits for its removal."""
 
     kind: str
     namespace: str
@@ -54,10 +54,10 @@ class Child:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Application:
-    """One Application as listed. `in_progress` = its top-level `operation` is set, the only sign that a sync is running or will be retried.
+    """One Application. `in_progress`: its top-level `operation` is set, the only sign that a sync is running or will be retried.
 
-    `spec` is a digest: it changes when anything that was asked of the application changed. `managed_by` is the application that created it,
-    `owner` its ApplicationSet. `healthy_since`: when its health last changed to what it is.
+    `spec` is a digest that changes with any field of the spec. `managed_by` is the application that created it, `owner` its ApplicationSet.
+    `healthy_since` is the time of the last change of its health.
     """
 
     namespace: str
@@ -94,12 +94,12 @@ class Application:
 
     @property
     def errors(self) -> tuple[tuple[str, str], ...]:
-        """The conditions Argo CD itself calls errors (it goes by the suffix too); warnings are left out."""
+        """The conditions whose type ends with Error, which is how Argo CD itself distinguishes errors from warnings."""
         return tuple(c for c in self.conditions if c[0].endswith("Error"))
 
 
 def follows(source: Source, repository: str, names: Collection[str]) -> bool:
-    """Whether a source is ours and tracks one of the names (`prod-stable`, `refs/tags/prod-stable`)."""
+    """Whether a source reads our repository at one of the names (`prod-stable`, `refs/tags/prod-stable`)."""
     return not source.chart and source.target in names and normalise_repository(source.repository) == normalise_repository(repository)
 
 
@@ -109,7 +109,7 @@ def tracks(app: Application, repository: str, names: Collection[str]) -> bool:
 
 
 def parse_application(data: Mapping[str, Any]) -> Application:
-    """Read one manifest. Missing parts (a fresh Application has no status) become empty values, never a guess."""
+    """Parse one manifest. Missing parts (a new Application has no status) become empty values, never a guess."""
     meta, spec, status = data["metadata"], data.get("spec") or {}, data.get("status") or {}
     sync, health, destination = status.get("sync") or {}, status.get("health") or {}, spec.get("destination") or {}
     automated = (spec.get("syncPolicy") or {}).get("automated")
@@ -145,7 +145,8 @@ def parse_application(data: Mapping[str, Any]) -> Application:
 
 
 def _differs(resource: Mapping[str, Any], sync: object) -> bool:
-    """OutOfSync and counted. An extra resource with compare-option IgnoreExtraneous stays OutOfSync by itself while its application is Synced."""
+    """Whether a resource is OutOfSync and counts for its application."""
+    # An extra resource with the compare option IgnoreExtraneous stays OutOfSync although its application is Synced.
     ignored = resource.get("requiresPruning") and sync == "Synced"
     return resource.get("status") == "OutOfSync" and not resource.get("hook") and not ignored
 
@@ -186,11 +187,11 @@ def _operation(state: Mapping[str, Any] | None) -> Operation | None:
     if not state:
         return None
     result = state.get("syncResult") or {}
-    asked = (state.get("operation") or {}).get("sync") or {}
+    requested = (state.get("operation") or {}).get("sync") or {}
     return Operation(
         phase=state.get("phase") or "",
         message=state.get("message") or "",
-        revisions=_revisions(result) or _revisions(asked),
+        revisions=_revisions(result) or _revisions(requested),
         started=parse_time(state.get("startedAt")),
         finished=parse_time(state.get("finishedAt")),
         failed_resources=tuple(f"{_resource(r)}: {r.get('message', '')}" for r in result.get("resources") or () if _sync_failed(r)),

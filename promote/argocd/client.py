@@ -1,4 +1,4 @@
-"""Argo CD through its Application resources: list, ask for a refresh, end a stuck operation, start a sync. Knows no promotion."""
+"""A client for Argo CD's Application resources: list, request a refresh, end a stuck operation, start a sync. Independent of promotions."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ API = "/apis/argoproj.io/v1alpha1"
 
 
 class ArgoCD:
-    """The applications of some namespaces of one cluster, narrowed by a label selector."""
+    """The applications in the given namespaces of one cluster, filtered by a label selector."""
 
     def __init__(self, kube: Kube, namespaces: Sequence[str], selector: str = "") -> None:
         self.kube, self._namespaces, self._selector = kube, list(namespaces), selector
 
     def manifests(self) -> list[dict[str, Any]]:
-        """Every Application as the API server has it, in one paged list a namespace."""
+        """Every Application manifest as the API server returns it, with one paged list request per namespace."""
         query = {"labelSelector": self._selector} if self._selector else {}
         return [item for ns in self._namespaces for item in self.kube.items(f"{API}/namespaces/{ns}/applications", **query)]
 
@@ -28,14 +28,11 @@ class ArgoCD:
         return tuple(map(parse_application, self.manifests()))
 
     def refresh(self, apps: Iterable[Application]) -> bool:
-        """Ask for a fresh look (`normal`: a hard one would drop caches and can kill a controller). Its removal by Argo CD is the receipt.
+        """Request a refresh of these applications, by annotation; Argo CD removes the annotation once it has refreshed.
 
-        A request that still stands is taken back and made again: one that met the end of a running reconcile is not seen, however often it is
-        repeated, because an equal annotation is no change (seen on 3.2.11: 1 of 360 refreshes, unanswered until the next poll).
-        Side by side, since one after another 100 patches took 3.8 s. Every one is tried; one that is gone meanwhile is passed over.
-        Raises Unreachable afterwards when some could not be asked.
+        Tries every application and skips deleted ones. Raises Unreachable afterwards when some could not be asked.
         """
-        with ThreadPoolExecutor(IN_FLIGHT) as pool:
+        with ThreadPoolExecutor(IN_FLIGHT) as pool:  # in sequence, 100 patches took 3.8 s
             failed = [error for error in pool.map(self._refresh_one, apps) if error]
         if failed:
             raise failed[0]
@@ -43,8 +40,11 @@ class ArgoCD:
 
     def _refresh_one(self, app: Application) -> Unreachable | None:
         try:
+            # Remove a pending request before repeating it: setting an equal annotation is no change, so Argo CD would not notice. A request set
+            # just when a reconcile ends gets lost that way (seen on 3.2.11: 1 of 360 refreshes, unanswered until the next poll).
             if app.refresh_pending:
                 self.kube.merge_patch(_path(app), {"metadata": {"annotations": {REFRESH: None}}}, repeatable=True)
+            # "normal": a hard refresh drops caches and can kill a controller.
             self.kube.merge_patch(_path(app), {"metadata": {"annotations": {REFRESH: "normal"}}}, repeatable=True)
         except NotFound:
             return None
@@ -53,12 +53,11 @@ class ArgoCD:
         return None
 
     def terminate(self, app: Application) -> bool:
-        """End the operation that was seen in `app`; False when it changed meanwhile (look again).
-
-        Never sent when `operation` is null: nothing would clear the phase. The resourceVersion guards against ending another operation.
-        """
+        """End the operation seen in `app`; False when the application changed meanwhile (read it again)."""
+        # Without an operation, nothing would clear the phase Terminating.
         if not app.in_progress:
             return False
+        # The resourceVersion guards against ending another operation.
         body = {"metadata": {"resourceVersion": app.resource_version}, "status": {"operationState": {"phase": "Terminating"}}}
         try:
             self.kube.merge_patch(_path(app), body)
@@ -67,13 +66,14 @@ class ArgoCD:
         return True
 
     def request_sync(self, app: Application, *, who: str, prune: bool = False) -> bool:
-        """Start a sync to what the application tracks; False when one runs, or the application is going or changed meanwhile.
+        """Start a sync to the revision that the application tracks; False when a sync runs, or the application is being deleted or changed meanwhile.
 
-        `prune`: as its own automated policy would; its syncOptions go along, since an operation has only those it names
-        (seen). While an operation runs the controller throws such a request away, so it is not sent.
+        `prune`: whether the sync may delete resources, as its automated policy would.
         """
+        # While an operation runs, the controller drops such a request.
         if app.in_progress or app.deleting:
             return False
+        # The application's syncOptions are repeated here: an operation applies only the options that it names (seen).
         operation = {
             "initiatedBy": {"username": who},
             "info": [{"name": "Reason", "value": "promote"}],
@@ -86,10 +86,7 @@ class ArgoCD:
         return True
 
     def sync_windows(self, projects: Iterable[tuple[str, str]]) -> dict[str, list[dict[str, Any]]]:
-        """The raw syncWindows of each project, by project name; (namespace, project) pairs in. Absent projects have none.
-
-        Projects live in Argo CD's own namespace, which is not that of every application: the configured ones are asked in turn.
-        """
+        """The raw syncWindows by project name, for these (namespace, project) pairs. An absent project has none."""
         found: dict[str, list[dict[str, Any]]] = {}
         for namespace, project in sorted(set(projects)):
             try:

@@ -1,6 +1,6 @@
-"""Five-field cron schedules as Argo CD's sync windows read them: minute, hour, day of month, month, day of week. Pure.
+"""Five-field cron schedules as Argo CD's sync windows use them: minute, hour, day of month, month, day of week. Pure.
 
-Where both day fields are restricted either may match, else both must; a step like `*/2` restricts (as in the Go library Argo CD uses).
+When both day fields are restricted, one match is enough; otherwise both must match. A step like `*/2` restricts, as in the Go library of Argo CD.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _FIELDS: tuple[tuple[str, int, int, dict[str, int]], ...] = (
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Cron:
-    """The values each field allows. `either_day`: both day fields are restricted, so one match is enough. Weekdays count from Sunday = 0."""
+    """The allowed values of each field. `either_day`: both day fields are restricted, so one match is enough. Weekdays count from Sunday = 0."""
 
     minutes: frozenset[int]
     hours: frozenset[int]
@@ -32,7 +32,7 @@ class Cron:
     either_day: bool
 
     def starts(self, after: datetime, until: datetime) -> Iterator[datetime]:
-        """Every minute it names in (after, until], on the wall clock of `after`'s zone, oldest first."""
+        """Every scheduled minute in (after, until], on the wall clock of `after`'s zone, oldest first."""
         day = after.date()
         while day <= until.astimezone(after.tzinfo).date():
             if self._on(day.month, day.day, day.isoweekday() % 7):
@@ -49,7 +49,7 @@ class Cron:
 
 
 def parse_cron(text: str) -> Cron:
-    """Raises ValueError, naming the field, for what Argo CD would not accept either."""
+    """Parse a schedule. Raises ValueError that names the field, for schedules that Argo CD does not accept either."""
     words = text.split()
     if len(words) != len(_FIELDS):
         raise ValueError(f"{text!r} has {len(words)} fields, not 5")
@@ -59,7 +59,7 @@ def parse_cron(text: str) -> Cron:
 
 
 def _field(word: str, name: str, low: int, high: int, names: dict[str, int]) -> tuple[frozenset[int], bool]:
-    """The values of one field, and whether it is a plain star."""
+    """The values of one field, and whether it is a plain `*`."""
     found: set[int] = set()
     star = False
     for part in word.split(","):

@@ -1,7 +1,8 @@
-"""Sync windows of an AppProject: would Argo CD refuse to sync an application, now or at any moment until a promotion may end? Pure.
+"""Sync windows of an AppProject: would Argo CD refuse to sync an application, now or at any time until a promotion may end? Pure.
 
-The rules are Argo CD's own (AppProject.spec.syncWindows): an active deny wins; else an active allow lets through; else a closed allow refuses;
-without any matching window everything may sync. A refused automatic sync shows nothing but OutOfSync, so this is looked at beforehand.
+The rules are Argo CD's own (AppProject.spec.syncWindows): an active deny window refuses; else an active allow window permits; else an inactive allow
+window refuses; without a matching window every sync is permitted. promote checks them in advance, because a refused automatic sync shows only as
+OutOfSync.
 """
 
 from __future__ import annotations
@@ -24,12 +25,12 @@ _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 
 
 class BadWindow(PromoteError):
-    """A window that cannot be understood."""
+    """A sync window that is invalid."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Window:
-    """One window. It is open from each start of its schedule for `length`, on the wall clock of `zone`."""
+    """One window. It is active from each start of its schedule for `length`, on the wall clock of `zone`."""
 
     allows: bool
     text: str
@@ -39,27 +40,27 @@ class Window:
     manual: bool
 
     def open_until(self, at: datetime) -> datetime | None:
-        """The end of the opening that covers `at`, None when it is closed then."""
+        """The end of the active period that covers `at`; None when the window is inactive then."""
         here = at.astimezone(self.zone)
         starts = list(self.schedule.starts(here - self.length, here))
         return starts[-1] + self.length if starts else None
 
     def changes(self, start: datetime, until: datetime) -> list[datetime]:
-        """Every moment in the interval at which it opens or closes."""
+        """Every time in the interval at which the window becomes active or inactive."""
         begin = start.astimezone(self.zone) - self.length
         moments = [m for s in self.schedule.starts(begin, until) for m in (s, s + self.length)]
         return [m for m in moments if start <= m <= until]
 
 
 def matches(window: Mapping[str, Any], app: Application) -> bool:
-    """Whether a raw window speaks of this application: by any of its lists, or with `andOperator` by all that it has."""
-    asked = (("applications", app.name), ("namespaces", app.destination_namespace), ("clusters", app.destination_server))
-    said = [any(fnmatchcase(value, pattern) for pattern in window[key]) for key, value in asked if window.get(key)]
-    return bool(said) and (all(said) if window.get("andOperator") else any(said))
+    """Whether a raw window selects this application: by any of its lists, or with `andOperator` by all lists that are not empty."""
+    selectors = (("applications", app.name), ("namespaces", app.destination_namespace), ("clusters", app.destination_server))
+    selected = [any(fnmatchcase(value, pattern) for pattern in window[key]) for key, value in selectors if window.get(key)]
+    return bool(selected) and (all(selected) if window.get("andOperator") else any(selected))
 
 
 def parse_window(data: Mapping[str, Any]) -> Window:
-    """Raises ValueError for a window that cannot be understood."""
+    """Parse a raw window. Raises ValueError when it is invalid."""
     kind, schedule, duration = data.get("kind"), str(data.get("schedule", "")), str(data.get("duration", ""))
     if kind not in ("allow", "deny"):
         raise ValueError(f"kind {kind!r} is neither allow nor deny")
@@ -80,16 +81,16 @@ def parse_window(data: Mapping[str, Any]) -> Window:
 
 
 def denial(app: Application, windows: Sequence[Mapping[str, Any]], start: datetime, until: datetime | None = None, *, manual: bool = False) -> str:
-    """Why a sync of the application is refused at some moment from `start` until `until` (default: only then), "" when it never is.
+    """Why Argo CD refuses a sync of the application at some time from `start` to `until` (default: only at `start`); "" when it never does.
 
-    `windows`: the raw syncWindows of its project. `manual`: a sync that we start, which windows with manualSync let through.
-    Raises BadWindow when one of its windows cannot be understood: Argo CD then refuses every sync.
+    `windows`: the raw syncWindows of its project. `manual`: a sync that promote starts, which windows with manualSync permit.
+    Raises BadWindow when one of its windows is invalid: Argo CD then refuses every sync.
     """
     try:
         mine = [parse_window(w) for w in windows if matches(w, app)]
     except ValueError as error:
         raise BadWindow(
-            f"a sync window of project {app.project} cannot be understood: {error}",
+            f"a sync window of project {app.project} is invalid: {error}",
             hint=f"correct it: kubectl -n {app.namespace} edit appproject {app.project}",
         ) from error
     until = until or start

@@ -1,4 +1,4 @@
-"""What a candidate says about itself: its commits, the version they ask for, tasks, documents, migration plan, the JUnit of its tests.
+"""The candidate's own statements: its commits, the version bump they require, tasks, documents, migration plan, the JUnit file of its tests.
 
-Pure: text in, values out; but for `beads`, which runs the program `bd`.
+Pure: text in, values out; only `beads` runs a program (`bd`).
 """

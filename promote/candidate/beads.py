@@ -1,8 +1,7 @@
-"""Beads in this project's words: tasks by id, from the program `bd` or from the JSON lines it exports. Never writes.
+"""Reading Beads: tasks by id, from the program `bd` or from its JSON Lines export. Never writes.
 
-`bd show ID --json` has answered with an array, an object, and (BD_JSON_ENVELOPE=1) either of them inside an object: all three are read. An id
-that is not there has been said as an error object, and as nothing at all with a sentence on stderr. `bd` answers partial ids too, so what comes
-back is compared.
+Seen answers of `bd show ID --json`: an array, an object, and (BD_JSON_ENVELOPE=1) either of them inside an object. For an unknown id: an error
+object, or nothing on stdout and a sentence on stderr.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ _ABSENT = re.compile(r"no issues? found|not found|no such issue", re.IGNORECASE)
 
 
 def ask_bd(program: str, ids: Iterable[str], *, root: Path, deadline: Deadline) -> Mapping[str, Task]:
-    """The tasks that exist among these ids. Raises Unreachable or NotFound when `bd` cannot tell."""
+    """The tasks that exist among these ids. Raises Unreachable or NotFound when `bd` cannot answer."""
     with ThreadPoolExecutor(AT_ONCE) as pool:
         found = pool.map(lambda i: _show(program, i, root, deadline), sorted(ids))
         return {task.id: task for task in found if task}
@@ -35,23 +34,23 @@ def _show(program: str, wanted: str, root: Path, deadline: Deadline) -> Task | N
     if deadline.expired:
         raise Unreachable("bd", f"no time was left to ask for {wanted}", hint="name the ids' prefixes: tasks.prefixes in promotion.toml")
     done = run_program([program, "show", wanted, "--json"], cwd=root, seconds=deadline.limit(20))
-    said = done.out.strip()
+    output = done.out.strip()
     try:
-        document = json.loads(said) if said else None
+        document = json.loads(output) if output else None
     except ValueError:
         document = None
     entry = _entry(document)
     if entry is not None:
         task = _task(entry)
-        return task if task.id == wanted and task.status != DELETED else None
-    if _ABSENT.search(f"{said}\n{done.err}") or document == []:
+        return task if task.id == wanted and task.status != DELETED else None  # `bd` resolves partial ids to another task
+    if _ABSENT.search(f"{output}\n{done.err}") or document == []:
         return None
-    text = " ".join((done.err or said).split())[:200] or "nothing"
-    raise Unreachable("bd", f"`bd show {wanted} --json` ended with {done.code} and said: {text}", hint="run it by hand in this clone")
+    text = " ".join((done.err or output).split())[:200] or "nothing"
+    raise Unreachable("bd", f"`bd show {wanted} --json` exited with {done.code} and printed: {text}", hint="run it by hand in this clone")
 
 
 def _entry(document: object) -> dict[str, Any] | None:
-    """The task inside whichever of the three shapes."""
+    """The task in any of the three shapes; None when there is none."""
     if isinstance(document, list):
         return _entry(document[0]) if document else None
     if not isinstance(document, dict) or "error" in document:
@@ -62,7 +61,7 @@ def _entry(document: object) -> dict[str, Any] | None:
 
 
 def read_export(text: str, *, where: str) -> Mapping[str, Task]:
-    """All tasks of an export, by id. Raises Unreachable for a line that is no task: half an export would hide open ones."""
+    """All tasks of an export, by id. Raises Unreachable for a line that is not a task: a partial export would hide open tasks."""
     found = {}
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip():
@@ -70,7 +69,7 @@ def read_export(text: str, *, where: str) -> Mapping[str, Task]:
         try:
             task = _task(json.loads(line))
         except (ValueError, KeyError, TypeError) as error:
-            raise Unreachable("beads", f"{where}, line {number} is not a task", hint="export it anew: bd export, or resolve the merge") from error
+            raise Unreachable("beads", f"{where}, line {number} is not a task", hint="export again with `bd export`, or resolve the merge") from error
         found[task.id] = task
     return {i: task for i, task in found.items() if task.status != DELETED}
 

@@ -1,4 +1,4 @@
-"""What the commits of a promotion say about themselves: type, breaking or not (Conventional Commits 1.0.0), trailers. Pure text, no git."""
+"""Parsing the commit messages of a promotion: type, breaking change (Conventional Commits 1.0.0) and trailers. Pure text, no git."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _REVERT = re.compile(r'Revert "')
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Change:
-    """One commit. `kind` is "" when it has no Conventional Commits type, `breaking` what breaks ("" = nothing is said to)."""
+    """One commit. `kind` is "" when it has no Conventional Commits type; `breaking` describes the breaking change ("" = none is declared)."""
 
     oid: str
     subject: str
@@ -33,7 +33,7 @@ class Change:
 
 
 def change_of(commit: LoggedCommit) -> Change:
-    """Read one commit's message."""
+    """Parse one commit's message."""
     subject, _, body = commit.message.partition("\n")
     head = _HEAD.fullmatch(subject.strip())
     footer = _FOOTER.search(body)
@@ -46,11 +46,11 @@ def change_of(commit: LoggedCommit) -> Change:
 
 
 def trailers(body: str) -> tuple[str, ...]:
-    """The lines of the last paragraph, when it is one of trailers (`Closes: #12`, `Fixes #12`, `Co-authored-by: …`)."""
+    """The trailers in the last paragraph of a message (`Closes: #12`, `Fixes #12`, `Co-authored-by: …`)."""
     last = [line.strip() for line in body.strip().split("\n\n")[-1].splitlines() if line.strip()]
     return tuple(line for line in last if _TRAILER.fullmatch(line))
 
 
 def breaking(changes: Iterable[Change]) -> list[Change]:
-    """Those that say they break something."""
+    """The changes that declare a breaking change."""
     return [c for c in changes if c.breaking]

@@ -1,6 +1,6 @@
-"""Documentation against what it documents: which document a change asks for, which links of a page lead nowhere, whether a changelog tells a version.
+"""Documentation rules: which document a change requires, which links of a page are broken, whether a changelog mentions a version.
 
-Pure: paths and texts in, sentences out.
+Pure: paths and texts in, paths and links out.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 
 @lru_cache(maxsize=256)
 def _pattern(paths: str) -> re.Pattern[str]:
-    """`*` and `{name}` stay within a folder, `**` does not. A name that stands twice means the same word."""
+    """The regular expression for a path pattern: `*` and `{name}` match within one folder, `**` across folders; a repeated name matches the same
+    text."""
     seen: set[str] = set()
 
     def group(match: re.Match[str]) -> str:
@@ -39,7 +40,7 @@ def _pattern(paths: str) -> re.Pattern[str]:
 
 
 def document_of(path: str, paths: str, document: str) -> str | None:
-    """The document that a rule asks for when `path` changes; None when the rule is not about it."""
+    """The document that a rule requires to change together with `path`; None when the rule does not match it."""
     match = _pattern(paths).fullmatch(path)
     if match is None:
         return None
@@ -49,8 +50,8 @@ def document_of(path: str, paths: str, document: str) -> str | None:
 
 
 def undocumented(changed: Collection[str], rules: Iterable[tuple[str, str]], files: Collection[str]) -> dict[str, list[str]]:
-    """Documents that had to change and did not, each with the changed files that ask for it. One that was deleted counts as changed only when nothing
-    of what it documents is left in `files`."""
+    """Documents that had to change and did not, each with the changed files that require it. A deleted document counts as changed only when no file
+    that it documents is left in `files`."""
     missing: dict[str, list[str]] = {}
     for paths, document in rules:
         for path in sorted(changed):
@@ -64,7 +65,7 @@ def undocumented(changed: Collection[str], rules: Iterable[tuple[str, str]], fil
 
 
 def relative_links(text: str) -> list[str]:
-    """The targets within the repository that a Markdown page links to, as written, without their anchors. Code is no link."""
+    """The link targets of a Markdown page within the repository, as written, without their anchors. Ignores links in code."""
     for out in (_FENCE, _COMMENT, _CODE):
         text = out.sub("", text)
     found = [a or b for pattern in (_INLINE, _DEFINED) for a, b in pattern.findall(text)]
@@ -73,8 +74,11 @@ def relative_links(text: str) -> list[str]:
 
 
 def broken_links(page: str, text: str, files: Collection[str], links: Collection[str] = ()) -> list[str]:
-    """Links of the page (its path, its text) that lead to no file or folder. What leaves the repository (../../issues) is the forge's, not ours, and
-    what lies at or behind one of `links` (symbolic links, submodules) is not looked into."""
+    """Links of a page (its path, its text) that lead to no file or folder.
+
+    Not judged: targets outside the repository (../../issues), which the forge serves, and targets at or behind one of `links` (symbolic links,
+    submodules).
+    """
     folders = _folders(frozenset(files))
     broken = []
     for link in relative_links(text):
@@ -95,7 +99,7 @@ def _folders(files: frozenset[str]) -> frozenset[str]:
     return frozenset(found)
 
 
-def tells(changelog: str, version: str) -> bool:
-    """Whether a heading or a line's beginning names the version: `## v1.8.0`, `## [1.8.0] - 2026-11-23`, `1.8.0 (2026-11-23)`."""
+def mentions(changelog: str, version: str) -> bool:
+    """Whether a heading or the beginning of a line names the version: `## v1.8.0`, `## [1.8.0] - 2026-11-23`, `1.8.0 (2026-11-23)`."""
     number = re.escape(version.removeprefix("v"))
     return re.search(rf"^[#\s\[*=-]*v?{number}(?![\w.+-]*\w)", changelog, re.MULTILINE | re.IGNORECASE) is not None

@@ -1,4 +1,4 @@
-"""A JUnit file of somebody's tests, as evidence about one commit: how many ran, what failed. Reads text only."""
+"""A team's JUnit file as evidence about one commit: how many tests ran, and which failed. Pure text."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ NAMES = ("commit", "sha", "git.commit")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class JUnitRun:
-    """What the file says. `commit` is what it says it is about, "" when it does not. `bad` names the tests that failed or could not run."""
+    """The contents of the file. `commit` is the commit it names ("" = none). `bad` names the tests that failed or could not run."""
 
     commit: str
     ran: int
@@ -20,7 +20,7 @@ class JUnitRun:
 
 
 def read_junit(text: str) -> JUnitRun:
-    """Raises ValueError for what is no JUnit. Entities are refused: nothing that tests write needs them."""
+    """Parse a JUnit file. Raises ValueError when it is not JUnit or defines XML entities, which no test runner writes."""
     if "<!ENTITY" in text:
         raise ValueError("it defines entities")
     try:
@@ -32,13 +32,13 @@ def read_junit(text: str) -> JUnitRun:
     cases = list(root.iter("testcase"))
     skipped = [c for c in cases if c.find("skipped") is not None]
     bad = tuple(_name(c) for c in cases if c.find("failure") is not None or c.find("error") is not None)
-    untold = _counted(root) - len(bad)  # what broke outside of a test, or was cut off, stands in the totals only
-    bad += (f"{untold} that the file counts and does not name",) if untold > 0 else ()
+    unnamed = _counted(root) - len(bad)  # errors outside of a test, and results missing from a truncated file, stand in the totals only
+    bad += (f"{unnamed} that the file counts and does not name",) if unnamed > 0 else ()
     return JUnitRun(commit=next(_commits(root), ""), ran=len(cases) - len(skipped), skipped=len(skipped), bad=bad)
 
 
 def _counted(element: ElementTree.Element) -> int:
-    """How many failures and errors the totals tell, the greatest of a suite's own and those within it."""
+    """The number of failures and errors in the totals: a suite's own or the sum of its inner suites, whichever is greater."""
     own = sum(int(text) for name in ("failures", "errors") if (text := (element.get(name) or "").strip()).isdecimal())
     return max(own, sum(_counted(inner) for inner in element if inner.tag == "testsuite"))
 

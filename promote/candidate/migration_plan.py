@@ -1,4 +1,4 @@
-"""A migration plan, `migrations/VERSION.md`: whether it is filled in, and whether it forbids to go back. Pure text."""
+"""A migration plan, `migrations/VERSION.md`: whether it is filled in, and whether it declares a rollback unsafe. Pure text."""
 
 from __future__ import annotations
 
@@ -14,27 +14,26 @@ _PLACEHOLDER = re.compile(r"(?:todo|tbd|fixme|n/?a|\.{3}|…|-|\?|_)+[.!:\s]*", 
 def empty_sections(text: str, wanted: Sequence[str]) -> list[str]:
     """The sections that are missing or hold nothing but placeholders."""
     parts = _HEADING.split(_COMMENT.sub("", text))
-    filled = {title.strip().lower() for title, body in zip(parts[1::2], parts[2::2], strict=True) if _says_something(body)}
+    filled = {title.strip().lower() for title, body in zip(parts[1::2], parts[2::2], strict=True) if _has_content(body)}
     return [title for title in wanted if title.lower() not in filled]
 
 
-def _says_something(body: str) -> bool:
+def _has_content(body: str) -> bool:
     lines = [line.strip(" \t-*>0123456789.") for line in body.splitlines()]
     return any(line and not _PLACEHOLDER.fullmatch(line) for line in lines)
 
 
 def unsafe(text: str) -> str | None:
-    """The reason after `rollback: unsafe` ("" when it gives none); None when the plan does not say so."""
+    """The reason after `rollback: unsafe` ("" = none given); None when the plan has no such line."""
     found = _UNSAFE.search(text)
     return found[1].strip() if found else None
 
 
 def skeleton(version: str, sections: Sequence[str], breaking: Sequence[str]) -> str:
-    """A plan to fill in: the headings, and what was found to break as a comment."""
+    """A plan to fill in: the headings, and the breaking changes found as a comment."""
     found = "\n".join(f"  {line}" for line in breaking)
     lines = [f"# {version}", "", *(["<!-- found:", found, "-->", ""] if found else [])]
     for title in sections:
         lines += [f"## {title}", "", "TODO", ""]
-    return "\n".join(
-        [*lines, "<!-- A one-way migration: write `rollback: unsafe (why)` on a line of its own; a failure is then held, not rolled back. -->", ""]
-    )
+    note = "<!-- A one-way migration: write `rollback: unsafe (why)` on a line of its own; promote then does not roll back after a failure. -->"
+    return "\n".join([*lines, note, ""])

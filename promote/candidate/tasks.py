@@ -1,6 +1,6 @@
-"""Are the tasks closed that the commits of a promotion name? The trackers behind it: Beads (`bd` or its JSONL export) and GitHub's issues.
+"""The tasks that a promotion's commits name, and whether they are closed. Trackers: Beads (`bd` or its JSONL export) and GitHub's issues.
 
-Words that only look like an id are many ("acme-prod"), so only ids that the tracker knows count. A tracker that cannot be read is an error.
+Many words only look like an id ("acme-prod"), so only ids that the tracker knows count. An unreadable tracker is an error.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class TaskReport:
 
 
 def hash_ids(slug: str) -> Callable[[str], set[str]]:
-    """GitHub's `#12`, `GH-12` and `owner/name#12` of this repository in a text; other repositories' are not ours to judge."""
+    """A finder of GitHub's `#12`, `GH-12` and `owner/name#12` in a text. Ignores ids of other repositories than `slug`."""
 
     def find(text: str) -> set[str]:
         return {f"#{m['number']}" for m in _HASH.finditer(text) if not m["slug"] or m["slug"].lower() == slug.lower()}
@@ -39,7 +39,7 @@ def hash_ids(slug: str) -> Callable[[str], set[str]]:
 
 
 def beads_ids(prefixes: Sequence[str]) -> Callable[[str], set[str]]:
-    """Words with a hyphen, of these prefixes when there are some: `acme-7x2`, `acme-7x2.1`."""
+    """A finder of words with a hyphen (`acme-7x2`, `acme-7x2.1`); with prefixes, only those that begin with one."""
 
     def find(text: str) -> set[str]:
         words = {m[0] for m in _WORD.finditer(text)}
@@ -49,7 +49,7 @@ def beads_ids(prefixes: Sequence[str]) -> Callable[[str], set[str]]:
 
 
 def report(changes: Iterable[Change], find: Callable[[str], set[str]], look: Look, exempt: Sequence[str]) -> TaskReport:
-    """Look up every id that a subject or trailer names, in one go. What `look` does not answer does not exist."""
+    """Look up every id in the subjects and trailers, with one call of `look`. An id missing from its answer does not exist."""
     changes = list(changes)
     ids = {c.oid: find("\n".join([c.subject, *c.trailers])) for c in changes}
     known = look(frozenset().union(*ids.values())) if any(ids.values()) else {}

@@ -196,7 +196,7 @@ def documentation_problems(promotion: Promotion, evidence: Evidence) -> list[str
         problems += _links(promotion, changed, frozenset(files), evidence)
     if wanted.changelog and wanted.changelog in files and promotion.version:
         text = remote.file(new, wanted.changelog) or ""
-        written = docs.tells(text, promotion.version.text)
+        written = docs.mentions(text, promotion.version.text)
         evidence("changelog", f"{wanted.changelog} {'has an entry' if written else 'has no entry'} for {promotion.version}")
         problems += [] if written else [f"  {wanted.changelog} has no entry for {promotion.version}"]
     return problems

@@ -140,7 +140,7 @@ def version_bump_problem(promotion: Promotion, changes: list[Change], evidence: 
             if version and version_bump.too_early(version, today)
             else ""
         )
-    wanted, old = version_bump.demand(changes, unclassified=promotion.settings.version.default_bump), production_version(promotion)
+    wanted, old = version_bump.required_bump(changes, default_bump=promotion.settings.version.default_bump), production_version(promotion)
     evidence("production", str(old or "no version was promoted before"))
     if promotion.choices.downgrade:
         evidence("downgrade", "requested: nothing to compare")
@@ -152,8 +152,8 @@ def version_bump_problem(promotion: Promotion, changes: list[Change], evidence: 
             f"none of {len(changes)} commits has a Conventional Commits type, so it is unknown whether {version} fits",
             hint='write them as "feat: …", "fix: …", "feat!: …", or set what they count as: version.default_bump in promotion.toml',
         )
-    level = version_bump.asked(wanted.level, old)
-    fitting = version_bump.fitting(old, level, promotion.promoted_versions())
+    level = version_bump.effective_level(wanted.level, old)
+    fitting = version_bump.next_available(old, level, promotion.promoted_versions())
     evidence("changes", wanted.why)
     evidence("asks for", level.word())
     evidence("smallest fitting version", fitting)
@@ -170,9 +170,11 @@ def version_bump_problem(promotion: Promotion, changes: list[Change], evidence: 
 def bump_suggestion(promotion: Promotion, changes: list[Change]) -> str:
     """The smallest version that fits these changes; vX.Y.Z when it cannot be computed."""
     if promotion.settings.version.scheme == "calver":
-        return version_bump.following_date(list(promotion.promoted_versions()), datetime.now(UTC).date())
-    wanted, old = version_bump.demand(changes, unclassified=promotion.settings.version.default_bump), production_version(promotion)
-    return version_bump.fitting(old, version_bump.asked(wanted.level, old), promotion.promoted_versions()) if wanted and old else UNTOLD
+        return version_bump.next_calendar_version(list(promotion.promoted_versions()), datetime.now(UTC).date())
+    wanted, old = version_bump.required_bump(changes, default_bump=promotion.settings.version.default_bump), production_version(promotion)
+    return (
+        version_bump.next_available(old, version_bump.effective_level(wanted.level, old), promotion.promoted_versions()) if wanted and old else UNTOLD
+    )
 
 
 def worth_planning(promotion: Promotion, changes: list[Change]) -> str:
@@ -187,4 +189,4 @@ def worth_planning(promotion: Promotion, changes: list[Change]) -> str:
 
 
 def _next_date(promotion: Promotion) -> str:
-    return "promote run " + version_bump.following_date(list(promotion.promoted_versions()), datetime.now(UTC).date())
+    return "promote run " + version_bump.next_calendar_version(list(promotion.promoted_versions()), datetime.now(UTC).date())

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from promote.config.expressions import threshold
 from promote.config.schema import PromqlQuery, Settings
-from promote.core.deadline import Clock, Deadline, DeadlineExceeded, wait_until
+from promote.core.deadline import Clock, Deadline
 from promote.core.errors import NotFound, PromoteError, Unreachable
 from promote.core.model import Evidence
+from promote.core.retry import DeadlineExceeded, wait_until
 from promote.monitoring.alerts import Alert, compare, parse_alert
 from promote.monitoring.clients import Prometheus, Sample
 from promote.monitoring.promql import clipped, has_fallback, selectors

@@ -36,7 +36,7 @@ def _forced(args: argparse.Namespace) -> version_bump.Level | None:
 def calendar(promotion: Promotion) -> tuple[str, str]:
     """This month's next number."""
     promoted = list(promotion.promoted_versions())
-    return version_bump.following_date(promoted, datetime.now(UTC).date()), f"newest: {max(promoted, default='none')}"
+    return version_bump.next_calendar_version(promoted, datetime.now(UTC).date()), f"newest: {max(promoted, default='none')}"
 
 
 def semantic(promotion: Promotion, forced: version_bump.Level | None) -> tuple[str, str]:
@@ -47,7 +47,7 @@ def semantic(promotion: Promotion, forced: version_bump.Level | None) -> tuple[s
             "git remote", "what production runs carries no version, so there is none to step from", hint="choose the first one yourself: v1.0.0"
         )
     changes = changes_of(promotion)
-    wanted = version_bump.demand(changes, unclassified=promotion.settings.version.default_bump)
+    wanted = version_bump.required_bump(changes, default_bump=promotion.settings.version.default_bump)
     if forced is not None:
         return _new(promotion, old, forced, f"{old}, and {forced.word()} as asked")
     if wanted is None:
@@ -55,13 +55,13 @@ def semantic(promotion: Promotion, forced: version_bump.Level | None) -> tuple[s
             f"none of {len(changes)} commits has a Conventional Commits type, so nobody can tell",
             hint="say it: promote next --major, --minor or --patch; or version.default_bump in promotion.toml",
         )
-    level = version_bump.asked(wanted.level, old)
+    level = version_bump.effective_level(wanted.level, old)
     return _new(promotion, old, level, f"{old}, and {level.word()}: {wanted.why}")
 
 
 def _new(promotion: Promotion, old: Version, level: version_bump.Level, why: str) -> tuple[str, str]:
     """A version is used once: what was promoted, and rolled back since, is passed over, and said."""
     promoted = promotion.promoted_versions()
-    version = version_bump.fitting(old, level, promoted)
-    passed = "" if version == version_bump.following(old, level) else f"; {max(promoted)} was promoted already, and production is not at it"
+    version = version_bump.next_available(old, level, promoted)
+    passed = "" if version == version_bump.next_version(old, level) else f"; {max(promoted)} was promoted already, and production is not at it"
     return version, why + passed

@@ -1,14 +1,14 @@
-"""Every error a person can meet: what happened, with which values, and what to do next.
+"""Every error a user can see: what happened, with which values, and what to do next.
 
-One tree. Clients turn their vendor's exceptions into these at the door and chain the original as the cause, so nothing above knows a vendor.
-The class says what the caller may do about it: ask again (`Unreachable`), stop (`Denied`, `Rejected`), or look elsewhere (`NotFound`).
+One class tree. Each client converts its vendor's exceptions into these classes and chains the original as the cause, so no caller depends on a
+vendor. The class shows the caller how to react: retry (`Unreachable`), stop (`Denied`, `Rejected`), or look elsewhere (`NotFound`).
 """
 
 from __future__ import annotations
 
 
 class PromoteError(Exception):
-    """Something a person has to know about. `what` names the values, `hint` says what to do; both are complete sentences or commands."""
+    """An error to show to the user. `what` states the fault with its values, `hint` how to fix it; both are sentences or commands."""
 
     def __init__(self, what: str, *, hint: str) -> None:
         super().__init__(what)
@@ -20,11 +20,11 @@ class PromoteError(Exception):
 
 
 class UsageError(PromoteError):
-    """The command line, the settings or the place it was started in is wrong: nothing was tried."""
+    """The command line, the settings or the working directory is wrong: promote did nothing."""
 
 
 class ServiceError(PromoteError):
-    """A remote party (git remote, GitHub, a cluster, a URL) did not do what was asked. `service` names it as a person would."""
+    """A remote service (git remote, GitHub, a cluster, a URL) did not carry out a request. `service` is its name for the message."""
 
     def __init__(self, service: str, what: str, *, hint: str) -> None:
         super().__init__(f"{service}: {what}", hint=hint)
@@ -32,36 +32,36 @@ class ServiceError(PromoteError):
 
 
 class Unreachable(ServiceError):
-    """No usable answer in time (network, 5xx, a proxy's page): whether an effect happened is unknown, asking again may help."""
+    """No usable answer in time (network, 5xx, a proxy's page). Whether the request took effect is unknown; a retry may help."""
 
 
 class Denied(ServiceError):
-    """The credentials are missing, wrong or not allowed to do this: asking again with the same ones will not help."""
+    """The credentials are missing, wrong or lack the permission: a retry with the same credentials will not help."""
 
 
 class NotFound(ServiceError):
-    """The service answered, and the thing asked for is not there."""
+    """The service answered that the requested object does not exist."""
 
 
 class Rejected(ServiceError):
-    """The service understood and said no for good: a rule, a lease that no longer holds, an invalid value."""
+    """The service understood the request and refuses it for good: a rule, a lease that no longer holds, an invalid value."""
 
 
 class Forbidden(Rejected):
-    """A rule of the forge forbids this to these credentials: others may be free of it."""
+    """A rule of the forge forbids this to these credentials; other credentials may be exempt."""
 
 
 def os_error_message(error: OSError) -> str:
-    """What this machine says was the matter, and with which file."""
+    """The operating system's message and the file it is about: `No space left on device: /tmp/x`."""
     return f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}"
 
 
 class Superseded(PromoteError):
-    """Somebody else moved, deleted or shadowed a ref of this promotion: nothing of ours may be written any more."""
+    """Another process or user moved, deleted or shadowed a ref of this promotion: this process must not write any more."""
 
 
 class Interrupted(BaseException):
-    """A person or the system asked to stop (^C, SIGTERM, SIGHUP). Not an `Exception`: no handler may swallow it by accident."""
+    """The user or the system requested a stop (^C, SIGTERM, SIGHUP). Not an `Exception`, so that no handler swallows it by accident."""
 
     def __init__(self, signal_name: str) -> None:
         super().__init__(signal_name)

@@ -1,4 +1,4 @@
-"""Who is being asked right now: for the words of a check that its deadline cuts off in the middle of a question."""
+"""The requests in flight: when a deadline ends a check in the middle of a request, the message names the service it was waiting for."""
 
 from __future__ import annotations
 
@@ -6,30 +6,31 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 _now: list[str] = []
-_last: list[str] = []  # one at most: whoever was asked last
+_last: list[str] = []  # at most one: the service that was asked last
 
 
 @contextmanager
-def in_flight(whom: str) -> Iterator[None]:
-    """Around a request. What ends it from outside (pytest-timeout, ^C: no `Exception`) leaves it to be told by `cut_off`."""
-    _now.append(whom)
-    _last[:] = [whom]
+def in_flight(service: str) -> Iterator[None]:
+    """Wrap a request to `service`, so that `waiting_on` can name it."""
+    _now.append(service)
+    _last[:] = [service]
     try:
         yield
-    except Exception:
-        _now.remove(whom)
+    except Exception:  # pytest-timeout and ^C are no `Exception`: they leave the entry, and `waiting_on` reports it
+        _now.remove(service)
         raise
-    _now.remove(whom)
+    _now.remove(service)
 
 
 def waiting_on() -> str:
-    """What this process was doing with others, "" when nothing; forgets it. Slow answers use a check's time up between two questions too."""
+    """The services this process is waiting for, else the one it asked last, as a clause for a message; "" when none. Clears the record."""
+    # The last one counts too: when slow answers use up a check's time, the deadline may fall between two requests.
     now, last = ", ".join(dict.fromkeys(_now)), ", ".join(_last)
     clear()
     return f"it was waiting for {now}" if now else f"it had just asked {last}" if last else ""
 
 
 def clear() -> None:
-    """Another check begins."""
+    """Forget all requests, at the start of a check."""
     _now.clear()
     _last.clear()

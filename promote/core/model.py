@@ -1,4 +1,4 @@
-"""The words of a promotion as values. No input or output here, and nothing that knows a vendor."""
+"""The values of a promotion: verdicts, ends, tags, results. No I/O, and nothing that depends on a vendor."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ Evidence = Callable[[str, object], None]  # `evidence(name, value)` remembers wh
 
 
 class Verdict(StrEnum):
-    """FAILED: production or the checklist says no. ERRORED: nobody could tell. They are never mixed, and neither is a pass.
+    """The outcome of a check, a suite or a step.
 
-    DISABLED (nothing is configured to ask) and WARNING (did not pass, and does not count here) are no pass either: they are listed and do not block.
-    So is WAIVED: did not pass, and somebody answers for that with a name and a reason.
+    PASSED: proven. FAILED: a requirement is not met. ERRORED: undetermined, a check could not run. FAILED and ERRORED are never mixed, and neither is
+    a pass. DISABLED (not configured), WARNING (did not pass, advisory only) and WAIVED (did not pass, accepted by a named owner with a reason) are
+    listed and do not block.
     """
 
     PASSED = "passed"
@@ -29,7 +30,8 @@ class Verdict(StrEnum):
 
     @staticmethod
     def worst(verdicts: Iterable[Verdict]) -> Verdict:
-        """Reduce many to one: any failed is failed, else any errored is errored, else passed. Of nothing at all (or nothing that counts): errored."""
+        """Reduce many to one: FAILED if any failed, else ERRORED if any errored, else PASSED. ERRORED when none blocks or passes: no evidence is no
+        pass."""
         seen = set(verdicts) - {Verdict.DISABLED, Verdict.WARNING, Verdict.WAIVED}
         if Verdict.FAILED in seen:
             return Verdict.FAILED
@@ -67,7 +69,7 @@ EXIT_CODES: Mapping[End, int] = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Tag:
-    """A ref on the remote. `object` is what the ref holds (what a lease compares), `commit` what it peels to at any depth."""
+    """A ref on the remote. `object` is the id the ref holds (a lease compares this one), `commit` the commit it peels to at any depth."""
 
     ref: str
     object: str
@@ -80,9 +82,9 @@ class Tag:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Choices:
-    """What the person decided on the command line of `promote run`: each a flag that changes what the checks accept, and is written into the ledger.
+    """The user's decisions on the command line of `promote run`: each is a flag that changes which states the checks accept; the ledger records it.
 
-    `fallback` is the commit that a failed first promotion goes back to ("" = there is none).
+    `fallback` is the commit that a failed first promotion rolls back to ("" = there is none).
     """
 
     recreate_dev: bool = False
@@ -93,14 +95,14 @@ class Choices:
     again: bool = False
 
     def describe(self) -> list[str]:
-        """The flags that were given, as they are typed."""
+        """The given flags, spelled as on the command line."""
         given = {"--" + f.name.replace("_", "-"): getattr(self, f.name) for f in fields(self) if f.name != "fallback"}
         return [flag for flag, on in given.items() if on] + ([f"--first-fallback {short(self.fallback)}"] if self.fallback else [])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CheckResult:
-    """One checklist check as it was judged. `detail` is the failure text with its fix; `evidence` what was seen, by name."""
+    """The result of one checklist check. `detail` is the failure text with its fix; `evidence` maps names to observed values."""
 
     id: str
     suite: str
@@ -112,7 +114,7 @@ class CheckResult:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SuiteResult:
-    """What one suite said. `verdict` is PASSED only when a finish was recorded and every required check passed."""
+    """The result of one suite. `verdict` is PASSED only when the suite recorded its end and every required check passed."""
 
     suite: str
     verdict: Verdict
@@ -128,28 +130,28 @@ class SuiteResult:
 
 
 class AppState(StrEnum):
-    """Where one application stands on its way to a commit."""
+    """The state of one application on its way to a commit."""
 
     PROVEN = "proven"
     WAITING = "waiting"
     FAILED = "failed"
-    TOLERATED = "excused"  # was unhealthy before the move: reported, not blamed
+    TOLERATED = "excused"  # already unhealthy before the move: reported, and ignored in the verdict
     UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AppVerdict:
-    """One application with the named reason why it is not there yet (empty when proven)."""
+    """One application's state, with the reason why it has not converged yet ("" when proven)."""
 
     name: str
     state: AppState
     reason: str = ""
-    about_health: bool = False  # the reason is its health: everything else about it has arrived
+    about_health: bool = False  # only its health is still missing
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Step:
-    """One step of the run as the report and `--json` show it."""
+    """One step of a promotion as the report and `--json` show it."""
 
     name: str
     verdict: Verdict
@@ -159,7 +161,7 @@ class Step:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Task:
-    """One task as its tracker has it."""
+    """One task as its tracker records it."""
 
     id: str
     title: str
@@ -172,5 +174,5 @@ class Task:
 
 
 def short(oid: str) -> str:
-    """The first 7 characters of an object id: what people read."""
+    """The first 7 characters of an object id, for display."""
     return oid[:7]

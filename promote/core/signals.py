@@ -1,8 +1,8 @@
 """Stop requests: ^C, SIGTERM and SIGHUP become one exception, `Interrupted`, in the main thread.
 
-A push that moves a tag must not be cut in the middle by our own doing, so `held()` postpones the exception to the end of a short block. A
-whole promotion is such a block as well, in which each step is `listening()`: so a request that comes between two steps, or after the last one, is
-answered by a step or by the end, and never gets past both.
+Our own signal handler must not interrupt a push that moves a tag, so `defer_signals()` postpones the exception to the end of a short block. A whole
+promotion is such a block as well, and each of its steps runs inside `allow_signals()`. So a stop request that arrives between two steps, or after
+the last one, is answered by the next step or at the end, and none is lost.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class _State:
-    """Signals are process-wide by nature, so is this; only the main thread ever writes it."""
+    """Process-wide, because signals are. Only the main thread writes it."""
 
     deferred = 0
     pending: str | None = None
@@ -35,7 +35,7 @@ def _on_signal(number: int, _frame: FrameType | None) -> None:
 
 @contextmanager
 def as_interrupts() -> Iterator[None]:
-    """Within the block, stop signals raise `Interrupted`. Outside the main thread it does nothing (signals arrive only there)."""
+    """Within the block, stop signals raise `Interrupted`. Does nothing outside the main thread, where no signals arrive."""
     if not _on_main_thread():
         yield
         return
@@ -53,16 +53,16 @@ def _on_main_thread() -> bool:
 
 @contextmanager
 def defer_signals(*, drop: bool = False) -> Iterator[None]:
-    """Postpone a stop request to the end of the block: for the seconds in which an effect is under way and its result unknown.
+    """Postpone a stop request to the end of the block: for the seconds in which an effect is in progress and its result unknown.
 
-    A block that ends by an exception passes that on, for it says what became of the effect; the request counts at the next place that can answer it.
-    With `drop` it is forgotten: the promotion is over, and what it ended as must still be said. Signals arrive in the main thread only.
+    When the block raises an exception, that exception passes through, because it describes the effect's result; the stop request stays pending.
+    `drop`: discard the request at the end, because the promotion is over and must still report how it ended. Main thread only.
     """
     if not _on_main_thread():
         yield
         return
     kept = _State.deferred
-    try:  # around the very change: a signal that comes just before or after it must find it undone again
+    try:  # starts before the counter changes: a signal between the two statements must still restore it
         _State.deferred = kept + 1
         yield
     finally:
@@ -74,7 +74,7 @@ def defer_signals(*, drop: bool = False) -> Iterator[None]:
 
 @contextmanager
 def allow_signals() -> Iterator[None]:
-    """A part of a held block in which a stop request counts at once. One that came before it counts at its begin."""
+    """Within a `defer_signals` block, let stop requests raise at once. A request that is already pending raises at the start."""
     if not _on_main_thread():
         yield
         return
@@ -88,7 +88,7 @@ def allow_signals() -> Iterator[None]:
 
 
 def clear_pending() -> None:
-    """What was asked for is being done anyway: a promotion that goes back is not to be stopped by the request that it should."""
+    """Drop a pending stop request: a rollback is what the user asked for, so the request that caused it must not interrupt it."""
     _State.pending = None
 
 

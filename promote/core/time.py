@@ -1,4 +1,4 @@
-"""Times as APIs write them."""
+"""Parsing the timestamps that APIs return."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ from datetime import UTC, datetime
 
 
 def parse_time(text: object) -> datetime | None:
-    """An RFC 3339 stamp of Kubernetes (whole seconds, or microseconds in events), as UTC."""
+    """A Kubernetes timestamp (RFC 3339; whole seconds, or microseconds in events) in UTC; None for an empty or absent one."""
     return datetime.fromisoformat(text).astimezone(UTC) if isinstance(text, str) and text else None

@@ -1,4 +1,4 @@
-"""Versions: read strictly, compared by value, written in their own spelling.
+"""Versions: parsed strictly, compared by value, shown in their own spelling.
 
 SemVer 2.0.0 (https://semver.org) with a leading "v" allowed and added; `calver` is YYYY.MM.PATCH-like with leading zeros (v2026.05.3196),
 an optional SHA or word suffix, every number compared as a number. Only ASCII digits count.
@@ -16,7 +16,7 @@ _NUMBER = r"(?:0|[1-9][0-9]*)"
 _PRE = r"[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*"
 # SemVer 9: a numeric identifier has no leading zero, else two spellings would be one version.
 _STRICT = r"(?:0|[1-9][0-9]*|[0-9]*[A-Za-z-][0-9A-Za-z-]*)"
-_LONGEST = 100  # characters; a tag's name is a file's name in many places, and Python reads no number of thousands of digits
+_LONGEST = 100  # characters; many tools use a tag's name as a file name, and Python refuses to parse numbers of thousands of digits
 _PATTERNS = {
     "semver": re.compile(rf"v?({_NUMBER})\.({_NUMBER})\.({_NUMBER})(?:-({_STRICT}(?:\.{_STRICT})*))?"),
     "calver": re.compile(rf"v?([0-9]{{4}})\.([0-9]{{1,2}})(?:\.([0-9]+))?(?:\.([0-9]+))?(?:-({_PRE}))?"),
@@ -52,23 +52,25 @@ class Version:
         return hash(self._key())
 
 
-UNVERSIONED = Version("unversioned", (0, 0, 0), ())  # a commit that no prod tag names: production's tag may have been put there by hand
+UNVERSIONED = Version("unversioned", (0, 0, 0), ())  # for a commit without a prod tag: a user may have moved production's tag by hand
 
 
 def recorded_version(text: str, scheme: str) -> Version:
-    """A version as a lock, a journal or a suite's context has it: `UNVERSIONED` is no version that anybody could type."""
+    """Parse a version from a lock, a journal or a suite's context. These may contain `UNVERSIONED`, which no user can type."""
     return UNVERSIONED if text == UNVERSIONED.text else parse_version(text, scheme)
 
 
 def parse_version(text: str, scheme: str = "semver") -> Version:
-    """Read `1.2.3` or `v1.2.3`. Raises UsageError for anything else, naming what was expected."""
+    """Parse `1.2.3` or `v1.2.3`. Raises UsageError that states the expected form for anything else."""
     if len(text) > _LONGEST:
-        raise UsageError(f"{text[:20]!r}... is no version: {len(text)} characters long", hint=f"write it like {_EXAMPLES[scheme]}")
+        raise UsageError(
+            f"{text[:20]!r}... is not a version: {len(text)} characters, at most {_LONGEST} are allowed", hint=f"write it like {_EXAMPLES[scheme]}"
+        )
     match = _PATTERNS[scheme].fullmatch(text)
     if match and text.endswith(".lock"):
         raise UsageError(f"{text!r} cannot be a version: git allows no tag whose name ends with .lock", hint="choose another suffix")
     if match is None:
-        build = " Build metadata (+...) has no order, so two such tags could not be told apart." if "+" in text else ""
+        build = " Build metadata (+...) has no order, so two such tags could not be compared." if "+" in text else ""
         raise UsageError(
             f"{text!r} is not a {scheme} version.{build}",
             hint=f"write it like {_EXAMPLES[scheme]}; the scheme is version.scheme in promotion.toml ({' or '.join(SCHEMES)})",
@@ -79,7 +81,7 @@ def parse_version(text: str, scheme: str = "semver") -> Version:
 
 
 def version_of_tag(tag: str, template: str, scheme: str = "semver") -> Version | None:
-    """The version a tag name carries according to its template (`prod-{version}`), or None when it is not such a tag."""
+    """The version in a tag name with this template (`prod-{version}`), or None when the name does not match it."""
     head, _, tail = template.partition("{version}")
     if not (tag.startswith(head) and tag.endswith(tail)) or len(tag) < len(head) + len(tail):
         return None

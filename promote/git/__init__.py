@@ -1,4 +1,4 @@
 """git: the remote's refs and objects, leased atomic pushes, and this clone. The only package that imports GitPython.
 
-It speaks in refs, object ids and push results. What a ref means to a promotion is decided in `tags`.
+Its values are refs, object ids and push results. `tags` decides what a ref means to a promotion.
 """

@@ -1,4 +1,4 @@
-"""Is this a clone that can be promoted from? Asked once, before anything else, because git's own words for the ways it is not are all alike."""
+"""Whether the working directory is a clone to promote from. Checked once, first, because git reports the different faults in similar words."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from promote.git.url import normalise_repository
 
 
 def check_clone(git: GitRemote) -> GitRemote:
-    """Returns `git` itself. Raises UsageError: no repository, another user's, bare, no such remote, or one that pushes to another repository."""
+    """Return `git` itself. Raises UsageError for: no repository, another user's, bare, no such remote, or a remote that pushes to another
+    repository."""
     found = git.git("rev-parse", "--is-bare-repository", "--is-inside-work-tree")
     if "dubious ownership" in found.err:
         raise UsageError(
-            f"git does not trust {git.root}: it belongs to another user", hint=f"if you do: git config --global --add safe.directory {git.root}"
+            f"git does not trust {git.root}: it belongs to another user", hint=f"if you trust it: git config --global --add safe.directory {git.root}"
         )
     if "not a git repository" in found.err:
         raise UsageError(f"{git.root} is not in a git repository", hint="go to the clone of your GitOps repository")

@@ -1,4 +1,4 @@
-"""History, trees and files of commits in bulk: one git process each, however many there are. Reads this clone's objects only; moves nothing."""
+"""Bulk reads of history, trees and files: one git process per call, for any number of objects. Reads this clone's objects only; writes nothing."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class LoggedCommit:
 
 
 def history(remote: GitRemote, old: str | None, new: str) -> list[LoggedCommit]:
-    """The commits of `new` that `old` has not, newest first; without `old` all of them.
+    """The commits reachable from `new` and not from `old`, newest first; without `old` all of them.
 
-    Raises NotFound in a shallow clone: what is missing there would look like nothing.
+    Raises NotFound in a shallow clone, where missing commits would look like an empty history.
     """
     if remote.is_shallow():
         raise NotFound("git", "this clone is shallow, so its history has holes", hint="git fetch --unshallow")
@@ -36,7 +36,7 @@ def history(remote: GitRemote, old: str | None, new: str) -> list[LoggedCommit]:
 
 
 def recent(remote: GitRemote, count: int) -> list[LoggedCommit]:
-    """The newest commits of HEAD, at most `count`; none when it has none."""
+    """The newest commits of HEAD, at most `count`; empty when HEAD has no commit."""
     done = remote.git("log", "-z", f"-{count}", f"--format={FORMAT}", "HEAD", "--")
     return [_commit(record) for record in done.raw.decode(errors="replace").split("\0") if record.strip()] if done.code == 0 else []
 
@@ -47,7 +47,7 @@ def _commit(record: str) -> LoggedCommit:
 
 
 def tree(remote: GitRemote, commit: str) -> tuple[dict[str, str], dict[str, str]]:
-    """What a commit holds, path → object id: (regular files, symbolic links and submodules)."""
+    """The tree of a commit as two maps path → object id: (regular files, symbolic links and submodules)."""
     found: dict[str, str] = {}
     links: dict[str, str] = {}
     for entry in _bytes(remote, "ls-tree", "-r", "-z", "--full-tree", commit).split(b"\0"):
@@ -60,7 +60,7 @@ def tree(remote: GitRemote, commit: str) -> tuple[dict[str, str], dict[str, str]
 
 
 def blobs(remote: GitRemote, oids: Iterable[str]) -> Mapping[str, bytes]:
-    """The contents of these objects. Raises ServiceError when one is not here."""
+    """The contents of these objects, by id. Raises ServiceError when one is not in this clone."""
     wanted = list(dict.fromkeys(oids))
     if not wanted:
         return {}

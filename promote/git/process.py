@@ -1,7 +1,7 @@
-"""Running one git command: its environment, its deadline, its death. Knows nothing of tags.
+"""Running one git command: its environment, its deadline, how it is killed. Independent of tags.
 
-GitPython starts the process; the deadline is ours, because GitPython's own kills only direct children while a push works in grandchildren
-(git → git-remote-https → git send-pack). Every command has its own process group, a closed stdin and no way to ask a person.
+GitPython starts the process, but we enforce the deadline: GitPython's own kills direct children only, and a push works in grandchildren
+(git → git-remote-https → git send-pack). Every command has its own process group, a closed stdin and no way to prompt the user.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from urllib.parse import unquote
 
 from promote.core.errors import UsageError
 from promote.core.in_flight import in_flight
+from promote.core.retry import retry_transient
 from promote.core.signals import defer_signals
-from promote.transport.programs import apart, last_words
-from promote.transport.retry import retry_transient
+from promote.transport.programs import apart, kill_and_collect
 
-# What `git rev-parse --local-env-vars` lists, less the GIT_CONFIG_COUNT family, which carries credentials in CI: set by a surrounding
-# git (a hook, an alias), these would silently point our commands at another repository.
+# The variables of `git rev-parse --local-env-vars`, except the GIT_CONFIG_COUNT family, which carries credentials in CI. When an outer git
+# (a hook, an alias) has set them, they would silently point our commands at another repository.
 LOCAL_VARIABLES = (
     "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_CONFIG", "GIT_CONFIG_PARAMETERS", "GIT_OBJECT_DIRECTORY", "GIT_DIR", "GIT_WORK_TREE",
     "GIT_IMPLICIT_WORK_TREE", "GIT_GRAFT_FILE", "GIT_INDEX_FILE", "GIT_NO_REPLACE_OBJECTS", "GIT_REPLACE_REF_BASE", "GIT_PREFIX",
     "GIT_SHALLOW_FILE", "GIT_COMMON_DIR", "GIT_NAMESPACE",
 )  # fmt: skip
 
-# A person's configuration must change neither what a push does nor how an answer reads: each of these was seen to do one of the two.
+# The user's configuration must change neither the effect of a push nor the format of an answer: each of these settings was seen to do so.
 _NEUTRAL_SETTINGS = (
     "push.followTags=false", "push.gpgSign=false", "push.recurseSubmodules=no", "push.pushOption=", "tag.gpgSign=false", "commit.gpgSign=false",
     "core.hooksPath=/dev/null", "core.fsmonitor=false", "core.quotePath=false", "color.ui=false", "log.showSignature=false",
@@ -38,7 +38,7 @@ _NEUTRAL_SETTINGS = (
 _NEUTRAL = tuple(word for setting in _NEUTRAL_SETTINGS for word in ("-c", setting))
 _TOKEN_HELPER = '!f() { test "$1" = get && echo username=x-access-token && echo "password=$PROMOTE_GIT_TOKEN"; }; f'
 
-# Git's words for a connection that was lost on the way and for a gateway's trouble: the same read may go well a moment later.
+# Git's messages for a lost connection and for a gateway's fault: the same read may succeed a moment later.
 _PASSING = re.compile(
     r"returned error: 50[234]|Empty reply from server|Recv failure|Connection reset|early EOF|hung up unexpectedly|unexpected disconnect|RPC failed"
     r"|transfer closed|end of response with|not closed cleanly|SSL_read|GnuTLS recv error"
@@ -50,15 +50,15 @@ _WITH_USER = re.compile(r"(https?://)([^/@:\s]*)(?::([^/@\s]*))?@([^/\s]+)")
 
 
 def password_aside(url: str) -> dict[str, str]:
-    """Environment that makes git reach such a URL without its user and password in it: git would hand the whole URL to its helpers on their command
-    lines, where every user of the machine can read it, and a user may be a token. Empty for a URL without them."""
+    """Environment variables that let git use this URL without user and password in it. Empty for a URL that has none."""
+    # Git passes the whole URL to its helpers on their command lines, where every user of the machine can read it; the user part may be a token.
     found = _WITH_USER.match(url)
     if found is None or not (found[2] or found[3]):
         return {}
     scheme, user, password, host = found.groups()
     clean, count = f"{scheme}{host}", _config_count(os.environ.get("GIT_CONFIG_COUNT", ""))
     pairs = [(f"url.{clean}.insteadOf", found[0])]
-    if password is None:  # whoever knows the password of this user still does
+    if password is None:  # the configured credential helpers still find the password of this user
         pairs += [(f"credential.{clean}.username", unquote(user))]
     else:
         pairs += [(f"credential.{clean}.helper", ""), (f"credential.{clean}.helper", _URL_HELPER)]
@@ -67,29 +67,29 @@ def password_aside(url: str) -> dict[str, str]:
 
 
 def forget_local_variables(environ: MutableMapping[str, str]) -> None:
-    """Drop what a surrounding git set about *its* repository. Called once at each entry of the program."""
+    """Remove the variables that an outer git set for *its* repository. Called once at each entry point of the program."""
     for name in LOCAL_VARIABLES:
         environ.pop(name, None)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Done:
-    """A finished command. `killed`: the deadline ended it, so whatever it was doing remotely has an unknown outcome."""
+    """A finished command. `killed`: the deadline ended it, so the outcome of its remote operation is unknown."""
 
     code: int
     out: str
     err: str
     killed: bool = False
-    raw: bytes = b""  # the output as it came, for what is not text
+    raw: bytes = b""  # stdout undecoded, for output that is not text
 
     @property
-    def words(self) -> str:
-        """What it said on stderr less what is in quotes: addresses and refs, whose names say nothing about what happened."""
+    def unquoted_err(self) -> str:
+        """Stderr without quoted text: URLs and ref names could contain the words that we search for."""
         return _QUOTED.sub("", self.err)
 
     @property
     def why(self) -> str:
-        """How it ended when it said nothing: its exit code, or the signal that ended it (SIGXFSZ: a file size limit)."""
+        """How it ended, for a command without output: its exit code, or the signal that ended it (SIGXFSZ: a file size limit)."""
         try:
             return f"exit {self.code}" if self.code >= 0 else f"ended by {signal.Signals(-self.code).name}"
         except ValueError:
@@ -97,12 +97,12 @@ class Done:
 
 
 def _environment(token: str | None, extra: dict[str, str] | None) -> dict[str, str]:
-    # Replacement objects of this clone would make history look other than the remote's.
+    # GIT_NO_REPLACE_OBJECTS: replacement objects of this clone would make its history differ from the remote's.
     env = {"GIT_TERMINAL_PROMPT": "0", "GIT_EDITOR": "false", "GCM_INTERACTIVE": "never", "GIT_OPTIONAL_LOCKS": "0", "GIT_NO_REPLACE_OBJECTS": "1"}
-    # A trace on stderr would be read as git's error text; one that goes to a file is left alone.
+    # A trace on stderr would be mistaken for git's error text; a trace to a file is harmless.
     env |= {name: "0" for name, value in os.environ.items() if name.startswith("GIT_TRACE") and "/" not in value} | (extra or {})
     if token:
-        # Last in the list of helpers: a person's own credentials are asked first. In the environment, never on an argv.
+        # Appended to the list of helpers, so that the user's own are asked first. In the environment, never on a command line.
         count = _config_count(env.get("GIT_CONFIG_COUNT") or os.environ.get("GIT_CONFIG_COUNT", ""))
         env |= {f"GIT_CONFIG_KEY_{count}": "credential.helper", f"GIT_CONFIG_VALUE_{count}": _TOKEN_HELPER, "GIT_CONFIG_COUNT": str(count + 1)}
         env["PROMOTE_GIT_TOKEN"] = token
@@ -111,7 +111,7 @@ def _environment(token: str | None, extra: dict[str, str] | None) -> dict[str, s
 
 def _config_count(text: str) -> int:
     if text and not (text.isascii() and text.isdecimal()):
-        raise UsageError(f"GIT_CONFIG_COUNT is {text!r} in the environment, which is no number", hint="unset GIT_CONFIG_COUNT, or correct it")
+        raise UsageError(f"GIT_CONFIG_COUNT is {text!r} in the environment, which is not a number", hint="unset GIT_CONFIG_COUNT, or correct it")
     return int(text or 0)
 
 
@@ -123,7 +123,7 @@ def run_git(
     token: str | None = None,
     env: dict[str, str] | None = None,
 ) -> Done:
-    """Run `git <args>` in `folder` and return how it ended; a non-zero exit is not an exception. Raises UsageError when git is missing."""
+    """Run `git <args>` in `folder` and return its result; a non-zero exit is not an exception. Raises UsageError when git is missing."""
     os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")  # without git on PATH the import itself would fail
     from git.cmd import Git
     from git.exc import GitCommandNotFound
@@ -131,7 +131,7 @@ def run_git(
     process: subprocess.Popen[bytes] | None = None
     killed = False
     try:
-        with defer_signals():  # a stop request while it starts would leave a child that nobody knows
+        with defer_signals():  # a stop request during the start would leave a child that we have no handle for
             handle = Git(str(folder)).execute(
                 ["git", *_NEUTRAL, *args],
                 istream=subprocess.PIPE if stdin is not None else None,
@@ -146,17 +146,17 @@ def run_git(
         raise UsageError("git is not on PATH", hint="install git 2.30 or newer") from error
     except subprocess.TimeoutExpired:
         assert process is not None
-        killed = process.poll() is None  # it may have ended, and something that it started holds its pipes
-        out, err = last_words(process)
+        killed = process.poll() is None  # it may have ended while a descendant still holds its pipes
+        out, err = kill_and_collect(process)
     except BaseException:
         if process is not None:
-            last_words(process)
+            kill_and_collect(process)
         raise
-    code = -signal.SIGKILL if process.returncode is None else process.returncode  # None: killed, and not even that has ended it
+    code = -signal.SIGKILL if process.returncode is None else process.returncode  # None: it survived even SIGKILL so far
     return Done(code=code, out=out.decode(errors="replace"), err=err.decode(errors="replace"), killed=killed, raw=out)
 
 
-def run_git_patiently(
+def run_git_with_retries(
     folder: Path,
     *args: str,
     stdin: bytes | None = None,
@@ -164,7 +164,7 @@ def run_git_patiently(
     token: str | None = None,
     env: dict[str, str] | None = None,
 ) -> Done:
-    """`run_git`, where a read of the remote that met a passing fault is repeated, all of it within `timeout_s`."""
+    """`run_git` that retries reads of the remote after a passing fault, within `timeout_s` in total."""
 
     def run(left_s: float) -> Done:
         return run_git(folder, *args, stdin=stdin, timeout_s=left_s, token=token, env=env)

@@ -1,11 +1,11 @@
-"""The one way a ref on the remote is changed: an atomic push leased on every ref it touches, and a truthful answer about what became of it.
+"""The one way to change refs on the remote: an atomic push with a lease on every ref, and a reliable report of its outcome.
 
-Facts it stands on (git's own sources; tried on 2.39):
+Facts it relies on (git's own sources; tried on 2.39):
 - A lease compares the object id the ref holds, not the peeled commit; a leading "+" or `--force` would switch it off, so neither appears here.
 - Pushing an object the ref already holds answers "=" with the lease unchecked: only " ", "+", "*" and "-" mean that we changed it.
-- A push whose process died or whose connection broke may still have landed: then only the remote's refs tell.
-- A forge's hook declines for three reasons with one and the same "pre-receive hook declined": a rule, an account without the right to write
-  (Gitea checks that there), and the hook itself not reaching its server (Gitea, GitLab). Only its own words tell which (docs/testing.md).
+- A push may have landed even if its process died or its connection broke: then only the remote's refs show the outcome.
+- A forge's hook declines for three reasons with the same "pre-receive hook declined": a rule, an account without the right to write (Gitea checks
+  that there), and a hook that cannot reach its server (Gitea, GitLab). Only the text around it shows which (docs/testing.md).
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ _RULE_MARKS = ("GH013", "GH006", "repository rule violations", "protected", "hoo
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RefUpdate:
-    """Change `ref` from `expected` to `new`; "" means absent (create, delete). The lease is not optional."""
+    """Change `ref` from the object id `expected` to `new`; "" means absent (create, delete). The lease is mandatory."""
 
     ref: str
     new: str
     expected: str
 
     def is_done(self, seen: Mapping[str, Tag]) -> bool:
-        """Whether the ref is as wanted in what was read of the remote."""
+        """Whether the ref has the new value among the refs read from the remote."""
         return (seen[self.ref].object if self.ref in seen else "") == self.new
 
     def __str__(self) -> str:
@@ -43,7 +43,7 @@ class RefUpdate:
 
 
 class Pushed(StrEnum):
-    """DONE: all refs changed by this push. STALE: a lease did not hold. RULE: refused for good. UNKNOWN: read the refs to learn it."""
+    """DONE: this push changed all refs. STALE: a lease did not hold. RULE: refused for good. UNKNOWN: read the refs to learn the outcome."""
 
     DONE = "done"
     STALE = "stale"
@@ -54,14 +54,14 @@ class Pushed(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PushResult:
-    """How a push ended; `text` is git's own words about it, for the message."""
+    """The outcome of a push; `text` is git's own output, for the message."""
 
     outcome: Pushed
     text: str = ""
 
 
 def push_arguments(remote: str, updates: Sequence[RefUpdate]) -> list[str]:
-    """The argv after `git` for one atomic leased push."""
+    """The arguments after `git` for one atomic leased push."""
     leases = [f"--force-with-lease={u.ref}:{u.expected}" for u in updates]
     return [
         "push",
@@ -79,14 +79,14 @@ def push_arguments(remote: str, updates: Sequence[RefUpdate]) -> list[str]:
 
 
 def read_push(done: Done, updates: Sequence[RefUpdate]) -> PushResult:
-    """Judge a push from its porcelain lines (`flag TAB from:to TAB summary`); whatever is not clear is UNKNOWN."""
+    """The outcome of a push from its porcelain lines (`flag TAB from:to TAB summary`); UNKNOWN when they are not conclusive."""
     flags = {}
     for line in done.out.splitlines():
         if line[1:2] == "\t" and line.count("\t") >= 2:
             flag, refs, summary = line.split("\t", 2)
             flags[refs.partition(":")[2]] = (flag, summary)
     summaries = " ".join(dict.fromkeys(summary for flag, summary in flags.values() if flag == "!"))
-    text = f"{_told(done.err)} {summaries}".strip()[-400:]
+    text = f"{_error_text(done.err)} {summaries}".strip()[-400:]
     if done.killed:
         return PushResult(outcome=Pushed.UNKNOWN, text="the push was ended by its deadline")
     if done.code == 0 and all(flags.get(u.ref, ("!",))[0] in _CHANGED_FLAGS for u in updates):
@@ -95,15 +95,15 @@ def read_push(done: Done, updates: Sequence[RefUpdate]) -> PushResult:
 
 
 def _outcome(done: Done, summaries: str) -> Pushed:
-    """Of a push that did not change everything."""
-    words = f"{done.words}\n{summaries}"
+    """The outcome of a push that did not change every ref."""
+    words = f"{done.unquoted_err}\n{summaries}"
     if "hook declined" in summaries and _TROUBLE.search(words):
         return Pushed.UNKNOWN
     if "hook declined" in summaries and "User permission denied" in words:
         return Pushed.DENIED
-    if summaries and any(mark in words for mark in _RULE_MARKS):  # a rule declines refs; whoever is not let in hears of none
+    if summaries and any(mark in words for mark in _RULE_MARKS):  # a rule declines single refs; a denied login lists none
         return Pushed.RULE
-    if "(atomic transaction failed)" in summaries and "cannot lock ref" in done.err:  # somebody was faster by less than a lease can see
+    if "(atomic transaction failed)" in summaries and "cannot lock ref" in done.err:  # another push won the race after the lease check
         return Pushed.STALE
     if any(mark in summaries for mark in _STALE_MARKS):
         return Pushed.STALE
@@ -112,7 +112,8 @@ def _outcome(done: Done, summaries: str) -> Pushed:
     return Pushed.UNKNOWN
 
 
-def _told(err: str) -> str:
-    """What the remote and git had to say, on one line, without what frames it: a long address would push a rule's words out of what is shown."""
+def _error_text(err: str) -> str:
+    """The remote's and git's messages on one line, without their prefixes."""
+    # Without git's closing line: its long URL would push a rule's own text out of the part that is shown.
     lines = (_FRAME.sub("", " ".join(line.split())) for line in err.splitlines())
     return " ".join(line for line in lines if line and not line.startswith("error: failed to push some refs"))

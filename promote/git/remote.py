@@ -1,7 +1,7 @@
-"""The remote repository in this project's words: refs as they are there now, objects behind them, and the leased push.
+"""The remote repository: its current refs, the objects behind them, and the leased push.
 
-Local tags are never read: `git fetch` keeps an old tag silently, so only `ls-remote` tells what a tag is. Nothing here touches the work tree
-except `fast_forward`. Fetched refs live under refs/promote-remote/, out of everybody's way.
+Local tags are never read: `git fetch` silently keeps an outdated tag, so only `ls-remote` shows a tag's value. Only `fast_forward` touches the work
+tree. Fetched refs are stored under refs/promote-remote/, where no other tool looks.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from pathlib import Path
 from promote.core.errors import NotFound, PromoteError, Unreachable, UsageError
 from promote.core.model import Tag, short
 from promote.git.errors import git_error, mask
-from promote.git.local_refs import KeptRefs
-from promote.git.process import Done, password_aside, run_git, run_git_patiently
+from promote.git.local_refs import LocalRefs
+from promote.git.process import Done, password_aside, run_git, run_git_with_retries
 from promote.git.push import Pushed, PushResult, RefUpdate, push_arguments, read_push
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Commit:
-    """One commit as people see it. `when` is the committer time in seconds since the epoch."""
+    """One commit for display. `when` is the committer time in seconds since the epoch."""
 
     oid: str
     subject: str
@@ -33,7 +33,7 @@ class Commit:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TagObject:
-    """An annotated tag: what it points at and what it says."""
+    """An annotated tag: the object it points at, its name and its message."""
 
     oid: str
     target: str
@@ -42,10 +42,10 @@ class TagObject:
 
 
 class GitRemote:
-    """One clone and its remote. Raises the classes of promote.core.errors; git's own words are in the message.
+    """One clone and its remote. Raises the classes of promote.core.errors, with git's own output in the message.
 
-    Refs that begin with `keeps` are read and written in this clone instead: for an account that may push tags and nothing else.
-    `learn` is told the password that the remote's URL may carry: a server's answer may repeat it.
+    Refs that begin with `keeps` are read and written in this clone instead: for an account that may push tags only.
+    `learn` receives a password in the remote's URL, to mask it: a server's answer may repeat it.
     """
 
     def __init__(
@@ -54,17 +54,17 @@ class GitRemote:
     ) -> None:  # fmt: skip
         self.root, self.remote, self._learn = root, remote, learn
         self._token, self._timeout_s = token, timeout_s
-        self._kept = KeptRefs(self._read, self.git, keeps)
+        self._local = LocalRefs(self._read, self.git, keeps)
 
     def hurried(self, timeout_s: float) -> GitRemote:
-        """The same clone and remote for somebody who waits no longer than this for one command, in seconds."""
+        """The same clone and remote with a shorter limit for one command, in seconds."""
         return GitRemote(
-            self.root, self.remote, token=self._token, timeout_s=min(timeout_s, self._timeout_s), keeps=self._kept.prefix, learn=self._learn
+            self.root, self.remote, token=self._token, timeout_s=min(timeout_s, self._timeout_s), keeps=self._local.prefix, learn=self._learn
         )
 
     def git(self, *args: str, stdin: bytes | None = None, env: dict[str, str] | None = None) -> Done:
-        """Any git command in this clone; the caller reads the exit code."""
-        return run_git_patiently(self.root, *args, stdin=stdin, env={**self._aside, **(env or {})}, timeout_s=self._timeout_s, token=self._token)
+        """Run any git command in this clone; the caller checks the exit code."""
+        return run_git_with_retries(self.root, *args, stdin=stdin, env={**self._aside, **(env or {})}, timeout_s=self._timeout_s, token=self._token)
 
     @cached_property
     def _aside(self) -> dict[str, str]:
@@ -118,15 +118,16 @@ class GitRemote:
 
     def dirty(self) -> list[str]:
         """Changed or untracked paths of the work tree."""
-        said = self._read("status", "--porcelain", "-z", "--no-renames", "--untracked-files=normal")  # status.showUntrackedFiles may say no
-        return [entry[3:] for entry in said.split("\0") if entry]
+        # --untracked-files: the user's status.showUntrackedFiles may be "no".
+        output = self._read("status", "--porcelain", "-z", "--no-renames", "--untracked-files=normal")
+        return [entry[3:] for entry in output.split("\0") if entry]
 
     def is_shallow(self) -> bool:
         """Whether the clone lacks older history (`git clone --depth`)."""
         return self._read("rev-parse", "--is-shallow-repository") == "true"
 
     def fast_forward(self, commit: str) -> None:
-        """Move the checked-out branch and work tree forward to `commit`; git refuses anything that is not a pure fast-forward."""
+        """Fast-forward the checked-out branch and work tree to `commit`; git refuses anything else."""
         done = self.git("-c", f"branch.{self.branch()}.mergeOptions=", "merge", "--ff-only", "--quiet", commit)
         if done.code:
             raise self._error(done, f"merge --ff-only {short(commit)}")
@@ -134,15 +135,15 @@ class GitRemote:
     # -- the remote's refs -------------------------------------------------------------------------------------------------------------
 
     def refs(self, *names: str) -> dict[str, Tag]:
-        """The named refs as the remote has them now, in one look (`refs/tags/dev-*` works too). Absent ones are absent from the answer.
+        """The current values of these refs on the remote, from one `ls-remote`; patterns like `refs/tags/dev-*` work too. Omits absent refs.
 
-        "Absent" is only believed of a remote that shows any ref at all: git reads a proxy's page as an answer without refs (seen).
-        Raises Unreachable for that.
+        Raises Unreachable when the remote shows no ref at all.
         """
-        here, names = self._kept.split(names)
+        here, names = self._local.split(names)
         if here and not names:
-            return self._kept.refs(here)
+            return self._local.refs(here)
         held = self._listed("HEAD", *names, *(f"{n}^{{}}" for n in names))
+        # git takes a proxy's error page for an answer without refs (seen).
         if not held and not self._listed():
             raise Unreachable(
                 f"git remote {self.remote}",
@@ -153,7 +154,7 @@ class GitRemote:
             name: Tag(ref=name, object=oid, commit=held.get(f"{name}^{{}}", oid))
             for name, oid in held.items()
             if not name.endswith("^{}") and any(fnmatchcase(name, pattern) for pattern in names)
-        } | (self._kept.refs(here) if here else {})
+        } | (self._local.refs(here) if here else {})
 
     def _listed(self, *patterns: str) -> dict[str, str]:
         lines = self._read("ls-remote", "--quiet", self.remote, *patterns).splitlines()
@@ -164,8 +165,8 @@ class GitRemote:
         return self.refs(name).get(name)
 
     def fetch(self, *refs: str) -> None:
-        """Bring the objects behind these remote refs here. A ref that is gone meanwhile raises NotFound."""
-        _, refs = self._kept.split(refs)
+        """Fetch the objects behind these remote refs. Raises NotFound when a ref no longer exists."""
+        _, refs = self._local.split(refs)
         if not refs:
             return
         specs = [f"+{ref}:refs/promote-remote/{ref.removeprefix('refs/')}" for ref in refs]
@@ -180,25 +181,25 @@ class GitRemote:
             raise self._error(done, "fetch")
 
     def push(self, *updates: RefUpdate) -> PushResult:
-        """Change all refs together or none. UNKNOWN is not a failure: read the refs to learn what happened."""
-        here, there = self._kept.divide(updates)
-        if here and (stale := self._kept.stale(here)):
+        """Change all refs together or none. UNKNOWN is not a failure: read the refs to learn the outcome."""
+        here, there = self._local.divide(updates)
+        if here and (stale := self._local.stale(here)):
             return PushResult(outcome=Pushed.STALE, text=stale)
         if there:
             result = read_push(self.git(*push_arguments(self.remote, there)), there)
             if result.outcome is not Pushed.DONE:
                 return PushResult(outcome=result.outcome, text=mask(result.text))
-        return self._kept.write(here) if here else PushResult(outcome=Pushed.DONE)
+        return self._local.write(here) if here else PushResult(outcome=Pushed.DONE)
 
     def push_and_look(self, *updates: RefUpdate) -> tuple[bool, PushResult, dict[str, Tag]]:
-        """Push, and settle an unclear answer by reading the refs: (is every ref as wanted now, git's answer, the refs as read)."""
+        """Push, and resolve an unclear answer by reading the refs: (whether every ref has its new value, git's answer, the refs read)."""
         result = self.push(*updates)
         if result.outcome is Pushed.DONE:
             return True, result, {}
         seen = self.refs(*(u.ref for u in updates))
-        here, there = self._kept.divide(updates)
-        if here and there and all(u.is_done(seen) for u in there) and self._kept.write(here).outcome is Pushed.DONE:
-            return True, result, seen  # the remote's part landed unheard: what is kept here follows it, as it would have after an answer
+        here, there = self._local.divide(updates)
+        if here and there and all(u.is_done(seen) for u in there) and self._local.write(here).outcome is Pushed.DONE:
+            return True, result, seen  # the push landed although its answer was lost: the local refs follow, as after an answer
         return all(u.is_done(seen) for u in updates), result, seen
 
     # -- objects -----------------------------------------------------------------------------------------------------------------------
@@ -208,11 +209,11 @@ class GitRemote:
         return self.git("cat-file", "-e", oid).code == 0
 
     def commit_of(self, revision: str) -> str:
-        """Peel any object to its commit, however deep the tags are nested."""
+        """Peel any object to its commit, through any number of nested tags."""
         return self._read("rev-parse", "--verify", "--end-of-options", f"{revision}^{{commit}}")
 
     def chain(self, oid: str) -> tuple[str, ...]:
-        """An object and everything it peels through, the commit last: tag → tag → commit. The objects must be here."""
+        """An object and everything it peels through, the commit last: tag → tag → commit. The objects must be in this clone."""
         seen = [oid]
         while self._read("cat-file", "-t", seen[-1]) == "tag":
             seen.append(self.read_tag(seen[-1]).target)
@@ -225,24 +226,25 @@ class GitRemote:
         return TagObject(oid=oid, target=fields["object"], name=fields["tag"], message=message)
 
     def make_tag(self, *, name: str, commit: str, message: str) -> str:
-        """Write an annotated tag object (no ref points at it yet) and return its id."""
+        """Write an annotated tag object, without a ref, and return its id."""
         ident = self._read("var", "GIT_COMMITTER_IDENT", env=self.identity)
         return self._read("mktag", stdin=f"object {commit}\ntype commit\ntag {name}\ntagger {ident}\n\n{message.rstrip()}\n".encode())
 
     @cached_property
     def identity(self) -> dict[str, str]:
-        """Environment that names a committer where git has none configured (a CI runner): empty when git knows who we are."""
+        """Environment variables that name a committer where git has none configured (a CI runner); empty otherwise."""
         if self.git("var", "GIT_COMMITTER_IDENT").code == 0:
             return {}
         who = {"NAME": "promote", "EMAIL": "promote@localhost"}
         return {f"GIT_{role}_{part}": value for role in ("AUTHOR", "COMMITTER") for part, value in who.items()}
 
     def commit_file(self, base: str | None, path: str, content: str, message: str) -> str:
-        """Write a commit on top of `base` (None: a root commit) that adds or replaces one file, without touching work tree, index or refs."""
-        try:  # in the git directory: a temporary folder may be full or gone at the end of a long promotion
+        """Write a commit on top of `base` (None: a root commit) that adds or replaces one file; returns its id. Touches no work tree, index or
+        ref."""
+        try:  # in the git directory: the temporary folder may be full or deleted at the end of a long promotion
             folder = tempfile.TemporaryDirectory(dir=self.git_dir, prefix="promote-index-")
         except OSError as error:
-            raise PromoteError(f"{self.git_dir}: nothing can be written there: {error.strerror}", hint="free space or make it writable") from error
+            raise PromoteError(f"cannot write to {self.git_dir}: {error.strerror}", hint="free space or make it writable") from error
         with folder as scratch:
             env = self.identity | {"GIT_INDEX_FILE": str(Path(scratch) / "index")}
             self._read("read-tree", base or "--empty", env=env)
@@ -259,7 +261,7 @@ class GitRemote:
         return done.code == 0
 
     def count(self, revisions: str) -> int:
-        """How many commits a range like `old..new` has."""
+        """The number of commits in a range like `old..new`."""
         return int(self._read("rev-list", "--count", revisions, "--"))
 
     def log(self, revisions: str, limit: int = 1000) -> list[Commit]:
@@ -278,7 +280,7 @@ class GitRemote:
         return differ + [p for p in new if p]
 
     def tree_id(self, commit: str, path: str) -> str | None:
-        """The id of a file or folder in a commit, or None when it is not there: equal ids are equal contents."""
+        """The id of a file or folder in a commit, or None when it does not exist. Equal ids mean equal contents."""
         return self.git("rev-parse", "--verify", "--quiet", f"{commit}:{path}").out.strip() or None
 
     def file(self, commit: str, path: str) -> str | None:
@@ -291,10 +293,10 @@ class GitRemote:
         return None
 
     def names(self, commit: str) -> list[str]:
-        """What lies at the top of a commit's tree."""
+        """The names of the files and folders at the top of a commit's tree."""
         return [n for n in self._read("ls-tree", "-z", "--name-only", commit).split("\0") if n]
 
     def describe(self, commit: str) -> str:
-        """`4f0a9b1 "subject"`; the id alone of a commit that is not here, for a name is no reason to fail."""
+        """`4f0a9b1 "subject"` for display; only the id of a commit that is not in this clone."""
         done = self.git("log", "-1", "--format=%s", commit, "--")
         return f'{short(commit)} "{done.out.strip()}"' if done.code == 0 else short(commit)

@@ -1,4 +1,4 @@
-"""Remote URLs: which of the many ways to write one mean the same repository."""
+"""Remote URLs: which spellings mean the same repository."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ _SCP = re.compile(r"^(?:[^@/]+@)?(\[[^\]]+\]|[^:/]+):(?!//)(.+)$")
 _PORTS = {"": None, "http": 80, "https": 443, "ssh": 22, "git+ssh": 22, "git": 9418}
 
 
-@lru_cache(maxsize=1024)  # asked for each source of each application at each look
+@lru_cache(maxsize=1024)  # called for each source of each application at each look
 def normalise_repository(url: str) -> str:
-    """The same repository written differently compares equal: scheme, user, default port, `.git`, trailing slash and case of the host are dropped."""
+    """A form in which all spellings of one repository are equal: without scheme, user, default port, `.git`, trailing slash and case of the host."""
     text = url.strip().rstrip("/")
     if (scp := _SCP.match(text)) and "://" not in text:
         return f"{scp[1].lower()}/{scp[2].strip('/').removesuffix('.git')}"

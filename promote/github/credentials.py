@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from promote.core.errors import UsageError
-from promote.transport.programs import apart, kill_group, last_words
+from promote.transport.programs import apart, kill_and_collect, kill_group
 
 PROGRAM_S = 10.0  # a keychain may take a moment; a question to a person gets no answer
 
@@ -49,7 +49,7 @@ def _said(argv: list[str], environ: Mapping[str, str], stdin: str = "") -> str:
     try:
         out, _ = child.communicate(stdin.encode(), timeout=PROGRAM_S)
     except subprocess.TimeoutExpired:  # or it is over, and a daemon that it started holds its pipe
-        out, _ = last_words(child)
+        out, _ = kill_and_collect(child)
     finally:
         kill_group(child.pid)
     return out.decode(errors="replace") if child.returncode == 0 else ""

@@ -10,8 +10,8 @@ from github.Requester import HTTPRequestsConnectionClass, HTTPSRequestsConnectio
 from requests.exceptions import ChunkedEncodingError
 from urllib3.exceptions import MaxRetryError, ReadTimeoutError
 
+from promote.core.retry import retry_transient
 from promote.transport.http_deadline import WholeAnswers
-from promote.transport.retry import retry_transient
 
 WHOLE = 2  # a whole answer may take twice as long as silence
 

@@ -20,9 +20,9 @@ from urllib.parse import parse_qsl, urlencode
 
 from promote.core.errors import Denied, ServiceError, Unreachable, UsageError
 from promote.core.in_flight import in_flight
+from promote.core.retry import GATEWAY, retry_transient
 from promote.kube.errors import Conflict, Expired, error_of, plain
 from promote.kube.login import Login, first_line, login_of, within
-from promote.transport.retry import GATEWAY, retry_transient
 
 __all__ = ["Conflict", "Expired", "Kube", "connect"]
 

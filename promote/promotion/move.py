@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import traceback
 
-from promote.core.deadline import Deadline, retry_until
+from promote.core.deadline import Deadline
 from promote.core.errors import Denied, Interrupted, PromoteError, Rejected, Superseded, Unreachable
 from promote.core.model import Tag, Verdict, short
+from promote.core.retry import retry_until
 from promote.core.signals import defer_signals
 from promote.promotion.context import Moved, PromotionContext, StepResult, StepStatus
 from promote.promotion.driver_checks import record_check, tags_made

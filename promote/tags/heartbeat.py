@@ -13,8 +13,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from promote.core.deadline import Clock, Deadline, DeadlineExceeded, wait_until
+from promote.core.deadline import Clock, Deadline
 from promote.core.errors import PromoteError, ServiceError
+from promote.core.retry import DeadlineExceeded, wait_until
 from promote.git.push import RefUpdate
 from promote.git.remote import GitRemote
 from promote.tags.lock import Lock, brought, read_lock

@@ -15,9 +15,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 
-from promote.core.deadline import Deadline, retry_until
+from promote.core.deadline import Deadline
 from promote.core.errors import Denied, Forbidden, NotFound, PromoteError, Rejected, ServiceError, Superseded, Unreachable
 from promote.core.model import Tag
+from promote.core.retry import retry_until
 from promote.core.signals import defer_signals
 from promote.git.push import Pushed, PushResult, RefUpdate
 from promote.git.remote import GitRemote

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from promote.config.schema import Settings
-from promote.core.deadline import Deadline, retry_until
+from promote.core.deadline import Deadline
 from promote.core.errors import NotFound, Rejected, Superseded, Unreachable
 from promote.core.model import Tag, short
+from promote.core.retry import retry_until
 from promote.core.version import Version, version_of_tag
 from promote.git.push import RefUpdate
 from promote.git.remote import GitRemote

@@ -1,4 +1,4 @@
-"""How a request reaches the outside: a deadline for a whole HTTP answer, retries of reads, child programs that end with their parent.
+"""The ways out of the process: HTTP answers with a deadline for the whole answer, HTTP probes, child programs that end with their parent.
 
-It knows no system by name: which answers may be asked for again is decided by the package that asks.
+It knows no service by name: the calling package decides which answers it retries.
 """

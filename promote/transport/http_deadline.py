@@ -1,7 +1,7 @@
-"""A deadline for a whole HTTP answer, its head included.
+"""A deadline for a whole HTTP answer, including its head.
 
-The timeouts of urllib3, and with them those of requests and of the Kubernetes client, are for silence: they begin anew with every byte. An answer
-that drips, a header without an end or `100 Continue` again and again would hold us for ever. Imports requests: for those who are about to ask.
+The timeouts of urllib3, and therefore those of requests and of the Kubernetes client, limit silence only: they start again with every byte. A slow
+drip of bytes, an endless header or repeated `100 Continue` answers would block us for ever. Imports requests, so import it only to send a request.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from urllib3 import Timeout
 
 
 class _Receiving(io.RawIOBase):
-    """What a socket receives, until a moment: each receive has what is left until then, and no more than the socket's own timeout."""
+    """Reads from a socket until a deadline: each receive may take the remaining time, and at most the socket's own timeout."""
 
     def __init__(self, raw: io.RawIOBase, sock: socket.socket, silence_s: float, times: float) -> None:
         self._raw, self._sock, self._silence_s = raw, sock, silence_s
@@ -38,7 +38,7 @@ class _Receiving(io.RawIOBase):
 
     def close(self) -> None:
         with contextlib.suppress(OSError):
-            self._sock.settimeout(self._silence_s)  # what a proxy answered is over: the TLS behind it has its own time
+            self._sock.settimeout(self._silence_s)  # after a proxy's CONNECT answer the same socket starts TLS, which gets its own time
         self._raw.close()
         super().close()
 
@@ -51,7 +51,7 @@ class _Answer(http.client.HTTPResponse):
 
 
 def bound(manager: Any, times: float) -> None:
-    """Whole answers to what this pool manager of urllib3 sends take at most `times` its read timeout; then they are a read that timed out."""
+    """Limit whole answers of this urllib3 pool manager to `times` its read timeout; a longer answer raises urllib3's read timeout."""
     manager.pool_classes_by_scheme = {scheme: _pool(pool, times) for scheme, pool in manager.pool_classes_by_scheme.items()}
 
 
@@ -63,7 +63,7 @@ def _pool(pool: Any, times: float) -> type:
 
 
 class WholeAnswers(HTTPAdapter):
-    """The same for a session of requests, to be mounted."""
+    """`bound` as an adapter to mount on a requests session."""
 
     def __init__(self, *, times: float = 1, retries: Any = 0) -> None:
         self._times = times
@@ -74,7 +74,7 @@ class WholeAnswers(HTTPAdapter):
         bound(self.poolmanager, self._times)
 
     def proxy_manager_for(self, proxy: str, **named: Any) -> Any:
-        known = proxy in self.proxy_manager  # they are kept, and asked for at every request
+        known = proxy in self.proxy_manager  # requests keeps these managers and calls this for every request
         manager = super().proxy_manager_for(proxy, **named)
         if not known:
             bound(manager, self._times)
@@ -82,7 +82,7 @@ class WholeAnswers(HTTPAdapter):
 
 
 class _Anonymous(requests.Session):
-    """Knows no credentials, for a redirect's address either, to which requests would give those of a person's netrc."""
+    """A session without credentials: requests would send those of the user's netrc, also to the target of a redirect."""
 
     def rebuild_auth(self, prepared_request: requests.PreparedRequest, response: requests.Response) -> None:
         asked, url = response.request.url, prepared_request.url
@@ -91,12 +91,13 @@ class _Anonymous(requests.Session):
 
 
 def ask(method: str, url: str, *, within_s: float, allow_redirects: bool = False, **named: Any) -> requests.Response:
-    """`requests.request` for an answer that comes within `within_s`; `stream=True` leaves its body to be read, in the same time.
+    """`requests.request` with a deadline of `within_s` seconds for the whole answer; with `stream=True` the caller reads the body within the same
+    time.
 
-    No credentials are added, a person's netrc neither; of redirects that are followed each has that time anew.
+    Adds no credentials, not even from the user's netrc. Every followed redirect gets the full time again.
     """
     with _Anonymous() as session:
         for scheme in ("http://", "https://"):
             session.mount(scheme, WholeAnswers())
-        limit: Any = Timeout(total=within_s)  # which requests passes on as it is
+        limit: Any = Timeout(total=within_s)  # absent from requests' type hints; it passes the object on to urllib3
         return session.request(method, url, timeout=limit, allow_redirects=allow_redirects, auth=lambda request: request, **named)

@@ -102,7 +102,9 @@ class HttpClient:
             verify = session.merge_environment_settings(url, {}, None, None, None)["verify"]
         given = verify if isinstance(verify, str) else requests.utils.DEFAULT_CA_BUNDLE_PATH
         folder = Path(given).is_dir()
-        context = ssl.create_default_context(cafile=None if folder else given, capath=given if folder else None)  # trusts what the request trusts
+        context = ssl.create_default_context(
+            cafile=None if folder else given, capath=given if folder else None
+        )  # the same trust store as the request
         with (
             socket.create_connection((parts.hostname, parts.port or 443), timeout=timeout) as plain,
             context.wrap_socket(plain, server_hostname=parts.hostname) as secure,
@@ -144,7 +146,7 @@ def _words(error: Exception, timeout: float) -> str:
     if isinstance(error, requests.exceptions.SSLError):
         return f"the certificate does not verify: {str(error)[:160]}"
     if isinstance(error, requests.exceptions.InvalidHeader):  # the text of this error contains the value
-        return "a header cannot be sent: is there a line break in what the environment has for it?"
+        return "a header cannot be sent: does its value in the environment contain a line break?"
     if isinstance(error, requests.ConnectionError):
         return f"no connection: {str(error)[:160]}"
     return f"{type(error).__name__}: {str(error)[:160]}"

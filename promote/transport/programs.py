@@ -1,6 +1,8 @@
-"""Running another program (bd, kustomize, a team's tests): a deadline, no stdin, no forge token. Judges nothing.
+"""Running another program (bd, kustomize, a team's tests) with a deadline, without stdin and without the forge's token. Does not interpret its
+result.
 
-It has a process group of its own, so that all of it dies at once, in our session, so that what ends a suite finds it (`suite.py`).
+Each child leads its own process group, so that one signal ends it with its descendants, and stays in our session, so that the suite runner
+(`checklist/runner.py`) finds it.
 """
 
 from __future__ import annotations
@@ -16,13 +18,13 @@ from typing import Any
 
 from promote.core.errors import NotFound, Unreachable
 
-PIPES_S = 1.0  # how long the last words of a command that is over are waited for
+PIPES_S = 1.0  # how long to wait for the remaining output of a command that has ended
 SECRET = ("GITHUB_TOKEN", "GH_TOKEN", "PROMOTE_GIT_TOKEN")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Ended:
-    """How it ended. `both` is stdout and stderr as they came, when they were asked for together."""
+    """A finished program: its exit code, stdout and stderr."""
 
     code: int
     out: str
@@ -30,9 +32,9 @@ class Ended:
 
 
 def apart() -> dict[str, Any]:
-    """How to start a child that may want to ask somebody (git, gh): as a group of its own, and where there is a terminal in a session of its own
-    too, for ssh asks there past stdin. A suite has no terminal: what it asks stays in its session, and dies with it.
-    """
+    """Popen arguments for a child that may prompt the user (git, gh): its own process group, and with a terminal also its own session."""
+    # ssh prompts on the terminal even when stdin is closed; in its own session it finds none. A suite has no terminal: its children stay in its
+    # session, so that they die with it.
     try:
         os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
     except OSError:
@@ -41,19 +43,18 @@ def apart() -> dict[str, Any]:
 
 
 def kill_group(pid: int) -> None:
-    """End a child that leads its own process group, with everything it started: what it left running holds our pipes and must not outlive it."""
-    with suppress(ProcessLookupError, PermissionError):  # macOS refuses a group of which only a zombie is left
+    """Kill a child that leads its own process group, with its descendants: they hold our pipes and must not outlive it."""
+    with suppress(ProcessLookupError, PermissionError):  # macOS refuses to signal a group that consists of a zombie
         os.killpg(pid, signal.SIGKILL)
 
 
-def last_words(process: subprocess.Popen[bytes]) -> tuple[bytes, bytes]:
-    """End a command that leads its own group, and what it has said. Its pipes may never end: a helper's daemon in a session of its own holds them and
-    outlives the group."""
+def kill_and_collect(process: subprocess.Popen[bytes]) -> tuple[bytes, bytes]:
+    """Kill a command that leads its own group; returns its stdout and stderr so far. Waits at most PIPES_S for the pipes to close."""
     kill_group(process.pid)
     try:
         out, err = process.communicate(timeout=PIPES_S)
         return out or b"", err or b""
-    except subprocess.TimeoutExpired as held_open:
+    except subprocess.TimeoutExpired as held_open:  # a credential helper's daemon, in its own session, survives the group and holds the pipes
         return held_open.output or b"", held_open.stderr or b""
     finally:
         for pipe in (process.stdin, process.stdout, process.stderr):
@@ -65,9 +66,9 @@ def last_words(process: subprocess.Popen[bytes]) -> tuple[bytes, bytes]:
 
 
 def run_program(argv: Sequence[str], *, cwd: Path, seconds: float, together: bool = False) -> Ended:
-    """Run it and wait for its end; whatever it started dies with it.
+    """Run a program and wait for its end; its descendants die with it.
 
-    `together`: stderr goes into `out`, in order. Raises NotFound when it cannot be started, Unreachable when it does not end within `seconds`.
+    `together`: stderr goes into `out`, in order. Raises NotFound when the program cannot be started, Unreachable when it runs longer than `seconds`.
     """
     env = {name: value for name, value in os.environ.items() if name not in SECRET}
     err = subprocess.STDOUT if together else subprocess.PIPE
@@ -78,14 +79,14 @@ def run_program(argv: Sequence[str], *, cwd: Path, seconds: float, together: boo
     except OSError as error:
         raise NotFound(argv[0], f"cannot be started: {error.strerror}", hint="is it installed, executable and spelled right?") from error
     try:
-        said, complained = child.communicate(timeout=seconds)
+        out, errors = child.communicate(timeout=seconds)
     except subprocess.TimeoutExpired as late:
-        over = child.poll() is not None  # and something that it started holds its pipes
-        said, complained = last_words(child)
-        if not over:
-            tail = " | ".join(said.decode(errors="replace").splitlines()[-3:])
-            what = f"did not end within {seconds:.0f} s" + (f"; its last words: {tail}" if tail else "")
+        ended = child.poll() is not None  # a descendant still holds its pipes
+        out, errors = kill_and_collect(child)
+        if not ended:
+            tail = " | ".join(out.decode(errors="replace").splitlines()[-3:])
+            what = f"did not end within {seconds:.0f} s" + (f"; its last output: {tail}" if tail else "")
             raise Unreachable(argv[0], what, hint="run it by hand to see what it waits for") from late
     finally:
         kill_group(child.pid)
-    return Ended(code=child.returncode, out=said.decode(errors="replace"), err=(complained or b"").decode(errors="replace"))
+    return Ended(code=child.returncode, out=out.decode(errors="replace"), err=(errors or b"").decode(errors="replace"))

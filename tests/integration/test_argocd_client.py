@@ -13,9 +13,10 @@ from promote.argocd.client import ArgoCD
 from promote.convergence.application_status import Goal
 from promote.convergence.baseline import Baseline, take_baseline
 from promote.convergence.wait import ConvergenceResult, Progress, converge, last_look
-from promote.core.deadline import Clock, Deadline, wait_until
+from promote.core.deadline import Clock, Deadline
 from promote.core.errors import Superseded
 from promote.core.model import AppState, Verdict
+from promote.core.retry import wait_until
 from promote.kube.client import connect
 from promote.kube.workloads import log_tail, newly_failing, pods, warnings
 from promote.sandbox.http_server import Fault

@@ -40,7 +40,7 @@ VERSIONS = {
     "empty": ("", "'' is not a semver version"),
     "git-would-refuse": ("v1.2.3-a.lock", "git allows no tag whose name ends with .lock"),
     "path": ("../../heads/main", "'../../heads/main' is not a semver version"),
-    "endless": ("v" + "9" * 5000 + ".0.0", "is no version: 5005 characters long"),
+    "endless": ("v" + "9" * 5000 + ".0.0", "is not a version: 5005 characters, at most 100 are allowed"),
 }
 
 

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from promote.core.deadline import Deadline, wait_until
+from promote.core.deadline import Deadline
 from promote.core.errors import Denied, NotFound, PromoteError, Rejected, Unreachable
+from promote.core.retry import wait_until
 from promote.github.workflow_runs import GitHubRuns, RunState
 from promote.sandbox.github.world import GitHubWorld, WorkflowRun
 from promote.sandbox.http_server import Fault, Request, Response, json_response

@@ -10,10 +10,10 @@ import pytest
 
 from promote.connect import own_kubeconfig
 from promote.core.errors import Denied, NotFound, PromoteError, Rejected, Unreachable, UsageError
+from promote.core.retry import PAUSES_S
 from promote.kube.client import Kube, connect
 from promote.kube.errors import Conflict, error_of
 from promote.sandbox.http_server import Fault, Request, Response, World, json_response
-from promote.transport.retry import PAUSES_S
 from tests.production import kubeconfig, oidc_user
 from tests.robustness.troubles import address
 

@@ -12,6 +12,7 @@ import yaml
 
 from promote.core.deadline import Deadline
 from promote.core.errors import ServiceError, Unreachable
+from promote.core.retry import PAUSES_S
 from promote.core.version import parse_version
 from promote.git.push import Pushed, RefUpdate
 from promote.git.remote import GitRemote
@@ -20,7 +21,6 @@ from promote.sandbox.http_server import Fault, Request, Response, World, json_re
 from promote.tags.lock import LOCK, Lock, acquire, advance, read_lock, release
 from promote.tags.publish import Request as MoveRequest
 from promote.tags.publish import publish
-from promote.transport.retry import PAUSES_S
 from tests.repos import git as run_git
 from tests.robustness.harness import STABLE, Remote, lock_of, remote, settings, silence
 

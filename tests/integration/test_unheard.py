@@ -13,6 +13,7 @@ from promote.cli.summary import final_lines
 from promote.core.deadline import Deadline
 from promote.core.errors import Interrupted, PromoteError, Unreachable
 from promote.core.model import End
+from promote.core.retry import PAUSES_S
 from promote.core.signals import as_interrupts, defer_signals
 from promote.core.version import parse_version
 from promote.git.remote import GitRemote
@@ -26,7 +27,6 @@ from promote.sandbox.http_server import Request as HttpRequest
 from promote.tags.lock import LOCK, read_lock
 from promote.tags.move_back import BackRequest, publish_back
 from promote.tags.publish import Request, move_back, publish
-from promote.transport.retry import PAUSES_S
 from tests.integration.test_way_back import STABLE, Hurry, Place, asked_for, lines, place, push_back
 from tests.robustness.harness import silence
 

@@ -17,9 +17,10 @@ import pytest
 from promote.cli.sandbox_session import TEMPLATES
 from promote.config.schema import Settings
 from promote.config.schema import Workflow as WorkflowSettings
-from promote.core.deadline import Clock, Deadline, wait_until
+from promote.core.deadline import Clock, Deadline
 from promote.core.errors import Forbidden, Interrupted, PromoteError, Superseded
 from promote.core.model import Tag
+from promote.core.retry import PAUSES_S, wait_until
 from promote.core.signals import as_interrupts
 from promote.core.version import parse_version
 from promote.git.remote import GitRemote
@@ -38,7 +39,6 @@ from promote.sandbox.seed import Commit
 from promote.tags.lock import LOCK, UNDO, acquire, new_lock, read_lock
 from promote.tags.publish import Request, move_back, publish
 from promote.tags.target import Target
-from promote.transport.retry import PAUSES_S
 from tests.repos import bare_machine
 from tests.robustness.harness import silence
 from tests.silent_report import Silent

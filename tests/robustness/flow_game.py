@@ -18,6 +18,7 @@ from typing import Any
 from promote.config.schema import ArgoCD, Post, ProdCluster, Promotion, Settings
 from promote.core.errors import Interrupted, PromoteError
 from promote.core.model import CheckResult, End, SuiteResult, Verdict
+from promote.core.retry import PAUSES_S
 from promote.core.version import parse_version
 from promote.git.remote import GitRemote
 from promote.promotion.context import Dependencies, PromotionContext, StepResult
@@ -29,7 +30,6 @@ from promote.promotion.state_machine import run_promotion
 from promote.sandbox.http_server import Fault
 from promote.tags.lock import LOCK, read_lock, take_over
 from promote.tags.target import resolve_target
-from promote.transport.retry import PAUSES_S
 from tests.model.journal import problem
 from tests.robustness.cluster import ROOT, Cluster, Time, Ways
 from tests.robustness.harness import STABLE, Remote, silence

@@ -85,8 +85,8 @@ MEMORY = (
     Guard("the table of the journals is the model's", "tests/model/edges.json", '["p", "looking", "unmoved", "letting go"],\n', "", MODEL, "every_promise or journals"),
 )  # fmt: skip
 READS = (
-    Guard("a read is asked again", "promote/transport/retry.py", "        if not passing(answer) or deadline.left <= pause:\n", "        if True:\n", "tests/unit/test_asking_again.py"),
-    Guard("within its deadline", "promote/transport/retry.py", " or deadline.left <= pause:\n", ":\n", "tests/unit/test_asking_again.py"),
+    Guard("a read is asked again", "promote/core/retry.py", "        if not passing(answer) or deadline.left <= pause:\n", "        if True:\n", "tests/unit/test_asking_again.py"),
+    Guard("within its deadline", "promote/core/retry.py", " or deadline.left <= pause:\n", ":\n", "tests/unit/test_asking_again.py"),
     Guard("an answer that broke off is asked for again", "promote/github/session.py", 'request.method == "GET" and isinstance', "False and isinstance", RUNS, "asked_again_after"),
     Guard("a write's is not", "promote/github/session.py", 'request.method == "GET" and isinstance', "isinstance", RUNS, "TestDispatch and cut"),
     Guard("git's answer that broke off", "promote/git/process.py", "transfer closed|", "", AGAIN, "cut"),

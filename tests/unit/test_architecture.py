@@ -81,9 +81,9 @@ def test_a_vendor_is_imported_only_in_its_own_client() -> None:
     assert found == VENDORS
 
 
-# What a module that promises no input or output does not import, and the words of that promise.
+# Modules that a module without I/O must not import, and the wordings of that promise.
 OUTSIDE = {"os", "sys", "pathlib", "subprocess", "socket", "shutil", "tempfile", "http", "urllib.request", *VENDORS}
-_PURE = re.compile(r"\bPure\b|No input or output|Reads text only|Reads nothing but values|Reaches nothing")
+_PURE = re.compile(r"\bPure\b|No I/O|No input or output|Reads text only|Reads nothing but values|Reaches nothing")
 
 
 def promises_no_input_or_output(path: Path) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from promote.core.deadline import Clock
-from promote.transport.retry import PAUSES_S, retry_transient
+from promote.core.retry import PAUSES_S, retry_transient
 
 
 @dataclass

@@ -7,7 +7,7 @@ from datetime import date
 import pytest
 
 from promote.candidate.commits import Change, change_of
-from promote.candidate.version_bump import Level, asked, demand, fitting, following, following_date, step, too_early
+from promote.candidate.version_bump import Level, effective_level, next_available, next_calendar_version, next_version, required_bump, step, too_early
 from promote.core.version import parse_version
 from promote.git.objects import LoggedCommit
 
@@ -34,19 +34,19 @@ def change(message: str, *, merge: bool = False) -> Change:
     ],
 )
 def test_demand(messages: list[str], level: Level) -> None:
-    wanted = demand([change(m) for m in messages])
+    wanted = required_bump([change(m) for m in messages])
     assert wanted is not None and wanted.level is level
 
 
 def test_nobody_can_tell_where_no_commit_has_a_type() -> None:
     changes = [change("raise the limit"), change("Merge branch feat", merge=True)]
-    assert demand(changes) is None
-    wanted = demand(changes, unclassified="minor")
+    assert required_bump(changes) is None
+    wanted = required_bump(changes, default_bump="minor")
     assert wanted is not None and wanted.level is Level.MINOR and len(wanted.untyped) == 1
 
 
 def test_a_merge_asks_for_nothing_of_its_own() -> None:
-    wanted = demand([change("fix: a"), change("feat!: merge of a", merge=True)])
+    wanted = required_bump([change("fix: a"), change("feat!: merge of a", merge=True)])
     assert wanted is not None and wanted.level is Level.PATCH
 
 
@@ -70,8 +70,8 @@ def test_step(old: str, new: str, level: Level) -> None:
 
 
 def test_before_one_what_breaks_asks_for_minor() -> None:
-    assert asked(Level.MAJOR, parse_version("v0.4.1")) is Level.MINOR
-    assert asked(Level.MAJOR, parse_version("v1.4.1")) is Level.MAJOR
+    assert effective_level(Level.MAJOR, parse_version("v0.4.1")) is Level.MINOR
+    assert effective_level(Level.MAJOR, parse_version("v1.4.1")) is Level.MAJOR
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_before_one_what_breaks_asks_for_minor() -> None:
     ],
 )
 def test_following(old: str, level: Level, new: str) -> None:
-    assert following(parse_version(old), level) == new
+    assert next_version(parse_version(old), level) == new
 
 
 @pytest.mark.parametrize(
@@ -98,13 +98,13 @@ def test_following(old: str, level: Level, new: str) -> None:
     ],
 )
 def test_what_was_promoted_and_rolled_back_is_passed_over(old: str, level: Level, promoted: list[str], new: str) -> None:
-    assert fitting(parse_version(old), level, [parse_version(v) for v in promoted]) == new
+    assert next_available(parse_version(old), level, [parse_version(v) for v in promoted]) == new
 
 
 def test_calendar_versions_count_within_their_month_and_may_be_a_day_ahead() -> None:
     promoted = [parse_version(v, "calver") for v in ("v2026.10.9", "v2026.11.1", "v2026.11.3")]
-    assert following_date(promoted, date(2026, 11, 23)) == "v2026.11.4"
-    assert following_date(promoted, date(2026, 12, 1)) == "v2026.12.1"
+    assert next_calendar_version(promoted, date(2026, 11, 23)) == "v2026.11.4"
+    assert next_calendar_version(promoted, date(2026, 12, 1)) == "v2026.12.1"
     december = parse_version("v2026.12.1", "calver")
     assert too_early(december, date(2026, 11, 29))
     assert not too_early(december, date(2026, 11, 30)), "tomorrow is December"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from promote.core.deadline import Clock, Deadline, DeadlineExceeded, retry_until, wait_until
+from promote.core.deadline import Clock, Deadline
+from promote.core.retry import DeadlineExceeded, retry_until, wait_until
 
 
 class Time:

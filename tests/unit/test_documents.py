@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from promote.candidate.docs import broken_links, document_of, relative_links, tells, undocumented
+from promote.candidate.docs import broken_links, document_of, mentions, relative_links, undocumented
 
 
 @pytest.mark.parametrize(
@@ -82,4 +82,4 @@ def test_what_lies_behind_a_symbolic_link_is_not_looked_into() -> None:
     ],
 )
 def test_a_changelog_tells_a_version(text: str, told: bool) -> None:
-    assert tells(text, "v1.8.0") is told
+    assert mentions(text, "v1.8.0") is told

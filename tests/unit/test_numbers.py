@@ -10,8 +10,9 @@ import pytest
 
 from promote.checklist.monitoring import Numbers
 from promote.config.schema import PromqlQuery
-from promote.core.deadline import Clock, Deadline, DeadlineExceeded, wait_until
+from promote.core.deadline import Clock, Deadline
 from promote.core.errors import Rejected, Unreachable
+from promote.core.retry import DeadlineExceeded, wait_until
 from promote.monitoring.clients import Sample
 
 MOVED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)

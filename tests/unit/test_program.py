@@ -28,5 +28,5 @@ def test_one_that_ended_is_not_late_because_its_daemon_holds_its_pipes(folder: P
 
 
 def test_one_that_does_not_end_is_ended_with_its_words(folder: Path) -> None:
-    with pytest.raises(Unreachable, match=r"did not end within 0 s; its last words: said"):
+    with pytest.raises(Unreachable, match=r"did not end within 0 s; its last output: said"):
         run_program(["sh", "-c", f"{LEAVES_A_DAEMON}; sleep 600"], cwd=folder, seconds=0.4)

@@ -102,7 +102,7 @@ def test_whom_a_window_is_about(lists, matches):
     ],
 )
 def test_what_cannot_be_understood_is_not_passed_over(bad):
-    with pytest.raises(BadWindow, match="cannot be understood"):
+    with pytest.raises(BadWindow, match="is invalid"):
         asked(bad)
 
 

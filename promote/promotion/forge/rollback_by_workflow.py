@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import traceback
 
-from promote.core.deadline import Deadline, retry_until
+from promote.core.deadline import Deadline
 from promote.core.errors import Denied, Interrupted, NotFound, PromoteError, Rejected, Superseded, Unreachable
 from promote.core.model import Tag, short
+from promote.core.retry import retry_until
 from promote.core.signals import defer_signals
 from promote.promotion.context import Moved, PromotionContext
 from promote.promotion.forge.workflow_run import FENCE_FOR_S, fence_off, run_workflow

@@ -7,9 +7,10 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
-from promote.core.deadline import Deadline, DeadlineExceeded, retry_until, wait_until
+from promote.core.deadline import Deadline
 from promote.core.errors import PromoteError, Rejected, Superseded, Unreachable
 from promote.core.model import Verdict
+from promote.core.retry import DeadlineExceeded, retry_until, wait_until
 from promote.promotion.context import PromotionContext
 from promote.promotion.driver_checks import record_check
 from promote.tags.publish import fence
