@@ -18,8 +18,8 @@ from promote import __version__
 from promote.core.errors import Interrupted, PromoteError, UsageError
 from promote.core.signals import as_interrupts
 
-EPILOG = """exit codes: 0 verified or done · 1 refused, nothing moved · 2 usage · 3 rolled back and proven · 4 stuck, a person must look
-5 could not be judged, nothing moved · 6 superseded by somebody else · 130 interrupted before the move"""
+EPILOG = """exit codes: 0 verified or done · 1 refused, nothing moved · 2 usage · 3 rolled back and verified · 4 stuck, needs manual action
+5 undetermined, nothing moved · 6 superseded by another user · 130 interrupted before the move"""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -31,7 +31,7 @@ class _Parser(argparse.ArgumentParser):
 
 def parser() -> argparse.ArgumentParser:
     """The whole command line; docs/commands.md is its reference."""
-    what = "Ship a version to production by moving one git tag, prove it, and put it back when it is wrong."
+    what = "Ship a version to production by moving one git tag, verify it, and roll it back if it is wrong."
     top = _Parser(prog="promote", description=what, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter)
     top.add_argument("--version", action="version", version=f"promote {__version__}")
     common = _Parser(add_help=False)
@@ -44,60 +44,62 @@ def parser() -> argparse.ArgumentParser:
             name, help=text, description=text, parents=[common], epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
         )
 
-    run = verb("run", "check, tag, move, prove; roll back by itself when production is not well")
+    run = verb("run", "check, tag, move, verify; roll back automatically on failure")
     run.add_argument("wanted", metavar="VERSION", help="the version to promote: v1.2.3")
     run.add_argument("--tagged", action="store_true", help="promote the commit that already carries the dev tag, not HEAD")
     run.add_argument("--recreate-dev", action="store_true", help="the dev tag exists elsewhere: move it to HEAD")
     run.add_argument("--recreate-prod", action="store_true", help="the prod tag of this version exists: replace it")
-    run.add_argument("--again", action="store_true", help="ship a version once more that was rolled back, at the same commit")
+    run.add_argument("--again", action="store_true", help="ship a version again that was rolled back, at the same commit")
     run.add_argument("--downgrade", action="store_true", help="ship a commit that lacks some of what production runs, or a smaller version")
-    run.add_argument("--first", action="store_true", help="the first promotion ever: there is no stable tag, and nothing to roll back to")
-    run.add_argument("--first-fallback", metavar="COMMIT", help="the first promotion, which goes back to COMMIT when it fails")
-    run.add_argument("--waive", action="append", default=[], metavar='CHECK="REASON"', help="this check may fail this time; kept with your name")
+    run.add_argument("--first", action="store_true", help="the first promotion: there is no stable tag and no earlier version to roll back to")
+    run.add_argument("--first-fallback", metavar="COMMIT", help="the first promotion; on failure roll back to COMMIT")
+    run.add_argument(
+        "--waive", action="append", default=[], metavar='CHECK="REASON"', help="let this check fail this time; the ledger stores it with your name"
+    )
 
-    back = verb("rollback", "put production's tag back, and prove that production followed")
+    back = verb("rollback", "roll production's tag back and verify that production followed")
     where = back.add_mutually_exclusive_group()
-    where.add_argument("--to", metavar="VERSION", help="to this promoted version (default: to what the last move replaced)")
-    where.add_argument("--to-working", action="store_true", help="to prod-working, the last proven promotion")
+    where.add_argument("--to", metavar="VERSION", help="to this promoted version (default: the one that the last move replaced)")
+    where.add_argument("--to-working", action="store_true", help="to prod-working, the last verified promotion")
 
     _recovery(verb)
-    check = verb("check", "run one suite by itself: pre (can this be shipped?), post, smoke")
+    check = verb("check", "run one suite: pre (can this be shipped?), post, smoke")
     check.add_argument("suite", nargs="?", choices=("pre", "post", "smoke"), default="pre", metavar="SUITE", help="pre (default), post or smoke")
     check.add_argument("wanted", nargs="?", default="", metavar="VERSION", help="the version to check (default: that of HEAD's dev tag)")
-    check.add_argument("--waive", action="append", default=[], metavar='CHECK="REASON"', help="as `promote run` would be told")
-    check.add_argument("--first", action="store_true", help="as for the first promotion ever: there is no stable tag yet")
+    check.add_argument("--waive", action="append", default=[], metavar='CHECK="REASON"', help="as for `promote run`")
+    check.add_argument("--first", action="store_true", help="as for the first promotion: there is no stable tag yet")
 
-    mark = verb("mark-working", "put prod-working on what production's tag holds, once production is proven to run it")
-    mark.add_argument("--force", action="store_true", help="also when prod-working would go back")
+    mark = verb("mark-working", "move prod-working to production's tag, after verifying that production runs it")
+    mark.add_argument("--force", action="store_true", help="also if prod-working would move back")
 
-    verb("status", "what the tags point at, how far behind they are, and whether production really runs it")
+    verb("status", "show the tags, their distances, and whether production runs the stable tag")
 
-    publish = verb("publish", "the tag transaction alone: prod tag and stable tag in one leased push (what the workflow calls)")
+    publish = verb("publish", "run only the tag transaction: prod tag and stable tag in one leased push (the workflow calls this)")
     publish.add_argument("wanted", nargs="?", default="", metavar="VERSION", help="the version whose dev tag is published")
     publish.add_argument(
         "--action",
         choices=("promote", "rollback"),
         default="promote",
-        help="rollback: only the stable tag, back to VERSION or, without one, to what the last move replaced; proves nothing (promote rollback does)",
+        help="rollback: move only the stable tag, back to VERSION (default: the one that the last move replaced), without verification",
     )
-    publish.add_argument("--request-id", default="", metavar="ID", help="correlation id of the promotion that asked for it")
-    publish.add_argument("--expected-commit", default="", metavar="SHA", help="refuse when the dev tag (back: what it goes back to) is elsewhere")
+    publish.add_argument("--request-id", default="", metavar="ID", help="id of the requesting promotion")
+    publish.add_argument("--expected-commit", default="", metavar="SHA", help="refuse if the dev tag (or the rollback target) is at another commit")
     publish.add_argument(
-        "--lock", default="", metavar="OID", help="the lock object that authorises this move; without it a move by hand, marked unchecked"
+        "--lock", default="", metavar="OID", help="the lock object that authorises this move; without it the move is marked unchecked"
     )
     publish.add_argument("--recreate-prod", action="store_true", help="replace an existing prod tag of this version")
 
     dev = verb("tag-dev", "create and push the dev tag at HEAD")
     dev.add_argument("wanted", metavar="VERSION", help="the version to tag: v1.2.3")
 
-    init = verb("init", "bring promote into this repository: settings from what it finds, checks, workflow, just recipes; overwrites nothing")
+    init = verb("init", "set promote up in this repository: inferred settings, checks, workflow, just recipes; overwrites no file")
     init.add_argument("--print", action="store_true", help="only print the promotion.toml it would write")
     init.add_argument(
         "--upgrade",
         action="store_true",
-        help="bring unchanged check files to this version, show a diff for the others; rename old keys in promotion.toml",
+        help="update unchanged check files, show a diff for the others; rename old keys in promotion.toml",
     )
-    init.add_argument("--orphans", action="store_true", help="also the scheduled workflow and a CronJob that look after what was left by its owner")
+    init.add_argument("--orphans", action="store_true", help="also write a scheduled workflow and a CronJob that resume abandoned promotions")
     init.add_argument("--remote", default="", metavar="NAME", help="the git remote that Argo CD reads (default origin, or the only one)")
 
     _lookers(verb)
@@ -107,41 +109,45 @@ def parser() -> argparse.ArgumentParser:
 
 def _recovery(verb: Callable[[str, str], argparse.ArgumentParser]) -> None:
     """What is done about a promotion that was cut short."""
-    resume = verb("resume", "finish a promotion that was cut short, or roll it back, or let it go: whatever the refs and the cluster say now")
-    resume.add_argument("--if-orphaned", metavar="AGE", help="only when its owner has been silent for AGE (15m): for a scheduled job")
-    abort = verb("abort", "give up a promotion that was cut short: the tag back where it was, proven, and the lock released")
-    abort.add_argument("--keep", action="store_true", help="leave the tag where it is and only give up the lock")
-    abort.add_argument("--break-lock", action="store_true", help="delete the lock whoever has it, after a question that shows its owner; no more")
+    resume = verb("resume", "finish, roll back or release an interrupted promotion, as the refs and the cluster require")
+    resume.add_argument("--if-orphaned", metavar="AGE", help="only if its owner has sent no heartbeat for AGE (15m): for a scheduled job")
+    abort = verb("abort", "cancel an interrupted promotion: move the tag back, verify production, release the lock")
+    abort.add_argument("--keep", action="store_true", help="leave the tag where it is and only release the lock")
+    abort.add_argument("--break-lock", action="store_true", help="delete the lock of any owner (asks for confirmation first)")
     abort.add_argument("--yes", action="store_true", help="with --break-lock: do not ask")
 
 
 def _lookers(verb: Callable[[str, str], argparse.ArgumentParser]) -> None:
     """What only looks, before anything is decided."""
-    verb("checklist", "every check: what it is about, where its evidence comes from, whether it counts here; runs nothing")
-    after = verb("next", "the smallest version that fits what would be shipped")
+    verb("checklist", "list every check, the source of its evidence, and whether it counts here; runs none")
+    after = verb("next", "print the smallest version that the commits allow")
     size = after.add_mutually_exclusive_group()
     for level in ("major", "minor", "patch"):
-        size.add_argument(f"--{level}", action="store_true", help=f"the next {level} version, whatever the commits say")
-    plan = verb("plan", "what a promotion would ship, change and do; moves nothing")
+        size.add_argument(f"--{level}", action="store_true", help=f"the next {level} version, whatever the commits require")
+    plan = verb("plan", "preview a promotion: commits, changes and steps; moves no tag")
     plan.add_argument("wanted", metavar="VERSION", help="the version to plan for: v1.2.3")
-    plan.add_argument("--diff", action="store_true", help="the whole difference of what production's applications render")
+    plan.add_argument("--diff", action="store_true", help="the whole difference of the rendered manifests of production's applications")
     plan.add_argument("--write", action="store_true", help="write a migration plan to fill in")
     plan.add_argument("--first", action="store_true", help="as a first promotion: there is no stable tag")
 
 
 def _worlds(verb: Callable[[str, str], argparse.ArgumentParser]) -> None:
     """The embedded world's commands."""
-    demo = verb("demo", "a whole promotion and a rollback in an embedded world: needs only Python and git")
-    demo.add_argument("--scenario", metavar="NAME", help="run only this one; its exit code is the promotion's")
-    demo.add_argument("--apps", type=int, default=12, metavar="N", help="how many applications production has (default 12)")
-    demo.add_argument("--via", choices=("workflow", "git"), default="workflow", help="who moves the tag (default workflow)")
-    demo.add_argument("--keep", action="store_true", help="leave the world's folder, to look at records and reports")
+    demo = verb("demo", "play a promotion and a rollback in an embedded world: needs only Python and git")
+    demo.add_argument("--scenario", metavar="NAME", help="run only this one and exit with the promotion's code")
+    demo.add_argument("--apps", type=int, default=12, metavar="N", help="number of applications in production (default 12)")
+    demo.add_argument(
+        "--via", choices=("workflow", "git"), default="workflow", help="the workflow or promote itself moves the tag (default workflow)"
+    )
+    demo.add_argument("--keep", action="store_true", help="keep the world's folder with its records and reports")
 
     sandbox = verb("sandbox", "start the demo's world and run COMMAND in a ready clone of it; without COMMAND it stays up")
-    sandbox.add_argument("--apps", type=int, default=12, metavar="N", help="how many applications production has (default 12)")
+    sandbox.add_argument("--apps", type=int, default=12, metavar="N", help="number of applications in production (default 12)")
     sandbox.add_argument("--scenario", metavar="NAME", help="prepare this scenario first")
-    sandbox.add_argument("--via", choices=("workflow", "git"), default="workflow", help="who moves the tag (default workflow)")
-    sandbox.add_argument("--real", action="store_true", help="real API servers and real Argo CDs in it (built before: just real-stack)")
+    sandbox.add_argument(
+        "--via", choices=("workflow", "git"), default="workflow", help="the workflow or promote itself moves the tag (default workflow)"
+    )
+    sandbox.add_argument("--real", action="store_true", help="use real API servers and real Argo CDs (build them first: just real-stack)")
     sandbox.add_argument("argv", nargs=argparse.REMAINDER, metavar="-- COMMAND…", help="the command to run in the clone")
 
 
