@@ -1,4 +1,4 @@
-"""`promote init`: bring promote into this repository: settings from what it finds, the checks, the workflow, the just recipes."""
+"""`promote init`: write the settings, checks, workflow and just recipes for this repository."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def _repository(folder: Path, remote: str) -> GitRemote:
         raise UsageError(f"{top} has no git remote", hint="add the one that Argo CD reads: git remote add origin URL")
     if not remote and "origin" not in names:
         if len(names) > 1:
-            raise UsageError(f"{top} has several remotes and no origin: {', '.join(names)}", hint="say which one Argo CD reads: --remote NAME")
+            raise UsageError(f"{top} has several remotes and no origin: {', '.join(names)}", hint="name the one that Argo CD reads: --remote NAME")
         remote = names[0]
     return GitRemote(top, remote or "origin")
 
@@ -83,14 +83,14 @@ def _wanted(top: Path, finding: Finding, text: str) -> dict[str, bytes]:
 
 
 def _orphans(finding: Finding) -> dict[str, bytes]:
-    """Where GitHub is not the forge the CronJob is all there is to run it."""
+    """Without GitHub, only the CronJob can run it."""
     cronjob = {"promote-orphans.cronjob.yaml": (TEMPLATES / "promote-orphans.cronjob.yaml").read_bytes()}
     workflow = {".github/workflows/promote-orphans.yaml": (TEMPLATES / "promote-orphans.yaml").read_bytes()}
     return cronjob | (workflow if finding.github else {})
 
 
 def _reads_back(text: str) -> None:
-    """What is written must be valid for this very program."""
+    """The file must be valid for this version of promote."""
     settings_from(tomllib.loads(text), Path())
 
 

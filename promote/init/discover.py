@@ -1,4 +1,4 @@
-"""What a repository already says about how it is promoted: remote, trunk, tags, Applications, workflow, kubeconfigs. Looks only."""
+"""Reads how a repository is promoted today: remote, trunk, tags, Applications, workflow, kubeconfigs. Changes nothing."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ _CALENDAR = re.compile(r"v?20[0-9]{2}\.[0-9]{1,2}\b.*")
 
 @dataclass(kw_only=True, slots=True)
 class Finding:
-    """The values to write. `tables`, `rules` (what documents what) and `off` (checks, each with why) are the checklist's own.
+    """The values to write. `tables`, `rules` (what documents what) and `disabled` (checks, each with why) are the checklist's own.
 
-    `found` says where each came from, `guessed` what a person should look at; the rest has the tool's defaults.
+    `found` names the source of each value, `guessed` the values a user should review; everything else keeps its default.
     """
 
     remote: str = "origin"
@@ -48,13 +48,13 @@ class Finding:
     first: bool = False
     tables: dict[str, dict[str, object]] = field(default_factory=dict)
     rules: list[tuple[str, str]] = field(default_factory=list)
-    off: dict[str, str] = field(default_factory=dict)
+    disabled: dict[str, str] = field(default_factory=dict)
     found: list[str] = field(default_factory=list)
     guessed: list[str] = field(default_factory=list)
 
 
 def look(git: GitRemote, kubeconfig: Path | None) -> Finding:
-    """`kubeconfig`: the person's own, looked at for context names only. Raises what git raises when the remote cannot be read."""
+    """`kubeconfig`: the user's own, read for context names only. Raises what git raises when the remote cannot be read."""
     it = Finding(remote=git.remote)
     _remote(git, it)
     refs = git.refs("refs/tags/*", "refs/heads/*")
@@ -192,7 +192,7 @@ def _workflow(git: GitRemote, it: Finding) -> None:
 
 
 def _cluster(git: GitRemote, it: Finding, name: str, kubeconfig: Path | None) -> None:
-    """A kubeconfig in the repository's usual place, else a context of the person's own that has the word in its name."""
+    """A kubeconfig in the repository's usual place, else a context of the user's own kubeconfig with the word in its name."""
     usual = f".secrets/{name}/kubeconfig-{name}"
     if (git.root / usual).is_file():
         it.clusters[name] = (usual, "")

@@ -1,6 +1,6 @@
 """What `promote init` puts beside promotion.toml: checks, workflow, just recipes. A file that exists is never overwritten.
 
-The hashes of the check files as they were written are kept in checks/.promote.json: that tells an unchanged file from one that a team made its own.
+The hashes of the check files as they were written are kept in checks/.promote.json: they separate an unchanged file from an edited one.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _RECIPE = re.compile(r"^(\w+)[^:=\n]*:$", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One file. `what`: new, changed, kept or gone; `why` for a person; `content` what is to be written, None where nothing is."""
+    """One file. `what`: new, changed, kept or gone; `why`: the reason shown to the user; `content`: the bytes to write, None for none."""
 
     path: str
     what: str
@@ -34,7 +34,7 @@ class Change:
 
 
 def plan(root: Path, wanted: Mapping[str, bytes], recipes: bytes, *, upgrade: bool) -> list[Change]:
-    """What to write so that everything of `wanted` is there; with `upgrade`, check files that nobody changed come to the new version."""
+    """What to write so that everything of `wanted` is there; with `upgrade`, unchanged check files are replaced by the new version."""
     known = _manifest(root)
     changes = [_file(root, path, content, known.get(path), upgrade=upgrade) for path, content in sorted(wanted.items())]
     ours = {p for p in known if p.startswith("checks/") and ".." not in p}
@@ -91,17 +91,17 @@ def _file(root: Path, path: str, content: bytes, written: str | None, *, upgrade
     if here == content:
         return Change(path, "kept")
     if upgrade and written is not None and _hash(here) == written:
-        return Change(path, "changed", "nobody had changed it; it is the new version now", content)
+        return Change(path, "changed", "unchanged since promote wrote it; replaced by the new version", content)
     if upgrade:
-        return Change(path, "kept", "it was changed here; to take it over by hand:\n" + _diff(path, here, content))
-    return Change(path, "kept", "it differs from what this version of promote carries (see --upgrade)" if written else "")
+        return Change(path, "kept", "changed in this repository; to apply the new version by hand:\n" + _diff(path, here, content))
+    return Change(path, "kept", "differs from this version of promote (see --upgrade)" if written else "")
 
 
 def _past(root: Path, path: str, written: str) -> Change:
-    """A check file that this version no longer has: its checks may stand in another file now."""
+    """A check file that this version no longer ships: its checks may be in another file now."""
     if _hash((root / path).read_bytes()) == written:
-        return Change(path, "gone", "this version of promote has it no longer, and nobody had changed it")
-    return Change(path, "kept", "this version of promote has it no longer, and it was changed here: delete it, or give its checks ids of their own")
+        return Change(path, "gone", "removed: no longer shipped, and unchanged here")
+    return Change(path, "kept", "no longer shipped, but changed in this repository: delete it, or give its checks their own ids")
 
 
 def _diff(path: str, here: bytes, new: bytes) -> str:
@@ -110,9 +110,9 @@ def _diff(path: str, here: bytes, new: bytes) -> str:
 
 
 def _just(root: Path, recipes: bytes) -> list[Change]:
-    """The recipes in a file of their own, imported by the last line of an existing justfile: nothing of it is rewritten.
+    """The recipes go into their own file; one `import` line is appended to an existing justfile, and no other line of it changes.
 
-    A recipe that the justfile has by that name is left out of ours: just refuses a file in which a name stands twice.
+    A recipe whose name the justfile already defines is left out: just refuses a name that is defined twice.
     """
     existing = next((path for path in sorted(root.iterdir()) if path.name.lower() in ("justfile", ".justfile")), None)
     own = (root / RECIPES).exists()
@@ -149,7 +149,7 @@ def _ignored(root: Path) -> list[Change]:
     text = path.read_text(errors="replace") if path.exists() else ""
     if re.search(r"^/?reports/?$", text, re.MULTILINE):
         return []
-    why = "reports/ added: what a run writes is not committed"
+    why = "reports/ added: the reports of a run are not committed"
     return [Change(".gitignore", "changed" if path.exists() else "new", why, _longer(path, "reports/\n"))]
 
 

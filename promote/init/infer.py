@@ -1,6 +1,6 @@
 """Where the checklist's evidence comes from in this repository: tracker, tests, documents, how commits are written.
 
-Looks only. A check that nobody here can answer is put off, in plain sight.
+Read-only. A check without evidence in this repository is disabled in promotion.toml, with the reason.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ _OURS = ("promote-prod", "promote-check")
 
 
 def decide(git: GitRemote, it: Finding) -> None:
-    """Fill `tables`, `rules` and `off`; every decision is said in `found` or `guessed`."""
+    """Fill `tables`, `rules` and `disabled`; every decision is listed in `found` or `guessed`."""
     files = [p for p in git.git("ls-tree", "-r", "-z", "--name-only", "HEAD").out.split("\0") if p]
     commits = [change_of(c) for c in recent(git, LOOKED_AT)]
     _tasks(git, it, files, commits)
     _tests(it, files)
     _documents(it, files)
     if not any(applications(git)):
-        it.off["manifests"] = "no Application is declared in this repository"
+        it.disabled["manifests"] = "no Application is declared in this repository"
         it.guessed.append("manifests is disabled: no Application is declared here, so none can be rendered")
     _commit_style(it, commits)
     if "CHANGELOG.md" in files:
@@ -63,7 +63,7 @@ def _tests(it: Finding, files: Sequence[str]) -> None:
         it.tables["tests"] = {"github": True}
         it.guessed.append(f"tests.github: every check of the candidate must succeed ({', '.join(posixpath.basename(f) for f in flows[:3])})")
     else:
-        it.off["tests-passed"] = "no workflow that tests was found here"
+        it.disabled["tests-passed"] = "no workflow that tests was found here"
         it.guessed.append("tests-passed is disabled: no workflow that tests; name tests.command or tests.junit when there are tests")
 
 
@@ -77,7 +77,7 @@ def _documents(it: Finding, files: Sequence[str]) -> None:
         it.rules.append(("apps/{app}/**", f"{folder}/{{app}}.md"))
         it.guessed.append(f"documentation.rules apps/{{app}}/** → {folder}/{{app}}.md: {count} of {len(apps)} applications have such a page")
     else:
-        it.off["documentation"] = "nothing says which document belongs to what"
+        it.disabled["documentation"] = "no rule maps paths to documents"
         it.guessed.append("documentation is disabled: no page is named like an application; write [[documentation.rules]] when there is a rule")
 
 
@@ -86,4 +86,4 @@ def _commit_style(it: Finding, commits: Sequence[Change]) -> None:
     typed = sum(bool(c.kind) for c in own)
     if it.scheme == "semver" and own and typed * 2 < len(own):
         it.tables["version"] = {"default_bump": "patch"}
-        it.guessed.append(f'version.default_bump patch: {len(own) - typed} of the last {len(own)} commits do not say what they are ("feat: …")')
+        it.guessed.append(f'version.default_bump patch: {len(own) - typed} of the last {len(own)} commits have no type ("feat: …")')

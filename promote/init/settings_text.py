@@ -1,4 +1,4 @@
-"""The promotion.toml that `promote init` writes: what was found, with where it came from; the rest is left at its default."""
+"""The promotion.toml that `promote init` writes: the values found, each with its source; everything else stays at its default."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 from promote.config.schema import ProdCluster, Tags, Workflow
 from promote.init.discover import Finding
 
-HEAD = """# How this repository is promoted: `promote` moves the tag that production's Argo CD follows, and puts it back when it was wrong.
+HEAD = """# How this repository is promoted: `promote` moves the tag that production's Argo CD follows, and moves it back when the new version fails.
 # Only what differs from the defaults is here; every key is described in the settings page of promote's documentation.
 """
 
@@ -27,9 +27,9 @@ def settings_text(it: Finding) -> str:
         parts += _table(name, it.tables.get(name, {}))
     for paths, document in it.rules:
         parts += _table("[documentation.rules]", {"paths": paths, "document": document})
-    if it.off:
-        parts += ["# Checks that nobody here can answer yet. They are listed as disabled in every run; take one out as soon as there is evidence."]
-    for check, why in it.off.items():
+    if it.disabled:
+        parts += ["# Checks without evidence in this repository yet. Every run lists them as disabled; delete an entry as soon as there is evidence."]
+    for check, why in it.disabled.items():
         parts += _table("[checklist.disabled]", {"id": check, "reason": why})
     parts += _smoke(it)
     return "\n".join(parts).rstrip() + "\n"
@@ -63,8 +63,8 @@ def _toml(value: object) -> str:
 
 
 def _smoke(it: Finding) -> list[str]:
-    """Addresses are only proposed: which of them must answer, and with what, is a decision."""
-    lines = ["# What production must answer after a promotion. Without any, the smoke suite has nothing to prove."]
+    """Addresses are only proposed, as comments: the team decides which must answer, and how."""
+    lines = ["# The addresses that production must answer after a promotion. Without any, the smoke suite proves nothing."]
     for host in it.hosts[:8] or ("app.example.org",):
         lines += ["#", "# [[smoke.urls]]", f'# name = "{host.partition(".")[0]}"', f'# url = "https://{host}/"', "# status = 200"]
     return lines
