@@ -53,7 +53,7 @@ def main() -> int:
             clone = sandbox.clone(Path(scratch) / "clone")
             history(clone, commits, apps, sandbox.env)
             sandbox.refresh()
-            sandbox.wait_settled(SETTLES_S)  # dev shows the candidate already: waiting for it is not what is measured
+            sandbox.wait_settled(SETTLES_S)  # dev shows the candidate already: this wait is not measured
             started = time.monotonic()
             argv = [sys.executable, "-m", "pytest", "checks/pre", "-q", "-p", "no:cacheprovider", "--promote-version", "v1.8.0"]
             child = subprocess.Popen(argv, cwd=clone, env=sandbox.env, stdout=subprocess.PIPE, text=True)

@@ -21,7 +21,7 @@ BIN = Path(sys.executable).parent
 
 @dataclass
 class Desk:
-    """A developer's clone beside a running world. `path` are folders put first on PATH, `env` what is set beside the world's own environment."""
+    """A developer's clone beside a running world. `path` are folders put first on PATH, `env` its variables besides those of the world."""
 
     sandbox: Sandbox
     clone: Path

@@ -1,4 +1,4 @@
-"""What can be wrong on the way, as data: how it comes about, what is typed, and how it must end. docs/bad-connections.md is made from it."""
+"""Faults of connections, as data: how each comes about, the command, and its expected end. docs/bad-connections.md is made from it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Bench:
     clone: Path
     env: dict[str, str] = field(default_factory=dict)
     cwd: Path | None = None
-    untrusted: str = ""  # the address of a server whose certificate nobody vouches for
+    untrusted: str = ""  # the address of a server with an untrusted certificate
 
     def git(self, *args: str, cwd: Path | None = None) -> str:
         done = subprocess.run(["git", *args], cwd=cwd or self.clone, env=self.sandbox.env, capture_output=True, text=True, check=False)
@@ -57,7 +57,7 @@ class Bench:
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """`situation` in a person's words; `words` must all be said; `code` the exit; `works`: nothing is wrong, it just has to work."""
+    """`situation` for the docs; `words` must all be printed; `code` is the exit code; `works`: nothing is wrong, the command must succeed."""
 
     id: str
     situation: str

@@ -24,7 +24,7 @@ _seen: set[Fact] = set()
 
 
 def proves(*fact: str) -> pytest.MarkDecorator:
-    """Declare a fact: a kind of registry, the entry's name, and what is shown of it."""
+    """Declare a fact: a kind of registry, the entry's name, and the fact shown about it."""
     return pytest.mark.proves(*fact)
 
 

@@ -13,7 +13,7 @@ from promote.convergence.application_status import Goal
 REPOSITORY = "https://git.example.org/acme/gitops.git"
 OLD, NEW, OTHER = "0" * 39 + "1", "a" * 40, "b" * 40
 TAG_OBJECT = "c" * 40
-T0 = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)  # the move: everything is told in seconds from here
+T0 = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)  # the move: all times are seconds from here
 SETTINGS = Settings(
     root=Path(),
     prod=ProdCluster(root_app=""),

@@ -101,7 +101,7 @@ def monitoring(folder: Path) -> Iterator[Monitoring]:
 def _configure(folder: Path, target: str, alertmanager: int) -> None:
     rules = [{"alert": name, "expr": expr, "labels": {"severity": "warning"}, "annotations": {"summary": name}} for name, expr in RULES.items()]
     (folder / "rules.yml").write_text(yaml.safe_dump({"groups": [{"name": "app", "interval": "200ms", "rules": rules}]}))
-    (folder / "alertmanager.yml").write_text(yaml.safe_dump({"route": {"receiver": "nobody"}, "receivers": [{"name": "nobody"}]}))
+    (folder / "alertmanager.yml").write_text(yaml.safe_dump({"route": {"receiver": "none"}, "receivers": [{"name": "none"}]}))
     settings = {
         "global": {"scrape_interval": "200ms", "scrape_timeout": "200ms", "evaluation_interval": "200ms"},
         "rule_files": [str(folder / "rules.yml")],

@@ -24,7 +24,7 @@ def options(command: argparse.ArgumentParser) -> list[argparse.Action]:
 
 
 def as_typed(action: argparse.Action) -> str:
-    """The option or argument as a person types it."""
+    """The option or argument as typed."""
     value = action.metavar or ("{" + ",".join(map(str, action.choices)) + "}" if action.choices else "")
     return " ".join([", ".join(action.option_strings), *([str(value)] if value and action.nargs != 0 else [])]).strip()
 

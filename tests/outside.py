@@ -26,7 +26,7 @@ MARK = "TESTS_OUTSIDE_MARK"
 
 @dataclass(frozen=True, kw_only=True)
 class Told:
-    """What one command said and how it ended."""
+    """The output and the end of one command."""
 
     code: int
     out: str
@@ -48,7 +48,7 @@ class Outside:
 
     @property
     def basic(self) -> str:
-        """What a client that may push says of itself."""
+        """The headers of a client that may push."""
         return base64.b64encode(f"x-access-token:{TOKEN}".encode()).decode()
 
     def clone(self, name: str = "") -> Path:
@@ -106,7 +106,7 @@ class Outside:
         return told
 
     def stopped(self, where: Path, *args: str, code: int, says: Sequence[str], **how: Any) -> Told:
-        """The same for a promotion that began and ended before the move: its last lines say what and what to do."""
+        """The same for a promotion that began and ended before the move: its last lines have the reason and the next command."""
         refs, files = self.refs(), fingerprint(where)
         told = self.promote(where, *args, **how)
         assert told.code == code, told
@@ -165,7 +165,7 @@ def alive(mark: str) -> list[str]:
                 found.append((entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace"))
         except OSError:
             continue
-    return [line for line in found if line.strip()]  # an ended one that nobody waited for has no command line
+    return [line for line in found if line.strip()]  # an ended one without a waiting parent has no command line
 
 
 def until_gone(mark: str, seconds: float = 5) -> None:

@@ -1,4 +1,4 @@
-"""A promotion over real git whose pre suite has passed, at the moment before the move: for what is said of it when it is looked at, cut short, taken up."""
+"""A promotion over real git whose pre suite has passed, at the moment before the move: for tests that read it, cut it short and resume it."""
 
 from __future__ import annotations
 

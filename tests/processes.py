@@ -24,7 +24,7 @@ def left(environment: Mapping[str, str], *, patience_s: float = 3.0) -> list[str
 
 
 def is_marked(process: Path, environment: Mapping[str, str]) -> bool:
-    """Whether the process of this folder in /proc has the mark. Raises OSError when it is gone, or somebody else's."""
+    """Whether the process of this folder in /proc has the mark. Raises OSError when it is gone, or another user's."""
     return f"{NAME}={environment[NAME]}".encode() in (process / "environ").read_bytes().split(b"\0")
 
 
@@ -35,5 +35,5 @@ def _with(environment: Mapping[str, str]) -> list[str]:
             if is_marked(process, environment):
                 found.append((process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace"))
         except OSError:
-            continue  # it has just gone, or it is somebody else's
+            continue  # it has just gone, or it is another user's
     return found

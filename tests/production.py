@@ -104,7 +104,7 @@ class Production:
         return git(self.clone, "rev-parse", "HEAD")
 
     def move(self, commit: str) -> Goal:
-        """Move the tag, in one push, and say what production must show now."""
+        """Move the tag, in one push, and set what production must show now."""
         git(self.clone, "tag", "-a", "-f", "prod-stable", commit, "-m", "x")
         git(self.clone, "push", "-q", "-f", "origin", "HEAD:main", "refs/tags/prod-stable")
         return Goal.for_tag([git(self.clone, "rev-parse", "prod-stable"), commit], SETTINGS, URL)

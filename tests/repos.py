@@ -58,7 +58,7 @@ def make_repos(folder: Path) -> Repos:
 
 
 def bare_machine(folder: Path) -> dict[str, str]:
-    """The environment of a machine that runs workflows: git, this Python's programs, an empty home, nothing of whoever runs the tests."""
+    """The environment of a machine that runs workflows: git, this Python's programs, an empty home, nothing of the user who runs the tests."""
     home = folder / "home"
     home.mkdir()
     (home / "gitconfig").touch()

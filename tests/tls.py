@@ -1,4 +1,4 @@
-"""A server that speaks TLS with a certificate nobody vouches for: what a wrong host or a proxy that breaks connections open looks like."""
+"""A server that speaks TLS with an untrusted certificate, as a wrong host or an intercepting proxy would."""
 
 from __future__ import annotations
 

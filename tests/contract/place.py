@@ -23,7 +23,7 @@ def config_map(name: str = "settings", **data: str) -> bytes:
 
 
 def deployment(name: str = "web", *, image: str = "web:1", behaviour: str = "", deadline: int = 600, **annotations: str) -> bytes:
-    """A Deployment whose pods do as `behaviour` says (docs/testing.md); `deadline` in seconds; `annotations` are its own."""
+    """A Deployment whose pods follow `behaviour` (docs/testing.md); `deadline` in seconds; `annotations` are its own."""
     meta: Object = {"labels": {"app": name}} | ({"annotations": {"sandbox.promote/behaviour": behaviour}} if behaviour else {})
     spec = {
         "replicas": 1,
@@ -80,7 +80,7 @@ class Place:
         return self.track(word)
 
     def track(self, word: str) -> str:
-        """Remember an application that somebody else creates."""
+        """Remember an application that another user creates."""
         self.made.append(self.name(word))
         return self.made[-1]
 

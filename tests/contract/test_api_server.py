@@ -65,7 +65,7 @@ def test_a_patch_that_changes_nothing_is_no_change(world: World, namespace: str)
     path = f"{MAPS.format(namespace)}/m0"
     asked = {"metadata": {"annotations": {"argocd.argoproj.io/refresh": "normal"}}}
     first = world.api.patch(path, asked)["metadata"]["resourceVersion"]
-    assert world.api.patch(path, asked)["metadata"]["resourceVersion"] == first, "nobody who watches hears of it"
+    assert world.api.patch(path, asked)["metadata"]["resourceVersion"] == first, "a watcher gets no event"
 
 
 def test_a_stale_resource_version_is_a_conflict_and_changes_nothing(world: World, namespace: str) -> None:
@@ -79,9 +79,9 @@ def test_a_stale_resource_version_is_a_conflict_and_changes_nothing(world: World
     assert world.api.get(path)["data"] == {"n": "later"}
 
 
-def test_what_is_not_there_names_itself(world: World) -> None:
-    status, said = world.api.call("GET", f"{ARGO}/applications/nobody")
-    assert (status, said["kind"], said["reason"], said["message"]) == (404, "Status", "NotFound", 'applications.argoproj.io "nobody" not found')
+def test_a_missing_resource_is_named_in_the_404(world: World) -> None:
+    status, said = world.api.call("GET", f"{ARGO}/applications/absent")
+    assert (status, said["kind"], said["reason"], said["message"]) == (404, "Status", "NotFound", 'applications.argoproj.io "absent" not found')
     status, said = world.api.call("GET", "/apis/nothing.example/v1/things")
     assert status == 404 and "Status" not in str(said.get("kind", "")), "an unknown group has no Status"
     status, said = world.api.call("GET", "/apis/argoproj.io/v1alpha1/namespaces/argocd/nothings")

@@ -79,7 +79,7 @@ class Driver:
         workloads.warnings(self.kube, since=datetime.now(UTC) - timedelta(minutes=5))
 
     def log(self) -> None:
-        """The log is told in one sentence when it cannot be had, with the reason."""
+        """A missing log is reported in one sentence, with the reason."""
         pod = next(p for p in workloads.pods(self.kube) if p.name.startswith("web-") and p.phase == "Running")
         said = " ".join(workloads.log_tail(self.kube, pod))
         if "forbidden" in said:
@@ -134,7 +134,7 @@ def grant(world: World, user: str) -> Iterator[Callable[[list[Rule]], None]]:
         role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name}
         subjects = [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": user}]
         world.api.create(f"{base}/clusterrolebindings", {"metadata": {"name": name}, "roleRef": role, "subjects": subjects})
-        until(lambda: world.user(user).call("GET", f"{ARGO}/applications/nobody")[0] or True, "an answer")
+        until(lambda: world.user(user).call("GET", f"{ARGO}/applications/absent")[0] or True, "an answer")
 
     yield bind
     for name in names:

@@ -69,7 +69,7 @@ def test_a_stuck_retry_reads_synced_and_healthy_when_the_tag_is_back(world: Worl
     fooled = world.api.wait(name, lambda a: a["status"]["sync"] == {**a["status"]["sync"], "status": "Synced", "revision": good}, refresh=True)
     assert fooled["status"]["health"]["status"] == "Healthy"
     assert conditions(fooled) == {}
-    assert fooled["operation"]["sync"]["revision"] == bad, "only this tells the truth"
+    assert fooled["operation"]["sync"]["revision"] == bad, "only this is true"
     assert fooled["status"]["operationState"]["phase"] == "Running"
 
 
@@ -135,7 +135,7 @@ def test_a_newer_good_revision_syncs_after_a_failed_one(world: World, place: Pla
     assert world.api.get(f"/api/v1/namespaces/{place.namespace}/configmaps/settings")["data"] == {"key": "three"}
 
 
-def test_a_failed_sync_has_applied_what_was_fine_of_it(world: World, place: Place) -> None:
+def test_a_failed_sync_has_applied_its_valid_part(world: World, place: Place) -> None:
     name, _ = place.deployed({"map.yaml": config_map(), "gone.yaml": config_map("gone"), "web.yaml": deployment()})
     half = {"app/bad.yaml": refused_service(), "app/map.yaml": config_map(key="two"), "app/web.yaml": deployment(image="web:2")}
     place.repo.tag("stable", place.repo.commit({**half, "app/gone.yaml": None}))
@@ -197,7 +197,7 @@ def test_an_operation_asked_for_while_one_runs_is_lost(world: World, place: Plac
     stuck = place.repo.commit({"app/hook.yaml": waiting_hook(), "app/map.yaml": config_map(key="two")})
     place.repo.tag("stable", stuck)
     world.api.wait(name, lambda a: "waiting for completion" in ((a["status"].get("operationState") or {}).get("message") or ""), refresh=True)
-    asked = {"operation": {"initiatedBy": {"username": "somebody"}, "sync": {"syncStrategy": {"hook": {}}}}}
+    asked = {"operation": {"initiatedBy": {"username": "grace"}, "sync": {"syncStrategy": {"hook": {}}}}}
     world.api.patch(f"{ARGO}/applications/{name}", asked)
     terminate(world, name)
     over = world.api.wait(name, lambda a: a.get("operation") is None and a["status"]["operationState"]["phase"] == "Failed")
@@ -207,7 +207,7 @@ def test_an_operation_asked_for_while_one_runs_is_lost(world: World, place: Plac
     assert later["status"]["operationState"]["operation"]["initiatedBy"] == {"automated": True}
 
 
-def test_an_operation_by_patch_syncs_what_is_tracked(world: World, place: Place) -> None:
+def test_an_operation_by_patch_syncs_the_tracked_revision(world: World, place: Place) -> None:
     commit = place.repo.commit({"app/map.yaml": config_map()})
     place.repo.tag("stable", commit)
     name = place.app("app", "stable", syncPolicy={"syncOptions": ["CreateNamespace=true"]})
@@ -251,7 +251,7 @@ def test_without_pruning_what_left_stays_out_of_sync(world: World, place: Place)
     assert found == {"settings": ("Synced", False), "gone": ("OutOfSync", True)}
 
 
-def test_self_heal_puts_back_what_was_changed_by_hand(world: World, place: Place) -> None:
+def test_self_heal_reverts_a_manual_change(world: World, place: Place) -> None:
     name, commit = place.deployed({"map.yaml": config_map()})
     world.api.delete(f"/api/v1/namespaces/{place.namespace}/configmaps/settings")
     world.api.refresh(name)
@@ -259,7 +259,7 @@ def test_self_heal_puts_back_what_was_changed_by_hand(world: World, place: Place
     world.api.wait(name, synced(commit), refresh=True)
 
 
-def test_nothing_left_in_the_repository_is_not_synced_and_says_why(world: World, place: Place) -> None:
+def test_an_empty_revision_is_not_synced_and_the_reason_is_reported(world: World, place: Place) -> None:
     name, _ = place.deployed({"map.yaml": config_map()})
     empty = place.repo.commit({"app/map.yaml": b"# nothing\n"})
     place.repo.tag("stable", empty)

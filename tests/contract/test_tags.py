@@ -52,7 +52,7 @@ def test_a_request_made_while_a_reconcile_runs_may_be_taken_away_with_the_one_be
     app = world.api.wait(name, lambda a: REFRESH not in (a["metadata"].get("annotations") or {}) and synced(answered)(a))
     time.sleep(2.5)  # twice a second's stamp: a second answer would show
     later = world.api.application(name)
-    assert later["status"]["sync"]["revision"] == answered, "the receipt came, and nobody looked at the tag again"
+    assert later["status"]["sync"]["revision"] == answered, "the receipt came, and the tag was not read again"
     assert later["status"]["reconciledAt"] >= app["status"]["reconciledAt"]
     world.api.wait(name, synced(third), refresh=True)
 

@@ -1,4 +1,4 @@
-"""Health of what was deployed: rollouts, crashing pods, and the events about them."""
+"""Health of deployed workloads: rollouts, crashing pods, and the events about them."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_a_rollout_that_never_gets_ready_is_progressing_then_degraded(world: Wor
     assert "message" not in app["status"]["health"], "only the tree of resources knows why"
     stamp = app["status"]["reconciledAt"]
     degraded = world.api.wait(name, lambda a: a["status"]["health"]["status"] == "Degraded")
-    assert degraded["status"]["sync"]["status"] == "Synced", "Synced says nothing about health"
+    assert degraded["status"]["sync"]["status"] == "Synced", "Synced does not cover health"
     assert degraded["status"]["operationState"]["phase"] == "Succeeded"
     assert degraded["status"]["reconciledAt"] >= stamp
     live = world.api.get(f"/apis/apps/v1/namespaces/{place.namespace}/deployments/web")
@@ -49,13 +49,13 @@ def test_a_rollout_that_never_gets_ready_is_progressing_then_degraded(world: Wor
 
 
 def test_just_after_a_sync_the_health_is_the_old_one_and_the_look_is_older(world: World, place: Place) -> None:
-    """Whoever believes phase and health alone is fooled for a moment; the sync status and `reconciledAt` are of before the sync as well."""
+    """A client that reads phase and health alone is fooled for a moment; the sync status and `reconciledAt` are of before the sync as well."""
     name, old = place.deployed({"web.yaml": deployment()})
     lagging: list[dict[str, Any]] = []
     for n in range(20):
         bad = place.repo.commit({"app/web.yaml": deployment(image=f"web:bad-{n}", behaviour="never-ready")})
         place.repo.tag("stable", bad)
-        ended = synced_but_unwell(world, name, bad, lagging)
+        ended = synced_but_degraded(world, name, bad, lagging)
         assert ended["health"]["status"] == "Progressing"
         place.repo.tag("stable", old)
         world.api.wait(name, synced(old), refresh=True)
@@ -67,7 +67,7 @@ def test_just_after_a_sync_the_health_is_the_old_one_and_the_look_is_older(world
         assert status["reconciledAt"] <= status["operationState"]["finishedAt"]
 
 
-def synced_but_unwell(world: World, name: str, commit: str, lagging: list[dict[str, Any]]) -> dict[str, Any]:
+def synced_but_degraded(world: World, name: str, commit: str, lagging: list[dict[str, Any]]) -> dict[str, Any]:
     """Looks without a pause until it is Synced at the commit; looks that show the sync as over and the old health are kept."""
     world.api.patch(f"{ARGO}/applications/{name}", {"metadata": {"annotations": {REFRESH: "normal"}}})
 
@@ -96,7 +96,7 @@ def test_the_old_pod_serves_while_the_new_one_does_not_get_ready(world: World, p
     assert world.api.get(f"/apis/apps/v1/namespaces/{place.namespace}/deployments/web")["status"]["readyReplicas"] == 1
 
 
-def test_a_crashing_pod_says_so_counts_and_leaves_events(world: World, place: Place) -> None:
+def test_a_crashing_pod_shows_its_reason_restart_count_and_events(world: World, place: Place) -> None:
     commit = place.repo.commit({"app/web.yaml": deployment(behaviour="crash-loop", deadline=3)})
     place.repo.tag("stable", commit)
     name = place.app("app", "stable")
@@ -110,8 +110,8 @@ def test_a_crashing_pod_says_so_counts_and_leaves_events(world: World, place: Pl
     assert {e["message"] for e in mine} == {"Back-off restarting failed container"}
 
 
-def test_a_health_that_argo_cd_was_told_to_ignore_leaves_its_application_healthy(world: World, place: Place) -> None:
-    """Nothing in the application's status says that a pod of it crashes: only the pods do."""
+def test_a_health_that_argo_cd_ignores_leaves_its_application_healthy(world: World, place: Place) -> None:
+    """The application's status does not show that one of its pods crashes: only the pods do."""
     name, _ = place.deployed({"web.yaml": deployment()})
     unseen = {"argocd.argoproj.io/ignore-healthcheck": "true"}
     bad = place.repo.commit({"app/web.yaml": deployment(image="web:2", behaviour="crash-loop", deadline=3, **unseen)})

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 class ArgoCD:
     """`shown_on_error`: the revision that a ComparisonError leaves (the tag's own name, or none at all).
 
-    `compared_on_error`: whether an application that was never compared says that its sync is Unknown.
-    `gives_up`: how the SyncError begins that says so.
+    `compared_on_error`: whether an application that was never compared has the sync status Unknown.
+    `gives_up`: how the SyncError of the last retry begins.
     `keeps_late_requests`: a refresh asked for while a reconcile runs is answered by another one, and not taken away with the one before.
     """
 

@@ -1,4 +1,4 @@
-"""The two worlds behind one surface. A test is given one of them and cannot tell which; whatever differs between them is here and nowhere else."""
+"""The two worlds behind one surface. A test gets one of them and cannot know which; all differences between them are in this module."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class World(Protocol):
         """Make the continue tokens handed out so far too old."""
 
     def mid_reconcile(self, repo: Repository, name: str) -> AbstractContextManager[Callable[[], None]]:
-        """The application's next reconcile stops when it has read the refs, until the end of the block; what is given waits for that."""
+        """The application's next reconcile stops when it has read the refs, until the end of the block; the block's value waits for that."""
 
 
 @dataclass
@@ -161,7 +161,7 @@ def real_world(stack: dict[str, object]) -> Iterator[RealWorld]:
 
 @dataclass
 class Repository:
-    """One repository of its own for each test: the cache of refs is one for a repository, so nobody else's refresh shows here."""
+    """One repository of its own for each test: the cache of refs is one for a repository, so a refresh by another test has no effect here."""
 
     git: HeldGit
     writer: GitWriter

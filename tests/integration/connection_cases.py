@@ -145,7 +145,7 @@ CLUSTER = (
         argv=CHECK,
         code=1,
         words=("no application", "follows"),
-        begin=lambda b: b.settings('root_app = "argocd"', 'root_app = "argocd"\nselector = "team=nobody"'),
+        begin=lambda b: b.settings('root_app = "argocd"', 'root_app = "argocd"\nselector = "team=absent"'),
     ),
 )
 

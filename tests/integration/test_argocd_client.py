@@ -142,7 +142,7 @@ def test_a_window_that_denies_is_named(prod: Production):
     assert reasons(result)["web"].startswith("OutOfSync, window denies until ")
 
 
-def test_syncs_are_ours_to_start_when_the_settings_say_so(prod: Production):
+def test_promote_starts_the_syncs_when_the_settings_allow_it(prod: Production):
     assert settle(prod, prod.move(prod.commit({"root/web.yaml": app_manifest("web", "apps/web", syncPolicy={})}))).verdict is Verdict.PASSED
     goal = prod.move(prod.commit({"apps/web/d.yaml": deployment("web", "2")}))
     left = settle(prod, goal, seconds=3)
@@ -158,7 +158,7 @@ def test_a_lost_refresh_is_asked_again(prod: Production):
     assert settle(prod, prod.move(prod.commit({}))).verdict is Verdict.PASSED
 
 
-def test_a_refresh_that_stands_unseen_is_made_anew(prod: Production):
+def test_an_unhandled_refresh_annotation_is_written_again(prod: Production):
     prod.cluster.controller.overlook_next_refresh("web")
     assert settle(prod, prod.move(prod.commit({}))).verdict is Verdict.PASSED
 
@@ -199,7 +199,7 @@ def test_a_blind_repo_server_is_no_failure_of_production_and_nothing_is_done_abo
 
 
 def test_nothing_to_look_at_is_not_a_pass(prod: Production):
-    nobody = replace(prod, argocd=ArgoCD(prod.kube, ["argocd"], "team=nobody"))
+    nobody = replace(prod, argocd=ArgoCD(prod.kube, ["argocd"], "team=absent"))
     goal = replace(prod.move(prod.commit({})), root="")
     result = settle(nobody, goal, seconds=0.3)
     assert (result.verdict, result.reason) == (Verdict.ERRORED, "no application that follows the tag could be proven; is the selector right?")
@@ -207,7 +207,7 @@ def test_nothing_to_look_at_is_not_a_pass(prod: Production):
 
 def test_the_guard_ends_the_wait_before_anything_is_written(prod: Production):
     def lost() -> None:
-        raise Superseded("moved by somebody", hint="look")
+        raise Superseded("moved by another user", hint="look")
 
     asked = len([r for r in prod.cluster.api.requests if r[0] == "PATCH"])
     with pytest.raises(Superseded):
@@ -215,7 +215,7 @@ def test_the_guard_ends_the_wait_before_anything_is_written(prod: Production):
     assert len([r for r in prod.cluster.api.requests if r[0] == "PATCH"]) == asked
 
 
-def test_terminate_is_guarded_by_what_was_seen(prod: Production):
+def test_terminate_is_guarded_by_the_resource_version(prod: Production):
     settle(prod, prod.move(prod.commit({"apps/web/d.yaml": deployment("web", "2", "sync-fails")})), seconds=2)
     seen = prod.app("web")
     assert seen.in_progress
@@ -240,7 +240,7 @@ def test_a_sync_is_not_requested_over_another(prod: Production):
 
 def test_refreshing_one_that_is_gone_is_no_error(prod: Production):
     seen = prod.app("db")
-    prod.argocd.refresh([replace(seen, name="nobody"), seen])
+    prod.argocd.refresh([replace(seen, name="absent"), seen])
     wait_until("answered", lambda: prod.app("db"), ready=lambda a: not a.refresh_pending, deadline=Deadline(5), every_s=0.05)
 
 

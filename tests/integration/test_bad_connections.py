@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def world(folder: Path, via: str) -> Iterator[Sandbox]:
     with Sandbox(folder, files=repository_files(via), act=False, commands=[BIN]) as sandbox:
-        # velero is well here, so that `check post` says no only for the reason of the case.
+        # velero is healthy here, so that `check post` fails only for the reason of the case.
         commit = sandbox.commit({"apps/velero/overlays/prod/deployment.yaml": seed.deployment("velero")}, "fix(velero): new bucket")
         sandbox.writer.tag("prod-stable", commit, "by hand")
         sandbox.commit({"docs/x.md": b"x\n"}, "docs: x")
@@ -55,7 +55,7 @@ def untrusted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("case", [c for group in TLS.values() for c in group], ids=lambda c: c.id)
-def test_a_certificate_nobody_vouches_for_is_not_accepted(forge: Sandbox, untrusted: str, tmp_path: Path, case: Case) -> None:
+def test_an_untrusted_certificate_is_not_accepted(forge: Sandbox, untrusted: str, tmp_path: Path, case: Case) -> None:
     bench = Bench(forge, forge.clone(tmp_path / "clone"))
     bench.untrusted = untrusted
     play(case, bench)

@@ -72,7 +72,7 @@ def test_no_commit_yet(world: Outside, tmp_path: Path) -> None:
 
 
 def test_another_users_repository(world: Outside, clone: Path) -> None:
-    # git's own switch for its tests: the folder counts as somebody else's.
+    # git's own switch for its tests: the folder counts as another user's.
     env = {"GIT_TEST_ASSUME_DIFFERENT_OWNER": "1"}
     world.refused(clone, "tag-dev", "v9.9.9", code=2, says=["git does not trust", "--add safe.directory"], env=env)
 
@@ -106,7 +106,7 @@ def test_dirty_tree(world: Outside, clone: Path) -> None:
     world.stopped(clone, "run", "v1.8.0", code=1, says=["2 paths changed or untracked: README.md, é tude.txt", "git stash"])
 
 
-def test_dirty_tree_is_said_by_tag_dev(world: Outside, clone: Path) -> None:
+def test_tag_dev_reports_a_dirty_tree(world: Outside, clone: Path) -> None:
     (clone / "README.md").write_text("changed\n")
     told = world.tags(clone, "v1.8.0")
     assert "not in it, because not committed: README.md" in told.out
@@ -137,7 +137,7 @@ def test_local_main_behind_is_pulled(world: Outside, clone: Path) -> None:
     trunk = world.git(clone, "rev-parse", "HEAD")
     world.git(clone, "reset", "-q", "--hard", "HEAD~2")
     refs = world.refs()
-    told = world.promote(clone, "run", "v1.0.0")  # smaller than what is promoted already: ends before the move
+    told = world.promote(clone, "run", "v1.0.0")  # smaller than the promoted version: ends before the move
     assert told.code == 1, told
     assert "pulled 2 commits" in told.out
     assert world.git(clone, "rev-parse", "HEAD") == trunk
@@ -180,7 +180,7 @@ def test_work_tree_of_a_clone(world: Outside, clone: Path, tmp_path: Path) -> No
 
 
 def with_submodule(world: Outside, clone: Path, tmp_path: Path) -> Path:
-    """A clone whose trunk (on a branch of its own: the world is shared) has a submodule whose repository nobody can reach any more."""
+    """A clone whose trunk (on a branch of its own: the world is shared) has a submodule whose repository is unreachable by now."""
     library = tmp_path / "library"
     library.mkdir()
     world.git(library, "init", "-q", "-b", "main")

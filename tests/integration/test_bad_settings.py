@@ -44,9 +44,9 @@ VERSIONS = {
 }
 
 
-@pytest.mark.parametrize(("text", "said"), VERSIONS.values(), ids=list(VERSIONS))
-def test_versions(world: Outside, clone: Path, text: str, said: str) -> None:
-    world.refused(clone, "run", text, code=2, says=[said])
+@pytest.mark.parametrize(("text", "message"), VERSIONS.values(), ids=list(VERSIONS))
+def test_versions(world: Outside, clone: Path, text: str, message: str) -> None:
+    world.refused(clone, "run", text, code=2, says=[message])
 
 
 @pytest.mark.parametrize("verb", ["tag-dev", "publish"])
@@ -88,9 +88,9 @@ PUBLISH = {
 }
 
 
-@pytest.mark.parametrize(("option", "said"), PUBLISH.values(), ids=list(PUBLISH))
-def test_what_the_workflow_passes_on(world: Outside, clone: Path, option: str, said: str) -> None:
-    world.refused(clone, "publish", option, "v1.7.4", code=2, says=[said])
+@pytest.mark.parametrize(("option", "message"), PUBLISH.values(), ids=list(PUBLISH))
+def test_what_the_workflow_passes_on(world: Outside, clone: Path, option: str, message: str) -> None:
+    world.refused(clone, "publish", option, "v1.7.4", code=2, says=[message])
 
 
 # -- promotion.toml --------------------------------------------------------------------------------------------------------------------------
@@ -119,10 +119,10 @@ SETTINGS = {
 }
 
 
-@pytest.mark.parametrize(("content", "says"), SETTINGS.values(), ids=list(SETTINGS))
-def test_settings(world: Outside, clone: Path, content: bytes, says: list[str]) -> None:
+@pytest.mark.parametrize(("content", "words"), SETTINGS.values(), ids=list(SETTINGS))
+def test_settings(world: Outside, clone: Path, content: bytes, words: list[str]) -> None:
     (clone / "promotion.toml").write_bytes(content)
-    world.refused(clone, "status", code=2, says=[*says, "promotion.toml"])
+    world.refused(clone, "status", code=2, says=[*words, "promotion.toml"])
 
 
 def test_settings_missing(world: Outside, clone: Path) -> None:
@@ -148,7 +148,7 @@ def test_settings_that_are_a_pipe(world: Outside, clone: Path) -> None:
     world.refused(clone, "status", code=2, says=["it is neither file nor folder"])
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="needs a file that nobody can read, root included")
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a file that even root cannot read")
 def test_settings_that_cannot_be_read(world: Outside, clone: Path) -> None:
     (clone / "promotion.toml").unlink()
     (clone / "promotion.toml").symlink_to("/proc/self/mem")
@@ -201,7 +201,7 @@ def test_disk_full_while_tagging(world: Outside, clone: Path) -> None:
 
 
 def test_journal_lost_after_the_move(tmp_path: Path) -> None:
-    """The disk fails when the tag has moved: production still goes back and the lock is let go; that the story has a hole is said."""
+    """The disk fails when the tag has moved: production still goes back, the lock is released, and the gap in the journal is reported."""
     with outside(tmp_path) as world:
         version = SCENARIOS["smoke-fails"].prepare(world.sandbox)
         clone = world.clone()

@@ -20,7 +20,7 @@ import pytest
 from tests.outside import BIN, Outside, outside
 
 ESCAPE = re.compile(r"\x1b\[([0-9;?]*)([A-Za-z])")
-# A healthy production is not needed here, a quick answer is: the one application that is never ready is given up at once.
+# A healthy production is not needed here, a quick answer is: the one application that is never ready fails at once.
 QUICK = [('degraded_grace = "3s"', 'degraded_grace = "0s"')]
 
 
@@ -85,7 +85,7 @@ def test_no_color(world: Outside, clone: Path) -> None:
 
 
 @pytest.mark.parametrize("term", ["dumb", "", "teletype-of-1962"], ids=["dumb", "empty", "unknown"])
-def test_terminals_nobody_knows(world: Outside, clone: Path, term: str) -> None:
+def test_unknown_terminals(world: Outside, clone: Path, term: str) -> None:
     (clone / "README.md").write_text("changed\n")
     code, seen = on_terminal(world, clone, "run", "v1.8.0", columns=80, env={"TERM": term})
     assert code == 1
@@ -130,7 +130,7 @@ def test_status_into_a_pipe_that_is_closed_early(world: Outside, clone: Path) ->
 
 
 def closed_early(world: Outside, clone: Path, *args: str) -> tuple[int, str]:
-    """Nobody reads from the very first byte."""
+    """The reader is gone before the first byte."""
     ours, theirs = os.pipe()
     os.close(ours)
     done = subprocess.run(

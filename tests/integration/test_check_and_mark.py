@@ -51,7 +51,7 @@ def test_can_this_be_shipped(sandbox: Sandbox, clone: Path) -> None:
     assert (code, said["outcome"], said["suite"]) == (0, "passed", "pre"), progress
     assert "may be shipped" in progress
     off = {c["id"]: c["detail"] for c in said["checks"] if c["verdict"] == "disabled"}
-    assert set(off) == {"version-new", "version-bump"} and "no version was named" in off["version-bump"], "what nobody asked about has not passed"
+    assert set(off) == {"version-new", "version-bump"} and "no version was named" in off["version-bump"], "an unasked check has not passed"
     (clone / "README.md").write_text("changed")
     code, said, progress = promote(sandbox, clone, "check", "pre", "v1.8.0")
     assert (code, [c["id"] for c in said["checks"] if c["verdict"] != "passed"]) == (1, ["clean-tree"]), progress
@@ -67,7 +67,7 @@ def test_a_cluster_that_cannot_be_asked_is_not_a_no(sandbox: Sandbox, clone: Pat
     assert (code, said["outcome"]) == (5, "errored"), progress
 
 
-def test_prod_working_follows_only_what_is_proven(sandbox: Sandbox, clone: Path) -> None:
+def test_prod_working_follows_proven_commits_only(sandbox: Sandbox, clone: Path) -> None:
     before = sandbox.writer.holds(WORKING)
     sandbox.services.fault(Fault(kind="status", path="/gitea", status=503))
     try:

@@ -83,7 +83,7 @@ def test_with_both_clusters_it_is_green(start: Callable[..., Sandbox], act: bool
 
 
 def test_a_commit_message_is_never_obeyed_as_a_command(start: Callable[..., Sandbox], tmp_path: Path) -> None:
-    """Everything a check prints stands between stop-commands and its token; what is annotated is escaped."""
+    """Everything a check prints is between stop-commands and its token; annotations are escaped."""
     sandbox = start()
     clone = sandbox.clone(tmp_path / "clone")
     sandbox.commit({"docs/x.md": b"x"}, "::error::not mine\n\n::set-output name=a::b")

@@ -1,4 +1,4 @@
-"""The end of a promotion whose lock somebody else has by now: that lock stays, and whose it is is said."""
+"""The end of a promotion whose lock another user holds by now: that lock stays, and its holder is named."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_a_ledger_for_which_there_is_no_room_is_a_warning_and_the_lock_goes(benc
     assert bench.repos.holds(LOCK) == ""
 
 
-def test_a_lock_whose_remote_is_gone_is_not_said_to_be_released(bench: Bench, tmp_path: Path) -> None:
+def test_a_lock_whose_remote_is_gone_is_not_reported_as_released(bench: Bench, tmp_path: Path) -> None:
     away = bench.repos.remote.rename(tmp_path / "away")
     finalize(bench.run, End.VERIFIED, {})
     away.rename(bench.repos.remote)
@@ -119,7 +119,7 @@ def test_who_took_the_lock_over_is_named_and_keeps_it(bench: Bench, tmp_path: Pa
     assert ("prod-working was left where it is" in warning) is (end is End.VERIFIED)
 
 
-def test_whoever_takes_over_says_so_in_the_lock(bench: Bench, tmp_path: Path) -> None:
+def test_a_takeover_is_written_into_the_lock(bench: Bench, tmp_path: Path) -> None:
     there, lock = bench.stranger(tmp_path), bench.run.lock
     assert lock
     there.fetch(LOCK)
@@ -130,7 +130,7 @@ def test_whoever_takes_over_says_so_in_the_lock(bench: Bench, tmp_path: Path) ->
     )
 
 
-def test_a_move_by_hand_lets_go_of_its_own_lock_only(bench: Bench, tmp_path: Path) -> None:
+def test_a_move_by_hand_releases_its_own_lock_only(bench: Bench, tmp_path: Path) -> None:
     there, lock = bench.stranger(tmp_path), bench.run.lock
     assert lock
     there.fetch(LOCK)
@@ -149,7 +149,7 @@ def test_a_lock_that_was_broken_is_missed(bench: Bench, tmp_path: Path) -> None:
 
 
 def test_a_lock_that_was_taken_over_after_our_run_moved_is_not_ours_again(bench: Bench, tmp_path: Path) -> None:
-    """The same promotion, the same request: only who holds the lock tells that another machine goes on with it."""
+    """The same promotion, the same request: only the holder of the lock shows that another machine continues it."""
     bench.repos.tag("dev-v1.1.0")
     assert bench.run.lock
     bench.run.lock = advance(bench.run.deps.git, bench.run.lock, state="prechecked")
@@ -193,12 +193,12 @@ def test_a_move_without_its_prod_tag_is_not_ours(bench: Bench) -> None:
         look(bench.run)
 
 
-def test_a_lock_made_by_hand_says_too_little_to_be_resumed(bench: Bench) -> None:
+def test_a_lock_made_by_hand_has_too_little_to_be_resumed(bench: Bench) -> None:
     with pytest.raises(UsageError, match="does not say what it was about"):
         take_over_promotion(bench.run.deps)
 
 
-def test_how_long_production_was_bad_is_not_told_without_the_days(bench: Bench) -> None:
+def test_how_long_production_was_bad_is_omitted_without_the_days(bench: Bench) -> None:
     bench.run.moved, bench.run.bad_since = Moved.YES, datetime.now(UTC) - timedelta(hours=25)
     (first, *_) = final_lines(bench.run, End.ROLLED_BACK, StepResult(status=StepStatus.PASSED))
     assert "Bad for 900" in first, "90,000 s, not 3,600"

@@ -1,4 +1,4 @@
-"""Where the forge's token comes from: real small programs stand for `gh` and for a credential helper. Nobody is asked, nothing lands on an argv."""
+"""Where the forge's token comes from: real small programs stand for `gh` and for a credential helper. No prompt appears, no token is on a command line."""
 
 from __future__ import annotations
 
@@ -85,13 +85,13 @@ def test_then_gits_own_helpers(machine: Machine) -> None:
     assert machine.ask()[0] == "of-git"
 
 
-def test_a_gh_that_says_nothing_is_passed_over(machine: Machine) -> None:
+def test_a_gh_without_output_is_skipped(machine: Machine) -> None:
     machine.gh("exit 0")
     machine.helper('[ "$1" = get ] && echo username=x && echo password=of-git')
     assert machine.ask()[0] == "of-git"
 
 
-def test_without_any_all_ways_are_named_and_nobody_is_asked(machine: Machine) -> None:
+def test_without_a_token_every_source_is_named_and_no_prompt_appears(machine: Machine) -> None:
     said = machine.ask()[1]
     for way in ("no GitHub token in the environment", "gh auth token", "GITHUB_TOKEN_FILE", "git's credential helpers", "github.com"):
         assert way in said
@@ -115,7 +115,7 @@ def test_one_that_leaves_a_daemon_with_its_output_has_answered(machine: Machine,
             os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
 
 
-def test_what_was_found_is_found_once_is_there_for_children_and_is_masked(machine: Machine, tmp_path: Path) -> None:
+def test_a_token_is_found_once_passed_to_children_and_masked(machine: Machine, tmp_path: Path) -> None:
     machine.gh(f"echo asked >> {tmp_path / 'asked'}; echo of-gh-and-secret")
     code = ASK + (
         "; import os, subprocess; from promote.core.redact import Redactor; forge_token(Settings(root=Path('.')));"
@@ -148,5 +148,5 @@ def test_a_password_in_the_remotes_url_serves_without_being_on_a_command_line(tm
 
 
 def _push(end: GitRemote, ref: str) -> Pushed:
-    here = GitRemote(end.root, "origin")  # reads the remote's URL anew
+    here = GitRemote(end.root, "origin")  # reads the remote's URL again
     return here.push(RefUpdate(ref=ref, new=here.head(), expected="")).outcome

@@ -1,4 +1,4 @@
-"""The driver's own checks: which of them say no when its matter is wrong, and unknown when nobody could tell. Read from the report and from JUnit."""
+"""The driver's own checks: each fails when its subject is wrong and is unknown when its evidence is unreadable. Read from the report and from JUnit."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ WORKING = "refs/tags/prod-working"
 
 @dataclass(frozen=True)
 class Case:
-    """`begin` makes it wrong; `checks` are the driver's checks that do not pass, and `says` a part of the first one's text."""
+    """`begin` makes it wrong; `checks` are the driver's checks that do not pass, `text` is a part of the first one's text."""
 
     via: str
     begin: Callable[[Sandbox], object]
     outcome: str
     checks: dict[str, str]
-    says: str
+    text: str
 
 
 def refuses_working(sandbox: Sandbox) -> None:
@@ -67,70 +67,70 @@ CASES = {
         begin=lambda s: once_there(s, DEV, lambda: s.writer.git("update-ref", "-d", DEV)),
         outcome="superseded",
         checks={"dev-tag-created": "failed", "prod-tags-created": "failed"},
-        says="dev-v1.8.0 is not there",
+        text="dev-v1.8.0 is not there",
     ),
     "nothing answers when the dev tag was pushed": Case(
         via="git",
         begin=lambda s: once_there(s, DEV, lambda: silent(s)),
         outcome="unchecked",
         checks={"dev-tag-created": "errored"},
-        says="500",
+        text="500",
     ),
-    "production's tag is somebody else's when it is read back": Case(
+    "production's tag is another user's when it is read back": Case(
         via="git",
         begin=lambda s: once_moved(s, lambda: elsewhere(s, "refs/tags/prod-stable")),
         outcome="superseded",
         checks={"prod-tags-created": "failed"},
-        says="which this promotion did not put there",
+        text="which this promotion did not put there",
     ),
     "prod-working is moved on at once": Case(
         via="git",
         begin=lambda s: works_until_moved(s, lambda: elsewhere(s, WORKING)),
         outcome="verified",
         checks={"prod-working-updated": "failed"},
-        says="prod-working is at",
+        text="prod-working is at",
     ),
     "nothing answers when prod-working was moved": Case(
         via="git",
         begin=lambda s: works_until_moved(s, lambda: silent(s)),
         outcome="verified",
         checks={"prod-working-updated": "errored"},
-        says="",
+        text="",
     ),
     "the dispatch is refused": Case(
         via="workflow",
         begin=lambda s: s.github.fault(Fault(kind="status", status=403, method="POST", path="/dispatches", body=b'{"message": "no rights"}')),
         outcome="refused",
         checks={"workflow-dispatched": "failed", "prod-tags-created": "failed"},
-        says="no rights",
+        text="no rights",
     ),
-    "nobody knows whether the dispatch arrived": Case(
+    "the dispatch gets no reply": Case(
         via="workflow",
         begin=lambda s: s.github.fault(Fault(kind="status", status=502, method="POST", path="/dispatches")),
         outcome="unchecked",
         checks={"workflow-dispatched": "errored", "prod-tags-created": "failed"},
-        says="",
+        text="",
     ),
     "the run fails": Case(
         via="workflow",
         begin=lambda s: s.github.fail_run("##[error]the runner has no network"),
         outcome="refused",
         checks={"workflow-succeeded": "failed", "prod-tags-created": "failed"},
-        says="it concluded failure",
+        text="it concluded failure",
     ),
     "the run does not end": Case(
         via="workflow",
         begin=lambda s: s.github.hang_run(),
         outcome="unchecked",
         checks={"workflow-succeeded": "errored", "prod-tags-created": "failed"},
-        says="not within 6 s",
+        text="not within 6 s",
     ),
     "prod-working may not be moved": Case(
         via="git",
         begin=refuses_working,
         outcome="verified",
         checks={"prod-working-updated": "failed"},
-        says="promote mark-working",
+        text="promote mark-working",
     ),
 }
 
@@ -150,10 +150,10 @@ def test_the_checks_that_are_about_it_do_not_pass(tmp_path: Path, name: str) -> 
     saw_verdicts((check["id"], check["verdict"]) for check in said["checks"])
     assert said["outcome"] == case.outcome, done.stderr
     unread = "could not be read now" in done.stderr
-    assert unread == (case.outcome == "unchecked" and said["stable_after"] is None), "what nobody could look at is not said"
+    assert unread == (case.outcome == "unchecked" and said["stable_after"] is None), "an unread tag is not reported"
     checks = {check["id"]: check for check in said["checks"] if check["suite"] in ("during", "after")}
     assert {i: r["verdict"] for i, r in checks.items() if r["verdict"] not in ("passed", "disabled")} == case.checks, checks
-    assert case.says in checks[next(iter(case.checks))]["detail"]
+    assert case.text in checks[next(iter(case.checks))]["detail"]
     (file,) = [path for path in said["junit"] if path.endswith("during.xml")]
     tags = {"failure": "failed", "error": "errored"}
     bad = {c.get("name"): tags[e.tag] for c in ElementTree.parse(file).iter("testcase") for e in c if e.tag in tags}

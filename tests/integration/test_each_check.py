@@ -31,7 +31,7 @@ OLDER = b"on:\n  workflow_dispatch:\n    inputs:\n      version: {required: true
 
 @dataclass(frozen=True)
 class Case:
-    """`begin` makes it wrong, `lift` mends it; `checks`: exactly these do not pass."""
+    """`begin` makes it wrong, `lift` fixes it; `checks`: exactly these do not pass."""
 
     id: str
     begin: Callable[[Desk], object]
@@ -64,7 +64,7 @@ def overlay(first: str) -> dict[str, bytes]:
     return {"apps/vault/overlays/dev/kustomization.yaml": yaml.safe_dump({"resources": [first, "service.yaml"]}).encode()}
 
 
-def somebody_promotes(world: Desk) -> None:
+def another_user_promotes(world: Desk) -> None:
     commit = world.git("rev-parse", "HEAD")
     lock = new_lock(request_id="r", version="v9.9.9", candidate=commit, stable_before=commit, state="prechecking")
     world.git("push", "-q", "origin", f"{write_lock(GitRemote(world.clone, 'origin'), lock).oid}:refs/promote/lock")
@@ -118,13 +118,13 @@ CASES = (
         checks={"stable-tag": "failed"},
     ),
     Case(
-        id="somebody-elses-lock",
-        begin=somebody_promotes,
+        id="another-users-lock",
+        begin=another_user_promotes,
         lift=lambda w: w.git("push", "-q", "origin", ":refs/promote/lock"),
         checks={"no-other-promotion": "failed"},
     ),
     Case(
-        id="a-lock-that-nobody-can-read",
+        id="an-unreadable-lock",
         begin=lambda w: w.git("push", "-q", "origin", "HEAD:refs/promote/lock"),
         lift=lambda w: w.git("push", "-q", "origin", ":refs/promote/lock"),
         checks={"no-other-promotion": "errored"},
@@ -142,7 +142,7 @@ CASES = (
         checks={"production-baseline": "failed"},
     ),
     Case(
-        id="nobody-to-ask-about-rules",
+        id="rules-unreachable",
         begin=lambda w: w.sandbox.github.fault(Fault(kind="status", status=500, path="/rulesets")),
         lift=lambda w: w.sandbox.github.clear_faults(),
         checks={"way-back": "warning"},
@@ -206,7 +206,7 @@ def test_exactly_these_checks_do_not_pass(world: Desk, case: Case) -> None:
         check: checks[check]["detail"] for check in case.checks
     }
     assert all(re.search(r"\n\s*why\b", checks[check]["detail"]) for check, verdict in case.checks.items() if verdict == "failed"), (
-        "why it matters is said"
+        "the consequence is printed"
     )
 
 
@@ -262,7 +262,7 @@ def test_auto_sync_off_in_production_fails(tmp_path_factory: pytest.TempPathFact
 
 @proves("check", "trunk", "failed")
 def test_what_production_has_and_the_candidate_lacks_is_a_downgrade(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Somebody put a hotfix into production past the trunk."""
+    """A user put a hotfix into production past the trunk."""
     with desk(tmp_path_factory.mktemp("trunk")) as world:
         world.git("switch", "-q", "-c", "hotfix", "HEAD~1")
         world.git("commit", "-q", "--allow-empty", "-m", "fix: past the trunk")

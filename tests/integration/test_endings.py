@@ -117,7 +117,7 @@ def _proofs(name: str) -> list[pytest.MarkDecorator]:
 
 
 @pytest.mark.parametrize("name", [pytest.param(name, marks=_proofs(name)) for name in sorted(SCENARIOS)])
-def test_it_ends_as_it_says_and_the_world_agrees(stage: Callable[[Scenario], Stage], name: str) -> None:
+def test_a_scenario_ends_as_declared_and_the_world_agrees(stage: Callable[[Scenario], Stage], name: str) -> None:
     scenario = SCENARIOS[name]
     here = stage(scenario)
     for one in scenario.plays():
@@ -130,13 +130,13 @@ def test_it_ends_as_it_says_and_the_world_agrees(stage: Callable[[Scenario], Sta
 
 
 def _agrees(here: Stage, one: Play, played: Played) -> None:
-    """What holds for every command, by how it says it ended."""
+    """What holds for every command, by its reported outcome."""
     outcome, stable = played.said["outcome"], here.at(STABLE)
     if one.argv[0] in ("run", "resume") and not (one.argv[0] == "resume" and played.code == 0):
-        assert outcome == OUTCOMES[played.code], "the exit code and the outcome say the same"
+        assert outcome == OUTCOMES[played.code], "the exit code and the outcome agree"
     stuck = outcome == "stuck" and "--keep" not in one.argv
     given_up = one.argv == ("abort",) and not here.holds("refs/promote/undo")
-    assert bool(here.holds(LOCK)) == (stuck and not given_up), "the lock stays exactly when a person must look"
+    assert bool(here.holds(LOCK)) == (stuck and not given_up), "the lock stays exactly when manual action is needed"
     if outcome == "verified":
         assert stable == played.said["commit"] == here.at(f"refs/tags/prod-{played.said['version']}")
         assert here.holds(STABLE) == here.holds("refs/tags/prod-working")
@@ -173,7 +173,7 @@ def _late_run_moves_nothing(here: Stage) -> None:
     assert here.at(STABLE) == here.at("refs/tags/prod-v1.8.0") == here.at("refs/heads/main")
 
 
-def _somebody_elses_value_stays(here: Stage) -> None:
+def _another_users_value_stays(here: Stage) -> None:
     assert here.at(STABLE) == here.at("refs/tags/prod-v1.7.3")
 
 
@@ -376,8 +376,8 @@ TELLS: Mapping[str, Callable[[Stage], None]] = {
     "root-keeps-dropped": _kept_one_named,
     "prod-tag-exists": _replaced_on_purpose,
     "same-cluster": _dev_stays_on_the_trunk,
-    "superseded": _somebody_elses_value_stays,
-    "superseded-before": _somebody_elses_value_stays,
+    "superseded": _another_users_value_stays,
+    "superseded-before": _another_users_value_stays,
     "superseded-deleted": _stays_deleted,
     "superseded-shadowed": _branch_stays,
     "tag-exists": _tagged_one,

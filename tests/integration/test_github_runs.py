@@ -1,4 +1,4 @@
-"""The runs client against the GitHub world: one dispatch whatever happens to its answer, our own run among others, errors a person can act on."""
+"""The runs client against the GitHub world: one dispatch whatever happens to its answer, our own run among others, errors a user can act on."""
 
 from __future__ import annotations
 
@@ -162,7 +162,7 @@ class TestDispatch:
         found = client.find("promote.yaml", "rq-1", start)
         assert found is not None and found.title == "promote v1.2.3 (rq-1)"
 
-    def test_that_was_never_sent_says_so(self, forge: Forge) -> None:
+    def test_that_was_never_sent_is_reported_as_such(self, forge: Forge) -> None:
         with socket.socket() as closed:
             closed.bind(("127.0.0.1", 0))
             client = GitHubRuns(f"http://127.0.0.1:{closed.getsockname()[1]}", forge.slug, TOKEN, call_s=1)
@@ -231,7 +231,7 @@ class TestWaiting:
         forge.pending = [{"environment": {"name": "production"}, "wait_timer": 5, "reviewers": []}]
         assert client.state(run.id).waiting_for == ("environment production",)
 
-    def test_is_still_told_when_the_list_may_not_be_read(self, forge: Forge, client: GitHubRuns) -> None:
+    def test_is_still_reported_when_the_list_may_not_be_read(self, forge: Forge, client: GitHubRuns) -> None:
         run = earlier(forge, status="waiting", conclusion=None)
         forge.fault(Fault(kind="status", path="/pending_deployments$", status=403, body=b'{"message": "Resource not accessible"}'))
         assert client.state(run.id).waiting_for == ("a reviewer",)
@@ -251,14 +251,14 @@ class TestLogs:
         (log,) = client.failed_logs(state.id)
         assert log.lines == ("one", "two]0;title", "Process completed with exit code 1.")
 
-    def test_that_cannot_be_had_are_said_to_be_so(self, forge: Forge, client: GitHubRuns) -> None:
+    def test_that_cannot_be_had_are_reported_as_missing(self, forge: Forge, client: GitHubRuns) -> None:
         forge.fail_run("text")
         state = follow(client, dispatch(client))
         forge.fault(Fault(kind="status", path="^/signed/", status=410))
         (log,) = client.failed_logs(state.id)
         assert log.lines == ("(no log: could not read the job's log in acme/gitops: 410)",)
 
-    def test_that_break_off_are_said_to_be_so(self, forge: Forge, client: GitHubRuns) -> None:
+    def test_that_break_off_are_reported_as_incomplete(self, forge: Forge, client: GitHubRuns) -> None:
         forge.fail_run("text")
         state = follow(client, dispatch(client))
         forge.fault(Fault(kind="cut", path="^/signed/"))
@@ -312,7 +312,7 @@ class TestRules:
         rules = client.tag_rules(tag)
         assert rules.known and rules.denies == ()
 
-    def test_those_that_let_the_way_forward_pass_are_told_apart(self, forge: Forge, client: GitHubRuns) -> None:
+    def test_those_that_let_the_way_forward_pass_are_distinguished(self, forge: Forge, client: GitHubRuns) -> None:
         forge.rulesets = {5: RULESET, 6: {**RULESET, "id": 6, "name": "no force", "rules": [{"type": "non_fast_forward"}]}}
         rules = client.tag_rules("prod-stable")
         assert rules.back_only == ('non_fast_forward (ruleset "no force")',)
@@ -370,7 +370,7 @@ class TestErrors:
         assert isinstance(error.value, Unreachable) and "proxy" in error.value.hint
         assert "secret-cookie" not in str(error.value)
 
-    def test_a_name_that_does_not_resolve_is_said_to_be_so(self) -> None:
+    def test_a_name_that_does_not_resolve_is_reported_as_such(self) -> None:
         client = GitHubRuns("http://github.invalid", "acme/gitops", TOKEN, call_s=1)
         with pytest.raises(Unreachable, match=r"the name github\.invalid does not resolve"):
             client.state(1)

@@ -1,4 +1,4 @@
-"""The sign of life on real git: renewed under lease, silent without a lock, and never over the beat of whoever took the promotion over."""
+"""The sign of life on real git: renewed under lease, silent without a lock, and never over the beat of the new owner."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_without_a_lock_there_is_no_beat(there: Remote) -> None:
     assert there.holds(HEARTBEAT) == ""
 
 
-def test_the_beat_of_whoever_took_over_is_never_overwritten(there: Remote) -> None:
+def test_the_beat_of_the_new_owner_is_never_overwritten(there: Remote) -> None:
     """The former owner lives on, and has not learned it yet: its next beat meets the other's, and is its last."""
     mine = _lock(there)
     there.clones[1].fetch(LOCK)
@@ -88,7 +88,7 @@ def test_the_beat_of_whoever_took_over_is_never_overwritten(there: Remote) -> No
 
 
 def _beat(there: Remote, lock: Lock, at: datetime) -> str:
-    """Somebody else's beat, pushed past everybody."""
+    """Another user's beat, pushed without a lease."""
     said = {"request_id": lock.request_id, "at": at.isoformat(timespec="seconds"), "nonce": secrets.token_hex(4)}
     beat = there.clones[1].make_tag(name="promote-heartbeat", commit=lock.candidate, message=json.dumps(said))
     git(there.clones[1].root, "push", "-q", "--force", "origin", f"{beat}:{HEARTBEAT}")
@@ -97,14 +97,14 @@ def _beat(there: Remote, lock: Lock, at: datetime) -> str:
 
 def test_the_beat_of_another_promotion_is_no_sign_of_this_one(there: Remote) -> None:
     lock = _lock(there)
-    other = replace(lock, request_id="somebody-else")
+    other = replace(lock, request_id="another-user")
     with beating(there.clones[1], lambda: other, every_s=BEAT_S):
         _until(lambda: there.holds(HEARTBEAT) != "")
     assert sign_of(there.clones[0], lock).objects == (lock.oid,)
 
 
-def test_whoever_beats_while_it_is_watched_is_not_silent(there: Remote) -> None:
-    """Two machines' clocks differ: what counts is that something changed, not when it says it did."""
+def test_a_promoter_that_beats_while_it_is_watched_is_not_silent(there: Remote) -> None:
+    """Two machines' clocks differ: what counts is that something changed, not the time written in it."""
     lock, passed = _lock(there), [0.0]
 
     def sleep(seconds: float) -> None:

@@ -1,4 +1,4 @@
-"""What a person's git configuration, hooks and environment may do to a promotion: nothing. Every test has its line in docs/bad-surroundings.md."""
+"""A user's git configuration, hooks and environment have no influence on a promotion. Every test has its line in docs/bad-surroundings.md."""
 
 from __future__ import annotations
 
@@ -68,14 +68,14 @@ def test_configuration(world: Outside, clone: Path, settings: Mapping[str, str])
     world.tags(clone, "v1.8.0")
     world.git(clone, "reset", "-q", "--hard", "HEAD~2")
     refs = world.refs()
-    told = world.promote(clone, "run", "v1.0.0")  # smaller than what is promoted: pulls, looks at everything, and ends before the move
+    told = world.promote(clone, "run", "v1.0.0")  # smaller than the promoted one: pulls, looks at everything, and ends before the move
     assert (told.code, "pulled 2 commits" in told.out) == (1, True), told
     assert world.git(clone, "rev-parse", "HEAD", "my-own-tag^{commit}", "my-own-branch").split() == [trunk] * 3
     assert world.refs() == refs
 
 
 def test_signed_and_accented_commits(world: Outside, clone: Path, tmp_path: Path) -> None:
-    """log.showSignature puts what gpg says between the lines of `git log`, i18n.logOutputEncoding writes them in another alphabet."""
+    """log.showSignature puts gpg's output between the lines of `git log`, i18n.logOutputEncoding writes them in another alphabet."""
     gpg = executable(tmp_path / "gpg", "echo 'gpg: Good signature, as always' >&2\necho '[GNUPG:] GOODSIG 0 Ada'\n")
     configure(world, clone, {"log.showSignature": "true", "gpg.program": str(gpg), "i18n.logOutputEncoding": "latin-1"})
     before = world.refs()
@@ -85,7 +85,7 @@ def test_signed_and_accented_commits(world: Outside, clone: Path, tmp_path: Path
     world.sandbox.writer.git("update-ref", "refs/heads/main", made)
     try:
         world.git(clone, "pull", "-q", "--rebase")
-        assert "as always" in world.git(clone, "log", "-1"), "git alone would say it"
+        assert "as always" in world.git(clone, "log", "-1"), "git alone prints it"
         assert "fix: café" in world.tags(clone, "v1.8.0").out
     finally:
         world.sandbox.writer.git("update-ref", "refs/heads/main", before["refs/heads/main"])
@@ -135,7 +135,7 @@ def test_instead_of(world: Outside, clone: Path) -> None:
 
 
 def test_push_instead_of(world: Outside, clone: Path, tmp_path: Path) -> None:
-    """Reading one repository and writing another would move a tag that nobody follows."""
+    """Reading one repository and writing another would move a tag that no application follows."""
     fork = tmp_path / "fork.git"
     world.git(tmp_path, "clone", "-q", "--mirror", world.sandbox.git.repository_url, str(fork))
     before = world.git(fork, "for-each-ref")
@@ -170,7 +170,7 @@ def test_replaced_history(world: Outside, clone: Path) -> None:
 
 
 def hanging(world: Outside, clone: Path, tmp_path: Path) -> Path:
-    """A clone whose credential helper asks a window that nobody sees, and a file that tells when it does. The remote asks for a password."""
+    """A clone whose credential helper opens an invisible window, and a file that records when it does. The remote asks for a password."""
     asked = tmp_path / "asked"
     helper = executable(tmp_path / "helper", f'[ "$1" = get ] || exit 0\ntouch {asked}\nsleep 600 & wait')
     world.git(clone, "config", "credential.helper", "")
@@ -227,7 +227,7 @@ def test_called_from_an_alias(world: Outside, clone: Path) -> None:
 
 
 def test_called_from_a_hook(world: Outside, clone: Path) -> None:
-    """`git push` runs pre-push with GIT_DIR set; what promote says of the clone is the same as outside."""
+    """`git push` runs pre-push with GIT_DIR set; promote's output about the clone is the same as outside."""
     executable(clone / ".git" / "hooks" / "pre-push", f"exec {BIN / 'promote'} status --json")
     told = world.promote(clone, shell="git push -q origin HEAD:refs/heads/from-a-hook")
     assert '"production": "failed"' in told.out, told  # one application of this world is not well, and that ends the push
@@ -236,7 +236,7 @@ def test_called_from_a_hook(world: Outside, clone: Path) -> None:
 
 @pytest.mark.parametrize("name", ["GIT_TRACE", "GIT_TRACE2", "GIT_CURL_VERBOSE"])
 def test_traces(world: Outside, clone: Path, name: str) -> None:
-    """Meant for a person's eyes; they neither hide git's reason nor show the token."""
+    """Meant for users; they neither hide git's reason nor show the token."""
     env = {name: "1", "GIT_TRACE_REDACT": "0", "GIT_TRACE_CURL": "1"}
     world.tags(clone, "v1.8.0", env=env)
     world.git(clone, "remote", "set-url", "origin", "http://127.0.0.1:9/acme/gitops.git")

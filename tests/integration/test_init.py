@@ -197,7 +197,7 @@ def test_a_file_of_that_name_that_is_not_ours_is_not_overwritten(tmp_path: Path)
 
 
 def test_the_root_is_found_behind_kustomizations_and_is_the_outermost(tmp_path: Path) -> None:
-    """Both environments share their Applications; an overlay says who follows what. web's folder holds web's own Application and is no root."""
+    """Both environments share their Applications; an overlay decides which one follows which revision. web's folder holds web's own Application and is no root."""
     files = {
         "bootstrap/prod.yaml": application("everything", "argocd/prod"),
         "bootstrap/dev.yaml": application("everything-dev", "argocd/dev", target="main"),
@@ -232,7 +232,7 @@ def test_which_context_is_production(tmp_path: Path, names: tuple[str, ...], pro
 
 
 def test_asking_by_hand_leaves_no_trace_in_the_clone_that_is_judged(tmp_path: Path) -> None:
-    """Compiled files beside the checks were untracked ones: two checks failed for whoever had not told git to ignore them."""
+    """Compiled files beside the checks were untracked ones: two checks failed for a user whose git did not ignore them."""
     repository = Repository(tmp_path, {"argocd/a.yaml": application("a", "apps/a"), "apps/a/x.yaml": "a: 1\n"}, ("prod-v1.0.0", "prod-stable"))
     assert repository.init()[0] == 0
     git(repository.folder, "add", "-A")
@@ -254,7 +254,7 @@ def test_print_writes_nothing(tmp_path: Path) -> None:
     assert git(repository.folder, "status", "--porcelain") == ""
 
 
-def test_upgrade_brings_what_nobody_changed_and_shows_the_rest(tmp_path: Path) -> None:
+def test_upgrade_updates_unchanged_files_and_shows_the_rest(tmp_path: Path) -> None:
     repository = Repository(tmp_path, {"README.md": "x"})
     assert repository.init()[0] == 0
     checks = repository.folder / "checks"
@@ -272,7 +272,7 @@ def test_upgrade_brings_what_nobody_changed_and_shows_the_rest(tmp_path: Path) -
     assert "-# ours" in said
 
 
-def test_upgrade_takes_away_what_is_no_longer_promotes_unless_a_team_made_it_its_own(tmp_path: Path) -> None:
+def test_upgrade_removes_files_of_older_versions_unless_a_team_changed_them(tmp_path: Path) -> None:
     """Its checks may stand in another file now, and an id that stands twice ends the suite."""
     repository = Repository(tmp_path, {"README.md": "x"})
     assert repository.init()[0] == 0
@@ -387,7 +387,7 @@ def test_which_remote(tmp_path: Path, remotes: tuple[str, ...], args: tuple[str,
     assert (got, words in said) == (code, True), said
 
 
-def test_outside_a_repository_it_says_so(tmp_path: Path) -> None:
+def test_outside_a_repository_the_error_names_the_reason(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-m", "promote", "init"], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "not in a git repository" in done.stderr
@@ -408,7 +408,7 @@ def test_where_the_checklists_evidence_comes_from(tmp_path: Path) -> None:
     settings = repository.settings()
     assert (settings.tasks.source, settings.tests.github, settings.checklist.disabled) == ("beads", True, [])
     assert [(r.paths, r.document) for r in settings.documentation.rules] == [("apps/{app}/**", "docs/apps/{app}.md")]
-    assert settings.version.default_bump == "patch", "all of it, says the only commit"
+    assert settings.version.default_bump == "patch", "from the type of the only commit"
 
 
 def test_issues_in_commit_messages_are_the_tracker(tmp_path: Path) -> None:
@@ -419,7 +419,7 @@ def test_issues_in_commit_messages_are_the_tracker(tmp_path: Path) -> None:
     assert repository.settings().tasks.source == "github"
 
 
-def test_what_nobody_can_answer_is_off_in_plain_sight(tmp_path: Path) -> None:
+def test_settings_without_evidence_are_written_as_disabled(tmp_path: Path) -> None:
     repository = Repository(tmp_path, {"README.md": "x"})
     code, said = repository.init()
     assert code == 0, said

@@ -73,7 +73,7 @@ def test_the_sandbox_holds_the_checks(python: Path, tmp_path: Path) -> None:
 
 
 def test_the_demo_of_a_wheel_runs_the_checks(from_wheel: Path, tmp_path: Path) -> None:
-    """The one scenario that its pre suite refuses for what is in the repository alone; the editable install plays all of them in test_scenarios."""
+    """The one scenario that its pre suite refuses for the content of the repository alone; the editable install plays all of them in test_scenarios."""
     done = promote(from_wheel, tmp_path, "demo", "--scenario", "workflow-too-old", "--json")
     assert done.returncode == 1, done.stderr
     verdicts = [check["verdict"] for check in json.loads(done.stdout)["checks"]]

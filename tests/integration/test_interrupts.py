@@ -1,4 +1,4 @@
-"""A person stops a promotion: before the move nothing is left behind, after it production is put back first and proven back."""
+"""A user stops a promotion: before the move nothing is left behind, after it production is put back first and proven back."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ from tests.unit.test_flow import fake_run
 
 BIN = Path(sys.executable).parent
 STABLE, LOCK, HEART = "refs/tags/prod-stable", "refs/promote/lock", "refs/promote/heartbeat"
-# Before the push that sets REF to something (the Nth such one) has its effect: the driver is told to stop.
+# Before the push that sets REF to something (the Nth such one) has its effect, the driver gets the signal to stop.
 HOOK = """#!/bin/sh
 while read -r old new ref; do
   [ "$ref" = "{ref}" ] || continue
@@ -49,7 +49,7 @@ def sandbox(tmp_path: Path) -> Iterator[Sandbox]:
 
 
 def stopped(sandbox: Sandbox, clone: Path, *args: str, at: str, nth: int = 1, pause: str = ":", stop: str = "INT") -> tuple[int, dict[str, Any], str]:
-    """(exit code, document, progress) of a command that is told to stop in the middle of a push."""
+    """(exit code, document, progress) of a command that gets the signal to stop in the middle of a push."""
     hook, bare = sandbox.git.path / "hooks" / "pre-receive", sandbox.git.path
     before = hook.read_text()
     (bare / "seen").unlink(missing_ok=True)
@@ -72,7 +72,7 @@ def test_a_rollback_stopped_while_it_takes_the_lock_leaves_none(sandbox: Sandbox
     assert (code, said["outcome"], said["exit"]) == (130, "interrupted", 130)
 
 
-def test_stopped_while_the_tag_goes_back_it_does_not_say_that_the_tag_stayed(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_stopped_while_the_tag_goes_back_it_does_not_report_the_tag_as_unmoved(sandbox: Sandbox, tmp_path: Path) -> None:
     old = sandbox.writer.holds(STABLE)
     version = SCENARIOS["smoke-fails"].prepare(sandbox)
     code, said, progress = stopped(sandbox, sandbox.clone(tmp_path / "clone"), "run", version, at=STABLE, nth=2)
@@ -83,7 +83,7 @@ def test_stopped_while_the_tag_goes_back_it_does_not_say_that_the_tag_stayed(san
     assert "stays so" not in progress
 
 
-def test_a_rollback_by_hand_stopped_during_its_push_keeps_the_lock_and_says_that_it_moved(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_a_rollback_by_hand_stopped_during_its_push_keeps_the_lock_and_reports_the_move(sandbox: Sandbox, tmp_path: Path) -> None:
     clone, then = sandbox.clone(tmp_path / "clone"), sandbox.writer.holds("refs/tags/prod-v1.7.3")
     code, said, progress = stopped(sandbox, clone, "rollback", "--to", "v1.7.3", at=STABLE)
     assert sandbox.writer.holds(STABLE) == then
@@ -108,7 +108,7 @@ def test_between_two_steps_it_is_answered_by_the_next(tmp_path: Path, stop_at: S
     run = fake_run(tmp_path)
 
     class Stopping(Journal):
-        """Its driver is told to stop while it writes down where it stands."""
+        """Its driver gets the signal to stop while it writes its state."""
 
         def write(self, event: str, name: str, **fields: object) -> None:
             if (event, name) == ("state", stop_at.value):
@@ -151,7 +151,7 @@ def _left_behind(sandbox: Sandbox, clone: Path) -> str:
     return old
 
 
-def test_a_resume_stopped_while_it_takes_the_lock_over_does_not_say_that_nothing_moved(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_a_resume_stopped_while_it_takes_the_lock_over_does_not_report_that_nothing_moved(sandbox: Sandbox, tmp_path: Path) -> None:
     clone = sandbox.clone(tmp_path / "clone")
     old = _left_behind(sandbox, clone)
     moved = sandbox.writer.holds(STABLE)
@@ -167,7 +167,7 @@ def test_a_resume_stopped_while_it_takes_the_lock_over_does_not_say_that_nothing
     assert f"true now: prod-stable → {sandbox.writer.holds(STABLE + '^{commit}')[:7]}" in done.stdout
 
 
-def test_an_answer_that_nobody_reads_ends_a_resume_as_any_other_command(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_a_closed_stdout_ends_a_resume_as_any_other_command(sandbox: Sandbox, tmp_path: Path) -> None:
     clone = sandbox.clone(tmp_path / "clone")
     argv = ["bash", "-c", '"$@" | true; exit "${PIPESTATUS[0]}"', "bash", sys.executable, "-m", "promote", "resume"]
     done = subprocess.run(argv, cwd=clone, env=sandbox.env, capture_output=True, text=True, check=False, timeout=60)

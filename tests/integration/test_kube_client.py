@@ -1,4 +1,4 @@
-"""How a cluster can be unusable, and what a person is told: the class says what to do, the text which values, and no secret is in it."""
+"""How a cluster can be unusable, and the error for the user: the class decides the hint, the text has the values and no secret."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def status(code: int, message: str) -> Fault:
 
 
 @pytest.mark.parametrize(
-    ("fault", "error", "said"),
+    ("fault", "error", "message"),
     [
         (status(401, "Unauthorized"), Denied, "credentials were not accepted"),
         (status(403, 'applications is forbidden: User "ci" cannot list'), Denied, 'User "ci" cannot list'),
@@ -62,17 +62,17 @@ def status(code: int, message: str) -> Fault:
     ],
     ids=lambda value: getattr(value, "__name__", "") or (f"{value.kind}-{value.status}" if isinstance(value, Fault) else ""),
 )
-def test_what_an_answer_means(world: Echo, kube: Kube, fault: Fault, error: type[PromoteError], said: str):
+def test_what_an_answer_means(world: Echo, kube: Kube, fault: Fault, error: type[PromoteError], message: str):
     world.fault(fault)
     with pytest.raises(error) as caught:
         kube.items(APPLICATIONS)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
     assert "cluster prod" in str(caught.value)
     assert caught.value.hint
     assert "secret" not in str(caught.value)
 
 
-def test_a_read_in_lasting_trouble_is_asked_a_few_times_and_then_told(world: Echo, kube: Kube):
+def test_a_read_in_lasting_trouble_is_retried_a_few_times_and_then_reported(world: Echo, kube: Kube):
     world.fault(status(503, "x"))
     with pytest.raises(Unreachable):
         kube.items(APPLICATIONS)
@@ -86,7 +86,7 @@ def test_silence_ends(world: Echo, tmp_path: Path):
         hurried.items(APPLICATIONS)
 
 
-def test_nobody_listens(tmp_path: Path):
+def test_a_closed_port(tmp_path: Path):
     with pytest.raises(Unreachable, match="GET /api"):
         connect("prod", kubeconfig(tmp_path, "http://127.0.0.1:1"), "").items("/api/v1/pods")
 
@@ -157,7 +157,7 @@ def test_a_plugin_without_a_command(tmp_path: Path, world: Echo):
         connect("prod", kubeconfig(tmp_path, world.url, {"exec": {"apiVersion": PLUGIN}}), "")
 
 
-def test_an_auth_provider_whose_issuer_is_away_is_told(tmp_path: Path, world: Echo):
+def test_an_auth_provider_whose_issuer_is_away_is_reported(tmp_path: Path, world: Echo):
     with pytest.raises(Denied, match="the auth provider oidc failed: MaxRetryError") as caught:
         connect("prod", kubeconfig(tmp_path, world.url, oidc_user("http://127.0.0.1:1")), "")
     assert "log in again" in caught.value.hint
@@ -171,7 +171,7 @@ def test_a_mistake_in_the_file_is_no_failed_login(tmp_path: Path, world: Echo):
     assert "auth-provi" not in str(caught.value), "the entry holds secrets"
 
 
-def test_an_auth_provider_whose_issuer_is_silent_is_given_up(tmp_path: Path, world: Echo):
+def test_an_auth_provider_whose_issuer_is_silent_times_out(tmp_path: Path, world: Echo):
     with address("silent") as url, pytest.raises(Denied, match="the auth provider oidc did not end within 20 s"):
         connect("prod", kubeconfig(tmp_path, world.url, oidc_user(url)), "")
 

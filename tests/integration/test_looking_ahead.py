@@ -1,4 +1,4 @@
-"""`promote checklist`, `next`, `plan`: what a person sees before anything is decided; and the driver's own checks after it."""
+"""`promote checklist`, `next`, `plan`: the preview before anything is decided; and the driver's own checks after it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
         yield it
 
 
-def test_the_checklist_names_every_check_and_asks_nobody(world: Desk) -> None:
+def test_the_checklist_names_every_check_without_a_request(world: Desk) -> None:
     world.sandbox.github.requests.clear()
     checks = {check["id"]: check for check in document(world, "checklist")}
     assert not world.sandbox.github.requests
@@ -76,7 +76,7 @@ def test_next_is_the_version_alone_on_stdout(world: Desk) -> None:
     assert promote(world, "next", "--major", "--patch")[0] == 2
 
 
-def test_a_plan_says_what_would_ship_change_and_where_back_leads(world: Desk) -> None:
+def test_a_plan_shows_the_commits_the_changes_and_the_rollback_target(world: Desk) -> None:
     plan = document(world, "plan", "v1.8.0")
     assert [c["subject"] for c in plan["commits"]] == ["fix(traefik): access log", "feat(gitea): 1.22", "docs: runbook for velero"]
     assert {a["name"]: a["changed"] for a in plan["applications"]} == {"gitea": ["Deployment gitea/gitea"], "traefik": ["Deployment traefik/traefik"]}
@@ -88,12 +88,12 @@ def test_a_plan_says_what_would_ship_change_and_where_back_leads(world: Desk) ->
 
 
 @pytest.mark.parametrize(
-    ("version", "said"),
+    ("version", "message"),
     [("v1.7.3", "v1.7.3 was promoted already (prod-v1.7.3 at "), ("v0.9.0", "v0.9.0 is not greater than v1.7.4"), ("v1.7.9", "is a step of patch")],
 )
-def test_a_plan_that_would_be_refused_says_why_and_sends_nobody_there(world: Desk, version: str, said: str) -> None:
+def test_a_plan_that_would_be_refused_names_the_reason_and_suggests_no_promotion(world: Desk, version: str, message: str) -> None:
     code, out, _ = promote(world, "plan", version)
-    assert code == 0 and "\nrefused       " in out and said in out
+    assert code == 0 and "\nrefused       " in out and message in out
     assert "would be refused" in out.splitlines()[-1] and "promote next" in out.splitlines()[-1]
     assert document(world, "plan", "v1.8.0")["refused"] == []
 
@@ -106,7 +106,7 @@ def test_a_plan_for_what_production_runs_moves_nothing(tmp_path: Path) -> None:
     assert plan["refused"] == [] and len(plan["steps"]) == 1 and "nothing is moved" in plan["steps"][0]
 
 
-def test_what_was_promoted_and_rolled_back_is_not_the_next_version(tmp_path: Path) -> None:
+def test_a_version_that_was_rolled_back_is_not_suggested_again(tmp_path: Path) -> None:
     with desk(tmp_path) as world:
         world.sandbox.writer.tag("prod-v1.8.0", world.sandbox.writer.holds("main"), "rolled back since")
         assert promote(world, "next")[:2] == (0, "v1.8.1\n")
@@ -131,7 +131,7 @@ def test_a_plan_for_nonsense_is_refused(world: Desk) -> None:
     assert code == 2 and "is not a semver version" in err
 
 
-def test_a_plan_shows_that_a_secret_changes_and_never_what_is_in_it(tmp_path: Path) -> None:
+def test_a_plan_shows_that_a_secret_changes_and_never_its_content(tmp_path: Path) -> None:
     with desk(tmp_path) as world:
         folder = "apps/homepage/overlays/prod"
         lists = yaml.safe_dump({"resources": ["../../base", "service.yaml", "secret.yaml"]}).encode()
@@ -196,7 +196,7 @@ def test_a_waived_check_lets_the_promotion_through_and_stays_on_record(tmp_path:
 
 
 @pytest.mark.parametrize(
-    ("toml", "argv", "said"),
+    ("toml", "argv", "message"),
     [
         ('[[waivers]]\nid = "events"\nreason = "x"\nauthor = "a"\nuntil = "soon"\n', ("checklist",), "waivers[0].until: 'soon' is not a day"),
         ('[checklist]\nadvisory = ["candidate"]\n', ("checklist",), "candidate protects the tag itself"),
@@ -208,7 +208,7 @@ def test_a_waived_check_lets_the_promotion_through_and_stays_on_record(tmp_path:
         ("", ("plan", "--force"), "VERSION"),
     ],
 )
-def test_what_is_wrong_is_said_before_anything_happens(world: Desk, toml: str, argv: tuple[str, ...], said: str) -> None:
+def test_usage_errors_are_reported_before_anything_happens(world: Desk, toml: str, argv: tuple[str, ...], message: str) -> None:
     before = world.show("promotion.toml") or b""
     if toml:
         (world.clone / "promotion.toml").write_text(toml)
@@ -216,10 +216,10 @@ def test_what_is_wrong_is_said_before_anything_happens(world: Desk, toml: str, a
         code, out, err = promote(world, *argv)
     finally:
         (world.clone / "promotion.toml").write_bytes(before)
-    assert (code, out) == (2, "") and said in err, err
+    assert (code, out) == (2, "") and message in err, err
 
 
-def test_a_shallow_clone_cannot_tell_what_would_be_shipped(world: Desk, tmp_path: Path) -> None:
+def test_a_shallow_clone_cannot_list_the_commits_to_ship(world: Desk, tmp_path: Path) -> None:
     shallow = tmp_path / "shallow"
     world.git("clone", "-q", "--depth", "1", world.git("remote", "get-url", "origin"), str(shallow))
     for argv in (["next"], ["plan", "v1.8.0"]):

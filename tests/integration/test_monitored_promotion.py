@@ -1,4 +1,4 @@
-"""Whole promotions with the monitoring around them: the annotation, what a soak catches, what is found out before the move."""
+"""Whole promotions with the monitoring around them: the annotation, the findings of a soak, and those before the move."""
 
 from __future__ import annotations
 
@@ -143,13 +143,13 @@ def test_trouble_that_comes_during_the_soak_brings_the_version_back(start: Any, 
     happen, said_of_it = TROUBLE[name]
     place.when_soaking(lambda: happen(place))
     code, said, progress = place.promote()
-    # What still fails at the end keeps a rollback from being proven; the alert is told and does not.
+    # A check that still fails at the end keeps a rollback from being proven; the alert is reported and does not.
     assert code == (3 if happen is alerting else 4), progress
     assert said["outcome"] == ("rolled_back" if happen is alerting else "stuck")
     assert f"at the last look: {said_of_it}" in progress, progress
 
 
-def test_a_quiet_soak_is_said_and_both_suites_are_asked_once_more_at_its_end(start: Any) -> None:
+def test_a_quiet_soak_is_reported_and_both_suites_run_once_more_at_its_end(start: Any) -> None:
     place = start(("[post]\n", '[post]\nsoak = "1s"\n'))
     code, said, progress = place.promote()
     assert (code, said["outcome"]) == (0, "verified"), progress

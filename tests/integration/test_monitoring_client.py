@@ -1,4 +1,4 @@
-"""The monitoring client against worlds that misbehave: what is unreachable, what is refused, what is sent once, and what is never shown."""
+"""The monitoring client against worlds that misbehave: unreachable, refused, sent once, and never shown."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_what_goes_wrong_is_said_by_class_and_without_secrets(prometheus: prometheus_world.Prometheus, name: str) -> None:
+def test_errors_are_reported_by_class_and_without_secrets(prometheus: prometheus_world.Prometheus, name: str) -> None:
     fault, kind, said = FAULTS[name]
     prometheus.fault(fault)
     with pytest.raises(kind) as caught:
@@ -89,14 +89,14 @@ def test_answers_of_every_kind(prometheus: prometheus_world.Prometheus) -> None:
         ask("sum(")
 
 
-def test_the_age_of_samples_is_told_by_the_servers_own_clock(prometheus: prometheus_world.Prometheus) -> None:
+def test_the_age_of_samples_is_measured_by_the_servers_own_clock(prometheus: prometheus_world.Prometheus) -> None:
     prometheus.put("old", {"a": "1"}, 5, at=time.time() - 100)
     assert client(prometheus).ages("up")['{job="a"}'] < 10
     assert 99 < client(prometheus).ages("old")['{a="1"}'] < 110
     assert client(prometheus).ages("gone") == {}
 
 
-def test_a_server_that_knows_it_is_told_how_old_a_sample_may_be() -> None:
+def test_a_server_that_supports_it_gets_the_limit_for_the_age_of_samples() -> None:
     with prometheus_world.Prometheus(knows_lookback=True) as world:
         assert isinstance(world, prometheus_world.Prometheus)
         world.put("old", {}, 5, at=time.time() - 100)
@@ -144,7 +144,7 @@ def test_a_lost_answer_to_a_write_is_not_sent_again(grafana: grafana_world.Grafa
     assert len(grafana.annotations) == 1
 
 
-def test_grafana_says_no(grafana: grafana_world.Grafana) -> None:
+def test_grafana_refuses(grafana: grafana_world.Grafana) -> None:
     now = datetime.now(UTC)
     with pytest.raises(Denied, match="401 Invalid API key"):
         Grafana("grafana", f"{grafana.url}/grafana", {}).dashboards()
@@ -160,7 +160,7 @@ def test_grafana_says_no(grafana: grafana_world.Grafana) -> None:
 def test_a_netrc_does_not_replace_the_declared_credentials(grafana: grafana_world.Grafana, clean_environment: object) -> None:
     from pathlib import Path
 
-    (Path(str(clean_environment)) / ".netrc").write_text("machine 127.0.0.1 login somebody password else\n")
+    (Path(str(clean_environment)) / ".netrc").write_text("machine 127.0.0.1 login eve password other\n")
     assert Grafana("grafana", f"{grafana.url}/grafana", HEADERS).dashboards()
 
 

@@ -126,7 +126,7 @@ def crashing_pod(post: Post) -> Iterator[dict[str, object]]:
 
 
 def running(restarts: int) -> dict[str, object]:
-    """A pod that runs at the moment, and how often it was started anew."""
+    """A pod that runs at the moment, and how often it was restarted."""
     status = {"phase": "Running", "containerStatuses": [{"name": "main", "restartCount": restarts, "state": {"running": {}}}]}
     return {"kind": "Pod", "metadata": {"name": "gitea-side", "namespace": "gitea"}, "status": status}
 
@@ -217,7 +217,7 @@ def test_exactly_the_check_that_is_about_it_fails(post: Post, name: str) -> None
         f"{r.id}: {r.detail}" for r in result.failed
     )
     assert said in check(result, name).detail
-    assert re.search(r"\n\s*do\b", check(result, name).detail), "what to do about it is said"
+    assert re.search(r"\n\s*do\b", check(result, name).detail), "the next command is printed"
     assert result.verdict is Verdict.FAILED
 
 
@@ -292,13 +292,13 @@ UNKNOWN: dict[str, tuple[Breaking, set[str], str]] = {
     "no data": (no_series, {"promql[scraped]", "promql[restarts]"}, "no data: no series for up"),
     "samples older than the move": (old_samples, {"promql[scraped]", "promql[restarts]"}, "have no sample since the move"),
     "NaN": (not_a_number, {"promql[restarts]"}, "not a number"),
-    "nobody tells Alertmanager": (no_watchdog, {"alerts"}, "the alert Watchdog, which always fires, does not"),
+    "no Prometheus reports to Alertmanager": (no_watchdog, {"alerts"}, "the alert Watchdog, which always fires, does not"),
     "no baseline of the alerts": (no_baseline, {"alerts"}, "the alerts were not read before the move"),
 }
 
 
 @pytest.mark.parametrize("name", UNKNOWN)
-def test_what_the_monitoring_cannot_say_is_unknown(post: Post, name: str) -> None:
+def test_a_check_that_the_monitoring_cannot_answer_is_unknown(post: Post, name: str) -> None:
     breaking, checks, said = UNKNOWN[name]
     with breaking(post) as changes:
         result = post.run(**changes)
@@ -306,7 +306,7 @@ def test_what_the_monitoring_cannot_say_is_unknown(post: Post, name: str) -> Non
     assert said in check(result, max(checks)).detail
 
 
-def test_silenced_and_inhibited_alerts_are_told_and_do_not_fail(post: Post) -> None:
+def test_silenced_and_inhibited_alerts_are_reported_and_do_not_fail(post: Post) -> None:
     manager = post.sandbox.alertmanager
     quiet, source, kept = manager.fire("Quiet", namespace="gitea"), manager.fire("Source"), manager.fire("Kept")
     silence = manager.silence('alertname="Quiet"')
@@ -350,7 +350,7 @@ def test_a_warning_that_came_to_rest_is_evidence_only(post: Post) -> None:
     assert "FailedMount" not in str(said), "not about an application of this promotion"
 
 
-def test_while_a_rollback_is_proven_the_monitoring_is_told_and_does_not_count(post: Post) -> None:
+def test_while_a_rollback_is_proven_the_monitoring_is_reported_and_does_not_count(post: Post) -> None:
     mark = post.sandbox.alertmanager.fire("StillRinging")
     post.sandbox.grafana.fault(Fault(kind="refuse"))
     post.sandbox.prometheus.put("kube_pod_container_status_restarts_total", {"pod": "x"}, 1000)
@@ -378,7 +378,7 @@ def test_rows_without_a_source_are_listed_as_off(post: Post, tmp_path: Path) -> 
     (clone / "checks" / "post" / "test_signals.py").unlink()
     (clone / "promotion.toml").write_text(text)
     result = replace_clone(post, clone).run()
-    assert verdicts(result, Verdict.ERRORED) == {"promql[scraped]", "promql[restarts]", "alerts", "grafana"}, "configured, and nobody reported"
+    assert verdicts(result, Verdict.ERRORED) == {"promql[scraped]", "promql[restarts]", "alerts", "grafana"}, "configured, and no check reported"
 
 
 def replace_clone(post: Post, clone: Path) -> Post:

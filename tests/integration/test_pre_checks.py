@@ -1,4 +1,4 @@
-"""Checks of the pre suite in a whole run of it: each alone in failing when its matter is wrong, unknown when what it asks cannot tell."""
+"""Checks of the pre suite in a whole run of it: each fails alone when its subject is wrong, and is unknown when its source cannot answer."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
 
 @contextmanager
 def changed(world: Desk, message: str, files: dict[str, bytes | None]) -> Iterator[str]:
-    """A commit that is taken back by another one. What it said stays in the history: breaking words are for a world of their own."""
+    """A commit that is taken back by another one. Its message stays in the history: breaking words are for a world of their own."""
     before = {path: world.show(path) for path in files}
     world.commit(message, files)
     yield world.git("rev-parse", "HEAD")
@@ -65,7 +65,7 @@ def test_a_failed_check_of_this_commit_fails(world: Desk) -> None:
     assert "ci / functional: failure http" in checks["tests-passed"]["detail"]
 
 
-def test_a_failed_status_of_this_commit_fails_until_a_newer_one_says_otherwise(world: Desk) -> None:
+def test_a_failed_status_of_this_commit_fails_until_a_newer_one_passes(world: Desk) -> None:
     world.commit("fix: b")
     world.sandbox.github.records.add_status(head(world), "legacy-ci", "failure")
     assert verdicts(world.check()) == {"tests-passed": "failed"}
@@ -82,18 +82,18 @@ def test_one_name_in_two_workflows_counts_as_the_worse(world: Desk) -> None:
     assert verdicts(world.check()) == {}, "run again"
 
 
-def test_another_commits_checks_say_nothing_about_this_one(world: Desk) -> None:
+def test_another_commits_checks_do_not_count_for_this_one(world: Desk) -> None:
     world.sandbox.github.records.add_check(head(world), "ci / functional", "failure")
     world.commit("fix: c")
     assert verdicts(world.check()) == {}
 
 
-@pytest.mark.parametrize(("state", "said"), [("cancelled", "neither passed nor failed"), ("stale", "neither passed nor failed")])
-def test_a_check_that_ended_without_a_word_is_unknown(world: Desk, state: str, said: str) -> None:
+@pytest.mark.parametrize(("state", "message"), [("cancelled", "neither passed nor failed"), ("stale", "neither passed nor failed")])
+def test_a_check_that_ended_without_a_word_is_unknown(world: Desk, state: str, message: str) -> None:
     world.commit("fix: d")
     world.sandbox.github.records.add_check(head(world), "ci / functional", state)
     checks = world.check()
-    assert verdicts(checks) == {"tests-passed": "errored"} and said in checks["tests-passed"]["detail"]
+    assert verdicts(checks) == {"tests-passed": "errored"} and message in checks["tests-passed"]["detail"]
 
 
 def test_a_required_check_that_is_missing_or_pending_is_waited_for_and_then_unknown(world: Desk) -> None:
@@ -105,7 +105,7 @@ def test_a_required_check_that_is_missing_or_pending_is_waited_for_and_then_unkn
         assert verdicts(checks) == {"tests-passed": "errored"} and "e2e: pending" in checks["tests-passed"]["detail"]
         world.sandbox.github.records.add_check(head(world), "e2e")
         world.sandbox.github.records.add_check(head(world), "lint", "failure")
-        assert verdicts(world.check()) == {}, "what is not required does not count"
+        assert verdicts(world.check()) == {}, "an optional check does not count"
         world.sandbox.github.records.add_check(head(world), "e2e", "skipped")
         assert verdicts(world.check()) == {"tests-passed": "errored"}, "a required check that was skipped has not passed"
 
@@ -145,7 +145,7 @@ def test_without_a_source_it_is_unknown_and_off_with_a_reason(world: Desk) -> No
 
 
 @pytest.mark.parametrize(
-    ("command", "verdict", "said"),
+    ("command", "verdict", "message"),
     [
         ("true", "", ""),
         ("sh -c 'echo one; echo two; exit 3'", "failed", "ended with 3"),
@@ -153,11 +153,11 @@ def test_without_a_source_it_is_unknown_and_off_with_a_reason(world: Desk) -> No
         ("no-such-program-here", "errored", "cannot be started"),
     ],
 )
-def test_a_command_of_the_team(world: Desk, command: str, verdict: str, said: str) -> None:
+def test_a_command_of_the_team(world: Desk, command: str, verdict: str, message: str) -> None:
     with settings(world, ("github = true ", f'command = "{command}"'), ('timeout = "20s"', 'timeout = "1s"')):
         checks = world.check()
         assert verdicts(checks) == ({"tests-passed": verdict} if verdict else {})
-        assert said in checks["tests-passed"]["detail"]
+        assert message in checks["tests-passed"]["detail"]
 
 
 def test_a_command_is_not_run_on_another_tree_than_the_candidates(world: Desk) -> None:
@@ -189,7 +189,7 @@ def test_a_junit_file_counts_for_the_commit_it_names(world: Desk) -> None:
             assert verdicts(world.check()) == {"tests-passed": "errored"}, text
 
 
-def test_a_junit_file_that_is_named_after_a_commit_and_says_another_is_unknown(world: Desk) -> None:
+def test_a_junit_file_named_after_one_commit_with_the_id_of_another_is_unknown(world: Desk) -> None:
     with settings(world, ("github = true ", f'junit = "{world.sandbox.directory}/{{commit}}.xml"')):
         file = world.sandbox.directory / f"{head(world)}.xml"
         file.write_text('<testsuite><testcase name="a"/></testsuite>')
@@ -301,7 +301,7 @@ def test_a_removed_volume_needs_a_plan(tmp_path_factory: pytest.TempPathFactory)
 
 @proves("check", "breaking-changes", "errored")
 def test_what_production_has_and_cannot_be_rendered_here_is_unknown_unless_accepted(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Production's overlay fetches something from afar, the candidate's does not any more: nobody here can tell what goes away with it."""
+    """Production's overlay fetches something from afar, the candidate's does not any more: its removals are unknown here."""
     with desk(tmp_path_factory.mktemp("far")) as world:
         path = "apps/homepage/overlays/prod/kustomization.yaml"
         world.commit("fix: far", {path: overlay("https://manifests.example/pvc.yaml")})
@@ -340,7 +340,7 @@ def test_a_version_that_is_too_small_fails_and_the_fitting_one_is_named(world: D
         "is a step of patch, the changes ask for minor" in checks["version-bump"]["detail"]
         and "promote run v1.8.0" in checks["version-bump"]["detail"]
     )
-    assert verdicts(world.check(version="v3.0.0")) == {}, "a greater step than needed is a person's to choose"
+    assert verdicts(world.check(version="v3.0.0")) == {}, "the user may choose a greater step than needed"
 
 
 @proves("check", "version-bump", "errored")
@@ -366,7 +366,7 @@ def test_dev_has_to_have_been_well_for_the_soak(world: Desk) -> None:
             "expected 1 h (dev.soak); the latest was " in checks["dev-converged"]["detail"] and "start again at " in checks["dev-converged"]["detail"]
         )
     with settings(world, ('context = "dev"\n', 'context = "dev"\nsoak = "1s"\n')):
-        world.check()  # whatever it says, dev has been at it for a while afterwards
+        world.check()  # whatever its result, dev has been at it for a while afterwards
         deadline = Deadline(20)
         while (checks := world.check())["dev-converged"]["verdict"] != "passed" and not deadline.expired:
             deadline.sleep(0.5)

@@ -42,7 +42,7 @@ def test_a_later_commit_that_dev_renders_nothing_of_counts_and_one_that_it_does_
     assert "a commit that dev has not run is not validated" in checks["dev-converged"]["detail"]
 
 
-def test_a_candidate_that_no_application_renders_anything_of_is_said_to_be_one(world: Desk) -> None:
+def test_a_candidate_that_no_application_renders_is_reported_as_such(world: Desk) -> None:
     world.git("fetch", "-q", "--tags", "origin")
     stable = world.git("rev-parse", "dev-v1.8.0^{commit}")
     world.sandbox.writer.tag("prod-v1.8.0", stable)
@@ -55,7 +55,7 @@ def test_a_candidate_that_no_application_renders_anything_of_is_said_to_be_one(w
     assert "warning" not in check["evidence"]
 
 
-def test_what_production_alone_renders_is_said_not_to_have_been_on_dev(world: Desk) -> None:
+def test_a_change_that_only_production_renders_is_reported_as_untested_on_dev(world: Desk) -> None:
     path = "apps/vault/overlays/prod/kustomization.yaml"
     world.commit("fix(vault): in production", {path: (world.show(path) or b"") + b"# reviewed\n"})
     world.sandbox.refresh()

@@ -57,7 +57,7 @@ def test_an_open_issue_fails_this_check_and_no_other(world: Desk) -> None:
     assert checks[CHECK]["evidence"]["tasks"] == {"#12": "open"}, "a pull request and what no subject or trailer names are no tasks"
 
 
-def test_a_closed_issue_passes_and_commits_without_a_task_are_told(world: Desk) -> None:
+def test_a_closed_issue_passes_and_commits_without_a_task_are_listed(world: Desk) -> None:
     world.sandbox.github.records.add_issue(12, "Raise the limit", "closed")
     try:
         checks = world.check()
@@ -68,15 +68,17 @@ def test_a_closed_issue_passes_and_commits_without_a_task_are_told(world: Desk) 
 
 
 @proves("check", "tasks-closed", "errored")
-@pytest.mark.parametrize(("fault", "said"), [(Fault(kind="status", status=503, path="/issues"), "503"), (Fault(kind="refuse", path="/issues"), "")])
-def test_a_tracker_that_does_not_answer_is_unknown(world: Desk, fault: Fault, said: str) -> None:
+@pytest.mark.parametrize(
+    ("fault", "message"), [(Fault(kind="status", status=503, path="/issues"), "503"), (Fault(kind="refuse", path="/issues"), "")]
+)
+def test_a_tracker_that_does_not_answer_is_unknown(world: Desk, fault: Fault, message: str) -> None:
     world.sandbox.github.fault(fault)
     try:
         checks = world.check()
     finally:
         world.sandbox.github.clear_faults()
     assert verdicts(checks) == {CHECK: "errored"}
-    assert said in checks[CHECK]["detail"]
+    assert message in checks[CHECK]["detail"]
 
 
 def test_a_token_that_sees_nothing_is_unknown_not_without_tasks(world: Desk) -> None:

@@ -56,7 +56,7 @@ def test_one_push_moves_stable_prod_undo_and_lock_to_one_object(bench: Bench) ->
     assert at.holds(LOCK) == published.lock.oid != lock.oid
 
 
-def test_the_prod_tag_says_who_what_and_from_where(bench: Bench) -> None:
+def test_the_prod_tag_names_user_version_and_origin(bench: Bench) -> None:
     published = publish(bench.git, bench.settings, bench.request(bench.lock()))
     said = trailers_of(bench.git.read_tag(published.stable.object).message)
     assert (said["Version"], said["Commit"], said["Request-Id"], said["Previous-Stable"]) == ("v1.1.0", bench.candidate, "r1", bench.old)
@@ -191,7 +191,7 @@ def test_only_one_of_two_gets_the_lock_and_the_other_learns_who_has_it(bench: Be
         bench.lock()
 
 
-def test_whoever_lost_the_lock_does_not_release_it(bench: Bench) -> None:
+def test_a_promoter_that_lost_the_lock_does_not_release_it(bench: Bench) -> None:
     lock = bench.lock()
     theirs = fence(bench.git, lock)
     assert release(bench.git, lock).outcome is not Pushed.DONE

@@ -118,7 +118,7 @@ def test_another_commit_than_was_meant_is_refused(bad: Bad) -> None:
     assert untouched(bad)
 
 
-def test_what_somebody_else_put_there_stays(bad: Bad) -> None:
+def test_a_foreign_move_of_the_tag_stays(bad: Bad) -> None:
     foreign = bad.repos.tag("prod-stable", force=True)
     with pytest.raises(Superseded, match="somebody else moved it"):
         bad.back(lock_id=bad.promotion.oid)
@@ -142,7 +142,7 @@ def test_a_first_promotion_has_nothing_to_be_put_back_to(bad: Bad) -> None:
     assert untouched(bad)
 
 
-def test_an_object_that_is_nowhere_any_more_is_said_to_be(bad: Bad) -> None:
+def test_a_missing_object_is_reported_as_missing(bad: Bad) -> None:
     end = bad.elsewhere()
     git(bad.repos.remote, "update-ref", "-d", UNDO)
     with pytest.raises(NotFound, match=f"object {bad.old} is neither here nor in any tag"):
@@ -159,7 +159,7 @@ def test_an_object_that_is_nowhere_any_more_is_said_to_be(bad: Bad) -> None:
         (["--action=undo"], "invalid choice: 'undo'"),
     ],
 )
-def test_what_is_said_wrongly(bad: Bad, capsys: pytest.CaptureFixture[str], argv: list[str], words: str) -> None:
+def test_wrong_arguments(bad: Bad, capsys: pytest.CaptureFixture[str], argv: list[str], words: str) -> None:
     (bad.repos.clone / "promotion.toml").write_text('[github]\nrepository = "acme/gitops"\n')
     assert main(["publish", "-C", str(bad.repos.clone), *argv]) == 2
     assert words in capsys.readouterr().err

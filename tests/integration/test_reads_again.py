@@ -1,4 +1,4 @@
-"""Reads of git and of a cluster over real connections: a passing fault is passed over, one that stays is told, writes go out once."""
+"""Reads of git and of a cluster over real connections: a passing fault is passed over, a lasting one is reported, writes go out once."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_a_cluster_is_read_again(api: Api, tmp_path: Path, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", PASSING)
-def test_a_cluster_in_lasting_trouble_is_told(api: Api, tmp_path: Path, kind: str) -> None:
+def test_a_cluster_in_lasting_trouble_is_reported(api: Api, tmp_path: Path, kind: str) -> None:
     api.fault(_times(PASSING[kind], None))
     with pytest.raises(Unreachable, match="cluster prod"):
         _kube(api, tmp_path).get("/api/v1/pods")
@@ -119,7 +119,7 @@ def test_a_fetch_is_done_again(there: Remote, kind: str) -> None:
     assert there.clones[0].commit_of("refs/promote-remote/tags/prod-stable") == there.holds(f"{STABLE}^{{commit}}")
 
 
-def test_a_remote_in_lasting_trouble_is_told(there: Remote) -> None:
+def test_a_remote_in_lasting_trouble_is_reported(there: Remote) -> None:
     before = len(there.server.requests)
     there.server.fault(_times(PASSING["502"], None))
     with pytest.raises(Unreachable, match="502"):
@@ -142,7 +142,7 @@ def test_a_push_goes_out_once(there: Remote, kind: str) -> None:
 @pytest.mark.parametrize(
     ("plan", "way"), [({"version": "v1.1.0"}, "`promote resume`"), ({}, "`promote abort --break-lock`")], ids=["planned", "by hand"]
 )
-def test_a_lock_that_may_have_been_taken_is_said_to_be(there: Remote, plan: dict[str, object], way: str) -> None:
+def test_a_lock_that_may_have_been_taken_is_reported_as_such(there: Remote, plan: dict[str, object], way: str) -> None:
     there.server.weather = silence(over=lambda _: False)
     with pytest.raises(Unreachable, match=f"may have been taken all the same: .*{way}"):
         acquire(there.clones[0], replace(lock_of(0, "v1.1.0", there.commits["v1.1.0"], there.start), plan=plan))
@@ -150,18 +150,18 @@ def test_a_lock_that_may_have_been_taken_is_said_to_be(there: Remote, plan: dict
 
 
 @pytest.mark.parametrize("lost", [2, 3], ids=["the move", "the release"])
-def test_a_move_by_hand_in_bad_weather_is_told_as_it_is(there: Remote, lost: int) -> None:
-    """The push lands, its answer and the looks after it do not arrive. It said that it could not write, and left its lock."""
+def test_a_move_by_hand_over_a_bad_connection_is_reported_as_it_is(there: Remote, lost: int) -> None:
+    """The push lands, its answer and the looks after it do not arrive. It used to report that it could not write, and left its lock."""
     end = there.clones[0]
     request = MoveRequest(version=parse_version("v1.1.0"), request_id="by-hand", promoted_by="ada")
     there.server.weather = silence(over=lambda looks: looks > 2 * len(PAUSES_S), push=lost)
     published = publish(end, settings(end), request, patience=Deadline(60))
     assert there.holds(STABLE) == published.stable.object
     assert there.holds(LOCK) == ""
-    assert ("may be left" in published.left) is (lost == 3), "nobody could look after the release"
+    assert ("may be left" in published.left) is (lost == 3), "the release could not be read back"
 
 
-def test_a_move_by_hand_that_cannot_clean_up_says_what_is_left(there: Remote) -> None:
+def test_a_move_by_hand_that_cannot_clean_up_names_the_leftovers(there: Remote) -> None:
     end = there.clones[0]
     request = MoveRequest(version=parse_version("v1.1.0"), request_id="by-hand", promoted_by="ada")
     there.server.weather = silence(over=lambda _: False, push=2)
@@ -172,7 +172,7 @@ def test_a_move_by_hand_that_cannot_clean_up_says_what_is_left(there: Remote) ->
 
 @pytest.mark.parametrize("replaced", [True, False], ids=["replaced", "deleted"])
 def test_a_lock_that_changes_between_being_listed_and_fetched_is_read_as_it_is_now(there: Remote, tmp_path: Path, replaced: bool) -> None:
-    """Seen in races (seeds 309, 662): it was called a lock that nobody can read, with the advice to break it."""
+    """Seen in races (seeds 309, 662): it was called unreadable, with the advice to break it."""
     owner, now = there.clones[0], list[Lock]()
     lock = acquire(owner, lock_of(0, "v1.1.0", there.commits["v1.1.0"], there.start))
     run_git(tmp_path, "clone", "-q", owner._read("remote", "get-url", "origin"), "elsewhere")

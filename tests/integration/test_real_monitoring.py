@@ -114,7 +114,7 @@ def test_an_alert_that_fires_after_the_move_brings_the_version_back_and_resolves
     assert 'ErrorsRising{instance="127.0.0.1' in progress
     assert "OldTrouble{" not in progress, "it fired before"
     assert sandbox.writer.holds("refs/tags/prod-stable") == old
-    assert sorted(checks_with(said, "warning")) == ["alerts", "promql[errors]"], "still ringing while the rollback is proven: told, not counted"
+    assert sorted(checks_with(said, "warning")) == ["alerts", "promql[errors]"], "still ringing while the rollback is proven: reported, not counted"
     real.exporter.set(app_errors=0)
     real.until("the alert resolves", lambda: "ErrorsRising" not in real.firing())
 
@@ -143,7 +143,7 @@ def test_alerts_of_the_real_alertmanager_are_read(real: Monitoring) -> None:
     assert "/graph?" in found["OldTrouble"].link
 
 
-def test_a_silence_of_the_real_alertmanager_is_told(real: Monitoring) -> None:
+def test_a_silence_of_the_real_alertmanager_is_reported(real: Monitoring) -> None:
     body = {
         "matchers": [{"name": "alertname", "value": "OldTrouble", "isRegex": False, "isEqual": True}],
         "startsAt": "2020-01-01T00:00:00Z", "endsAt": "2100-01-01T00:00:00Z", "createdBy": "test", "comment": "test",

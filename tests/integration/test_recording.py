@@ -57,7 +57,7 @@ def test_a_record_of_an_earlier_promotion_of_this_version_is_not_this_ones(make:
     assert (run.record, whose(place)) == (PATH, "r1")
 
 
-def test_a_record_that_nobody_can_read_is_neither_named_nor_an_end(make: Make) -> None:
+def test_an_unreadable_record_is_neither_named_nor_an_end(make: Make) -> None:
     place = make()
     request, published = place.publish()
     assert write_record(place.remote.clones[1], place.settings, request, published) == ""

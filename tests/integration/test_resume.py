@@ -75,11 +75,11 @@ def cut(tmp_path: Path) -> Iterator[Cut]:
         assert problems([tmp_path / "clone"]) == [], "every journal is a path of the model (tests/model)"
 
 
-def test_killed_during_the_checks_it_is_let_go(cut: Cut) -> None:
+def test_killed_during_the_checks_its_lock_is_released(cut: Cut) -> None:
     cut.kill_when(lambda: cut.holds(LOCK) != "")
     code, said, progress = cut.promote("run", "v1.8.1")
     assert code in (1, 5), progress
-    assert "promote resume" in progress, "the next run says what to do about the lock"
+    assert "promote resume" in progress, "the next run names the command for the lock"
     code, said, progress = cut.promote("resume")
     assert (code, said["outcome"]) == (5, "unchecked"), progress
     assert (cut.holds(STABLE), cut.holds(LOCK), cut.holds(PROD)) == (cut.old, "", "")
@@ -98,7 +98,7 @@ def test_killed_after_the_move_it_is_finished_and_proven(cut: Cut) -> None:
     assert json.loads(cut.sandbox.writer.git("show", f"refs/promote/ledger:{entry}"))["outcome"] == "verified"
 
 
-def test_killed_after_the_move_it_can_be_given_up(cut: Cut) -> None:
+def test_killed_after_the_move_it_can_be_aborted(cut: Cut) -> None:
     cut.kill_when(lambda: cut.holds(STABLE) != cut.old)
     code, said, progress = cut.promote("abort")
     assert (code, said["outcome"], said["exit"]) == (0, "rolled_back", 0), progress
@@ -106,14 +106,14 @@ def test_killed_after_the_move_it_can_be_given_up(cut: Cut) -> None:
     assert "given up by `promote abort`" in progress
 
 
-def test_given_up_before_the_move_nothing_was_and_is_moved(cut: Cut) -> None:
+def test_aborted_before_the_move_nothing_was_and_is_moved(cut: Cut) -> None:
     cut.kill_when(lambda: cut.holds("refs/tags/dev-v1.8.0") != "" or cut.holds(LOCK) != "")
     code, said, progress = cut.promote("abort")
     assert (code, said["exit"]) == (0, 0), progress
     assert (cut.holds(STABLE), cut.holds(LOCK)) == (cut.old, "")
 
 
-def test_what_somebody_else_did_meanwhile_is_left_alone(cut: Cut) -> None:
+def test_a_foreign_change_meanwhile_is_left_alone(cut: Cut) -> None:
     cut.kill_when(lambda: cut.holds(STABLE) != cut.old)
     foreign = cut.sandbox.writer.tag("prod-stable", cut.holds("refs/tags/prod-v1.7.3^{commit}"), "hotfix")
     code, said, progress = cut.promote("resume")
@@ -135,7 +135,7 @@ def test_it_is_not_taken_from_a_living_process_nor_from_another_clone(cut: Cut, 
 
 
 def test_stopped_twice_the_journal_is_left_and_resumed(cut: Cut) -> None:
-    """^C once: back first, then proof. ^C again: stop now; the tag is back, which nobody has proven."""
+    """^C once: back first, then proof. ^C again: stop now; the tag is back, but unproven."""
     child = cut.start()
     until(lambda: cut.holds(STABLE) != cut.old)
     child.send_signal(signal.SIGINT)
@@ -164,7 +164,7 @@ def short_beats(clone: Path) -> None:
 
 
 def test_another_machine_finishes_it_from_the_lock_alone(cut: Cut, elsewhere: Path) -> None:
-    """velero was Degraded before the move: what was so is known there too, or it would not be proven."""
+    """velero was Degraded before the move: the resuming clone knows that too, or it would not be proven."""
     cut.kill_when(lambda: cut.holds(STABLE) != cut.old)
     until_silent(cut)
     code, said, progress = cut.promote("resume", clone=elsewhere)
@@ -182,7 +182,7 @@ def test_another_machine_brings_production_back_from_the_lock_alone(cut: Cut, el
     assert (cut.holds(STABLE), cut.holds(LOCK)) == (cut.old, "")
 
 
-def test_another_machine_lets_go_what_was_cut_short_before_the_move(cut: Cut, elsewhere: Path) -> None:
+def test_another_machine_releases_a_promotion_that_stopped_before_the_move(cut: Cut, elsewhere: Path) -> None:
     cut.kill_when(lambda: cut.holds(LOCK) != "")
     until_silent(cut)
     code, said, progress = cut.promote("resume", clone=elsewhere)
@@ -197,10 +197,10 @@ def until_silent(cut: Cut) -> None:
     until(lambda: (datetime.now(UTC) - last).total_seconds() > 4)
 
 
-def test_an_orphan_is_taken_up_and_a_living_promotion_is_not(cut: Cut, elsewhere: Path) -> None:
-    assert cut.promote("resume", "--if-orphaned", "2s", clone=elsewhere)[:2] == (0, {"outcome": "nothing", "exit": 0}), "nobody promotes"
+def test_an_orphan_is_resumed_and_a_living_promotion_is_not(cut: Cut, elsewhere: Path) -> None:
+    assert cut.promote("resume", "--if-orphaned", "2s", clone=elsewhere)[:2] == (0, {"outcome": "nothing", "exit": 0}), "no promotion runs"
     short_beats(cut.clone)
-    for settings in (cut.clone / "promotion.toml", elsewhere / "promotion.toml"):  # the same for both, and as the trunk says it
+    for settings in (cut.clone / "promotion.toml", elsewhere / "promotion.toml"):  # the same for both, and as on the trunk
         cut.sandbox.commit({"promotion.toml": settings.read_bytes()}, "chore: hurry")
     subprocess.run(["git", "checkout", "-q", "--", "promotion.toml"], cwd=cut.clone, check=True)
     cut.sandbox.prod.api.fault(Fault(kind="hang", path="/applications", seconds=20))  # a promotion that takes its time
@@ -220,7 +220,7 @@ def test_an_orphan_is_taken_up_and_a_living_promotion_is_not(cut: Cut, elsewhere
     assert (cut.holds(STABLE), cut.holds(LOCK)) == (cut.old, "")
 
 
-def test_a_lock_is_broken_only_when_a_person_says_so(cut: Cut) -> None:
+def test_a_lock_is_broken_only_after_confirmation(cut: Cut) -> None:
     cut.kill_when(lambda: cut.holds(STABLE) != cut.old)
     moved, lock = cut.holds(STABLE), cut.holds(LOCK)
     code, said, _ = cut.promote("abort", "--break-lock")
@@ -233,7 +233,7 @@ def test_a_lock_is_broken_only_when_a_person_says_so(cut: Cut) -> None:
     assert cut.promote("abort", "--break-lock", "--yes")[:2] == (0, {"outcome": "nothing", "exit": 0})
 
 
-def test_a_lock_that_nobody_can_read_can_be_broken(cut: Cut) -> None:
+def test_an_unreadable_lock_can_be_broken(cut: Cut) -> None:
     cut.sandbox.writer.git("update-ref", LOCK, "refs/heads/main")
     code, said, progress = cut.promote("resume")
     assert (code, "is not a lock this version can read" in said["error"], "--break-lock" in said["hint"]) == (5, True, True), progress
@@ -242,7 +242,7 @@ def test_a_lock_that_nobody_can_read_can_be_broken(cut: Cut) -> None:
 
 
 def test_a_lost_baseline_excuses_nothing(cut: Cut) -> None:
-    """velero was Degraded before: with the baseline gone nobody knows that any more, so the promotion is not called proven."""
+    """velero was Degraded before: without the baseline that is unknown, so the promotion is not called proven."""
     cut.kill_when(lambda: cut.holds(STABLE) != cut.old)
     (cut.clone / "reports" / "v1.8.0" / "baseline.json").unlink()
     cut.sandbox.writer.git("update-ref", "-d", "refs/promote/baseline")
@@ -299,7 +299,7 @@ def test_with_a_lock_in_the_clone_it_ships_and_is_resumed_after_a_crash(no_custo
     cut.kill_when(lambda: cut.holds(STABLE) != cut.old)
     assert cut.holds(LOCK) == "", "the remote has none"
     code, said, progress = cut.promote("run", "v1.8.1")
-    assert code in (1, 5) and "is promoting v1.8.0" in progress, "it keeps apart what is done from this clone"
+    assert code in (1, 5) and "is promoting v1.8.0" in progress, "the clone's own promotions are kept apart"
     code, said, progress = cut.promote("abort")
     assert (code, said["outcome"]) == (0, "rolled_back"), progress
     assert cut.holds(STABLE) == cut.old

@@ -24,7 +24,7 @@ def played(tmp_path: Path, name: str) -> Iterator[Cut]:
 
 
 def state(cut: Cut) -> str:
-    """What the lock says, as git shows it."""
+    """The content of the lock, as git shows it."""
     return str(json.loads(cut.sandbox.writer.git("cat-file", "tag", LOCK).partition("\n\n")[2])["state"]) if cut.holds(LOCK) else ""
 
 

@@ -122,7 +122,7 @@ def test_a_version_whose_smoke_fails_is_rolled_back_and_proven_back(start: Any) 
     code, said, progress = world.promote("run", version)
     assert (code, said["outcome"]) == (3, "rolled_back"), progress
     assert world.holds("refs/tags/prod-stable") == old
-    assert world.at("refs/tags/prod-v1.9.0") == candidate, "what was tried keeps its name"
+    assert world.at("refs/tags/prod-v1.9.0") == candidate, "the tried version keeps its name"
     assert world.holds("refs/promote/lock") == ""
     assert world.at("refs/tags/prod-working") != candidate
     assert world.shown("gitea") == (old_commit, "Healthy")
@@ -184,7 +184,7 @@ def test_a_protected_branch_costs_the_record_and_nothing_else(start: Any) -> Non
 
 
 def test_a_move_whose_answer_is_lost_is_found_out_and_proven(start: Any) -> None:
-    """The push lands, the connection breaks: only the remote's refs tell, and they are read before anything is said."""
+    """The push lands, the connection breaks: only the remote's refs show the result, and they are read before it is reported."""
     world = start()
     version = SCENARIOS["good"].prepare(world.sandbox)
     lost = Fault(kind="drop_after", path="git-receive-pack$", method="POST", times=1)
@@ -203,7 +203,7 @@ def test_a_move_whose_answer_is_lost_is_found_out_and_proven(start: Any) -> None
 
 @proves("check", "prod-tags-created", "errored")
 @pytest.mark.timeout(300)  # a minute of looking what became of the push, then the fence, each read asked for again
-def test_when_nobody_can_read_what_became_of_the_move_a_person_must_look(start: Any) -> None:
+def test_a_move_whose_result_is_unreadable_ends_stuck(start: Any) -> None:
     world = start()
     version = SCENARIOS["good"].prepare(world.sandbox)
     old = world.holds("refs/tags/prod-stable")

@@ -42,7 +42,7 @@ def test_it_is_known_however_it_is_shown(shown: str) -> None:
     assert not any(part in known.text(f"it is {shown}.") for part in ("4711", "4712", "4713"))
 
 
-def test_one_that_holds_another_is_masked_whole_whoever_knew_which() -> None:
+def test_a_secret_that_holds_another_is_masked_whole_in_any_order() -> None:
     learn("learnt-before")
     assert Redactor(["learnt-before-and-longer"]).text("x learnt-before-and-longer") == "x ***"
 
@@ -58,11 +58,11 @@ def test_what_a_cut_leaves_of_it_is_masked(most: int) -> None:
 
 
 class Echo(BaseHTTPRequestHandler):
-    """Repeats the header, at a place where what it says is cut."""
+    """Repeats the header, at a place where its value is cut."""
 
     def do_GET(self) -> None:
         key = self.headers.get("X-Api-Key", "")
-        body = json.dumps({"said": "y" * 70 + key}).encode() if self.path == "/json" else b"x" * 68 + b" " + key.encode()
+        body = json.dumps({"word": "y" * 70 + key}).encode() if self.path == "/json" else b"x" * 68 + b" " + key.encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -90,7 +90,7 @@ def test_an_answer_that_repeats_a_header_shows_no_half_of_it(monkeypatch: pytest
     seen: list[object] = []
     with echo() as url:
         wanted = SmokeUrl(
-            name="a", url=url + path, status=418, headers=["X-Api-Key: ${API_KEY}"], attempts=1, json=["said == 1"] if path == "/json" else []
+            name="a", url=url + path, status=418, headers=["X-Api-Key: ${API_KEY}"], attempts=1, json=["word == 1"] if path == "/json" else []
         )
         told = smoke_url_problem(HttpClient(), wanted, lambda name, value: seen.append((name, value)))
     assert "expected  418" in told

@@ -59,7 +59,7 @@ def test_a_right_answer_passes_with_evidence(service: Service) -> None:
     assert asked.evidence["answer"].startswith("200 after 0.0 s")
 
 
-def test_what_is_sent_is_what_was_declared(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_request_is_the_declared_one(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("API_TOKEN", "secret-value")
     headers = ["Authorization: Bearer ${API_TOKEN}", "Content-Type: application/json"]
     assert Asked(wanted(service, "/login", method="POST", headers=headers, body='{"user": "smoke"}')).said == ""
@@ -96,7 +96,7 @@ WRONG: dict[str, tuple[Response, dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_a_wrong_answer_says_expected_and_got(service: Service, name: str) -> None:
+def test_a_wrong_answer_shows_expected_and_got(service: Service, name: str) -> None:
     service.answers["/"], keys, said = WRONG[name]
     asked = Asked(wanted(service, **keys))
     assert said in asked.said
@@ -124,7 +124,7 @@ def test_what_may_have_an_effect_is_sent_once(service: Service) -> None:
     assert len(service.seen) == 1
 
 
-def test_redirects_are_followed_unless_one_is_what_is_wanted(service: Service) -> None:
+def test_redirects_are_followed_unless_one_is_expected(service: Service) -> None:
     service.answers["/"] = Response(status=302, headers={"Location": "/there"})
     service.answers["/there"] = Response(body=b"arrived")
     assert Asked(wanted(service, contains="arrived")).said == ""

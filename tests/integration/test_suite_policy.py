@@ -36,12 +36,12 @@ def judge(folder: Path, text: str, *waivers: Waiver, settings: str = "") -> tupl
     return {r.id: (r.verdict, r.detail) for r in result.checks}, result.verdict, Path(result.junit).read_text()
 
 
-@pytest.mark.parametrize(("text", "said"), [(FAILS, "answers 503"), (HANGS, "Timeout"), (SETUP, "no answer"), (OTHER, "did not report")])
-def test_a_waived_check_may_fail_hang_break_or_be_missing(tmp_path: Path, text: str, said: str) -> None:
+@pytest.mark.parametrize(("text", "message"), [(FAILS, "answers 503"), (HANGS, "Timeout"), (SETUP, "no answer"), (OTHER, "did not report")])
+def test_a_waived_check_may_fail_hang_break_or_be_missing(tmp_path: Path, text: str, message: str) -> None:
     checks, verdict, junit = judge(tmp_path, text, WAIVER)
     assert checks["smoke-url[a]"][0] is Verdict.WAIVED
     assert "waived by Ada for this promotion: known, ticket 12" in checks["smoke-url[a]"][1]
-    assert said in checks["smoke-url[a]"][1]
+    assert message in checks["smoke-url[a]"][1]
     assert verdict is Verdict.PASSED
     if text is not OTHER:
         assert 'skipped="1"' in junit and "known, ticket 12" in junit and 'failures="0"' in junit and 'errors="0"' in junit
@@ -70,7 +70,7 @@ def test_a_warning_is_reported_and_does_not_block(tmp_path: Path) -> None:
     assert verdict is Verdict.PASSED and 'failures="0"' in junit
 
 
-def test_by_hand_a_declared_waiver_counts_and_is_told(tmp_path: Path) -> None:
+def test_by_hand_a_declared_waiver_counts_and_is_reported(tmp_path: Path) -> None:
     (tmp_path / "promotion.toml").write_text('[[waivers]]\nid = "mine"\nreason = "later"\nauthor = "Ada"\nuntil = 2999-01-01\n')
     (tmp_path / "checks" / "smoke").mkdir(parents=True)
     (tmp_path / "checks" / "smoke" / "test_a.py").write_text(FAILS.replace("smoke-url[a]", "mine"))

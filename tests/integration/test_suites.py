@@ -1,4 +1,4 @@
-"""Suites in child processes: what is a pass, and the many ways to look like one without being one."""
+"""Suites in child processes: a pass, and the many ways to look like one without being one."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ HOSTILE = {
     "collection error": ("import no_such_module\n", Verdict.ERRORED),
     "no tests": ("x = 1\n", Verdict.ERRORED),
     "the check is gone": ("def test_other(): pass\n", Verdict.ERRORED),
-    "says no": ("import pytest\n@pytest.mark.check('smoke-url[a]')\ndef test_a(): assert False, 'nope'\n", Verdict.FAILED),
+    "fails": ("import pytest\n@pytest.mark.check('smoke-url[a]')\ndef test_a(): assert False, 'nope'\n", Verdict.FAILED),
     "crashes": ("import pytest\n@pytest.mark.check('smoke-url[a]')\ndef test_a(): 1 / 0\n", Verdict.ERRORED),
     "teardown fails": (
         "import pytest\n@pytest.fixture\ndef f():\n    yield\n    1 / 0\n@pytest.mark.check('smoke-url[a]')\ndef test_a(f): pass\n",
@@ -99,7 +99,7 @@ HOSTILE = {
         Verdict.ERRORED,
     ),
     "check without id": ("import pytest\n@pytest.mark.check()\ndef test_a(): pass\n", Verdict.ERRORED),
-    "another check of the user says no": (textwrap.dedent(GOOD) + "\ndef test_mine(): assert False\n", Verdict.FAILED),
+    "another check of the user fails": (textwrap.dedent(GOOD) + "\ndef test_mine(): assert False\n", Verdict.FAILED),
 }
 
 
@@ -134,7 +134,7 @@ CONFTESTS = {
     "swallows the failure": "import pytest\n@pytest.hookimpl(wrapper=True)\ndef pytest_pyfunc_call():\n    try:\n        return (yield)\n    except BaseException:\n        return True\n",
     "does not call it": "import pytest\n@pytest.hookimpl(tryfirst=True)\ndef pytest_pyfunc_call(pyfuncitem):\n    return True\n",
     "swallows the call": "import pytest\n@pytest.hookimpl(wrapper=True)\ndef pytest_runtest_call():\n    try:\n        yield\n    except BaseException:\n        pass\n",
-    "says that all is well": "def pytest_sessionfinish(session):\n    session.exitstatus = 0\n    session.testsfailed = 0\n",
+    "reports that all is well": "def pytest_sessionfinish(session):\n    session.exitstatus = 0\n    session.testsfailed = 0\n",
     "leaves it out": "def pytest_collection_modifyitems(items):\n    items.clear()\n",
     "ends the run": "import os\ndef pytest_runtest_logreport(report):\n    os._exit(0)\n",
 }
@@ -214,7 +214,7 @@ def test_the_suites_deadline_kills_the_whole_group(tmp_path: Path) -> None:
     assert state[:1] in ("", "Z"), "the grandchild died with its group"
 
 
-def test_the_check_in_which_the_suite_broke_off_is_told_from_those_it_never_reached(tmp_path: Path) -> None:
+def test_the_check_in_which_the_suite_broke_off_is_distinguished_from_those_it_never_reached(tmp_path: Path) -> None:
     """A timeout's alarm may ring between two steps of a check: pytest then calls it an internal error of its own."""
     alarm = (
         "import pytest\n@pytest.hookimpl(wrapper=True, tryfirst=True)\ndef pytest_runtest_protocol(item):\n    yield\n    pytest.fail('rang late')\n"
@@ -277,7 +277,7 @@ def test_a_missing_folder_is_not_a_pass(tmp_path: Path) -> None:
     assert result.verdict is Verdict.ERRORED
 
 
-def test_without_settings_pytest_says_one_clear_sentence(tmp_path: Path) -> None:
+def test_without_settings_pytest_prints_one_clear_sentence(tmp_path: Path) -> None:
     checks = tmp_path / "checks"
     checks.mkdir()
     (checks / "test_a.py").write_text(textwrap.dedent(GOOD))

@@ -1,4 +1,4 @@
-"""A suite or a check that is cut off, by a person or its deadline: no child is left, no secret in what is left on disk, and whom a check asked is said."""
+"""A suite or a check that is cut off, by a user or its deadline: no child is left, no secret is on disk, and the system that a check asked is named."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_a_stop_request_while_a_child_starts_leaves_none(tmp_path: Path, monkeyp
     assert left(marked) == []
 
 
-@pytest.mark.parametrize(("own", "killed"), [("sleep 60", True), ("echo said", False)])
+@pytest.mark.parametrize(("own", "killed"), [("sleep 60", True), ("echo done", False)])
 def test_a_daemon_that_holds_gits_pipes_costs_no_more_than_the_deadline(tmp_path: Path, own: str, killed: bool) -> None:
     """A credential helper may start one, in a session of its own, and git itself ends or is ended."""
     subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
@@ -77,7 +77,7 @@ def test_a_daemon_that_holds_gits_pipes_costs_no_more_than_the_deadline(tmp_path
     started = time.monotonic()
     done = run_git(tmp_path, "does", timeout_s=2)
     assert time.monotonic() - started < 6
-    assert (done.killed, done.out) == (killed, "" if killed else "said\n")
+    assert (done.killed, done.out) == (killed, "" if killed else "done\n")
     assert killed or done.code == 0, "it did what it was asked to do"
 
 
@@ -109,8 +109,8 @@ def test_what_a_suite_asks_dies_with_it(tmp_path: Path, monkeypatch: pytest.Monk
     assert left(marked) == []
 
 
-@pytest.mark.parametrize(("slow", "said"), [("asked", "it had just asked the cluster"), ("asking", "it was waiting for the cluster")])
-def test_a_check_that_is_cut_off_says_whom_it_asked(tmp_path: Path, slow: str, said: str) -> None:
+@pytest.mark.parametrize(("slow", "words"), [("asked", "it had just asked the cluster"), ("asking", "it was waiting for the cluster")])
+def test_a_check_that_is_cut_off_names_the_system_it_asked(tmp_path: Path, slow: str, words: str) -> None:
     """Also when slow answers, one after the other, use its time up, and never what a check before it asked."""
     text = """
         import time
@@ -139,5 +139,5 @@ def test_a_check_that_is_cut_off_says_whom_it_asked(tmp_path: Path, slow: str, s
             time.sleep(30)
         """
     found = {check.id: check.detail for check in judge(tmp_path, {"test_x.py": text}, settings=QUICK).checks}
-    assert said in found[slow]
+    assert words in found[slow]
     assert " ask" not in found["alone"] and "waiting for" not in found["alone"]

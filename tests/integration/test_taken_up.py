@@ -1,4 +1,4 @@
-"""What is said of a promotion that is looked at again, or picked up, or given up: real git over HTTP, and whatever happened to it meanwhile."""
+"""Reports about a promotion that is read again, resumed or aborted, after any change meanwhile: real git over HTTP."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def older_workflow(place: Place, commit: str = "") -> None:
         )
 
 
-def test_what_was_put_back_by_hand_while_the_run_ended_was_moved(make: Make) -> None:
+def test_a_rollback_by_hand_while_the_run_ended_counts_as_moved(make: Make) -> None:
     place = make()
     place.publish()
     place.remote.put(STABLE, place.remote.start)
@@ -102,7 +102,7 @@ def test_a_lock_that_was_taken_over_during_an_older_workflow_is_not_ours(make: M
         compare(place.run)
 
 
-def test_given_up_as_it_is_a_moved_tag_is_said_to_be_moved(make: Make) -> None:
+def test_aborted_with_a_moved_tag_it_is_reported_as_moved(make: Make) -> None:
     place = make()
     place.publish()
     run = place.taken_up()
@@ -111,20 +111,20 @@ def test_given_up_as_it_is_a_moved_tag_is_said_to_be_moved(make: Make) -> None:
     assert end is End.STUCK and "was moved by this promotion and stays so" in lines and "was not moved" not in lines, lines
 
 
-def test_given_up_as_it_is_an_unmoved_tag_is_said_to_be_unmoved(make: Make) -> None:
+def test_aborted_with_an_unmoved_tag_it_is_reported_as_unmoved(make: Make) -> None:
     run = make().taken_up()
     end, result = abort(run, keep=True)
     assert (end, run.moved, run.release_anyway) == (End.STUCK, Moved.NO, True)
     assert "was not moved" in "\n".join(final_lines(run, end, result))
 
 
-def test_given_up_as_it_is_somebody_elses_tag_is_said_to_be_theirs(make: Make) -> None:
+def test_aborted_with_a_foreign_tag_it_is_reported_as_foreign(make: Make) -> None:
     place = make()
     place.remote.put(STABLE, place.remote.commits["v1.1.0"])
     assert abort(place.taken_up(), keep=True)[0] is End.SUPERSEDED
 
 
-def test_given_up_as_it_is_nothing_is_said_of_an_older_workflow_that_may_still_run(make: Make) -> None:
+def test_aborted_no_claim_is_made_about_an_older_workflow_that_may_still_run(make: Make) -> None:
     run = make(legacy=True).taken_up()
     end, result = abort(run, keep=True)
     assert (end, run.moved) == (End.STUCK, Moved.UNKNOWN)
@@ -132,7 +132,7 @@ def test_given_up_as_it_is_nothing_is_said_of_an_older_workflow_that_may_still_r
 
 
 def test_it_is_not_taken_back_from_another_machine_that_lives(make: Make) -> None:
-    """Its journal is in this clone, and whoever took it up elsewhere goes on with it now."""
+    """Its journal is in this clone, and another machine has resumed it by now."""
     place = make()
     place.dies()
     there = place.remote.clones[1]
@@ -145,7 +145,7 @@ def test_it_is_not_taken_back_from_another_machine_that_lives(make: Make) -> Non
     assert place.remote.holds(LOCK) == theirs.oid
 
 
-def test_it_is_taken_up_where_it_died_again_and_again(make: Make) -> None:
+def test_it_is_resumed_where_it_died_again_and_again(make: Make) -> None:
     place = make()
     first = place.taken_up()
     assert first.journal._held is not None
@@ -183,7 +183,7 @@ def test_what_it_handed_over_meanwhile_is_read(make: Make) -> None:
 
 
 def test_an_owner_that_wakes_up_in_that_moment_keeps_its_promotion(make: Make) -> None:
-    """Nobody had heard of it for long; its next step replaces the lock while we take it."""
+    """It had been silent for long; its next step replaces the lock while we take it."""
     place = make()
     place.dies()
     there, lock = place.remote.clones[1], place.run.lock
@@ -196,7 +196,7 @@ def test_an_owner_that_wakes_up_in_that_moment_keeps_its_promotion(make: Make) -
     assert place.remote.holds(LOCK) not in (lock.oid, old.oid)
 
 
-def test_somebody_else_may_not(make: Make) -> None:
+def test_another_user_may_not(make: Make) -> None:
     place = make()
     place.dies()
     lock, there = place.run.lock, place.remote.clones[1]
@@ -215,7 +215,7 @@ def beat(place: Place, there: GitRemote, lock: Lock) -> None:
 
 
 def grown_old(place: Place, **changes: Any) -> Lock:
-    """The lock as its owner wrote it an hour ago, and what else it says."""
+    """The lock as its owner wrote it an hour ago, and its other fields."""
     there, lock, then = place.remote.clones[1], place.run.lock, datetime.now(UTC) - timedelta(hours=1)
     assert lock
     there.fetch(LOCK)
@@ -224,8 +224,8 @@ def grown_old(place: Place, **changes: Any) -> Lock:
     return old
 
 
-def test_whoever_took_it_over_lives_from_that_moment_on(make: Make) -> None:
-    """The lock still says when its former owner wrote it: the first beat cannot wait."""
+def test_the_new_owner_counts_as_alive_from_the_takeover_on(make: Make) -> None:
+    """The lock still has the time of its former owner: the first beat cannot wait."""
     place = make()
     grown_old(place)
     taken = take_over_promotion(place.deps(1))
@@ -254,7 +254,7 @@ def test_an_id_that_would_lead_out_of_the_journals_folder_is_no_id(make: Make) -
         take_over_promotion(place.deps(1))
 
 
-def test_a_rollback_that_was_decided_on_and_not_begun_is_no_reason_of_what_is_proven(make: Make) -> None:
+def test_a_rollback_that_was_decided_on_and_not_begun_is_no_reason_in_the_verified_end(make: Make) -> None:
     place = make()
     place.publish()
     place.run.journal.write("note", "said", state="promoted", said="failed", reason="smoke failed", moved="yes", next="rolling_back")
@@ -272,14 +272,14 @@ def test_a_journal_of_another_user_is_named_as_that(make: Make) -> None:
         take_over_promotion(place.deps(0))
 
 
-def test_two_at_once_in_one_clone_are_told_apart(make: Make) -> None:
+def test_two_at_once_in_one_clone_are_distinguished(make: Make) -> None:
     place = make()
     with pytest.raises(PromoteError, match="another process of this clone works on this promotion already"):
         Journal.open(place.remote.clones[0].git_dir, "r1").hold()
 
 
-def test_an_asked_for_rollback_that_has_pushed_is_proven_whatever_its_versions_plan_says(make: Make) -> None:
-    """That one speaks of going back from this version; production goes back to it. Nothing but the proof is left, and nobody answers here."""
+def test_a_requested_rollback_that_has_pushed_is_proven_despite_the_plan_of_its_version(make: Make) -> None:
+    """That one speaks of going back from this version; production goes back to it. Nothing but the proof is left, and no prompt appears here."""
     place = make()
     end, run = place.remote.clones[0], place.run
     planned = end.commit_file(run.target.commit, f"migrations/{VERSION}.md", "rollback: unsafe it drops a table\n", "docs: the plan")
@@ -295,7 +295,7 @@ def test_an_asked_for_rollback_that_has_pushed_is_proven_whatever_its_versions_p
     assert "unsafe" not in result.reason and result.reason == "cluster: no answer", result
 
 
-def test_a_release_that_nobody_answered_is_not_told_as_failed_when_the_next_promoter_was_quick(make: Make) -> None:
+def test_a_release_without_reply_is_not_reported_as_failed_when_the_next_promoter_was_quick(make: Make) -> None:
     place = make()
     place.publish()
     assert look(place.run) == ""
@@ -334,14 +334,14 @@ def test_a_move_by_hand_whose_lock_may_be_left_names_what_takes_it_away(make: Ma
     assert "--break-lock" in silent.value.hint and "resume" not in silent.value.hint
 
 
-def test_no_record_is_told_of_that_an_older_workflow_never_writes(make: Make) -> None:
+def test_no_record_is_named_that_an_older_workflow_never_writes(make: Make) -> None:
     place = make(legacy=True)
     older_workflow(place)
     assert confirm(place.run, Deadline(10.0), "run 1").status is StepStatus.PASSED
     assert place.run.record == ""
 
 
-def test_a_release_that_somebody_forestalled_at_the_working_tag_is_made_without_it(make: Make) -> None:
+def test_a_release_whose_working_tag_another_process_moved_first_is_made_without_it(make: Make) -> None:
     """`promote mark-working` put it where it was to go: as wanted, and the lock is still ours."""
     place = make()
     place.publish()

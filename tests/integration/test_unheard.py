@@ -1,4 +1,4 @@
-"""Moves whose answer is lost while somebody presses ^C, or with nobody to ask again: what became of them is told, never guessed."""
+"""Moves whose answer is lost while a user presses ^C, or with an unreachable remote: the result is read, never guessed."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ Weather = Callable[[HttpRequest], Fault | None]
 
 
 def and_stop(weather: Weather) -> Weather:
-    """The same, and a person who presses ^C when it strikes for the first time."""
+    """The same, and a ^C when it strikes for the first time."""
     struck = False
 
     def worse(request: HttpRequest) -> Fault | None:
@@ -49,7 +49,7 @@ def and_stop(weather: Weather) -> Weather:
     return worse
 
 
-def test_stopped_while_nobody_answers_a_push_back_is_looked_after_all_the_same(place: Place) -> None:
+def test_stopped_while_a_push_back_gets_no_reply_the_tag_is_read_all_the_same(place: Place) -> None:
     place.git.protect()
     time = Hurry()
     place.git.weather = and_stop(silence(over=lambda _: time.passed > PUSH_FOR_S and "fence: " in " ".join(lines(place))))
@@ -59,7 +59,7 @@ def test_stopped_while_nobody_answers_a_push_back_is_looked_after_all_the_same(p
     assert place.run.lock == read_lock(place.end) and place.run.moved is Moved.YES
 
 
-def test_stopped_while_nobody_ever_answers_a_push_back_is_not_said_to_have_come_or_not(place: Place) -> None:
+def test_stopped_while_a_push_back_never_gets_a_reply_its_result_is_reported_as_unknown(place: Place) -> None:
     place.git.protect()
     place.run.cause = "smoke failed"
     place.git.weather = and_stop(silence(over=lambda _: False))
@@ -72,7 +72,7 @@ def test_stopped_while_nobody_ever_answers_a_push_back_is_not_said_to_have_come_
     assert "stays so" not in "\n".join(final_lines(place.run, end, result))
 
 
-def test_stopped_while_nobody_answers_an_asked_for_rollback_it_knows_that_it_moved(place: Place) -> None:
+def test_stopped_while_a_requested_rollback_gets_no_reply_it_knows_that_it_moved(place: Place) -> None:
     asked = asked_for(place)
     place.git.weather = and_stop(silence(over=lambda looks: looks > 3))
     assert asked.target.stable
@@ -107,7 +107,7 @@ def test_with_a_lock_that_is_kept_here_a_lost_answer_is_no_refusal(place: Place)
     assert lock == read_lock(end) != asked.lock
 
 
-def test_stopped_while_nobody_answers_whoever_takes_the_lock_is_told_that_it_may_be_taken(place: Place) -> None:
+def test_stopped_without_a_reply_about_the_lock_the_lock_is_reported_as_possibly_taken(place: Place) -> None:
     place.git.protect()
     place.writer.git("update-ref", "-d", LOCK)
     before = place.run
@@ -125,7 +125,7 @@ def test_stopped_while_nobody_answers_whoever_takes_the_lock_is_told_that_it_may
 
 
 def by_hand(place: Place) -> None:
-    """Nobody promotes, and production is where it was before v1.1.0."""
+    """No promotion runs, and production is where it was before v1.1.0."""
     place.git.protect()
     place.writer.git("update-ref", "-d", LOCK)
     place.writer.git("update-ref", STABLE, place.old)
@@ -146,7 +146,7 @@ def backward(place: Place) -> str:
 
 
 @pytest.mark.parametrize("move", [forward, backward])
-def test_a_move_by_hand_that_nobody_answered_is_looked_for_before_its_lock_goes(place: Place, move: Callable[[Place], str]) -> None:
+def test_a_move_by_hand_without_reply_is_looked_for_before_its_lock_goes(place: Place, move: Callable[[Place], str]) -> None:
     """Silence for as long as its look is asked again; then the remote is there again, and so is the move."""
     by_hand(place)
     if move is backward:
@@ -156,7 +156,7 @@ def test_a_move_by_hand_that_nobody_answered_is_looked_for_before_its_lock_goes(
     assert place.holds(LOCK) == ""
 
 
-def test_a_move_by_hand_that_nobody_ever_answers_is_not_said_to_have_failed(place: Place) -> None:
+def test_a_move_by_hand_that_never_gets_a_reply_is_not_reported_as_failed(place: Place) -> None:
     by_hand(place)
     place.git.weather = silence(over=lambda _: False, push=2)
     with pytest.raises(Unreachable) as silent:

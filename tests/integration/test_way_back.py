@@ -143,7 +143,7 @@ def nothing_moved(place: Place) -> None:
 def test_it_is_back_and_the_run_knows_tag_and_lock(place: Place) -> None:
     assert place.go_back().startswith("by the workflow: run ")
     assert place.holds(STABLE) == place.old == place.holds(UNDO)
-    assert place.holds("refs/tags/prod-v1.1.0") == place.bad, "what was tried keeps its name"
+    assert place.holds("refs/tags/prod-v1.1.0") == place.bad, "the tried version keeps its name"
     assert place.run.stable and place.run.stable.object == place.old
     assert place.run.lock == read_lock(place.end) and place.run.lock and place.run.lock.state == "rolling_back"
     assert place.effects() == ["dispatch the rollback: result"]
@@ -180,7 +180,7 @@ def test_a_runner_lost_after_the_move_does_not_hide_that_it_is_back(place: Place
     assert place.effects() == ["dispatch the rollback: result", "fence: error"], "the run had replaced the lock"
 
 
-def test_refused_to_both_it_says_both_and_what_is_true(place: Place) -> None:
+def test_refused_to_both_it_reports_both_and_the_state_of_the_tag(place: Place) -> None:
     place.git.protect(STABLE)
     with pytest.raises(PromoteError) as error:
         place.go_back()
@@ -201,7 +201,7 @@ def test_success_of_a_run_that_did_something_else_is_not_believed(place: Place) 
 
 
 @pytest.mark.parametrize(("status", "words"), [(403, "`actions: write`"), (404, "the input `action`"), (422, "the input `action`")])
-def test_a_dispatch_that_is_refused_moves_nothing_and_says_what_to_do(place: Place, status: int, words: str) -> None:
+def test_a_dispatch_that_is_refused_moves_nothing_and_names_the_next_command(place: Place, status: int, words: str) -> None:
     place.github.fault(Fault(kind="status", path="/dispatches$", method="POST", status=status, body=b'{"message": "no"}'))
     with pytest.raises(PromoteError, match=f"{status} no") as error:
         place.go_back()
@@ -211,8 +211,8 @@ def test_a_dispatch_that_is_refused_moves_nothing_and_says_what_to_do(place: Pla
     nothing_moved(place)
 
 
-def test_one_that_hangs_is_given_up_and_moves_nothing_later(tmp_path: Path) -> None:
-    """The cancellation comes too late, and the job goes on after its end was told: what was said to be true stays true."""
+def test_one_that_hangs_times_out_and_moves_nothing_later(tmp_path: Path) -> None:
+    """The cancellation comes too late, and the job goes on after its end was reported: the report stays true."""
     place = Place(tmp_path, timeout_s=1.0)
     place.github.hang_run()
     with pytest.raises(PromoteError, match="prod-stable is still at"):
@@ -229,7 +229,7 @@ def test_one_that_hangs_is_given_up_and_moves_nothing_later(tmp_path: Path) -> N
     place.stop()
 
 
-def test_a_person_who_stops_it_finds_it_fenced(place: Place) -> None:
+def test_an_interrupt_finds_it_fenced(place: Place) -> None:
     place.github.hang_run()
 
     def stop() -> None:
@@ -255,8 +255,8 @@ class Hurry:
 
 
 @pytest.mark.parametrize("act", ["back", "fence"])
-def test_a_push_that_nobody_answered_and_nobody_could_look_after_is_known_again(place: Place, act: str) -> None:
-    """Asked again for the same object, not for a new one: else our own push would be called somebody else's."""
+def test_a_push_without_reply_or_reading_is_known_again(place: Place, act: str) -> None:
+    """Asked again for the same object, not for a new one: else our own push would be called another user's."""
     place.git.protect()
     place.git.weather = silence(over=lambda looks: looks > 2 * len(PAUSES_S))
     if act == "back":
@@ -275,7 +275,7 @@ def push_back(place: Place, time: Hurry | None = None) -> None:
     _push_back(place.run, place.run.target.stable)
 
 
-def test_one_that_was_given_up_is_looked_after_before_anything_is_said(place: Place) -> None:
+def test_one_that_timed_out_is_looked_after_before_its_result_is_reported(place: Place) -> None:
     """Two minutes of silence, then the remote is there again: the tag is back, and the run knows it."""
     place.git.protect()
     time = Hurry()
@@ -285,7 +285,7 @@ def test_one_that_was_given_up_is_looked_after_before_anything_is_said(place: Pl
     assert place.run.lock == read_lock(place.end) and place.run.moved is Moved.YES
 
 
-def test_one_that_nobody_can_look_after_is_not_said_to_have_come_or_not(place: Place) -> None:
+def test_one_without_any_reply_is_reported_as_unknown(place: Place) -> None:
     place.git.protect()
     place.git.weather = silence(over=lambda _: False)
     with pytest.raises(PromoteError, match="was to be put back: .*what becomes of the tag is not known"):
@@ -293,7 +293,7 @@ def test_one_that_nobody_can_look_after_is_not_said_to_have_come_or_not(place: P
     assert place.run.moved is Moved.UNKNOWN
 
 
-def test_one_that_never_came_is_fenced_before_it_is_said_to_stay(place: Place) -> None:
+def test_one_that_never_came_is_fenced_before_it_is_reported_as_unmoved(place: Place) -> None:
     place.git.protect()
     time, before = Hurry(), place.run.lock
     place.git.weather = lambda _: None if time.passed > PUSH_FOR_S and "fence: " in " ".join(lines(place)) else Fault(kind="drop_before")
@@ -314,7 +314,7 @@ def meddle(place: Place, act: Callable[[], object]) -> None:
     place.github.before_run(before)
 
 
-def test_somebody_elses_move_meanwhile_is_not_overwritten(place: Place) -> None:
+def test_a_foreign_move_meanwhile_is_not_overwritten(place: Place) -> None:
     meddle(place, lambda: place.writer.tag("prod-stable", place.holds("main~1"), "hotfix by hand"))
     with pytest.raises(Superseded, match="neither this promotion nor its rollback"):
         place.go_back()
@@ -353,7 +353,7 @@ def asked_for(place: Place, end: GitRemote | None = None) -> PromotionContext:
     return asked
 
 
-def test_an_asked_for_rollback_goes_where_its_lock_says_and_can_be_undone(place: Place) -> None:
+def test_a_requested_rollback_goes_to_the_target_in_its_lock_and_can_be_undone(place: Place) -> None:
     asked = asked_for(place)
     place.git.protect(STABLE, free="bot")
     assert asked.target.stable

@@ -1,4 +1,4 @@
-"""Answers that never come to their end, whatever part of them is late: every client gives up by itself, and says whose answer it was."""
+"""Answers that never come to their end, whatever part of them is late: every client times out by itself and names the server."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ CLIENTS: dict[str, tuple[Callable[[str, Path], str], str]] = {
 
 @pytest.mark.parametrize("form", ENDLESS)
 @pytest.mark.parametrize("client", CLIENTS)
-def test_an_answer_without_an_end_is_given_up(tmp_path: Path, client: str, form: str) -> None:
+def test_an_answer_without_an_end_times_out(tmp_path: Path, client: str, form: str) -> None:
     ask, words = CLIENTS[client]
     with address(form) as url:
         assert words in ask(url, tmp_path)

@@ -24,7 +24,7 @@ SLUG, TOKEN, LOOK_ONLY = "acme/gitops", "ghs_sandbox_token", "ghs_look_only"
 BIN = Path(sys.executable).parent
 ACT = shutil.which("act", path=str(BIN)) or shutil.which("act")
 FORMS = [pytest.param(None, id="plain"), pytest.param(ACT, id="act", marks=pytest.mark.skipif(not ACT, reason="not run: needs act"))]
-BEST = pytest.mark.parametrize("place", FORMS[1:] if ACT else FORMS[:1], indirect=True)  # for what is asked of the file, not of who runs it
+BEST = pytest.mark.parametrize("place", FORMS[1:] if ACT else FORMS[:1], indirect=True)  # for the content of the file, not for its runner
 FILE = "promote-prod.yaml"
 
 
@@ -103,7 +103,7 @@ def test_a_version_is_moved_in_one_object_and_recorded(place: Place) -> None:
     assert "refs/promote/lock" not in refs and TOKEN not in log
 
 
-def test_rollback_by_hand_puts_back_what_was_replaced_or_what_is_named(place: Place) -> None:
+def test_rollback_by_hand_restores_the_replaced_or_the_named_version(place: Place) -> None:
     """From the Actions page, with nothing but the action; then with a version."""
     old = place.refs()["refs/tags/prod-stable"]
     code, log = place.run("v1.1.0")
@@ -148,7 +148,7 @@ def test_a_version_without_a_dev_tag_lists_those_there_are(place: Place) -> None
         "v1.1.0\N{ZERO WIDTH SPACE}",
     ],
 )
-def test_what_is_typed_as_a_version_is_never_more_than_text(place: Place, version: str) -> None:
+def test_a_typed_version_is_never_more_than_text(place: Place, version: str) -> None:
     is_only_text(place, version)
 
 
@@ -191,7 +191,7 @@ def test_two_runs_at_once_leave_one_whole_state(place: Place) -> None:
     assert moved, ended
     for version, (code, log) in ended.items():
         assert (f"refs/tags/prod-{version}" in refs) == (code == 0), log
-        assert code == 0 or "  do: " in log, "the one that was refused says what to do"
+        assert code == 0 or "  do: " in log, "the refused one names the next command"
     assert refs["refs/tags/prod-stable"] in [refs[f"refs/tags/prod-{version}"] for version in moved]
     assert "refs/promote/lock" not in refs
     records = place.writer.git("ls-tree", "--name-only", "main", ".promotions/").split()
@@ -233,7 +233,7 @@ def test_a_branch_that_moves_under_the_record_loses_neither(place: Place) -> Non
     assert place.writer.git("show", "main:theirs.txt") == "x"
 
 
-def test_a_token_that_may_only_read_moves_nothing_and_says_what_is_missing(place: Place) -> None:
+def test_a_read_only_token_moves_nothing_and_the_missing_right_is_named(place: Place) -> None:
     before = place.refs()
     code, log = place.run("v1.1.0", token=LOOK_ONLY)
     assert code != 0

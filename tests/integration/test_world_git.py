@@ -1,4 +1,4 @@
-"""The embedded git server, by real git: who may read and write, what a rule answers, what a lost answer hides, and what is left when it stops."""
+"""The embedded git server, by real git: who may read and write, the answer of a rule, lost answers, and leftovers when it stops."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def own_children() -> set[str]:
 
 
 class Remote:
-    """A server with one commit on main, a clone of it, and git as a person would call it."""
+    """A server with one commit on main, a clone of it, and git as a user calls it."""
 
     def __init__(self, folder: Path, *, private: bool = False) -> None:
         self.folder = folder
@@ -179,7 +179,7 @@ class TestPushes:
     def test_git_speaks_its_second_protocol(self, remote: Remote) -> None:
         assert "version 2" in remote.git("ls-remote", remote.url(), GIT_TRACE_PACKET="1").stderr
 
-    def test_somebody_is_told_before_the_answer(self, remote: Remote) -> None:
+    def test_a_callback_runs_before_the_answer(self, remote: Remote) -> None:
         seen: list[str] = []
         remote.server.after_push.append(lambda: seen.append(remote.holds("refs/heads/x")))
         remote.push("main:refs/heads/x")
@@ -267,7 +267,7 @@ class TestStop:
         assert not [t for t in threading.enumerate() if "process_request" in t.name]
         connection.close()
 
-    def test_an_answer_that_nobody_began_to_read_leaves_no_child(self, remote: Remote) -> None:
+    def test_an_answer_that_no_client_reads_leaves_no_child(self, remote: Remote) -> None:
         path, query = f"/{SLUG}.git/info/refs", "service=git-upload-pack"
         asked = Request(method="GET", path=path, query={"service": "git-upload-pack"}, raw_query=query, headers={}, body=b"")
         before = own_children()
@@ -276,7 +276,7 @@ class TestStop:
         answer.body.close()  # type: ignore[union-attr]
         assert own_children() <= before
 
-    def test_can_be_said_twice_and_before_the_start(self, tmp_path: Path) -> None:
+    def test_can_be_called_twice_and_before_the_start(self, tmp_path: Path) -> None:
         server = GitServer(tmp_path / "r.git", SLUG)
         server.stop()
         server.start()

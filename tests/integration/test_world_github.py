@@ -67,7 +67,7 @@ jobs:
           git -c user.name=bot -c user.email=bot@acme.example tag -a -m promoted "prod-$VERSION" "$commit"
           git push -q "${GITHUB_SERVER_URL/:\/\//://x-access-token:$GITHUB_TOKEN@}/$GITHUB_REPOSITORY.git" "refs/tags/prod-$VERSION"
 """
-SECONDS = str(100_000 + os.getpid())  # so that this process knows its sleepers, whoever their parent is by then
+SECONDS = str(100_000 + os.getpid())  # so that this process knows its sleepers whatever their parent is by then
 SLEEPY = """
 on: workflow_dispatch
 jobs: {sleep: {runs-on: ubuntu-latest, steps: [{name: Sleep, run: "trap '' HUP; echo asleep; sleep SECONDS & wait"}]}}
@@ -110,7 +110,7 @@ class Forge:
         return str(run.conclusion)
 
     def log(self, run: WorkflowRun) -> str:
-        """As a person gets it: the redirect's address, without the token."""
+        """As a browser gets it: the redirect's address, without the token."""
         (job,) = self.repository().get_workflow_run(run.id).jobs()
         return requests.get(job.logs_url(), timeout=5).text
 
@@ -155,7 +155,7 @@ def forge(start: Callable[..., Forge]) -> Forge:
 
 @pytest.mark.parametrize("act", FORMS)
 class TestRunsOfTheRepositorysOwnFile:
-    def test_do_what_the_file_says(self, start: Callable[..., Forge], act: str | None) -> None:
+    def test_do_as_the_file_declares(self, start: Callable[..., Forge], act: str | None) -> None:
         forge = start(act)
         run = forge.dispatch(version="v1.0.0", request_id="rq-7")
         assert forge.over(run) == "success", run.log
@@ -183,7 +183,7 @@ class TestRunsOfTheRepositorysOwnFile:
         assert "without-token=[] helper=[] name=[]" in log
         assert "moving v1.0.0 with ***" in log and TOKEN not in log
 
-    def test_that_fail_say_which_step_and_why(self, start: Callable[..., Forge], act: str | None) -> None:
+    def test_that_fail_name_step_and_reason(self, start: Callable[..., Forge], act: str | None) -> None:
         forge = start(act)
         for _ in range(4 if act else 1):  # under load act loses what a step writes right before its end (seen): it is run again then
             run = forge.dispatch(version="v9.9.9")
@@ -273,7 +273,7 @@ class TestTokens:
             forge.workflow("quick.yaml", token=LOOK_ONLY).create_dispatch("main", {}, throw=True)
         assert error.value.status == 403 and not forge.world.runs
 
-    def test_belongs_to_somebody(self, forge: Forge) -> None:
+    def test_belongs_to_its_user(self, forge: Forge) -> None:
         github = Github(auth=Auth.Token(TOKEN), base_url=forge.world.url, retry=None)
         assert github.get_user().login == "ada"
         assert github.get_rate_limit().rate.limit == 5000

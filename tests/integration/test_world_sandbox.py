@@ -1,4 +1,4 @@
-"""The assembled world: what is seeded, what an environment it gives leads to, how services follow production, and that nothing is left of it."""
+"""The assembled world: its seeds, its environment, how services follow production, and that nothing is left of it."""
 
 from __future__ import annotations
 
@@ -82,11 +82,11 @@ class TestSeed:
         assert specs["external-dns"]["source"]["path"] == "apps/external-dns"
         assert all(s["syncPolicy"]["automated"] == {"prune": True, "selfHeal": True} for s in specs.values())
 
-    def test_one_is_unwell_from_the_start_and_in_prod_only(self, shared: Sandbox) -> None:
-        unwell = {
+    def test_one_is_degraded_from_the_start_and_in_prod_only(self, shared: Sandbox) -> None:
+        degraded = {
             c.name: [a["metadata"]["name"] for a in c.list("Application") if a["status"]["health"]["status"] != "Healthy"] for c in both(shared)
         }
-        assert unwell == {"prod": ["velero"], "dev": []}
+        assert degraded == {"prod": ["velero"], "dev": []}
 
     def test_tags_are_as_they_lie_in_the_field(self, shared: Sandbox) -> None:
         commit = {
@@ -192,7 +192,7 @@ class TestScenarios:
         own.dev.store.patch("Application", "argocd", "homepage", {"metadata": {"annotations": {"argocd.argoproj.io/refresh": "normal"}}})
         until(lambda: (own.dev.get("Application", "argocd", "homepage") or {})["status"]["health"]["status"] == "Degraded")
 
-    def test_superseded_moves_the_tag_once_after_somebody_pushed_it(self, own: Sandbox, tmp_path: Path) -> None:
+    def test_superseded_moves_the_tag_once_after_the_first_push(self, own: Sandbox, tmp_path: Path) -> None:
         SCENARIOS["superseded"].prepare(own)
         clone = own.clone(tmp_path / "clone")
         git(own, clone, "push", "-q", "origin", "HEAD:refs/heads/something")
@@ -223,7 +223,7 @@ class TestStop:
             assert set(threading.enumerate()) > threads
         watching.close()
         session.close()
-        assert ended == [True], "somebody who is about to do something is waited for"
+        assert ended == [True], "a pending callback is waited for"
         assert set(threading.enumerate()) <= threads
         assert open_sockets() == sockets
         assert set(descendants(os.getpid())) <= children
@@ -238,7 +238,7 @@ class TestStop:
 
 
 def open_sockets() -> int:
-    """Sockets this process has open, where the system tells (Linux)."""
+    """Sockets this process has open, where the system lists them (Linux)."""
     folder = Path("/proc/self/fd")
     return sum(1 for fd in folder.iterdir() if fd.is_symlink() and str(fd.readlink()).startswith("socket:")) if folder.is_dir() else 0
 

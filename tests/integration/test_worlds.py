@@ -157,7 +157,7 @@ class Echo(World):
 
 
 @pytest.mark.parametrize(("kind", "effects"), [("refuse", 0), ("drop_before", 0), ("drop_after", 1)])
-def test_a_dropped_request_has_an_effect_only_when_it_says_so(kind: str, effects: int) -> None:
+def test_a_dropped_request_has_an_effect_only_when_declared(kind: str, effects: int) -> None:
     import requests
 
     with Echo() as world:

@@ -1,4 +1,4 @@
-"""Whether a promotion's journal is a path of the model: the effects it names, in the order in which a driver may have them, to the end it says.
+"""Whether a promotion's journal is a path of the model: the effects it names, in the order in which a driver may have them, to its recorded end.
 
 What the journal does not name (a verdict, a look, the passing of time) may have happened in between. `edges.json` is the part of the searched model
 that belongs to one driver; a test keeps it equal to the model.
@@ -15,13 +15,13 @@ EDGES = Path(__file__).parent / "edges.json"
 LABELS: Mapping[str, tuple[set[str], set[str]]] = {
     "take the lock": ({"take the lock"}, set()),
     "authorise the move": ({"authorise the move"}, {"lock lost", "pre suite fails"}),
-    # A person's ^C may come between the answer and our hearing it.
-    "move the stable tag": ({"move the stable tag", "move, answer lost"}, {"move refused", "move, answer lost", "somebody was first"}),
+    # A user's ^C may come between the answer and our hearing it.
+    "move the stable tag": ({"move the stable tag", "move, answer lost"}, {"move refused", "move, answer lost", "another user was first"}),
     "dispatch the workflow": ({"dispatch the workflow"}, {"dispatch the workflow", "move refused"}),
     "fence": ({"fence"}, {"fence refused", "the remote cannot be reached"}),
     "move the stable tag back": (
         {"move the stable tag back"},
-        {"move back refused", "move back, answer lost", "move back, nobody answers", "move back forbidden"},
+        {"move back refused", "move back, answer lost", "move back, no reply", "move back forbidden"},
     ),
     "dispatch the rollback": ({"dispatch the rollback"}, {"dispatch the rollback", "dispatch refused"}),
     "take the lock over": ({"take the lock over", "abort"}, set()),
@@ -38,7 +38,7 @@ def _graph() -> list[tuple[Place, str, Place]]:
     resumable = {place for place, _, _ in edges if place[0] == "p" and place[1] != "start"} | {
         then
         for _, _, then in edges
-        if then in (("p", "end: stuck"), ("p", "end: superseded"))  # whoever took it over may die too
+        if then in (("p", "end: stuck"), ("p", "end: superseded"))  # the new owner may die too
     }
     taken = [(label, then) for place, label, then in edges if place == ("r", "absent")]
     again = {place for edge in edges for place in (edge[0], edge[2]) if place[0] == "r" and place[1] != "absent"}
@@ -47,7 +47,7 @@ def _graph() -> list[tuple[Place, str, Place]]:
 
 GRAPH = _graph()
 REFUSED = {  # each is an effect's error
-    "move refused", "move, answer lost", "move back refused", "move back, answer lost", "move back, nobody answers", "move back forbidden",
+    "move refused", "move, answer lost", "move back refused", "move back, answer lost", "move back, no reply", "move back forbidden",
     "dispatch refused", "fence refused",
 }  # fmt: skip
 NAMED = REFUSED | {label for good, _ in LABELS.values() for label in good}

@@ -1,7 +1,7 @@
-"""The protocol as a state machine: refs, two drivers of one promotion, a second promotion, workflow runs, lost answers, and somebody else.
+"""The protocol as a state machine: refs, two drivers of one promotion, a second promotion, workflow runs, lost answers, and other users.
 
 P promotes A. R takes A's promotion over from the lock, while P is dead or still lives. Q promotes B as soon as no lock is there. A run of the workflow
-moves forward for P, and back for whoever's own push back a rule forbids. A push whose answer was lost may land at any later time. Somebody else moves or deletes the stable tag, puts the old
+moves forward for P, and back for a driver whose own push back is forbidden by a rule. A push whose answer was lost may land at any later time. Another user moves or deletes the stable tag, puts the old
 value back, and may break the lock. What production shows is a free choice at every look.
 
 A promise that is broken is written into the state; `search` looks at every state that can be reached. `without` leaves one rule out: each of them
@@ -18,10 +18,10 @@ OLD, A, B, FOREIGN, GONE = "old", "A", "B", "foreign", "gone"
 RULES = (
     "the lock in the push",  # a move leases the lock as well as the stable tag
     "the lease on stable",  # it replaces only what it was authorised to replace
-    "fence before giving up",  # "nothing was moved" is said only after the lock was replaced
+    "fence before giving up",  # "nothing was moved" is reported only after the lock was replaced
     "look after giving up",  # … and after the refs were read again
     "takeover replaces the lock",  # who picks a promotion up makes the former owner's token worthless
-    "the last look",  # verified is said only of what is there now
+    "the last look",  # verified is reported only of the present refs
     "release only one's own",  # the lock is deleted under its lease
     "one lock",  # a promotion begins only where there is none
 )
@@ -30,7 +30,7 @@ Label = str
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """`token` is the object id: a new one at every replacement. `state` is what the lock says of the promotion."""
+    """`token` is the object id: a new one at every replacement. `state` is the promotion's state in the lock."""
 
     token: int
     promotion: str
@@ -48,7 +48,7 @@ class Driver:
 
 @dataclass(frozen=True, slots=True)
 class Push:
-    """A move under way that nobody waits for any more: a workflow's, or one whose answer was lost."""
+    """A move under way without a waiting driver: a workflow's, or one whose answer was lost."""
 
     promotion: str
     token: int
@@ -68,7 +68,7 @@ class State:
     run: Push | None = None
     run_is: str = "none"
     late: Push | None = None
-    said: tuple[tuple[str, str], ...] = ()  # promotion → its end, once the owner of its lock has said one
+    said: tuple[tuple[str, str], ...] = ()  # promotion → its end, once the owner of its lock has reported one
     others: int = 0
     broken: str = ""
 
@@ -94,9 +94,9 @@ class Model:
             return None
         promotion, broken = push.promotion, s.broken
         if s.stable in (FOREIGN, GONE):
-            broken = broken or f"{push.to} was put over what somebody else did"
+            broken = broken or f"{push.to} was put over another user's change"
         if (end := dict(s.said).get(promotion)) and end != "stuck":
-            broken = broken or f"{promotion} wrote {push.to} after its end ({end}) was said"
+            broken = broken or f"{promotion} wrote {push.to} after its end ({end}) was reported"
         lock = Lock(s.tokens, promotion, push.state)
         return replace(s, stable=push.to, lock=lock, tokens=s.tokens + 1, broken=broken)
 
@@ -107,16 +107,16 @@ class Model:
         return replace(s, lock=Lock(s.tokens, s.lock.promotion, state), tokens=s.tokens + 1)
 
     def end(self, s: State, who: str, promotion: str, end: str) -> State:
-        """Say the end and let go of the lock if it is ours; stuck keeps it."""
+        """Report the end and release the lock if it is ours; stuck keeps it."""
         driver: Driver = getattr(s, who)
         ours = s.lock is not None and s.lock.token == driver.token
         broken = s.broken
         if end == "verified" and s.stable != promotion:
-            broken = broken or f"{promotion} was said to be verified, and stable is {s.stable}"
+            broken = broken or f"{promotion} was reported as verified, and stable is {s.stable}"
         if end == "rolled back" and s.stable != driver.before:
-            broken = broken or f"{promotion} was said to be rolled back, and stable is {s.stable}"
+            broken = broken or f"{promotion} was reported as rolled back, and stable is {s.stable}"
         if end == "unchecked" and s.stable == promotion:
-            broken = broken or f"nothing of {promotion} was said to be moved, and it is there"
+            broken = broken or f"{promotion} was reported as unmoved, and it is there"
         lock = s.lock
         if end != "stuck" and (ours or not self.has("release only one's own")):
             if s.lock and s.lock.promotion != promotion:
@@ -141,7 +141,7 @@ class Model:
                 return
             taken = replace(s, lock=Lock(s.tokens, promotion, "prechecking"), tokens=s.tokens + 1)
             if s.lock and s.stable == A and A not in dict(s.said):
-                taken = replace(taken, broken=f"{promotion} was begun over {s.stable}, which nobody has proven")
+                taken = replace(taken, broken=f"{promotion} was begun over {s.stable}, which is unproven")
             yield "take the lock", at("prechecking", taken, token=s.tokens, before=s.stable)
         elif d.at == "prechecking":
             yield "pre suite fails", self.end(s, who, promotion, "unchecked")
@@ -165,7 +165,7 @@ class Model:
             yield "the remote cannot be reached", self.end(s, who, promotion, "stuck")
         elif d.at == "looking":
             yield from self.looking(s, who, promotion, at)
-        elif d.at == "letting go":
+        elif d.at == "releasing":
             yield "release the lock", self.end(s, who, promotion, "unchecked")
         elif d.at == "promoted":
             yield "not proven", at("rolling back")
@@ -201,9 +201,9 @@ class Model:
     def moving(self, s: State, who: str, promotion: str, at: object) -> Iterator[tuple[Label, State]]:
         d: Driver = getattr(s, who)
         wanted = Push(promotion, d.token, d.before, promotion, "promoted")
-        yield "given up before it was tried", at("letting go")  # type: ignore[operator]
+        yield "abandoned before it was tried", at("releasing")  # type: ignore[operator]
         if s.stable != d.before or s.lock is None or s.lock.token != d.token:
-            yield "somebody was first", self.end(s, who, promotion, "superseded")
+            yield "another user was first", self.end(s, who, promotion, "superseded")
         if moved := self.push(s, wanted):
             yield "move the stable tag", at("promoted", moved, token=s.tokens)  # type: ignore[operator]
         else:
@@ -221,9 +221,9 @@ class Model:
         elif s.stable == promotion and s.lock and s.lock.promotion == promotion:
             yield "it was moved after all", at("promoted", token=s.lock.token)  # type: ignore[operator]
         elif s.stable == d.before:
-            yield "unmoved", at("letting go")  # type: ignore[operator]
+            yield "unmoved", at("releasing")  # type: ignore[operator]
         else:
-            yield "somebody else's", self.end(s, who, promotion, "superseded")
+            yield "another user's", self.end(s, who, promotion, "superseded")
 
     def back(self, s: State, who: str, promotion: str, at: object) -> Iterator[tuple[Label, State]]:
         d: Driver = getattr(s, who)
@@ -235,7 +235,7 @@ class Model:
             yield "move back refused", self.end(s, who, promotion, "superseded" if s.stable != promotion else "stuck")
         if s.late is None:
             yield "move back, answer lost", at("looking back", replace(s, late=wanted))  # type: ignore[operator]
-            yield "move back, nobody answers", at("giving up back", replace(s, late=wanted))  # type: ignore[operator]
+            yield "move back, no reply", at("giving up back", replace(s, late=wanted))  # type: ignore[operator]
 
     def second_way(self, s: State, who: str, promotion: str, at: object) -> Iterator[tuple[Label, State]]:
         """A rule or a missing right keeps this driver from pushing; the workflow's token may do it. A former run may still come later."""
@@ -253,10 +253,10 @@ class Model:
         if s.stable == d.before and s.lock and s.lock.promotion == promotion:
             yield "it is back", at("proving back", token=s.lock.token)  # type: ignore[operator]
         elif s.stable == promotion:
-            yield "not back, given up", self.end(s, who, promotion, "stuck")
+            yield "not back, timed out", self.end(s, who, promotion, "stuck")
             yield "not back yet", at("rolling back") if s.lock and s.lock.token == d.token else self.end(s, who, promotion, "stuck")  # type: ignore[operator]
         else:
-            yield "somebody else's", self.end(s, who, promotion, "superseded")
+            yield "another user's", self.end(s, who, promotion, "superseded")
 
     # -- everything else ---------------------------------------------------------------------------------------------------------------
 
@@ -266,7 +266,7 @@ class Model:
                 yield f"{who}: {label}", t
         yield from self.death_and_resume(s)
         yield from self.machines(s)
-        yield from self.somebody(s)
+        yield from self.other_users(s)
 
     def death_and_resume(self, s: State) -> Iterator[tuple[Label, State]]:
         if s.p.at not in ("start", "dead") and not s.p.at.startswith("end"):
@@ -292,16 +292,16 @@ class Model:
             moved = self.push(s, s.late)
             yield ("late push lands", replace(moved, late=None)) if moved else ("late push refused", replace(s, late=None))
 
-    def somebody(self, s: State) -> Iterator[tuple[Label, State]]:
+    def other_users(self, s: State) -> Iterator[tuple[Label, State]]:
         if s.p.at == "start":
             return
         if s.others == 0 and s.stable in (OLD, A, B):
-            yield "somebody moves it", replace(s, stable=FOREIGN, others=1)
-            yield "somebody deletes it", replace(s, stable=GONE, others=1)
+            yield "another user moves it", replace(s, stable=FOREIGN, others=1)
+            yield "another user deletes it", replace(s, stable=GONE, others=1)
             if s.lock:
-                yield "somebody breaks the lock", replace(s, lock=None, others=2)
+                yield "another user breaks the lock", replace(s, lock=None, others=2)
         if s.others == 1 and s.stable in (FOREIGN, GONE):
-            yield "somebody puts the old one back", replace(s, stable=OLD, others=2)
+            yield "another user puts the old one back", replace(s, stable=OLD, others=2)
 
     def plain(self, s: State) -> State:
         """The same situation in its one notation. A token is only ever compared with the lock's, and no lock ever takes a former one again: so it

@@ -54,9 +54,9 @@ FORBIDDEN = (*GOOD, "move the stable tag back !")
         ((*FORBIDDEN, "dispatch the rollback", "fence"), "stuck"),
         ((*FORBIDDEN, "dispatch the rollback", "fence !"), "rolled_back"),
         ((*FORBIDDEN, "dispatch the rollback !", "fence"), "stuck"),
-        ((*GOOD, "move the stable tag back !", "fence"), "stuck"),  # nobody answered, and it had not come
+        ((*GOOD, "move the stable tag back !", "fence"), "stuck"),  # no reply, and it had not come
         ((*GOOD, "move the stable tag back !", "fence !"), "rolled_back"),  # it had
-        ((*GOOD, "move the stable tag back !", "fence"), "rolled_back"),  # it had not, and somebody used the undo that was printed
+        ((*GOOD, "move the stable tag back !", "fence"), "rolled_back"),  # it had not, and a user ran the undo that was printed
         ((*FORBIDDEN, "dispatch the rollback", "take the lock over", "move the stable tag back !", "dispatch the rollback"), "rolled_back"),
     ],
 )
@@ -67,8 +67,8 @@ def test_such_journals_are_paths(effects: tuple[str, ...], end: str) -> None:
 @pytest.mark.parametrize(
     ("effects", "end"),
     [
-        (("take the lock", "move the stable tag"), "verified"),  # nobody authorised it
-        (("take the lock", "authorise the move"), "verified"),  # nobody moved it
+        (("take the lock", "move the stable tag"), "verified"),  # without authorisation
+        (("take the lock", "authorise the move"), "verified"),  # without a move
         (("take the lock", "move the stable tag", "authorise the move"), "verified"),
         ((*GOOD, "move the stable tag"), "verified"),
         ((*GOOD, "move the stable tag"), ""),  # cut short, and wrong already
@@ -80,7 +80,7 @@ def test_such_journals_are_paths(effects: tuple[str, ...], end: str) -> None:
         (("take the lock", "move the stable tag back"), "rolled_back"),
         ((*GOOD, "dispatch the rollback"), "rolled_back"),  # its own push was not tried
         ((*FORBIDDEN, "dispatch the rollback", "dispatch the rollback"), "rolled_back"),  # twice
-        ((*GOOD, "fence"), "rolled_back"),  # given up before it was tried
+        ((*GOOD, "fence"), "rolled_back"),  # abandoned before it was tried
     ],
 )
 def test_such_journals_are_not(effects: tuple[str, ...], end: str) -> None:

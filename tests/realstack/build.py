@@ -34,7 +34,7 @@ PROGRAMS = {
 }
 GITEA = ("gitea", "code.gitea.io/gitea")
 ARGO = "github.com/argoproj/argo-cd/v3"
-ARGOCD_PARTS = ("argocd", "crds", "argo-cd-source")  # what is of Argo CD's own version
+ARGOCD_PARTS = ("argocd", "crds", "argo-cd-source")  # the parts with Argo CD's own version
 # other versions of Argo CD that the tests can be run on → their module folder
 OTHERS = {"3.1": "argocd-3.1"}
 
@@ -63,7 +63,7 @@ def missing(folder: Path, *, gitea: bool = False) -> list[str]:
 
 
 def build(folder: Path, *, gitea: bool = False) -> None:
-    """Build what is missing. Raises SystemExit with what to do when Go is absent or too old, CalledProcessError when a build fails."""
+    """Build the missing programs. Raises SystemExit with the next command when Go is absent or too old, CalledProcessError when a build fails."""
     _need_go()
     folder.mkdir(parents=True, exist_ok=True)
     for name, (module, package) in PROGRAMS.items():

@@ -1,4 +1,4 @@
-"""Fleets in one real cluster, under one root, that dev and production share: one that nobody here wrote, and one of any size.
+"""Fleets in one real cluster, under one root, that dev and production share: one from the outside world, and one of any size.
 
 The first is Argo CD's own install manifests and the applications of its end-to-end tests, copied at test time from the module that the builder
 linked as `argo-cd-source`.
@@ -63,7 +63,7 @@ event_window = "1s"
 source = "none"
 [[checklist.disabled]]
 id = "tests-passed"
-reason = "nobody tests these applications"
+reason = "these applications have no tests"
 [[checklist.disabled]]
 id = "documentation"
 reason = "they are documented elsewhere"
@@ -130,7 +130,7 @@ def _promotes(limit: str, smoke: str) -> dict[str, bytes]:
 
 @dataclass
 class Fleet:
-    """A running one. `count` applications follow the tag or the trunk and can come to rest, all but `unwell` in health.
+    """A running one. `count` applications follow the tag or the trunk and can come to rest, all but `degraded` in health.
 
     `env` leads a driver with the documented rights there.
     """
@@ -142,7 +142,7 @@ class Fleet:
     env: dict[str, str]
     seen: Seen
     count: int
-    unwell: tuple[str, ...]
+    degraded: tuple[str, ...]
 
     def commit(self, files: dict[str, bytes], message: str) -> str:
         return self.writer.commit(files, message)
@@ -157,7 +157,7 @@ class Fleet:
         return (
             len(found) == self.count
             and all("health" in (a.get("status") or {}) for a in found.values())
-            and set(self.seen.unwell()) == set(self.unwell)
+            and set(self.seen.degraded()) == set(self.degraded)
         )
 
     def _late(self) -> str:
@@ -167,7 +167,7 @@ class Fleet:
         return str({name: (word(app, "sync"), word(app, "health")) for name, app in self.seen.applications().items()})
 
     def promote(self, *args: str) -> tuple[dict[str, Any], str, str]:
-        """(what a command's JSON document says, its progress, its figures), typed in a fresh clone once the fleet is at rest."""
+        """(a command's JSON document, its progress, its figures), typed in a fresh clone once the fleet is at rest."""
         self.settle()
         clone, started = self.folder / uuid.uuid4().hex[:8], time.monotonic()
         subprocess.run(["git", "clone", "--quiet", self.git.repository_url, str(clone)], env=self.env, check=True, capture_output=True)
@@ -180,12 +180,12 @@ class Fleet:
 
 @contextmanager
 def running(
-    folder: Path, programs: Path, files: Callable[[str], dict[str, bytes]], smoke: str, limit: str = "25s", unwell: tuple[str, ...] = ()
+    folder: Path, programs: Path, files: Callable[[str], dict[str, bytes]], smoke: str, limit: str = "25s", degraded: tuple[str, ...] = ()
 ) -> Iterator[Fleet]:
     """One real cluster with a whole fleet in it, at rest as far as it can be.
 
     `files`: the repository's URL → its applications. `smoke`: the Deployment that is asked. `limit`: how long production may take.
-    `unwell`: who never comes to be Healthy.
+    `degraded`: the applications that never get Healthy.
     """
     cluster, git = RealCluster("fleet", programs), GitServer(folder / "remote.git", "acme/gitops", tokens=(TOKEN,))
     git.create()
@@ -200,7 +200,7 @@ def running(
             grant(cluster, "promote")
             seen = Seen(url=url, env=_env(folder, git), api=api_of(cluster), selector=f"{LABEL}=yes")
             count = sum(f"{LABEL}: 'yes'".encode() in content for path, content in held.items() if path.startswith("argocd/"))
-            made = Fleet(folder, cluster, git, writer, {**seen.env, "KUBECONFIG": _kubeconfig(folder, cluster)}, seen, count + 2, unwell)
+            made = Fleet(folder, cluster, git, writer, {**seen.env, "KUBECONFIG": _kubeconfig(folder, cluster)}, seen, count + 2, degraded)
             for env in ("prod", "dev"):
                 cluster.apply(root(env, url))
             made.settle()

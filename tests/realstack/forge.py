@@ -1,4 +1,4 @@
-"""What the tests against a real forge share: a repository with a history and clones of it, and what `git ls-remote` says of it."""
+"""What the tests against a real forge share: a repository with a history and clones of it, and its refs by `git ls-remote`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from promote.sandbox.real.gitea import Gitea, Repository
 from tests.repos import git
 from tests.robustness.harness import Remote, populated
 
-WRITERS, READER, NOBODY = ("ada", "grace"), "rita", "nobody"
+WRITERS, READER, NOBODY = ("ada", "grace"), "rita", "eve"
 
 
 @contextmanager
@@ -26,7 +26,7 @@ def repository_of(forge: Gitea) -> Iterator[Repository]:
 
 
 def listed(repository: Repository) -> dict[str, str]:
-    """Every ref as `git ls-remote` says it, peeled values (`^{}`) included: seen from outside, with a token of its own."""
+    """Every ref as `git ls-remote` prints it, peeled values (`^{}`) included: seen from outside, with a token of its own."""
     url = with_token(repository, repository.forge.token("grace"))
     done = subprocess.run(["git", "ls-remote", url], capture_output=True, text=True, check=True)
     return {ref: oid for oid, ref in (line.split("\t") for line in done.stdout.splitlines())}
@@ -45,7 +45,7 @@ def history(repository: Repository, folder: Path, *, versions: int = 2, clones: 
 
 
 def clone_of(there: Remote, folder: Path, token: str) -> GitRemote:
-    """The first clone once more, for somebody with this token (clones over the network need the right to read)."""
+    """The first clone once more, for the user with this token (clones over the network need the right to read)."""
     git(folder, "clone", "-q", str(there.clones[0].root), str(folder / "theirs"))
     git(folder / "theirs", "remote", "set-url", "origin", with_token(there.server, token))
     return GitRemote(folder / "theirs", "origin")

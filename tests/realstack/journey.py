@@ -58,7 +58,7 @@ class Journey:
     version: str
     seen: Seen
     before: Refs
-    unwell: dict[str, str]
+    degraded: dict[str, str]
     measured: Measured
     broken: dict[str, bytes | None] = field(default_factory=dict)
 
@@ -90,7 +90,7 @@ class Journey:
         return done.returncode, done.stdout, done.stderr
 
     def promote(self, *args: str, outcome: str) -> dict[str, Any]:
-        """A command whose JSON document says this outcome."""
+        """A command whose JSON document has this outcome."""
         _, out, err = self.type("promote", *args, "--json")
         said: dict[str, Any] = json.loads(out)
         assert said["outcome"] == outcome, (said["reason"], err[-3000:])
@@ -98,7 +98,7 @@ class Journey:
         return said
 
     def back(self) -> None:
-        self.seen.back(self.before, self.unwell)
+        self.seen.back(self.before, self.degraded)
 
 
 @contextmanager
@@ -107,7 +107,7 @@ def begun(world: Sandbox, env: dict[str, str], version: str, folder: Path, measu
     world.refresh()
     world.wait_settled()
     seen = Seen(url=world.git.repository_url, env=world.env, api=api_of(world.prod))
-    made = Journey(world, env, world.clone(folder / "clone"), version, seen, seen.refs(), seen.unwell(), measured)
+    made = Journey(world, env, world.clone(folder / "clone"), version, seen, seen.refs(), seen.degraded(), measured)
     yield made
     world.git.after_push.clear()
     if made.broken:

@@ -1,7 +1,7 @@
 """`pytest --real`: one real stack for the whole run, shared by its workers, and a verdict that leaves nothing out.
 
-A world in which a contract test was skipped, expected to fail or not run at all is a failed run, and the counts of both worlds are told.
-Tests marked `large` are run with `--large` alone; a run that left them out says so. What a test measured is told at the end.
+A world in which a contract test was skipped, expected to fail or not run at all is a failed run, and the counts of both worlds are printed.
+Tests marked `large` are run with `--large` alone; a run that left them out prints that. The figures of a test are printed at the end.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Workers are told where the stack is, so it is started before them; a run without workers starts it when the first test asks for it."""
+    """Workers get the stack's address, so it is started before them; a run without workers starts it when the first test asks for it."""
     config = session.config
     if not config.getoption(REAL) or hasattr(config, "workerinput"):
         return
@@ -60,7 +60,7 @@ def _started(config: pytest.Config) -> RealCluster:
 
 
 def programs(config: pytest.Config) -> Path:
-    """The folder of the stack's programs, as the run's environment says (a test has another HOME)."""
+    """The folder of the stack's programs, from the run's environment (a test has another HOME)."""
     return config.stash[_PROGRAMS]
 
 
@@ -70,7 +70,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def measured(config: pytest.Config, figure: str) -> None:
-    """Something to be told at the end of a run without workers, where no single test measured it."""
+    """Something to print at the end of a run without workers, where no single test measured it."""
     config.stash[_FIGURES].append(figure)
 
 
@@ -82,7 +82,7 @@ def pytest_configure_node(node: Any) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
-    """What a worker left out is told by the run."""
+    """The run prints what a worker left out."""
     if left_out := getattr(node, "workeroutput", {}).get("left_out", 0):
         node.config.stash[_LEFT_OUT] = left_out
 
@@ -136,7 +136,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "real: needs the real stack; left out where it was not asked for (--real)")
     config.addinivalue_line("markers", "gitea: needs a real forge; left out where it was not asked for (--gitea)")
-    config.addinivalue_line("markers", "large: takes minutes on the real stack; left out, and said to be, where it was not asked for (--large)")
+    config.addinivalue_line("markers", "large: takes minutes on the real stack; left out, and listed as such, without --large")
     config.stash[_PROGRAMS] = build.binaries(config.getoption("--argocd"))
     if config.getoption(REAL) and not hasattr(config, "workerinput"):
         config.pluginmanager.register(_Counting(config), "contract-counts")

@@ -36,7 +36,7 @@ class Seen:
     def late(self, commit: str) -> list[str]:
         """Applications that follow the tag and are not at rest on the commit, each with what it shows."""
         following = [(name, shown, _rests(app)) for name, app in self.applications().items() if (shown := self._shown(app))]
-        assert following, "nobody follows the tag"
+        assert following, "no application follows the tag"
         return [f"{name}: {shown}{'' if rests else ', not at rest'}" for name, shown, rests in following if set(shown) != {commit} or not rests]
 
     def _shown(self, app: Object) -> list[str]:
@@ -46,7 +46,7 @@ class Seen:
         revisions = sync.get("revisions") or [sync.get("revision", "")]  # none until it was first looked at
         return [r for s, r in zip(sources, revisions, strict=True) if (s["repoURL"], s["targetRevision"]) == (self.url, "prod-stable")]
 
-    def unwell(self) -> dict[str, str]:
+    def degraded(self) -> dict[str, str]:
         """Applications that are not Healthy."""
         return {name: word for name, app in self.applications().items() if (word := app["status"]["health"]["status"]) != "Healthy"}
 
@@ -58,13 +58,13 @@ class Seen:
         assert LOCK not in refs
         assert self.late(commit) == []
 
-    def back(self, before: Refs, unwell: Mapping[str, str]) -> None:
-        """All that `rolled_back` claims: the very tag object of before, and nobody is worse than before."""
+    def back(self, before: Refs, degraded: Mapping[str, str]) -> None:
+        """All that `rolled_back` claims: the very tag object of before, and no application is worse than before."""
         refs = self.refs()
         assert (refs[STABLE], refs[WORKING]) == (before[STABLE], before[WORKING])
         assert LOCK not in refs
         assert self.late(before[f"{STABLE}^{{}}"]) == []
-        assert self.unwell().items() <= dict(unwell).items()
+        assert self.degraded().items() <= dict(degraded).items()
 
 
 def _rests(app: Object) -> bool:

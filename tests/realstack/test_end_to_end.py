@@ -70,7 +70,7 @@ def test_just_send_to_prod_has_the_workflow_move_the_tag_and_proves_it(here: Jou
 
 
 def test_what_only_the_post_suite_sees_is_rolled_back_and_proven(here: Journey) -> None:
-    """A Deployment whose health Argo CD was told to ignore: it is Synced and Healthy, and its pod crashes."""
+    """A Deployment whose health Argo CD ignores by configuration: it is Synced and Healthy, and its pod crashes."""
     ignored = yaml.safe_load(next(iter(in_production_only("immich", "crash-loop").values())))
     ignored["metadata"]["annotations"] = {"argocd.argoproj.io/ignore-healthcheck": "true"}
     folder = "apps/immich/overlays/prod"
@@ -118,13 +118,13 @@ def test_a_driver_killed_after_the_move_is_resumed_to_its_end(here: Journey) -> 
     kill_tree(driver.pid)
     assert driver.wait() == -9
     left = here.seen.refs()
-    assert (left[f"{STABLE}^{{}}"], LOCK in left) == (commit, True), "moved, and nobody there"
+    assert (left[f"{STABLE}^{{}}"], LOCK in left) == (commit, True), "moved, and no process is left"
     here.promote("resume", outcome="verified")
     here.seen.proven(here.version, commit)
 
 
 def test_a_nested_tag_is_replaced_by_a_plain_one_and_given_back_as_it_was_when_smoke_fails(here: Journey) -> None:
-    """Somebody once tagged a tag: prod-stable leads to a tag that leads to a commit."""
+    """A user once tagged a tag: prod-stable leads to a tag that leads to a commit."""
     for args in (["tag", "-a", "-m", "outer", "-f", "prod-stable", "prod-stable"], ["push", "-qf", "origin", STABLE]):
         subprocess.run(["git", *args], cwd=here.clone, env=here.env, check=True, capture_output=True)
     nested = here.seen.refs()
@@ -134,7 +134,7 @@ def test_a_nested_tag_is_replaced_by_a_plain_one_and_given_back_as_it_was_when_s
     assert [c["id"] for c in said["checks"] if c["verdict"] == "failed"] == ["smoke-url[gitea]"]
     refs = here.seen.refs()
     assert _leads_to(here, refs[f"refs/tags/prod-{here.version}"]) == f"commit {commit}", "what production's tag held in between"
-    here.seen.back(nested, here.unwell)
+    here.seen.back(nested, here.degraded)
     assert here.seen.api.get("/api/v1/namespaces/gitea/configmaps/gitea-service")["data"]["status"] == "200"
 
 
@@ -146,7 +146,7 @@ def _leads_to(here: Journey, tag: str) -> str:
     return f"{kind.removeprefix('type ')} {about.removeprefix('object ')}"
 
 
-def test_a_tag_moved_by_somebody_else_after_us_is_left_where_it_is(here: Journey) -> None:
+def test_a_tag_moved_by_another_user_after_us_is_left_where_it_is(here: Journey) -> None:
     """The other one pushes when production has begun to follow us."""
     commit = here.ships({"apps/immich/base/deployment.yaml": seed.deployment("immich", image="1.113.0")}, "feat(immich): 1.113")
     theirs = here.before["refs/tags/prod-v1.7.3^{}"]

@@ -11,7 +11,7 @@ import pytest
 
 from tests.contract.api import Object, until
 from tests.contract.place import config_map, refused_service
-from tests.realstack.fleet import HOPELESS, UNWELL, Fleet, argo_cds_own, running
+from tests.realstack.fleet import DEGRADED, HOPELESS, Fleet, argo_cds_own, running
 from tests.realstack.journey import Measured
 from tests.realstack.plugin import measured, programs
 from tests.realstack.seen import STABLE
@@ -24,7 +24,7 @@ DATA = "test/e2e/testdata"
 def fleet(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     started = time.monotonic()
     folder, built = tmp_path_factory.mktemp("fleet"), programs(request.config)
-    with running(folder, built, lambda url: argo_cds_own(url, built / "argo-cd-source"), smoke="guestbook-ui", unwell=UNWELL) as made:
+    with running(folder, built, lambda url: argo_cds_own(url, built / "argo-cd-source"), smoke="guestbook-ui", degraded=DEGRADED) as made:
         measured(request.config, f"one cluster with the fleet of Argo CD's own at rest after {time.monotonic() - started:.0f} s")
         yield made
 
@@ -43,8 +43,8 @@ def promote(fleet: Fleet, record_property: Measured) -> Callable[..., dict[str, 
 
 
 def test_the_broken_ones_are_broken_and_the_others_are_at_rest(fleet: Fleet) -> None:
-    """What the other tests stand on: nobody here wrote these applications, so what they do is looked at first."""
-    assert fleet.seen.unwell() == dict.fromkeys(UNWELL, "Progressing")
+    """The base of the other tests: these applications come from outside, so their behaviour is checked first."""
+    assert fleet.seen.degraded() == dict.fromkeys(DEGRADED, "Progressing")
     expected = {
         "failure-during-sync": "retried",
         "hook": "running",
@@ -71,16 +71,16 @@ def test_a_good_version_is_proven_beside_them(fleet: Fleet, promote: Callable[..
     commit = fleet.commit({f"{DATA}/service/extra.yaml": config_map("extra")}, "feat(service): one more")
     said = promote("v1.1.0", "verified")
     fleet.seen.proven("v1.1.0", commit)
-    assert {a["name"] for a in said["applications"] if a["verdict"] == "excused"} == set(UNWELL)
+    assert {a["name"] for a in said["applications"] if a["verdict"] == "excused"} == set(DEGRADED)
     assert not {a["name"] for a in said["applications"]} & set(HOPELESS)
     assert fleet.seen.api.get("/api/v1/namespaces/fleet-service/configmaps/extra")["data"] == {"key": "one"}
 
 
 def test_a_stuck_retry_is_ended_and_the_endless_ones_are_left_alone(fleet: Fleet, promote: Callable[..., dict[str, Any]]) -> None:
-    before, unwell = fleet.seen.refs(), fleet.seen.unwell()
+    before, degraded = fleet.seen.refs(), fleet.seen.degraded()
     bad = fleet.commit({f"{DATA}/one-deployment/bad.yaml": refused_service()}, "feat(one-deployment): a Service that no API server takes")
     promote("v1.2.0", "rolled_back")
-    fleet.seen.back(before, unwell)
+    fleet.seen.back(before, degraded)
     apps = replace(fleet.seen, selector="").applications()
     ended = apps["one-deployment"]["status"]["operationState"]
     assert (ended["phase"], ended["syncResult"]["revision"]) == ("Failed", bad)

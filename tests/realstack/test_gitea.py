@@ -90,7 +90,7 @@ def test_a_lease_that_does_not_hold_is_stale_and_moves_nothing_of_the_push(there
 
 
 def test_of_two_pushes_at_once_one_lands_and_the_other_is_stale(there: Remote) -> None:
-    """Whether it was late for the lease or lost inside the server, which says so in other words."""
+    """Whether it was late for the lease or lost inside the server, which reports it in other words."""
     tags = [git(there.clones[0].root, "rev-parse", f"dev-v1.{n}.0") for n in (1, 2)]
     for _ in range(3):
         there.fresh()
@@ -111,7 +111,7 @@ def test_two_promoters_at_once_have_one_winner(there: Remote, kind: str) -> None
         assert seen[STABLE] in (there.start, *(seen.get(f"refs/tags/prod-{v}") for v in ("v1.1.0", "v1.2.0")))
 
 
-def test_the_loser_is_told_who_has_the_lock(there: Remote) -> None:
+def test_the_loser_gets_the_name_of_the_lock_holder(there: Remote) -> None:
     ada, grace = there.clones
     lock = acquire(ada, lock_of(0, "v1.1.0", there.commits["v1.1.0"], there.start))
     with pytest.raises(Rejected, match=f"{lock.owner} on {lock.host} is promoting v1.1.0"):
@@ -138,7 +138,7 @@ def test_a_token_that_may_not_push_is_denied_and_not_taken_for_a_rule(there: Rem
 
 
 @pytest.mark.parametrize("pattern", ["prod-*", "prod-stable", "prod-v1.1.0"])
-def test_a_protected_tag_is_a_rule_told_in_the_forges_words_and_nothing_moves(there: Remote, pattern: str) -> None:
+def test_a_protected_tag_is_a_rule_in_the_forges_words_and_nothing_moves(there: Remote, pattern: str) -> None:
     there.server.protect(f"refs/tags/{pattern}")
     with pytest.raises(Rejected, match=r"a rule forbids to write .*Tag prod-(stable|v1\.1\.0) is protected"):
         promoted(there)
@@ -160,7 +160,7 @@ def test_a_tag_protected_after_the_move_refuses_the_way_back_for_good(there: Rem
 
 
 def test_who_is_allowed_a_protected_tag_may_move_it_and_move_it_back(there: Remote) -> None:
-    """What docs/forge.md recommends: the account that promotes, and nobody else."""
+    """The recommendation of docs/forge.md: the account that promotes, and no other."""
     ada, grace = there.clones
     there.server.protect("refs/tags/prod-*", allow=("ada",))
     result = grace.push(RefUpdate(ref=STABLE, new=git(grace.root, "rev-parse", "dev-v1.2.0"), expected=there.start))
@@ -182,7 +182,7 @@ def test_a_protected_branch_refuses_the_record_as_a_warning(there: Remote) -> No
     assert write_ledger(end, "request-0", {"outcome": "verified"}) == "", "only the branch is protected"
 
 
-def test_a_forge_that_cannot_say_whether_it_is_allowed_is_no_rule(there: Remote) -> None:
+def test_a_forge_that_does_not_report_permissions_is_no_rule(there: Remote) -> None:
     """Gitea's hook declines a push also when it does not reach its own server: to be tried again, not "refused for good"."""
     before = listed(there.server)
     with there.server.forge.disturbed(), pytest.raises(Unreachable, match="Internal Server Connection Error"):
@@ -191,7 +191,7 @@ def test_a_forge_that_cannot_say_whether_it_is_allowed_is_no_rule(there: Remote)
     assert listed(there.server)[STABLE] != promoted(there).stable.object == listed(there.server)[STABLE]
 
 
-def test_what_is_kept_locally_is_not_on_the_forge(there: Remote) -> None:
+def test_a_local_ref_is_not_on_the_forge(there: Remote) -> None:
     root = there.clones[0].root
     end = GitRemote(root, "origin", keeps="refs/promote/")
     lock = acquire(end, lock_of(0, "v1.1.0", there.commits["v1.1.0"], there.start))

@@ -1,4 +1,4 @@
-"""The installed `promote` with `via = "git"` and a real forge (Gitea) as the remote of the embedded world. What is true is what `git ls-remote` says."""
+"""The installed `promote` with `via = "git"` and a real forge (Gitea) as the remote of the embedded world. The truth is read with `git ls-remote`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ STABLE, MAIN = "refs/tags/prod-stable", "refs/heads/main"
 
 @pytest.fixture
 def world(repository: Repository, tmp_path: Path) -> Iterator[Outside]:
-    """Everything embedded but the remote. Nobody's git has credentials: what there is comes from the environment, as each test says."""
+    """Everything embedded but the remote. git itself has no credentials: they come from the environment that each test sets."""
     with Sandbox(tmp_path / "world", files=repository_files("git"), act=False, commands=[BIN], remote=repository) as sandbox:
         place = Outside(sandbox, tmp_path)
         clone = place.clone("clone")
@@ -36,7 +36,7 @@ def said(told: Told) -> str:
     return " ".join((told.out + told.err).split())
 
 
-def test_of_two_promoters_at_once_one_is_verified_and_the_other_is_told_who(world: Outside, repository: Repository) -> None:
+def test_of_two_promoters_at_once_one_is_verified_and_the_other_gets_its_name(world: Outside, repository: Repository) -> None:
     """One has a token in the environment, the other in the remote's URL."""
     version, clones = SCENARIOS["good"].prepare(world.sandbox), [world.folder / "clone", world.clone("second")]
     world.git(clones[1], "remote", "set-url", "origin", with_token(repository, repository.forge.token("grace")))
@@ -80,7 +80,7 @@ def test_a_protected_tag_refuses_the_move_before_anything_moved(world: Outside, 
     assert "refs/promote/lock" not in seen and "refs/promote/undo" not in seen
 
 
-def test_a_tag_protected_after_the_move_leaves_it_stuck_until_somebody_lifts_the_rule(world: Outside, repository: Repository) -> None:
+def test_a_tag_protected_after_the_move_leaves_it_stuck_until_the_rule_is_lifted(world: Outside, repository: Repository) -> None:
     version, before = SCENARIOS["smoke-fails"].prepare(world.sandbox), listed(repository)
     once_moved(world.sandbox, lambda: repository.protect(STABLE))
     told = world.promote(world.folder / "clone", "run", version, "--json")
@@ -88,7 +88,7 @@ def test_a_tag_protected_after_the_move_leaves_it_stuck_until_somebody_lifts_the
     assert (told.code, told.document["outcome"]) == (4, "stuck"), told.err
     assert "Tag prod-stable is protected" in told.document["reason"] and "allow this ref for your account" in said(told)
     assert seen[f"{STABLE}^{{}}"] == seen["refs/tags/prod-v1.9.0^{}"] != before[f"{STABLE}^{{}}"]
-    assert "refs/promote/lock" in seen, "kept: a person must look"
+    assert "refs/promote/lock" in seen, "kept: manual action is needed"
     repository.protect()
     told = world.promote(world.folder / "clone", "resume", "--json")
     seen = listed(repository)
@@ -117,7 +117,7 @@ def test_every_way_to_a_token_leads_to_a_dev_tag(world: Outside, repository: Rep
         world.git(clone, "config", "credential.helper", "")
 
 
-def test_no_token_that_may_not_push_changes_anything_and_each_is_told_what_to_do(world: Outside, repository: Repository) -> None:
+def test_no_token_without_push_rights_changes_anything_and_each_error_names_the_fix(world: Outside, repository: Repository) -> None:
     clone, forge, before = world.folder / "clone", repository.forge, listed(repository)
     cases: dict[str, tuple[str | None, str]] = {
         "none": (None, "could not read Username"),

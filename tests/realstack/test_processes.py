@@ -43,7 +43,7 @@ def until(condition: Callable[[], bool], what: str, seconds: float = 30) -> None
 
 
 def alive(pid: int) -> bool:
-    """Running, not merely waiting to be collected by whoever inherited it."""
+    """Running, not merely waiting to be collected by its new parent."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
@@ -112,7 +112,7 @@ def nothing_left(what: str, binaries: str, end: str, *, children: int) -> None:
         number = {"killed": signal.SIGKILL, "interrupted": signal.SIGINT, "terminated": signal.SIGTERM}[end]
         os.killpg(owner.pid, number)  # as a terminal does: everything in the foreground group
     until(lambda: not any(alive(pid) for pid in [guard, *pids.values()]), "programs are left")
-    if end == "guard killed":  # nobody is left who could
+    if end == "guard killed":  # no process is left that could
         shutil.rmtree(folder)
     else:
         until(lambda: not Path(folder).exists(), "the folder is left")

@@ -20,7 +20,7 @@ UNSEEDED = {  # they take no options: each of their cases is tried anyway
 
 
 def argv_of(proof: str, options: Sequence[str]) -> Sequence[str]:
-    """What its Python is told."""
+    """The variables of its Python."""
     name, *own = proof.split()
     return UNSEEDED.get(proof) or ("-m", f"tests.robustness.{name}", *own, *options)
 

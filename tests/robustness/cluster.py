@@ -1,6 +1,6 @@
-"""A cheap production for the proofs: Argo CD's applications behind the calls of `Kube`, and a clock that only moves when somebody sleeps.
+"""A cheap production for the proofs: Argo CD's applications behind the calls of `Kube`, and a clock that only moves when a caller sleeps.
 
-`Cluster` shows the tag late, or from a cache, or never, or breaks at a commit, as each `Ways` says; what really runs is kept apart from what is shown
+`Cluster` shows the tag late, or from a cache, or never, or breaks at a commit, by its `Ways`; the running commit is kept apart from the shown one
 (`Part.runs`, `Part.seen_at`), so a proof can be held against it. Its own clock may be wrong. `Frozen` shows the same for ever.
 """
 
@@ -46,7 +46,7 @@ class Ways:
     """How one application behaves, in seconds. `stale`: so many looks at the tag are answered with its former value. `deaf`: it never looks again.
 
     `breaks`: commits that it is not well at, and how (a health, "sync" for a failed sync, "hook" for a failed hook under a Synced surface,
-    "prune" for OutOfSync that stays). `unwell`: it is Degraded whatever the commit.
+    "prune" for OutOfSync that stays). `degraded`: it is Degraded whatever the commit.
     """
 
     lag: float = 1.0
@@ -55,12 +55,12 @@ class Ways:
     rolls: float = 3.0
     deaf: bool = False
     breaks: Mapping[str, str] = field(default_factory=dict)
-    unwell: bool = False
+    degraded: bool = False
 
 
 @dataclass
 class Part:
-    """One application: what is shown of it, and what is true."""
+    """One application: the shown state and the true one."""
 
     name: str
     ways: Ways
@@ -151,11 +151,11 @@ class Cluster:
 
     def well(self, part: Part) -> bool:
         """Whether it truly is: the commit that runs does not break it, and it has rolled out."""
-        return not part.ways.unwell and not part.ways.breaks.get(part.runs) and self.time.passed - part.rolled >= part.ways.rolls
+        return not part.ways.degraded and not part.ways.breaks.get(part.runs) and self.time.passed - part.rolled >= part.ways.rolls
 
     def _health(self, part: Part) -> str:
         how = part.ways.breaks.get(part.runs, "")
-        if part.ways.unwell or how == "Degraded":
+        if part.ways.degraded or how == "Degraded":
             return "Degraded"
         return "Progressing" if how == "Progressing" or self.time.passed - part.rolled < part.ways.rolls else "Healthy"
 

@@ -1,4 +1,4 @@
-"""R4: somebody who asks for the stable tag all the while, through promotions and rollbacks, never finds it missing."""
+"""R4: a reader that asks for the stable tag all the while, through promotions and rollbacks, never finds it missing."""
 
 from __future__ import annotations
 

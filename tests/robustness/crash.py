@@ -1,8 +1,8 @@
 """R3: kill -9 before and after every journaled effect of a promotion, with a second kill while it is resumed: one `promote resume` must settle it.
 
 The points are listed by the machine: every way is run once undisturbed and its journal read. Before an effect stands the line of its intent, after it
-that of its result or error: whether it dies just before or just after that line is written, the seed says, and the next one says the other. Whether it
-is settled is read from the bare repository and from the cluster's own objects, never from what promote says; what it says must agree with them.
+that of its result or error: whether it dies just before or just after that line is written, the seed decides, and the next one decides the other. Whether it
+is settled is read from the bare repository and from the cluster's own objects, never from promote's output, which must agree with them.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class Point:
 
 
 def points(way: str) -> list[Point]:
-    """Every effect of an undisturbed run, as its journal tells; a wave of refreshes counts once."""
+    """Every effect of an undisturbed run, as listed in its journal; a wave of refreshes counts once."""
     its = WAYS[way]
     with world(its.via, lean=True, ruled=its.ruled) as there:
         there.promote(*_asked(there, its)[0])
@@ -82,7 +82,7 @@ def points(way: str) -> list[Point]:
 
 
 def _asked(there: World, way: Way) -> tuple[list[str], str, str]:
-    """What is typed, the version that it is about, and the object to which production goes back."""
+    """The command line, its version, and the object to which production goes back."""
     if not way.asked:
         return ["run", version := there.next_version(bad=way.bad)], version, there.holds(STABLE)
     if not there.number:

@@ -1,6 +1,6 @@
 """R8: every endpoint refuses, is a black hole, is silent or drips: the command ends within its deadline, leaves no child, names the endpoint.
 
-In which form, the seed says (troubles.py): successive seeds of a case take its forms in turn.
+The seed decides the form (troubles.py): successive seeds of a case take its forms in turn.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def _plugin(does: str) -> Callable[[Bench, Trouble], None]:
 
 @dataclass(frozen=True)
 class Endpoint:
-    """What is typed, and the word that names it."""
+    """The command line, and the word that names it."""
 
     argv: tuple[str, ...]
     word: str
@@ -108,7 +108,7 @@ CASES = tuple(product(ENDPOINTS, KINDS))
 
 
 def _typed(argv: tuple[str, ...], clone: Path, env: dict[str, str]) -> tuple[int, str]:
-    """Exit code and what was said; a command that does not end is ended, and tells."""
+    """Exit code and output; a command that does not end is ended, and reported."""
     with tempfile.TemporaryFile() as said:  # a file: a pipe would wait for children that were left behind
         child = subprocess.Popen(
             [str(BIN / "promote"), *argv], cwd=clone, env=env, stdin=subprocess.DEVNULL, stdout=said, stderr=said, start_new_session=True
@@ -126,7 +126,7 @@ def _trouble(endpoint: Endpoint, kind: str, turn: int, chance: Random) -> tuple[
     """A form of that kind, its address, and what points the endpoint there."""
     forms = FORMS[kind] if endpoint.point else tuple(PLUGINS[kind])
     form = forms[turn % len(forms)]
-    address = form if endpoint.point else "packets vanish" if kind == "black hole" else "nobody listens"
+    address = form if endpoint.point else "packets vanish" if kind == "black hole" else "closed port"
     return form, Trouble(address, chance), endpoint.point or _plugin(PLUGINS[kind][form])
 
 

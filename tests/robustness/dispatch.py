@@ -55,7 +55,7 @@ FAULTS: dict[str, Fault | None] = {
 
 
 class Bad(Forge):
-    """Answers 502 to a dispatch that it carried out, once; somebody else dispatches at the same moment."""
+    """Answers 502 to a dispatch that it carried out, once; another user dispatches at the same moment."""
 
     after_502 = False
     company = 0
@@ -111,7 +111,7 @@ def _one(folder: Path, forge: Bad, name: str, seed: int) -> list[str]:
     if seen.followed is not None and seen.followed not in {r.id for r in ours}:
         found.append(f"followed run {seen.followed}, which is not ours")
     if isinstance(seen.answer, str) and not ours:
-        found.append("said to have run, and there is no run of ours")
+        found.append("reported as run, and there is no run of ours")
     if isinstance(seen.answer, PromoteError):
         found += [] if isinstance(seen.answer, Rejected | Denied | Unreachable) else [f"{type(seen.answer).__name__}: {seen.answer.what}"]
         if ours and name in ("none", "502 after", "dropped after"):

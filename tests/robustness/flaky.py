@@ -1,6 +1,6 @@
 """R10: whole promotions while one read in five fails (502, 503, a dropped connection): GitHub's and the clusters' GETs, git's ls-remote and fetch.
 
-With `--storm` one write in five loses its answer as well: it was done, and whoever asked for it does not hear so.
+With `--storm` one write in five loses its answer as well: it was done, and its sender gets no answer.
 
 By seed: directly or through the workflow, a good version or one whose service is broken in production. The right end is read from the bare repository
 and from the cluster's own objects, GitHub's calls are counted at GitHub. The runner's own reads go well: its machine is not the one under test.
@@ -26,7 +26,7 @@ ENDS = {False: (0, "verified"), True: (3, "rolled_back")}
 
 
 def one(there: World, seed: int, figures: Figures, *, storm: bool) -> None:
-    """One promotion in bad weather. What it said must be what is there, also where it gave up."""
+    """One promotion in bad weather. Its report must match the refs, also where it timed out."""
     bad, weather, box = dice(seed).random() < 0.3, Weather(seed, storm=storm), there.sandbox
     version, before = there.next_version(bad=bad), there.holds(STABLE)
     box.refresh()
@@ -51,10 +51,10 @@ def one(there: World, seed: int, figures: Figures, *, storm: bool) -> None:
 
 
 def _clean(there: World, seed: int, bad: bool, before: str, outcome: str, figures: Figures) -> None:
-    """It gave up: then it must not have said something that is not so, and nothing may be left in the way of the next one."""
+    """It timed out: then its report must not be wrong, and nothing may be left in the way of the next one."""
     moved = there.holds(STABLE) != before
     if outcome == "verified" and (bad or not moved):
-        figures.breach(seed, "wrong outcome: said to be verified, and it is not")
+        figures.breach(seed, "wrong outcome: reported as verified, and it is not")
     if outcome in ("refused", "unchecked", "rolled_back") and moved:
         figures.breach(seed, f"wrong outcome: {outcome}, and the stable tag was moved")
     there.promote("resume")

@@ -1,7 +1,7 @@
 """Whole promotions in one process: the real flow over real git, on a clock that jumps, against the cluster of `cluster.py`; every end is judged.
 
-What is true is read from the bare repository and from what the cluster really runs. ARCHITECTURE's promises are held against each end: success only
-after evidence newer than the move, rolled back means proven, never over somebody, unknown is no pass.
+The truth is read from the bare repository and from the objects that the cluster really runs. ARCHITECTURE's promises are held against each end: success only
+after evidence newer than the move, rolled back means proven, never over another user's change, unknown is no pass.
 """
 
 from __future__ import annotations
@@ -58,11 +58,11 @@ class Weather:
 
 @dataclass
 class Here:
-    """What is true during one promotion, told by whoever did it."""
+    """The truth during one promotion, recorded by its actors."""
 
     before: str  # the stable tag's object when it began
     weather: Weather
-    theirs: str | None = None  # what somebody else put into the stable tag ("": deleted); None: nobody did
+    theirs: str | None = None  # the value that another user put into the stable tag ("": deleted); None: no such change
     shadowed: bool = False
     lock_taken: bool = False
     done: list[str] = field(default_factory=list)
@@ -72,7 +72,7 @@ class Here:
 class Game:
     """One world after another promotion: `ship` and `pick_up` play one and judge it; `ended` is how it ended, `seen` counts that."""
 
-    def __init__(self, there: Remote, *, skew: float = 0.0, unwell: bool = False, seen: Counter[str] | None = None) -> None:
+    def __init__(self, there: Remote, *, skew: float = 0.0, degraded: bool = False, seen: Counter[str] | None = None) -> None:
         self.there, self.seen = there, Counter[str]() if seen is None else seen
         self.there.fresh()
         for ref in (SHADOW, WORKING):
@@ -84,7 +84,7 @@ class Game:
             journal.unlink()
         self.cluster = Cluster(
             self.time, there.clones[0].url, lambda: there.holds(f"{STABLE}^{{commit}}"),
-            {ROOT: Ways(), "web": Ways(), "db": Ways(unwell=unwell)}, skew=skew,
+            {ROOT: Ways(), "web": Ways(), "db": Ways(degraded=degraded)}, skew=skew,
         )  # fmt: skip
 
     # -- what promoters do -------------------------------------------------------------------------------------------------------------
@@ -100,7 +100,7 @@ class Game:
         held, commit = self.there.holds(LOCK), self.there.commits[version]
         for part, ways, how in zip(self.cluster.parts.values(), weather.ways, weather.broken, strict=True):
             breaks = {**part.ways.breaks, **({commit: how} if how else {})}
-            part.ways = replace(ways, breaks=breaks, unwell=part.ways.unwell)
+            part.ways = replace(ways, breaks=breaks, degraded=part.ways.degraded)
         self._plan(here, who)
         run = self._run(who, version, here)
         self._drive(run, lambda: run_promotion(run), here, held=held)
@@ -115,11 +115,11 @@ class Game:
         try:
             run = take_over_promotion(self._tools(who, here))
         except PromoteError as no:
-            raise AssertionError(f"the lock could not be taken up: {no.what}") from no
+            raise AssertionError(f"the lock could not be taken over: {no.what}") from no
         assert (run is None) is not bool(lock)
         if run is None:
             return
-        self.seen["taken up"] += 1
+        self.seen["resumed"] += 1
         held = run.target.stable
         here.before = held.object if held else ""
         self._drive(run, lambda: resume(run), here, held="")
@@ -222,7 +222,7 @@ class Game:
         here.theirs = value
 
     def _mend(self) -> None:
-        """Somebody tidies up."""
+        """A user tidies up."""
         self.there.put(SHADOW, "")
         if not self.there.holds(STABLE):
             self.there.put(STABLE, self.there.start)
@@ -243,7 +243,7 @@ class Game:
             assert not here.shadowed and not here.lock_taken, said
             self._is_back(run, run.target.stable.commit, here, said)
         elif end is End.SUPERSEDED:
-            assert here.theirs is not None or here.shadowed or here.lock_taken, f"nobody was there: {said}"
+            assert here.theirs is not None or here.shadowed or here.lock_taken, f"no other user was there: {said}"
         elif end in (End.REFUSED, End.UNCHECKED, End.INTERRUPTED):
             assert here.theirs is not None or now == here.before, f"it was moved: {said}"
             assert held or here.done or here.weather.suites.get("pre before", PASSED) is not PASSED or self.left is None, said
@@ -265,11 +265,11 @@ class Game:
         assert here.weather.suites.get("smoke back", PASSED) is PASSED, said
 
     def _runs(self, commit: str, since: float, said: str) -> None:
-        """What really runs is the commit, it is well (or was unwell all along), and each looked at the tag after it had moved."""
+        """The commit really runs, it is healthy (or was degraded all along), and each looked at the tag after it had moved."""
         for part in self.cluster.parts.values():
             assert part.runs == commit, f"{part.name} runs {part.runs[:7]}, not {commit[:7]}: {said}"
             assert part.seen_at >= since, f"{part.name} looked {since - part.seen_at:.0f} s before the move: {said}"
-            assert self.cluster.well(part) or part.ways.unwell, f"{part.name} is not well: {said}"
+            assert self.cluster.well(part) or part.ways.degraded, f"{part.name} is not well: {said}"
 
 
 def _passed(time: Time, at: datetime | None) -> float:

@@ -1,6 +1,6 @@
 """R5: a third party moves, deletes or re-creates the stable tag, or hides it behind a branch, at a random moment of a move or a rollback.
 
-Never overwritten: what it wrote is there afterwards, unless our push came first, and then we say so.
+Never overwritten: its change is there afterwards, unless our push came first, and then we report that.
 """
 
 from __future__ import annotations
@@ -82,10 +82,10 @@ def _judge(there: Remote, stranger: Stranger, ours: str, error: PromoteError | N
         return [] if error is None or isinstance(error, Superseded) else [f"{type(error).__name__}: {error.what}"]
     figures.counts["theirs came first" if stranger.wrote else "ours came first"] += 1
     if not stranger.wrote:
-        return [] if error is None and now == ours else [f"{deed}: nobody was in the way, and yet: {error or now}"]
+        return [] if error is None and now == ours else [f"{deed}: no other push was in the way, and yet: {error or now}"]
     found = [] if now == stranger.theirs else [f"{deed}: theirs was overwritten: {now!r} instead of {stranger.theirs!r}"]
     if not isinstance(error, Superseded | Rejected):
-        found.append(f"{deed}: theirs came first, and we say {type(error).__name__ if error else 'that we moved it'}")
+        found.append(f"{deed}: theirs came first, and we report {type(error).__name__ if error else 'that we moved it'}")
     return found
 
 

@@ -102,7 +102,7 @@ SEVERAL_LOOKS = (
 FLEETWIDE = (
     Guard("whose repository", "promote/argocd/application.py", " and normalise_repository(source.repository) == normalise_repository(repository)", "", "tests/unit/test_baseline.py"),
     Guard("what the root lists must exist", FLEETS, "for k, p in wanted.items() if k not in present", "for k, p in {}.items() if k not in present", FLEET),
-    Guard("gone, and git does not say so", FLEETS, "        if not _rightly_removed(before[key], present, before, settled):\n", "        if False:\n", FLEET),
+    Guard("gone, without a change in git", FLEETS, "        if not _rightly_removed(before[key], present, before, settled):\n", "        if False:\n", FLEET),
     Guard("dropped by a settled root only", FLEETS, "return parent.key not in present or parent.key in settled", "return True", FLEET),
     Guard("to be pruned, and still there", FLEETS, "        elif child and child.pruned:\n", "        elif False:\n", FLEET),
     Guard("dropped, and still there", FLEETS, "            key in listed_before\n", "            False\n", FLEET),
@@ -115,12 +115,12 @@ FLEETWIDE = (
     Guard("asked before every look whether it is ours", CONVERGE, "                self.guard()\n", "", f"{LOOP}::test_the_guard_ends_the_wait_before_anything_is_written"),
     Guard("a sync is ended in a rollback only", CONVERGE, "if not (self.convergence.rollback and self.settings", "if not (self.settings", f"{LOOP}::test_forward_no_operation_is_ever_ended"),
     Guard("a blind Argo CD is left alone", CONVERGE, "if not judged.unknown_at_once and not self.read_only:", "if not self.read_only:", f"{LOOP}::test_a_blind_repo_server_is_no_failure_of_production_and_nothing_is_done_about_it"),
-    Guard("an operation is ended as it was seen", "promote/argocd/client.py", 'body = {"metadata": {"resourceVersion": app.resource_version}, "status"', 'body = {"status"', f"{LOOP}::test_terminate_is_guarded_by_what_was_seen"),
+    Guard("an operation is ended as it was seen", "promote/argocd/client.py", 'body = {"metadata": {"resourceVersion": app.resource_version}, "status"', 'body = {"status"', f"{LOOP}::test_terminate_is_guarded_by_the_resource_version"),
     Guard("no end for what does not run", "promote/argocd/client.py", "        if not app.in_progress:\n            return False\n", "", f"{LOOP}::test_terminate_is_never_sent_without_an_operation"),
     Guard("no sync over another", "promote/argocd/client.py", "        if app.in_progress or app.deleting:\n            return False\n", "", f"{LOOP}::test_a_sync_is_not_requested_over_another"),
     Guard("an unknown beginning is no beginning", "promote/convergence/baseline.py", "*_unknown(apps), ", "", "tests/unit/test_baseline.py"),
     Guard("a broken beginning is none", "promote/convergence/baseline.py", ", *_too_many_unhealthy(apps, limits, settings.baseline.max_unhealthy)]", "]", "tests/unit/test_baseline.py"),
-    Guard("somebody must follow the tag", "promote/convergence/baseline.py", "    if not tracked:\n", "    if False:\n", "tests/unit/test_baseline.py"),
+    Guard("an application must follow the tag", "promote/convergence/baseline.py", "    if not tracked:\n", "    if False:\n", "tests/unit/test_baseline.py"),
 )  # fmt: skip
 SUITE = (
     Guard("recorder's finish", "promote/checklist/runner.py", "    if not finish:\n", "    if False:\n", f"{SUITES}::test_a_suite_that_breaks_off_after_its_last_check_is_no_pass"),

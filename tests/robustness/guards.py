@@ -1,4 +1,4 @@
-"""R6: each guard is taken out in turn, in a copy of the tree, and a test has to go red. One that nothing misses protects nobody.
+"""R6: each guard is taken out in turn, in a copy of the tree, and a test has to go red. A guard that no test misses protects nothing.
 
 python -m tests.robustness.guards [--only NAME]
 """
@@ -33,7 +33,7 @@ GUARDS = (*JUDGING, *MOVING)
 
 
 def copy(folder: Path) -> Path:
-    """The tree as git knows it, with what is not committed yet, and with what Python has compiled of it: it is the same but for one file."""
+    """The tree as git knows it, with uncommitted changes, and with Python's compiled files: it is the same but for one file."""
     there = folder / "tree"
     listed = subprocess.run(
         ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
@@ -95,7 +95,7 @@ def by_file(guards: Iterable[Guard]) -> dict[str, str]:
 
 
 def interpreter(tree: Path) -> Path:
-    """A Python that finds the tree and not what is installed: programs that a test starts with an environment of its own have to run the tree too."""
+    """A Python that finds the tree and not the installed package: programs that a test starts with an environment of its own have to run the tree too."""
     home = tree.parent / "python"
     venv.create(home, symlinks=True)
     site = next(home.glob("lib/python*/site-packages"))
@@ -107,7 +107,7 @@ def interpreter(tree: Path) -> Path:
 
 
 def run(tree: Path, tests: str, words: str) -> tuple[int | None, str]:
-    """(exit code, what it said); None when it had to be ended: without a guard something may wait for ever."""
+    """(exit code, output); None when it had to be ended: without a guard something may wait for ever."""
     argv = [
         str(interpreter(tree)),
         "-m",

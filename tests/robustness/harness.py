@@ -31,7 +31,7 @@ STABLE = "refs/tags/prod-stable"
 
 
 class Meddled(GitServer):
-    """A git server with somebody at it: `meddle` is called once, at the first request that `moment` names, before it is answered."""
+    """A git server with another user at it: `meddle` is called once, at the first request that `moment` names, before it is answered."""
 
     moment, meddle = "", staticmethod(lambda: None)
 
@@ -44,8 +44,8 @@ class Meddled(GitServer):
 
 
 def silence(over: Callable[[int], bool], *, push: int = 1) -> Callable[[HttpRequest], Fault | None]:
-    """Weather for a git server: the next push (or that which is the `push`th from now) lands and its answer is lost; from then on nobody is there,
-    until `over` (which is told how many requests met that) says so."""
+    """Weather for a git server: the next push (or that which is the `push`th from now) lands and its answer is lost; from then on the server is unreachable,
+    until `over` (which gets the number of such requests) returns True."""
 
     def weather(request: HttpRequest) -> Fault | None:
         nonlocal pushes, met
@@ -71,11 +71,11 @@ class Remote:
     start: str
 
     def holds(self, ref: str) -> str:
-        """What the bare repository's ref holds now, read from its files and by nobody's client; "" when absent."""
+        """What the bare repository's ref holds now, read from its files and not by a client; "" when absent."""
         return git(self.server.path, "rev-parse", "--verify", "--quiet", ref, ok=False)
 
     def put(self, ref: str, oid: str) -> None:
-        """Somebody with all rights writes a ref past everybody."""
+        """A user with all rights writes a ref without a lease."""
         git(self.server.path, "update-ref", *(["-d", ref] if not oid else [ref, oid]))
 
     def swap(self, ref: str, new: str, old: str) -> bool:
@@ -126,7 +126,7 @@ def populated(server: Any, folder: Path, tokens: Sequence[str], *, versions: int
 
 
 def _identify(clone: Path) -> None:
-    """Whoever runs this may be nobody to git: a new machine has no identity."""
+    """git may not know the user who runs this: a new machine has no identity."""
     for name, value in (("user.name", "Ada Tester"), ("user.email", "ada@example.org")):
         git(clone, "config", name, value)
 
@@ -146,7 +146,7 @@ def request_of(lock: Lock) -> Request:
 
 
 def at_once(acts: Sequence[Callable[[], object]]) -> list[object]:
-    """Everything in threads, let go together. What one raises is its answer."""
+    """Everything in threads, started together. An exception is a thread's answer."""
     gate, answers = threading.Barrier(len(acts)), [None] * len(acts)
 
     def one(number: int) -> None:
@@ -171,7 +171,7 @@ class Figures:
     name: str
     counts: Counter[str] = field(default_factory=Counter)
     breaches: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)  # what is worth reading and no breach
+    notes: list[str] = field(default_factory=list)  # worth reading, but no breach
     started: float = field(default_factory=time.monotonic)
 
     def breach(self, seed: int, what: str) -> None:
@@ -189,7 +189,7 @@ class Figures:
 
 
 def main(doc: str | None, run: Callable[[int, int, Figures], None], *, name: str, count: int, full: int) -> int:
-    """The command line of every proof: --seed N replays one, --count N or --full says how many."""
+    """The command line of every proof: --seed N replays one, --count N or --full sets the number."""
     parser = argparse.ArgumentParser(description=doc)
     parser.add_argument("--seed", type=int, default=1, help="the first seed")
     parser.add_argument("--count", type=int, default=count, help=f"how many seeds (default {count})")
@@ -198,7 +198,7 @@ def main(doc: str | None, run: Callable[[int, int, Figures], None], *, name: str
     figures, stopped = Figures(name), False
     try:
         run(args.seed, full if args.full else args.count, figures)
-    except KeyboardInterrupt:  # what was found until then is worth having
+    except KeyboardInterrupt:  # the findings until then are worth printing
         stopped = True
     print(figures.line() + ("; stopped before its end" if stopped else ""))
     for breach in figures.breaches[:20]:

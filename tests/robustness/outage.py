@@ -1,8 +1,8 @@
 """R8, in the middle: one endpoint dies at some request of a promotion, and is dead until the command has ended. Then it is back, and `promote resume`
 settles whatever was left.
 
-At which request, and whether directly or through the workflow, the seed says; a dead git remote is dead for the workflow's runner as well. What the
-command said must be what is there, it ends within its deadlines, leaves no child, and names the endpoint where that was the reason.
+At which request, and whether directly or through the workflow, the seed decides; a dead git remote is dead for the workflow's runner as well. What the
+command reported must match the refs, it ends within its deadlines, leaves no child, and names the endpoint where that was the reason.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def one(there: World, seed: int, name: str, kind: str, usual: Mapping[str, int],
 
 
 def _lie(there: World, before: str, code: int, outcome: str) -> str:
-    """What is not so of what it ended as, "" when all is."""
+    """The untrue part of its reported end, "" when all is true."""
     moved = there.holds(STABLE) != before
     if (outcome, code) not in ENDS:
         return "which is no end"
@@ -99,7 +99,7 @@ def _settle(there: World, first: dict[str, str], version: str, figures: Figures)
 
 
 def shard(via: str, chosen: Sequence[tuple[int, str, str]]) -> Figures:
-    """Some cases in one world of their own; its first promotion tells how often each endpoint is asked."""
+    """Some cases in one world of their own; its first promotion shows how often each endpoint is asked."""
     figures = Figures(NAME)
     with world(via, settings=SETTINGS) as there:
         version, places = there.next_version(bad=False), {name: where(there) for name, (_, where) in ENDPOINTS.items()}

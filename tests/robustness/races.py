@@ -1,6 +1,6 @@
-"""R1: promotions and rollbacks at once over real git HTTP. Exactly one wins, the others change nothing and say who has it.
+"""R1: promotions and rollbacks at once over real git HTTP. Exactly one wins, the others change nothing and name the holder.
 
-Kinds, by seed: all take the lock at once; all hold the same lock and move (a workflow's run and whoever took the promotion over); all move back;
+Kinds, by seed: all take the lock at once; all hold the same lock and move (a workflow's run and the promotion's new owner); all move back;
 one gives up (fences) while the others move.
 """
 
@@ -78,7 +78,7 @@ def _fenced(there: Remote, seed: int) -> list[str]:
     moved, gave_up = [a for a in answers if isinstance(a, Published)], isinstance(answers[0], Lock)
     found = [] if len(moved) + gave_up == 1 else [f"{len(moved)} moved, fenced: {gave_up}"]
     expected = moved[0].stable.object if moved else there.start
-    found += [] if there.holds(STABLE) == expected else [f"stable holds {there.holds(STABLE)}, {expected} was said"]
+    found += [] if there.holds(STABLE) == expected else [f"stable holds {there.holds(STABLE)}, {expected} was reported"]
     return found + _strange(answers)
 
 
@@ -93,13 +93,13 @@ def _taken(there: Remote, version: str) -> Lock:
 
 
 def _one_winner(there: Remote, answers: list[object]) -> list[str]:
-    """From outside: the stable tag and its prod tag are the one object that the one winner says."""
+    """From outside: the stable tag and its prod tag are the one object that the one winner reported."""
     won = [a for a in answers if isinstance(a, Published)]
     if len(won) != 1:
         return [f"{len(won)} winners: {answers}"]
     stable, found = won[0].stable, _strange(answers)
     if there.holds(STABLE) != stable.object:
-        found.append(f"stable holds {there.holds(STABLE)}, the winner says {stable.object}")
+        found.append(f"stable holds {there.holds(STABLE)}, the winner reported {stable.object}")
     return found
 
 

@@ -132,7 +132,7 @@ def _own_tokens(kubeconfig: Path) -> None:
 
 
 def _echo(world: Sandbox, where: str) -> None:
-    """An endpoint that says no, with every secret in its answer: as a proxy's debug page would."""
+    """An endpoint that refuses, with every secret in its answer: as a proxy's debug page would."""
     body = json.dumps({"message": f"denied: {TOKEN} {KUBE['prod']} Bearer {KUBE['dev']} {SMOKE} {PROMETHEUS}", "kind": "Status"}).encode()
     place = {"kube": world.prod.api, "dev": world.dev.api, "github": world.github, "prometheus": world.prometheus, "smoke": world.services}[where]
     place.fault(Fault(kind="status", status=401 if where != "smoke" else 500, body=body, headers={"Content-Type": "application/json"}))
@@ -183,9 +183,9 @@ CASES: dict[str, tuple[Callable[[Case], None], set[int]]] = {
     "a bug before anything": (_bug("promotion.toml"), {5}),
     "a bug in the promotion": (_bug("/reports/"), {5}),
     "a password in the URL": (_password, {5}),
-    **{f"{where} says no": (_denied(where), {1, 5}) for where in ("kube", "dev", "prometheus")},
-    "github says no": (_denied("github"), {1, 5}),
-    "smoke says no": (_denied("smoke"), {1, 3, 5, 0}),
+    **{f"{where} refuses": (_denied(where), {1, 5}) for where in ("kube", "dev", "prometheus")},
+    "github refuses": (_denied("github"), {1, 5}),
+    "smoke refuses": (_denied("smoke"), {1, 3, 5, 0}),
 }
 
 

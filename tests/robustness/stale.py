@@ -52,7 +52,7 @@ STATES: dict[str, dict[str, Any]] = {
     "its spec is invalid": {"conditions": [("InvalidSpecError", "x")]},
     "its sync was skipped": {"conditions": [("SyncError", "Skipping sync attempt")]},
     "it cannot be deleted": {"conditions": [("DeletionError", "x")]},
-    "an error nobody has heard of": {"conditions": [("SomethingNewError", "x")]},
+    "an unknown error": {"conditions": [("SomethingNewError", "x")]},
     "a sync of this commit runs": {**ASKED, "state": operation("Running", finished=None)},
     "a sync of the old commit runs": {**ASKED, "state": operation("Running", OLD, finished=None)},
     "a sync of another commit is retried": {**ASKED, "state": operation("Running", OTHER)},
@@ -62,7 +62,7 @@ STATES: dict[str, dict[str, Any]] = {
     "the last sync failed": {"state": operation("Failed")},
     "the last sync broke": {"state": operation("Error")},
     "the last sync was ended and nothing cleared it": {"state": operation("Terminating")},
-    "the last sync failed and says not of what": {"state": operation("Failed", "")},
+    "the last sync failed without a revision": {"state": operation("Failed", "")},
     "a sync of another commit failed after the move": {"state": operation("Failed", OTHER)},
     "the last sync is nothing anybody has heard of": {"state": operation("Finished")},
     "a resource failed in a sync that succeeded": {"state": _part(status="SyncFailed")},
@@ -80,7 +80,7 @@ STATES: dict[str, dict[str, Any]] = {
     "health Unknown": {"health": "Unknown"},
     "no health": {"health": ""},
     "Suspended": {"health": "Suspended"},
-    "a health nobody has heard of": {"health": "Fine"},
+    "an unknown health": {"health": "Fine"},
     "two sources, one at the old commit": {"spec": {"sources": TWO}, "sync": "Synced", "revisions": [NEW, OLD]},
     "two sources, one without a commit": {"spec": {"sources": TWO}, "revisions": [NEW]},
     "two sources without any": {"spec": {"sources": TWO}, "revisions": []},
@@ -128,24 +128,24 @@ def _as_root(how: dict[str, Any]) -> tuple[list[Manifest], list[Manifest]]:
 
 OTHER_TAG = {"spec": {"source": {"repoURL": "https://git.example.org/acme/gitops.git", "targetRevision": "main"}}}
 BLIND = {"revision": "", "sync": "Unknown", "conditions": [("ComparisonError", "connection refused")]}
-# Of the whole fleet: (what was there, what is there from the second look on).
+# Of the whole fleet: (the state at first, the state from the second look on).
 FLEETS: dict[str, tuple[list[Manifest], list[Manifest]]] = {
     "no application at all": ([], []),
-    "nobody follows the tag": ([_app("web", OTHER_TAG)], [_app("web", OTHER_TAG)]),
+    "no application follows the tag": ([_app("web", OTHER_TAG)], [_app("web", OTHER_TAG)]),
     "there is no root": (_before("web"), [_app("web", {})]),
     "the root follows something else": (_before("web"), [_root("web", **OTHER_TAG), _app("web", {})]),
     "what the root lists is not there": (_before("web"), [_root("web", "new"), _app("web", {})]),
     "what the root adds is at the old commit": (_before("web"), [_root("web", "new"), _app("web", {}), _app("new", {"revision": OLD})]),
     "what the root dropped is still there": (_before("web", "db"), [_root("db"), _app("db", {}), _app("web", {})]),
-    "what is to be pruned is still there": (_before("web"), [_root(resources=[child("web", pruned=True)]), _app("web", {})]),
-    "one is gone and git does not say so": ([*_before("web"), _was("lone", {})], [_root("web"), _app("web", {})]),
+    "an application to prune is still there": (_before("web"), [_root(resources=[child("web", pruned=True)]), _app("web", {})]),
+    "one is gone without a change in git": ([*_before("web"), _was("lone", {})], [_root("web"), _app("web", {})]),
     "all are blind at once": (_before("a", "b", "c"), [_root("a", "b", "c"), *(_app(n, BLIND) for n in "abc")]),
     "one is worse than it was": ([*_before("db"), _was("web", {}, health="Progressing")], [_root("web", "db"), _app("db", {}), _app("web", {"health": "Degraded"})]),
-    "one is unwell as before, at the old commit": (
+    "one is degraded as before, at the old commit": (
         [*_before("db"), _was("web", {}, health="Degraded")], [_root("web", "db"), _app("db", {}), _app("web", {"health": "Degraded", "revision": OLD})],
     ),
     "one is OutOfSync as before": ([*_before("db"), _was("web", {}, sync="OutOfSync")], [_root("web", "db"), _app("db", {}), _app("web", {"sync": "OutOfSync"})]),
-    "all are as unwell as before": (
+    "all are as degraded as before": (
         [_was(ROOT, {}, health="Degraded"), _was("web", {}, health="Degraded")], [_root("web", health="Degraded"), _app("web", {"health": "Degraded"})],
     ),
 }  # fmt: skip
@@ -153,12 +153,12 @@ BACK: dict[str, Any] = {"revision": OLD, "state": operation(revision=OLD)}
 # On the way back to the old commit; the first is production before the promotion.
 ROLLBACKS: dict[str, tuple[list[Manifest], list[Manifest]]] = {
     "the new commit's sync is retried": (_before("web"), [_root("web", **BACK), _app("web", {"revision": OLD, **ASKED, "state": operation("Running", NEW)})]),
-    "what was added is still there": (_before("web"), [_root("web", **BACK), _app("web", BACK), _app("new", BACK)]),
-    "what was removed is not back": (_before("web", "db"), [_root("web", "db", **BACK), _app("web", BACK)]),
+    "an added one is still there": (_before("web"), [_root("web", **BACK), _app("web", BACK), _app("new", BACK)]),
+    "a removed one is not back": (_before("web", "db"), [_root("web", "db", **BACK), _app("web", BACK)]),
     "it shows the new commit": (_before("web"), [_root("web", **BACK), _app("web", {})]),
-    "one is unwell that was well": (_before("web"), [_root("web", **BACK), _app("web", {**BACK, "health": "Degraded"})]),
+    "one is degraded that was healthy": (_before("web"), [_root("web", **BACK), _app("web", {**BACK, "health": "Degraded"})]),
     "the old commit's sync failed": (_before("web"), [_root("web", **BACK), _app("web", {"revision": OLD, "state": operation("Failed", OLD)})]),
-    "as unwell as before, but not looked at": (
+    "as degraded as before, but not refreshed": (
         [_was(ROOT, {}, resources=[child("web")]), _was("web", {}, **{**ASKED, "state": operation("Running", OLD)})],
         [_root("web", **BACK), _app("web", {"revision": OLD, "reconciled": -100, **ASKED, "state": operation("Running", OLD)})],
     ),
@@ -197,7 +197,7 @@ WELL = {
     "the root": lambda: _judge(*_as_root({})),
     "two sources": lambda: _judge(*_as_child({"spec": {"sources": TWO}, "revisions": [NEW, NEW]})),
     "a chart": lambda: _judge(*_as_child({"spec": CHART, "revision": "1.2.3"})),
-    "as unwell as before": lambda: _judge(
+    "as degraded as before": lambda: _judge(
         [*_before("db"), _was("web", {}, health="Degraded")], [_root("web", "db"), _app("db", {}), _app("web", {"health": "Degraded"})]
     ),
     "back": lambda: _judge(_before("web"), [_root("web", **BACK), _app("web", BACK)], rollback=True),

@@ -1,4 +1,4 @@
-"""Whole promotions with one thing in their way, in one process: each ends as it must, and what is said is true (`flow_game.py` judges it)."""
+"""Whole promotions with one thing in their way, in one process: each ends as it must, and its report is true (`flow_game.py` judges it)."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ IN_CHECKS, CONVERGING, IN_POST, BACK_IN_POST = "pre before", 6.0, "post after", 
 STORIES: dict[str, tuple[Weather, str]] = {
     "all is well": (weather(), "verified"),
     "it takes its time": (weather(ways=LATE), "verified"),
-    "nobody looks": (weather(ways=Ways(deaf=True)), "stuck"),
+    "Argo CD never refreshes": (weather(ways=Ways(deaf=True)), "stuck"),
     "a soak": (weather(soak=6.0), "verified"),
     "degraded": (weather(web="Degraded"), "rolled_back"),
     "never rolls out": (weather(web="Progressing"), "rolled_back"),
     "the sync fails": (weather(web="sync"), "rolled_back"),
     "a hook fails under a Synced surface": (weather(web="hook"), "rolled_back"),
     "something stays OutOfSync": (weather(web="prune"), "rolled_back"),
-    "the checks say no": (weather(pre_before=NO), "refused"),
-    "the checks cannot tell": (weather(pre_before=UNKNOWN), "unchecked"),
-    "post says no": (weather(post_after=NO), "rolled_back"),
-    "smoke cannot tell": (weather(smoke_after=UNKNOWN), "rolled_back"),
-    "post says no on the way back too": (weather(post_after=NO, post_back=NO), "stuck"),
+    "the checks fail": (weather(pre_before=NO), "refused"),
+    "the checks are undetermined": (weather(pre_before=UNKNOWN), "unchecked"),
+    "post fails": (weather(post_after=NO), "rolled_back"),
+    "smoke is undetermined": (weather(smoke_after=UNKNOWN), "rolled_back"),
+    "post fails on the way back too": (weather(post_after=NO, post_back=NO), "stuck"),
     "it breaks after it was proven": (weather((IN_POST, "it breaks")), "rolled_back"),
     "it breaks in the soak": (weather((60.0, "it breaks"), soak=90.0), "rolled_back"),
     "moved during the checks": (weather((IN_CHECKS, "a move")), "superseded"),
@@ -68,8 +68,8 @@ def there(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Remote]:
         yield made
 
 
-def _play(there: Remote, one: Weather, *, skew: float = 0.0, unwell: bool = False) -> Game:
-    game = Game(there, skew=skew, unwell=unwell)
+def _play(there: Remote, one: Weather, *, skew: float = 0.0, degraded: bool = False) -> Game:
+    game = Game(there, skew=skew, degraded=degraded)
     game.ship(0, one)
     return game
 
@@ -82,7 +82,7 @@ def test_it_ends_as_it_must(there: Remote, name: str) -> None:
 
 @pytest.mark.parametrize("moment", [IN_CHECKS, CONVERGING, IN_POST], ids=["in the checks", "converging", "in post"])
 @pytest.mark.parametrize("who", [0, 1], ids=["here", "elsewhere"])
-def test_killed_it_is_taken_up(there: Remote, moment: float | str, who: int) -> None:
+def test_killed_it_is_resumed(there: Remote, moment: float | str, who: int) -> None:
     game = _play(there, weather((moment, "crash")))
     assert game.ended == "killed" and there.holds(LOCK)
     game.take_over_promotion(who, {})
@@ -90,7 +90,7 @@ def test_killed_it_is_taken_up(there: Remote, moment: float | str, who: int) -> 
 
 
 @pytest.mark.parametrize(("moment", "end"), [(IN_CHECKS, "unchecked"), (CONVERGING, "verified"), (IN_POST, "verified")])
-def test_taken_over_by_one_who_dies_it_is_taken_up_where_it_began(there: Remote, moment: float | str, end: str) -> None:
+def test_taken_over_by_one_who_dies_it_is_resumed_where_it_began(there: Remote, moment: float | str, end: str) -> None:
     game = _play(there, weather((moment, "take over")))
     assert game.ended == "superseded" and there.holds(LOCK)
     game.take_over_promotion(0, {})
@@ -98,7 +98,7 @@ def test_taken_over_by_one_who_dies_it_is_taken_up_where_it_began(there: Remote,
 
 
 @pytest.mark.parametrize("skew", [-300.0, 300.0], ids=["behind", "ahead"])
-@pytest.mark.parametrize("name", ["all is well", "it takes its time", "a hook fails under a Synced surface", "the sync fails", "post says no"])
+@pytest.mark.parametrize("name", ["all is well", "it takes its time", "a hook fails under a Synced surface", "the sync fails", "post fails"])
 def test_a_cluster_whose_clock_is_wrong_changes_nothing(there: Remote, name: str, skew: float) -> None:
     one, end = STORIES[name]
     assert _play(there, one, skew=skew).ended == end
@@ -122,5 +122,5 @@ def said(there: Remote) -> str:
     return " ".join(path.read_text() for clone in there.clones for path in clone.git_dir.glob("promote/journal/*.jsonl"))
 
 
-def test_what_was_unwell_before_is_not_counted(there: Remote) -> None:
-    assert _play(there, weather(), unwell=True).ended == "verified"
+def test_an_application_that_was_degraded_before_is_not_counted(there: Remote) -> None:
+    assert _play(there, weather(), degraded=True).ended == "verified"

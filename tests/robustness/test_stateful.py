@@ -1,6 +1,6 @@
 """Hypothesis plays the world: two promoters, a foreign pusher, crashes, takeovers and lost answers, in any order, over real git HTTP.
 
-A small model says after every step what the remote must hold and who may write; what comes out differently is shrunk to the shortest way there.
+A small model knows after every step the refs that the remote must hold and who may write; a difference is shrunk to the shortest way there.
 """
 
 from __future__ import annotations
@@ -61,9 +61,9 @@ class Game(RuleBasedStateMachine):
 
     @rule(who=st.integers(0, 1), deed=st.sampled_from(DEEDS), lost=st.booleans())
     def step(self, who: int, deed: str, lost: bool) -> None:
-        """One rule for all: Hypothesis leaves whole rules out of a game, and hardly any of these says much alone."""
+        """One rule for all: Hypothesis leaves whole rules out of a game, and hardly any of these proves much alone."""
         if deed in FOREIGN:
-            self.somebody_else(deed)
+            self.another_user(deed)
         else:
             getattr(self, deed)(who, lost)
 
@@ -79,17 +79,17 @@ class Game(RuleBasedStateMachine):
         try:
             lock = acquire(git, lock_of(who, version, self.there.commits[version], self.stable))
         except Rejected as no:
-            assert self.lock, f"nobody had it: {no}"
+            assert self.lock, f"it was free: {no}"
             assert "is promoting v1." in no.what
             return
-        assert not self.lock, "taken from somebody"
+        assert not self.lock, "taken from its holder"
         self.people[who], self.lock, self.next = Promoter(lock), lock.oid, self.next + 1
 
     def move(self, who: int, lost: bool) -> None:
         me, git = self.people[who], self.there.clones[who]
         if me.lock is None or me.moved:
             return
-        prod = f"refs/tags/prod-{me.lock.version}"  # is there when this promotion was moved once, and put back by somebody else
+        prod = f"refs/tags/prod-{me.lock.version}"  # is there when this promotion was moved once, and put back by another user
         may = me.lock.oid == self.lock and me.lock.stable_before == self.stable and not self.there.holds(SHADOW) and not self.there.holds(prod)
         self._lose(lost)
         try:
@@ -133,7 +133,7 @@ class Game(RuleBasedStateMachine):
         except (Rejected, Superseded) as no:
             assert not may, f"the lock was its own: {no}"
             return
-        assert may, "fenced somebody else"
+        assert may, "fenced another user"
         self.lock = me.lock.oid
         SEEN["fenced"] += 1
 
@@ -152,7 +152,7 @@ class Game(RuleBasedStateMachine):
         SEEN["taken over"] += 1
 
     def robbed(self, who: int, lost: bool) -> None:
-        """The other takes the lock over, and whoever had it does not know yet."""
+        """The other takes the lock over, and its former holder does not know yet."""
         self.take_over(1 - who, lost=False)
         self.give_up(who, lost)
 
@@ -170,8 +170,8 @@ class Game(RuleBasedStateMachine):
     def crash(self, who: int, lost: bool) -> None:
         self.people[who] = Promoter()
 
-    def somebody_else(self, deed: str) -> None:
-        """Has all rights, and asks nobody."""
+    def another_user(self, deed: str) -> None:
+        """Has all rights, and uses no lease."""
         if deed == "break the lock":
             self.there.put(LOCK, "")
             self.lock = ""

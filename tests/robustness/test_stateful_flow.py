@@ -1,5 +1,5 @@
 """Hypothesis plays the world around whole promotions (`flow_game.py`): a cluster that shows the tag late, from a cache, wrongly or never, suites that
-say no, clocks that differ, somebody else at the tag, a second promoter, ^C and kill -9 at any second.
+fail, clocks that differ, another user at the tag, a second promoter, ^C and kill -9 at any second.
 """
 
 from __future__ import annotations
@@ -54,9 +54,9 @@ WEATHER = st.one_of(
 class Flow(RuleBasedStateMachine):
     game: Game
 
-    @initialize(skew=st.sampled_from([0.0, 0.0, 1.0, 300.0, -300.0]), unwell=st.booleans())
-    def a_world(self, skew: float, unwell: bool) -> None:
-        self.game = Game(the_remote(), skew=skew, unwell=unwell, seen=SEEN)
+    @initialize(skew=st.sampled_from([0.0, 0.0, 1.0, 300.0, -300.0]), degraded=st.booleans())
+    def a_world(self, skew: float, degraded: bool) -> None:
+        self.game = Game(the_remote(), skew=skew, degraded=degraded, seen=SEEN)
 
     @rule(who=st.integers(0, 1), weather=WEATHER)
     def ship(self, who: int, weather: Weather) -> None:
@@ -68,7 +68,7 @@ class Flow(RuleBasedStateMachine):
 
 
 @pytest.mark.timeout(3600)
-def test_what_is_said_is_true_however_late_the_cluster_is() -> None:
+def test_the_reported_end_is_true_however_late_the_cluster_is() -> None:
     SEEN.clear()
     play(Flow, few=6, steps=6, versions=VERSIONS)
     print(dict(SEEN))

@@ -1,4 +1,4 @@
-"""Places at which one kind of trouble waits: addresses, and programs. Every kind has several forms; a seed says which, and where or how quickly."""
+"""Places at which one kind of trouble waits: addresses, and programs. Every kind has several forms; a seed decides which, and where or how quickly."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from itertools import repeat
 
 KINDS = ("refuse", "black hole", "hang", "drip")
 FORMS = {
-    "refuse": ("nobody listens", "reset when taken", "closed without an answer"),
+    "refuse": ("closed port", "reset when taken", "closed without an answer"),
     "black hole": ("packets vanish",),
     "hang": ("never taken", "silent", "silent in the header", "silent in the body"),
     "drip": ("the body drips", "a header drips", "interim answers without end"),
 }
 PLUGINS = {  # the same kinds, as a program has them
-    "refuse": {"says why": "echo please log in >&2; exit 3", "says nothing": "exit 3", "is killed": "kill -9 $$"},
+    "refuse": {"prints why": "echo please log in >&2; exit 3", "prints nothing": "exit 3", "is killed": "kill -9 $$"},
     "black hole": {"asks one": "exec 3<>/dev/tcp/127.0.0.1/$PORT; cat <&3"},
     "hang": {
         "sleeps": "sleep 600",
@@ -44,11 +44,11 @@ class Trouble:
         listener.bind(("127.0.0.1", 0))
         self.port = listener.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
-        if form == "nobody listens":
+        if form == "closed port":
             return
         listener.listen(0 if form == "packets vanish" else 64)
         if form == "packets vanish":
-            for _ in range(4):  # fill the queue: from then on nobody gets an answer to his SYN
+            for _ in range(4):  # fill the queue: from then on no SYN gets an answer
                 filler = socket.socket()
                 filler.setblocking(False)
                 filler.connect_ex(listener.getsockname())

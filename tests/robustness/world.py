@@ -1,4 +1,4 @@
-"""A sandbox that whole promotions run against, one after the other, as processes of their own; what they say is held against what is there."""
+"""A sandbox that whole promotions run against, one after the other, as processes of their own; their reports are compared with the refs."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class World:
         return f"v1.{20 + self.number}.0"
 
     def promote(self, *args: str, at: str = "", marked: Mapping[str, str] | None = None, within_s: float = 300) -> tuple[int, str, str]:
-        """Exit code (-9: killed at that point), the outcome it says, and its last words. `marked`: what is in its environment beside."""
+        """Exit code (-9: killed at that point), its reported outcome, and its last words. `marked`: a mark in its environment."""
         env = {**self.sandbox.env, **(marked or {}), **({"CRASH_AT": at, "PYTHONPATH": str(SITE)} if at else {})}
         argv = [sys.executable, "-m", "promote", *args, "--json"]
         child = subprocess.Popen(
@@ -92,7 +92,7 @@ class World:
         return found
 
     def breach(self, before: dict[str, str], version: str, code: int, outcome: str) -> str:
-        """What is wrong after all was said, "" when nothing is."""
+        """The fault in its report, "" without one."""
         stable, prod, working = self.holds(STABLE), self.holds(f"refs/tags/prod-{version}"), self.holds("refs/tags/prod-working")
         if self.holds(LOCK):
             return "the lock is still there"
@@ -109,7 +109,7 @@ class World:
         if code not in (0, 3, 5) or outcome not in ("verified", "rolled_back", "unchecked", "nothing"):
             return f"ended as {outcome} ({code})"
         wanted = self.holds(f"{STABLE}^{{commit}}")
-        patience = time.monotonic() + (0 if outcome in ("verified", "rolled_back") else 30)  # these two were said to be so now
+        patience = time.monotonic() + (0 if outcome in ("verified", "rolled_back") else 30)  # these two are claims about the present
         while (shown := self.shown()) != {wanted} and time.monotonic() < patience:
             self.sandbox.refresh()
             time.sleep(0.2)
@@ -147,7 +147,7 @@ def world(
         if lean:
             files["promotion.toml"] = _PROMETHEUS.sub(b"", files["promotion.toml"])  # declared rules are the repository's own: they go by going
             files["promotion.toml"] += "".join(
-                f'\n[[checklist.disabled]]\nid = "{check}"\nreason = "not what is tried here"\n' for check in EVIDENCE
+                f'\n[[checklist.disabled]]\nid = "{check}"\nreason = "not tried here"\n' for check in EVIDENCE
             ).encode()
         made = Sandbox(folder / "world", files=files, apps=6, act=False, commands=[BIN])
         made.runner_env |= runner_env or {}

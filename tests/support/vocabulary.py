@@ -20,6 +20,8 @@ ROOT = Path(__file__).resolve().parents[2]
 WORDS = Path(__file__).with_suffix(".toml")
 _READ = (".py", ".md", ".toml", ".yaml", ".yml", "")
 _BINARY = ("go.mod", "go.sum")
+_FIELD = re.compile(r"\{[^{}]*\}")  # a value within an f-string is code
+_PARTS = (tokenize.STRING, tokenize.COMMENT, getattr(tokenize, "FSTRING_MIDDLE", tokenize.STRING))  # from Python 3.12 on an f-string comes in parts
 _WORD = re.compile(r"[A-Za-z][A-Za-z'’-]*")
 
 
@@ -58,8 +60,10 @@ def text_of(path: Path) -> Iterator[tuple[int, str]]:
         yield from enumerate(source.splitlines(), 1)
         return
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        if token.type in (tokenize.STRING, tokenize.COMMENT):
-            yield from enumerate(token.string.splitlines(), token.start[0])
+        if token.type in _PARTS:
+            formatted = token.type == tokenize.STRING and "f" in token.string.partition(token.string[-1])[0].lower()
+            text = _FIELD.sub("", token.string) if formatted else token.string
+            yield from enumerate(text.splitlines(), token.start[0])
         elif token.type == tokenize.NAME and token.string.startswith("test_"):
             yield token.start[0], token.string.replace("_", " ")
 

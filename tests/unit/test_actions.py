@@ -1,4 +1,4 @@
-"""What GitHub Actions is shown: nothing that a row says can become a command or break the table."""
+"""The output for GitHub Actions: no text of a check can become a command or break the table."""
 
 from __future__ import annotations
 
@@ -26,6 +26,6 @@ def test_the_table_stays_a_table(evil: str) -> None:
     assert not set("<>[`@!") & set(row.removeprefix("| ✗ | `row` |"))
 
 
-def test_the_count_tells_unknown_apart() -> None:
+def test_the_count_lists_unknown_separately() -> None:
     rows = [("a", Verdict.PASSED, ""), ("b", Verdict.ERRORED, "x"), ("c", Verdict.ERRORED, "y")]
     assert summary("t", rows).rstrip().endswith("1 passed, 2 unknown")

@@ -36,7 +36,7 @@ def test_the_same_alert_about_something_else_is_new() -> None:
     assert names(found.new) == ['Crash{namespace="git", pod="x"}']
 
 
-def test_a_muted_new_alert_is_told_apart() -> None:
+def test_a_muted_new_alert_is_listed_separately() -> None:
     found = compare([alert("New", muted="silence s1")], [], VOLATILE)
     assert (found.new, names(found.muted)) == ((), ["New{}"])
 
@@ -45,12 +45,12 @@ def test_an_alert_whose_silence_ended_was_firing_before() -> None:
     assert compare([alert("Old")], [alert("Old", muted="silence s1")], VOLATILE).new == ()
 
 
-def test_of_a_replaced_and_an_additional_alert_the_muted_one_is_not_what_is_excused() -> None:
+def test_of_a_replaced_and_an_additional_alert_the_muted_one_is_not_tolerated() -> None:
     found = compare([alert("C", pod="2"), alert("C", muted="silence s", pod="3")], [alert("C", pod="1")], VOLATILE)
     assert (names(found.known), found.new, names(found.muted)) == (['C{pod="2"}'], (), ['C{pod="3"}'])
 
 
-def test_parsing_what_alertmanager_says() -> None:
+def test_parsing_the_answer_of_alertmanager() -> None:
     data = {
         "labels": {"alertname": "A", "pod": "p"}, "annotations": {"description": "two\nlines"}, "fingerprint": "f", "generatorURL": "http://p/graph",
         "startsAt": "2026-01-02T03:04:05.678Z", "status": {"state": "suppressed", "silencedBy": ["s1"], "inhibitedBy": ["f2"]},

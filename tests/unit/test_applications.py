@@ -1,4 +1,4 @@
-"""What is read from an Application, and which ones follow the tag."""
+"""The fields read from an Application, and which ones follow the tag."""
 
 from __future__ import annotations
 

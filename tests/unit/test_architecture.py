@@ -1,4 +1,4 @@
-"""The structure the project says it has."""
+"""The structure that the project documents."""
 
 from __future__ import annotations
 
@@ -204,7 +204,7 @@ def test_modules_can_be_read_at_one_sitting() -> None:
     assert long == {}
 
 
-def test_every_module_says_what_it_is() -> None:
+def test_every_module_states_its_purpose() -> None:
     silent = [
         path.relative_to(ROOT).as_posix()
         for path in sources("promote", "checks", "tests")
@@ -268,7 +268,7 @@ def test_the_stable_tag_is_moved_in_one_place() -> None:
 def test_help_loads_no_vendor() -> None:
     done = subprocess.run([sys.executable, "-X", "importtime", "-m", "promote", "--help"], cwd=ROOT, capture_output=True, text=True, check=True)
     loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
-    assert "argparse" in loaded, "the test sees what is loaded"
+    assert "argparse" in loaded, "the test sees loaded modules"
     assert loaded & {*VENDORS, "pytest", "yaml"} == set()
 
 

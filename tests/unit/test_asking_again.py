@@ -10,7 +10,7 @@ from promote.core.retry import PAUSES_S, retry_transient
 
 @dataclass
 class Time:
-    """A clock that only moves when somebody sleeps or an answer takes its time."""
+    """A clock that only moves when a caller sleeps or an answer takes its time."""
 
     now: float = 0.0
     slept: list[float] = field(default_factory=list)

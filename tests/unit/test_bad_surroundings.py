@@ -36,5 +36,5 @@ def test_every_line_is_a_test_and_every_test_has_its_line() -> None:
     assert sorted((collected - told).elements()) == [], "tests without a line"
 
 
-def test_every_line_says_all_four_things() -> None:
+def test_every_line_has_all_four_parts() -> None:
     assert [cells for _, _, cells in lines_of_the_page() if len(cells) != 4 or not all(cells)] == []

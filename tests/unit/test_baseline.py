@@ -1,4 +1,4 @@
-"""What production must be like before it is touched, and that a child process reads exactly what was written."""
+"""The required state of production before the move, and the baseline that a child process reads exactly as written."""
 
 from __future__ import annotations
 
@@ -53,15 +53,15 @@ def test_the_root_is_unhealthy_however_many_others_are_well():
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"conditions": [("ComparisonError", "no such\npath")]}, "app0: ComparisonError: no such path"),
         ({"conditions": [("InvalidSpecError", "no project")]}, "app0: InvalidSpecError: no project"),
         ({"sync": "Unknown"}, "app0: its sync status is Unknown"),
     ],
 )
-def test_what_argo_cd_cannot_tell(changes, said):
-    assert problems(baseline(*fleet(30, **changes)), goal(), SETTINGS) == [said]
+def test_an_undetermined_baseline_names_the_reason(changes, message):
+    assert problems(baseline(*fleet(30, **changes)), goal(), SETTINGS) == [message]
 
 
 def test_a_few_unhealthy_are_lived_with_and_named():
@@ -83,13 +83,13 @@ def test_it_reads_back_as_it_was_written(tmp_path: Path):
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"taken": 3, "applications": [], "pods": []}'])
-def test_what_is_no_baseline_is_said_to_be_none(tmp_path: Path, text: str):
+def test_an_invalid_baseline_is_refused(tmp_path: Path, text: str):
     (tmp_path / "b.json").write_text(text)
     with pytest.raises(UsageError, match="not a baseline"):
         Baseline.read(tmp_path / "b.json")
 
 
-def test_what_is_handed_over_has_no_message_of_a_pod():
+def test_the_baseline_ref_has_no_message_of_a_pod():
     """All who can read the repository can read it, and a container's last log lines may be its message."""
     crashing = {
         "name": "shop",

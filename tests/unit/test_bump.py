@@ -38,7 +38,7 @@ def test_demand(messages: list[str], level: Level) -> None:
     assert wanted is not None and wanted.level is level
 
 
-def test_nobody_can_tell_where_no_commit_has_a_type() -> None:
+def test_without_any_typed_commit_the_bump_is_unknown() -> None:
     changes = [change("raise the limit"), change("Merge branch feat", merge=True)]
     assert required_bump(changes) is None
     wanted = required_bump(changes, default_bump="minor")
@@ -97,7 +97,7 @@ def test_following(old: str, level: Level, new: str) -> None:
         ("v1.7.4", Level.MINOR, ["v1.7.4", "v1.8.0-rc.1"], "v1.8.0"),
     ],
 )
-def test_what_was_promoted_and_rolled_back_is_passed_over(old: str, level: Level, promoted: list[str], new: str) -> None:
+def test_a_version_that_was_rolled_back_is_skipped(old: str, level: Level, promoted: list[str], new: str) -> None:
     assert next_available(parse_version(old), level, [parse_version(v) for v in promoted]) == new
 
 

@@ -67,7 +67,7 @@ def test_a_check_that_cannot_read_its_source_is_undetermined(repos: Repos, check
     UNREADABLE[check](repos)
     verdict, detail = judge(check, repos)
     assert verdict is Verdict.ERRORED, detail
-    assert "\ndo   " in detail, "it says what to do"
+    assert "\ndo   " in detail, "it names the next command"
 
 
 @proves("check", "smoke-url", "errored")

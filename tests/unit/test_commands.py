@@ -32,7 +32,7 @@ REFUSED: dict[tuple[str, str], tuple[list[str], str]] = {
 
 
 def refused(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
-    """The command ends with 2 and one message of what is wrong and what to do, on stderr and as a document; the error's text."""
+    """The command ends with 2 and one message with the fault and the next command, on stderr and as a document; the error's text."""
     assert main([*argv, "--json"] if argv[-1:] != ("--",) else argv) == 2
     shown = capsys.readouterr()
     document = json.loads(shown.out)

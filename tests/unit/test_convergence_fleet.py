@@ -83,7 +83,7 @@ def test_a_root_that_does_not_prune_is_named_with_the_command_and_fails():
     assert seen["web"].reason == "is no longer in git and still there: argocd does not prune; kubectl -n argocd delete application web"
 
 
-def test_what_vanishes_without_git_saying_so_is_missed():
+def test_an_application_that_vanishes_without_a_change_in_git_is_missed():
     seen = settled([was_root(child("web")), was_kid("web")], [root(child("web"))])
     assert seen["web"].reason == "does not exist yet (argocd is to create it)"
     seen = settled([was_root(), application("lone", revision=OLD)], [root()])
@@ -107,18 +107,18 @@ def test_children_in_namespaces_we_cannot_see_are_not_missed():
 
 def test_a_child_that_now_follows_something_else_is_judged_by_its_health():
     other = {"source": {"repoURL": "https://git.example.org/x/y", "targetRevision": "main"}}
-    moved, unwell = kid("web", revision="main1", spec=other, reconciled=-100), kid("web", revision="main1", spec=other, health="Progressing")
+    moved, degraded = kid("web", revision="main1", spec=other, reconciled=-100), kid("web", revision="main1", spec=other, health="Progressing")
     baseline = [was_root(child("web")), moved]
     assert proven(settled(baseline, [root(child("web")), kid("web", revision="main1", spec=other)]))
-    assert settled(baseline, [root(child("web")), unwell])["web"].reason == "rolling out"
+    assert settled(baseline, [root(child("web")), degraded])["web"].reason == "rolling out"
 
 
-def test_a_rollback_wants_back_what_was_there():
+def test_a_rollback_waits_for_removed_applications():
     seen = settled([was_root(child("web")), was_kid("web")], [root(child("web"), revision=OLD)], rollback=True)
     assert seen["web"].reason == "was there before and does not exist (yet)"
 
 
-def test_a_rollback_wants_gone_what_was_added():
+def test_a_rollback_waits_until_added_applications_are_gone():
     now = [root(revision=OLD, state=operation(revision=OLD)), kid("new", revision=OLD)]
     assert settled([was_root()], now, rollback=True)["new"].reason == "was added by the version that is rolled back and is still there"
 

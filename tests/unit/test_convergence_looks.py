@@ -33,7 +33,7 @@ def states(judged: Convergence, *apps: Application, looks: int, second: float = 
     return [look(judged, *apps, second=second + 2 * n)[apps[0].name].state for n in range(looks)]
 
 
-def test_what_was_seen_at_the_first_look_is_stale_until_it_reconciles_again():
+def test_the_state_of_the_first_look_is_stale_until_it_reconciles_again():
     judged = convergence(before())
     assert look(judged, application())["web"].reason == "not reconciled since the tag moved"
     assert states(judged, application(reconciled=6), looks=3) == [AppState.WAITING, AppState.WAITING, AppState.PROVEN]
@@ -48,8 +48,8 @@ def test_an_application_born_after_the_move_is_fresh_at_once():
 def test_health_must_hold_so_many_looks_in_a_row():
     judged = convergence(before())
     look(judged, application())
-    well, unwell = application(reconciled=6), application(reconciled=6, health="Progressing")
-    seen = [look(judged, app)["web"].state for app in (well, well, unwell, well, well, well)]
+    well, degraded = application(reconciled=6), application(reconciled=6, health="Progressing")
+    seen = [look(judged, app)["web"].state for app in (well, well, degraded, well, well, well)]
     assert seen == [AppState.WAITING] * 5 + [AppState.PROVEN]
 
 
@@ -62,7 +62,7 @@ def test_a_revision_that_flips_back_starts_the_count_again():
 
 
 def test_a_changed_spec_is_believed_only_after_another_reconcile():
-    """The root gave it another spec: what it says about the former one is worth nothing, however well it looks."""
+    """The root gave it another spec: its status of the former one is worth nothing, however healthy it looks."""
     judged = convergence(before())
     look(judged, application())
     changed = {"project": "other"}
@@ -74,20 +74,20 @@ def test_a_changed_spec_is_believed_only_after_another_reconcile():
 def test_degraded_fails_only_after_a_grace():
     judged = convergence(before())
     look(judged, application())
-    unwell = application(reconciled=6, health="Degraded", health_message="0 of 1 replicas")
-    assert look(judged, unwell, second=10)["web"].state is AppState.WAITING
-    assert look(judged, unwell, second=69)["web"].state is AppState.WAITING
-    failed = look(judged, unwell, second=70)["web"]
+    degraded = application(reconciled=6, health="Degraded", health_message="0 of 1 replicas")
+    assert look(judged, degraded, second=10)["web"].state is AppState.WAITING
+    assert look(judged, degraded, second=69)["web"].state is AppState.WAITING
+    failed = look(judged, degraded, second=70)["web"]
     assert (failed.state, failed.reason, failed.about_health) == (AppState.FAILED, "Degraded: 0 of 1 replicas", True)
 
 
-def test_degraded_that_comes_and_goes_gets_its_grace_anew():
+def test_degraded_that_comes_and_goes_gets_its_grace_again():
     judged = convergence(before())
     look(judged, application())
-    unwell, rolling = application(reconciled=6, health="Degraded"), application(reconciled=6, health="Progressing")
-    look(judged, unwell, second=10)
+    degraded, rolling = application(reconciled=6, health="Degraded"), application(reconciled=6, health="Progressing")
+    look(judged, degraded, second=10)
     look(judged, rolling, second=60)
-    assert look(judged, unwell, second=75)["web"].state is AppState.WAITING
+    assert look(judged, degraded, second=75)["web"].state is AppState.WAITING
 
 
 def test_progressing_waits_however_long_it_takes():
@@ -111,7 +111,7 @@ def test_degraded_at_the_old_commit_only_waits():
     assert look(judged, before(health="Degraded"), second=9000)["web"].state is AppState.WAITING
 
 
-def test_the_baseline_excuses_health_and_says_so():
+def test_the_baseline_tolerates_health_and_names_it():
     judged = convergence(before(health="Degraded"))
     look(judged, application())
     assert states(judged, application(reconciled=6, health="Degraded"), looks=3) == [AppState.WAITING, AppState.WAITING, AppState.TOLERATED]
@@ -185,7 +185,7 @@ def test_two_unknown_are_their_own_trouble():
     assert (seen["a"].state, seen["a"].reason) == (AppState.WAITING, "ComparisonError: no such file")
 
 
-def test_applications_of_one_name_are_told_apart():
+def test_applications_of_one_name_are_distinguished():
     judged = convergence()
     seen = look(judged, application("web"), application("web", meta={"namespace": "team"}))
     assert set(seen) == {"argocd/web", "team/web"}
@@ -205,7 +205,7 @@ TROUBLE_BEFORE = {
 
 
 @pytest.mark.parametrize("changes", TROUBLE_BEFORE.values(), ids=TROUBLE_BEFORE.keys())
-def test_a_rollback_brings_back_what_was_not_what_never_was(changes):
+def test_a_rollback_tolerates_earlier_trouble_only(changes):
     judged = convergence(before(**changes), rollback=True, commit=OLD)
     anew = {**changes, "state": {**changes["state"], "startedAt": stamp(1)}} if "state" in changes else changes
     first, again = application(revision=OLD, **anew), application(revision=OLD, reconciled=6, **anew)
@@ -220,7 +220,7 @@ def test_a_rollback_does_not_excuse_new_trouble(changes):
     assert AppState.TOLERATED not in states(judged, application(revision=OLD, reconciled=6, **changes), looks=4)
 
 
-def test_a_rollback_does_not_excuse_what_is_not_fresh():
+def test_a_rollback_does_not_tolerate_a_stale_status():
     changes = TROUBLE_BEFORE["an operation that never ends"]
     judged = convergence(before(**changes), rollback=True, commit=OLD)
     assert AppState.TOLERATED not in states(judged, application(revision=OLD, **changes), looks=4)

@@ -148,13 +148,13 @@ def test_failed_resources_are_excused_with_their_operation():
 
 
 @pytest.mark.parametrize("ahead", [-300, 300])
-def test_a_failed_sync_that_was_seen_before_the_move_is_excused_whatever_the_clocks_say(ahead):
+def test_a_failed_sync_that_was_seen_before_the_move_is_tolerated_whatever_the_clocks_show(ahead):
     failed = application(reconciled=ahead + 5, state=operation("Failed", NEW, finished=ahead))
     assert judge(failed, fresh_after=ahead, t_before=0, earlier=failed.operation) is None
-    assert judge(failed, fresh_after=ahead, t_before=None, earlier=failed.operation) is not None, "nobody says what before was"
+    assert judge(failed, fresh_after=ahead, t_before=None, earlier=failed.operation) is not None, "the time of the move is unknown"
 
 
-def test_a_failed_sync_of_the_goal_that_nobody_saw_before_is_never_excused_by_a_clock_behind_ours():
+def test_an_unseen_failed_sync_of_the_goal_is_never_tolerated_by_a_clock_behind_ours():
     failed = application(reconciled=-295, state=operation("Failed", NEW, finished=-300))
     for earlier in (None, *(application(state=operation(phase, OLD, finished=-500)).operation for phase in ("Succeeded", "Failed"))):
         reason = judge(failed, fresh_after=-300, t_before=0, earlier=earlier)
@@ -196,7 +196,7 @@ def test_auto_sync_may_be_off_when_the_syncs_are_ours():
 
 FINAL = {
     "OutOfSync after a failed sync of this commit": application(sync="OutOfSync", state=operation("Failed", NEW)),
-    "the condition that says so": application(conditions=[("SyncError", "Failed last sync attempt to aaaa")], state=operation("Failed", NEW)),
+    "the condition": application(conditions=[("SyncError", "Failed last sync attempt to aaaa")], state=operation("Failed", NEW)),
     "a failed hook under a Synced surface": application(state=operation("Error", NEW)),
     "Argo CD gives up after the failure of another commit": application(
         sync="OutOfSync", conditions=[("SyncError", "Failed last sync attempt to [bbbb]: no")], state=operation("Failed", OTHER)

@@ -9,7 +9,7 @@ from promote.core.retry import DeadlineExceeded, retry_until, wait_until
 
 
 class Time:
-    """A clock that moves only when somebody sleeps."""
+    """A clock that moves only when a caller sleeps."""
 
     def __init__(self) -> None:
         self.now = 100.0

@@ -31,7 +31,7 @@ def test_a_change_without_its_document_is_found() -> None:
     assert undocumented(changed, rules, changed) == {"docs/a.md": ["apps/a/x.yaml", "apps/a/y.yaml"]}
 
 
-def test_a_deleted_document_documents_only_what_was_deleted_with_it() -> None:
+def test_a_deleted_document_covers_only_files_deleted_with_it() -> None:
     rules = [("apps/{app}/**", "docs/{app}.md")]
     changed = {"apps/a/x.yaml", "apps/a/gone.yaml", "docs/a.md"}
     assert undocumented(changed, rules, {"apps/a/x.yaml"}) == {"docs/a.md": ["apps/a/gone.yaml", "apps/a/x.yaml"]}
@@ -69,7 +69,7 @@ def test_what_lies_behind_a_symbolic_link_is_not_looked_into() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "present"),
     [
         ("# Changelog\n\n## v1.8.0\n- a", True),
         ("## [1.8.0] - 2026-11-23\n", True),
@@ -81,5 +81,5 @@ def test_what_lies_behind_a_symbolic_link_is_not_looked_into() -> None:
         ("## Unreleased\n- since v1.8.0\n", False),
     ],
 )
-def test_a_changelog_tells_a_version(text: str, told: bool) -> None:
-    assert mentions(text, "v1.8.0") is told
+def test_a_changelog_has_an_entry_for_the_version(text: str, present: bool) -> None:
+    assert mentions(text, "v1.8.0") is present

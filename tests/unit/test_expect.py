@@ -21,7 +21,7 @@ def test_thresholds(text: str, value: float, holds: bool) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "0.01", "< ", "=< 1", "< one", "< 1 2", "1 < 2", "< nan"])
-def test_what_is_no_threshold(text: str) -> None:
+def test_invalid_thresholds(text: str) -> None:
     with pytest.raises(ValueError, match="is not a comparison"):
         threshold(text)
 
@@ -36,21 +36,21 @@ def test_claims_that_hold(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [('database == "down"', 'database is "ok"'), ("gone", "gone is not there"), ("checks.2.ok", "checks.2.ok is not there"), ("ready == 1", "ready is true"),
      ("database > 3", 'database is "ok"'), ("gone != 1", "gone is not there"), ("checks.ok", "checks.ok is not there")],
 )  # fmt: skip
-def test_claims_that_do_not(text: str, said: str) -> None:
-    assert claim(text).problem(DOCUMENT) == said
+def test_claims_that_do_not(text: str, message: str) -> None:
+    assert claim(text).problem(DOCUMENT) == message
 
 
 @pytest.mark.parametrize("text", ["", "a ==", "a == ok", "== 1", "a b", "a = 1", "a..b"])
-def test_what_is_no_claim(text: str) -> None:
+def test_invalid_assertions(text: str) -> None:
     with pytest.raises(ValueError, match="is not a path"):
         claim(text)
 
 
-def test_headers_take_values_from_the_environment_and_name_what_is_absent() -> None:
+def test_headers_take_values_from_the_environment_and_name_a_missing_one() -> None:
     lines = ["Accept: application/json", "Authorization: Bearer ${TOKEN}", "X-Both: ${TOKEN}-${OTHER}"]
     assert variables(lines) == ("TOKEN", "OTHER")
     assert filled(lines, {"TOKEN": "t", "OTHER": "o"}) == {"Accept": "application/json", "Authorization": "Bearer t", "X-Both": "t-o"}
@@ -59,6 +59,6 @@ def test_headers_take_values_from_the_environment_and_name_what_is_absent() -> N
 
 
 @pytest.mark.parametrize("text", ["no colon", ": value", "Name:", "Two Words: x"])
-def test_what_is_no_header(text: str) -> None:
+def test_invalid_headers(text: str) -> None:
     with pytest.raises(ValueError, match="is not a header"):
         header(text)

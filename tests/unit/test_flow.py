@@ -1,4 +1,4 @@
-"""The flow table: every place and every word has exactly one way on, and what a person is told is never better than what is known."""
+"""The transition table: every state and every status has exactly one way on, and a report is never better than the evidence."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from promote.promotion.state_machine import State, next_state, run_promotion, ru
 
 
 def test_every_combination_has_a_way_on() -> None:
-    for state, said, moved, hold in itertools.product(State, StepStatus, Moved, (True, False)):
-        assert isinstance(next_state(state, said, moved, hold_on_unknown=hold), State | End)
+    for state, status, moved, hold in itertools.product(State, StepStatus, Moved, (True, False)):
+        assert isinstance(next_state(state, status, moved, hold_on_unknown=hold), State | End)
 
 
 @pytest.mark.parametrize(
-    ("state", "said", "moved", "place"),
+    ("state", "status", "moved", "place"),
     [
         (State.START, StepStatus.FAILED, Moved.NO, End.REFUSED),
         (State.START, StepStatus.ERRORED, Moved.NO, End.UNCHECKED),
@@ -42,15 +42,15 @@ def test_every_combination_has_a_way_on() -> None:
         (State.ROLLING_BACK, StepStatus.ERRORED, Moved.YES, End.STUCK),
     ],
 )
-def test_the_ways_of_the_protocol(state: State, said: StepStatus, moved: Moved, place: State | End) -> None:
-    assert next_state(state, said, moved) is place
+def test_the_ways_of_the_protocol(state: State, status: StepStatus, moved: Moved, place: State | End) -> None:
+    assert next_state(state, status, moved) is place
 
 
 def test_superseded_ends_it_from_anywhere() -> None:
     assert {next_state(s, StepStatus.SUPERSEDED, m) for s in State for m in Moved} == {End.SUPERSEDED}
 
 
-def test_hold_leaves_what_nobody_can_judge_to_a_person() -> None:
+def test_hold_leaves_an_undetermined_state_to_the_operator() -> None:
     assert next_state(State.PROMOTED, StepStatus.ERRORED, Moved.YES, hold_on_unknown=True) is End.STUCK
     assert next_state(State.PROMOTED, StepStatus.FAILED, Moved.YES, hold_on_unknown=True) is State.ROLLING_BACK
 
@@ -63,7 +63,7 @@ def test_only_two_roads_lead_to_exit_0_and_3() -> None:
 
 
 def fake_run(tmp_path: Path) -> Any:
-    said: list[str] = []
+    notes: list[str] = []
     settings = SimpleNamespace(promotion=SimpleNamespace(on_unknown="rollback"))
     return SimpleNamespace(
         journal=Journal(tmp_path / "j.jsonl"),
@@ -72,12 +72,12 @@ def fake_run(tmp_path: Path) -> Any:
         cause="",
         hold="",
         ends=Deadline(60),
-        deps=SimpleNamespace(report=SimpleNamespace(note=said.append)),
+        deps=SimpleNamespace(report=SimpleNamespace(note=notes.append)),
     )
 
 
 @pytest.mark.parametrize(
-    ("error", "said"),
+    ("error", "status"),
     [
         (Superseded("gone", hint="look"), StepStatus.SUPERSEDED),
         (Interrupted("SIGINT"), StepStatus.INTERRUPTED),
@@ -86,11 +86,11 @@ def fake_run(tmp_path: Path) -> Any:
         (ZeroDivisionError("bug"), StepStatus.ERRORED),
     ],
 )
-def test_what_escapes_a_transition_is_never_a_pass(tmp_path: Path, error: BaseException, said: StepStatus) -> None:
+def test_what_escapes_a_transition_is_never_a_pass(tmp_path: Path, error: BaseException, status: StepStatus) -> None:
     def transition(_run: object) -> StepResult:
         raise error
 
-    assert run_transition(transition, fake_run(tmp_path)).status is said
+    assert run_transition(transition, fake_run(tmp_path)).status is status
 
 
 def test_a_bug_after_the_move_still_rolls_back_and_is_remembered(tmp_path: Path) -> None:

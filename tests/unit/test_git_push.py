@@ -1,4 +1,4 @@
-"""What a push's porcelain and stderr mean. The texts are those that git 2.39 and the forges gave (docs/testing.md says which were seen)."""
+"""What a push's porcelain and stderr mean. The texts are those that git 2.39 and the forges gave (docs/testing.md lists those that were seen)."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ URL = "http://127.0.0.1:59729/acme/gitops.git"
 
 
 def declined(words: str, url: str = URL) -> Done:
-    """A push whose hook said `words` on Gitea 1.26: every ref gets the same summary, whichever is meant."""
+    """A push whose hook printed `words` on Gitea 1.26: every ref gets the same summary, whichever is meant."""
     lines = [f"!\t{u.new}:{u.ref}\t[remote rejected] (pre-receive hook declined)" for u in UPDATES]
     frame = f"remote: \nremote: error:        \nremote: error: {words}        \nremote: error:        \n"
     return Done(code=1, out="\n".join([f"To {url}", *lines, "Done", ""]), err=f"{frame}error: failed to push some refs to '{url}'\n")
 
 
 @pytest.mark.parametrize("words", ["Tag prod-stable is protected", "Not allowed to push to protected branch main"])
-def test_a_rule_of_gitea_is_told_in_its_words_and_nothing_else(words: str) -> None:
+def test_a_rule_of_gitea_is_reported_in_its_words_and_nothing_else(words: str) -> None:
     result = read_push(declined(words), UPDATES)
     assert (result.outcome, result.text) == (Pushed.RULE, f"{words} [remote rejected] (pre-receive hook declined)")
 
@@ -35,7 +35,7 @@ def test_a_long_address_and_many_refs_do_not_push_the_rule_out_of_the_text() -> 
     assert "Tag prod-stable is protected" in read_push(declined("Tag prod-stable is protected", url), UPDATES).text
 
 
-def test_an_account_that_may_not_write_is_denied_although_a_hook_says_so() -> None:
+def test_an_account_without_write_access_is_denied_despite_the_text_of_a_hook() -> None:
     result = read_push(declined("User permission denied for writing."), UPDATES)
     assert (result.outcome, result.text) == (Pushed.DENIED, "User permission denied for writing. [remote rejected] (pre-receive hook declined)")
 
@@ -90,7 +90,7 @@ def test_a_rule_of_github_is_one() -> None:
 
 
 @pytest.mark.parametrize("name", ["protected-infra", "not allowed", "GH006", "Permission"])
-def test_the_name_of_a_repository_says_nothing(name: str) -> None:
+def test_the_name_of_a_repository_decides_nothing(name: str) -> None:
     out = "".join(f"!\t{u.new}:{u.ref}\t[rejected] (stale info)\n" for u in UPDATES)
     done = Done(code=1, out=out, err=f"error: failed to push some refs to 'https://git.example.org/{name}/gitops.git'\n")
     assert read_push(done, UPDATES).outcome is Pushed.STALE
@@ -103,4 +103,4 @@ def test_done_is_what_changed_every_ref() -> None:
     out = "".join(line.format(f"{NEW}:{ref}") + "\n" for ref, line in flags.items())
     err = "remote: ... Processing 2 references        \nremote: Processed 2 references in total        \n"
     assert read_push(Done(code=0, out=out, err=err), UPDATES[:2]).outcome is Pushed.DONE
-    assert read_push(Done(code=0, out=out.replace("*\t", "=\t"), err=err), UPDATES[:2]).outcome is Pushed.UNKNOWN, "somebody else made it"
+    assert read_push(Done(code=0, out=out.replace("*\t", "=\t"), err=err), UPDATES[:2]).outcome is Pushed.UNKNOWN, "another push made it"

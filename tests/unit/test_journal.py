@@ -24,7 +24,7 @@ def test_an_effect_is_written_before_and_after(tmp_path: Path) -> None:
 
 
 def _disk_calls(act: Callable[[list[str]], object]) -> list[str]:
-    """What is written and brought to the disk, in order. What the interpreter calls is watched, nothing is replaced."""
+    """Writes to the disk, in order. The interpreter's calls are watched, nothing is replaced."""
     calls: list[str] = []
 
     def watch(_frame: object, event: str, called: object) -> None:

@@ -1,4 +1,4 @@
-"""Trees against each other: what renders, who follows what, what is removed or cannot be changed. Files in memory; kustomize is tried elsewhere."""
+"""Trees against each other: rendering, followed revisions, removed or immutable parts. Files in memory; kustomize is tried elsewhere."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_only_what_reaches_the_change_is_rendered() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"apps/b/deployment.yaml": "apiVersion: v1\nkind: X\nmetadata: {name: a\n"}, "apps/b/deployment.yaml: line 4"),
         ({"apps/b/deployment.yaml": "apiVersion: v1\nkind: X\n"}, "apps/b/deployment.yaml: an object without metadata.name"),
@@ -81,8 +81,8 @@ def test_only_what_reaches_the_change_is_rendered() -> None:
         ({"argocd/prod/b.yaml": application("b", "apps/nope", "prod-stable")}, "apps/nope: there is no such folder"),
     ],
 )
-def test_what_does_not_build_is_named_with_its_place(changes: dict[str, str | None], said: str) -> None:
-    assert any(line.startswith(said) for line in against(changes).wrong), against(changes).wrong
+def test_what_does_not_build_is_named_with_its_place(changes: dict[str, str | None], message: str) -> None:
+    assert any(line.startswith(message) for line in against(changes).wrong), against(changes).wrong
 
 
 def test_a_file_that_only_looks_like_yaml_is_passed_over_as_argo_cd_does() -> None:
@@ -105,7 +105,7 @@ def test_the_long_form_of_the_tag_is_the_tag() -> None:
     assert against({"argocd/prod/b.yaml": application("b", "apps/b", "refs/tags/prod-stable")}).strays == ()
 
 
-def test_a_folder_of_both_is_said_to_be_of_neither_unless_the_settings_tell() -> None:
+def test_a_folder_of_both_belongs_to_neither_unless_the_settings_decide() -> None:
     files = {"all/a.yaml": application("a", "apps/b", "prod-stable"), "all/b.yaml": application("b", "apps/b", "main"), "apps/b/x.yaml": ""}
     assert compare(tree(files), None, EXPECTED, None).unsorted == ("all",)
     told = Expected(repository=URL, stable="prod-stable", branch="main", prod=["all"])
@@ -113,7 +113,7 @@ def test_a_folder_of_both_is_said_to_be_of_neither_unless_the_settings_tell() ->
 
 
 def test_applications_that_kustomize_composes_are_read_from_what_it_builds() -> None:
-    """The base says main; only the overlay's patch makes it production's."""
+    """The base has main; only the overlay's patch makes it production's."""
     files = {
         "argocd/base/kustomization.yaml": "resources: [a.yaml]\n",
         "argocd/base/a.yaml": application("a", "apps/a", "main"),
@@ -144,7 +144,7 @@ def test_argo_cds_own_definitions_are_no_applications_and_nothing_is_built_for_t
 
 
 @pytest.mark.parametrize(
-    ("files", "said"),
+    ("files", "message"),
     [
         ({"apps/a/prod/kustomization.yaml": "resources: ['https://x.example/y.yaml']\n"}, "fetches https://x.example/y.yaml"),
         ({"apps/a/prod/kustomization.yaml": "helmCharts: [{name: x}]\n"}, "inflates Helm charts"),
@@ -153,11 +153,11 @@ def test_argo_cds_own_definitions_are_no_applications_and_nothing_is_built_for_t
         ({"argocd/prod/b.yaml": application("b", "apps/b", "prod-stable", plugin={"name": "x"})}, ""),
     ],
 )
-def test_what_cannot_be_rendered_here_is_unknown_and_says_why(files: dict[str, str | None], said: str) -> None:
+def test_an_unrenderable_application_is_unknown_and_the_reason_is_named(files: dict[str, str | None], message: str) -> None:
     seen = against(files)
     assert not seen.wrong
-    if said:
-        assert len(seen.unknown) == 1 and said in seen.unknown[0]
+    if message:
+        assert len(seen.unknown) == 1 and message in seen.unknown[0]
 
 
 def test_removed_applications_and_volumes_and_changed_immutable_fields_break() -> None:
@@ -227,7 +227,7 @@ def test_a_folder_with_a_link_is_never_taken_for_unchanged() -> None:
 FAR = "resources: [pvc.yaml, 'https://x.example/y.yaml']\n"
 
 
-def test_what_production_has_and_cannot_be_rendered_here_is_not_compared_and_said() -> None:
+def test_an_unrenderable_application_of_production_is_reported_as_not_compared() -> None:
     """The candidate renders; the volume that goes away is behind something production's commit fetches."""
     before = tree(repository(**{"apps/a/prod/kustomization.yaml": FAR, "apps/a/prod/pvc.yaml": manifest("PersistentVolumeClaim", "old")}))
     seen = compare(tree(repository()), before, EXPECTED, None)
@@ -235,13 +235,13 @@ def test_what_production_has_and_cannot_be_rendered_here_is_not_compared_and_sai
     assert seen.uncompared == ("a: production's apps/a/prod: its kustomization fetches https://x.example/y.yaml",)
 
 
-def test_applications_of_production_that_cannot_be_read_are_said_too() -> None:
+def test_unreadable_applications_of_production_are_reported_too() -> None:
     before = tree(repository(**{"argocd/prod/kustomization.yaml": "resources: [a.yaml, b.yaml, c.yaml, 'https://x.example/y.yaml']\n"}))
     seen = compare(tree(repository(**{"argocd/prod/b.yaml": None})), before, EXPECTED, None)
     assert seen.uncompared == ("production's argocd/prod: its kustomization fetches https://x.example/y.yaml",)
 
 
-def test_what_the_candidate_cannot_render_is_told_once() -> None:
+def test_an_unrenderable_application_of_the_candidate_is_reported_once() -> None:
     far = {"apps/a/prod/kustomization.yaml": FAR}
     seen = compare(tree(repository(**far, **{"apps/a/prod/pvc.yaml": "a: 1\n"})), tree(repository(**far)), EXPECTED, None)
     assert seen.unknown and not seen.uncompared
@@ -288,7 +288,7 @@ def several(*values: str, **helm: Any) -> str:
 
 
 @pytest.mark.parametrize(
-    ("text", "values", "said"),
+    ("text", "values", "message"),
     [
         (several("$v/values/loki.yaml"), "a: 1\n", ()),
         (several("$v/values/gone.yaml"), "a: 1\n", ("loki (argocd/prod): its values file values/gone.yaml is not there",)),
@@ -297,8 +297,8 @@ def several(*values: str, **helm: Any) -> str:
         (several("$v/values/loki.yaml"), "a: [1\n", ("values/loki.yaml: line 2, column 1: did not find expected ',' or ']'",)),
     ],
 )
-def test_the_values_that_a_chart_takes_from_here_must_be_there_and_parse(text: str, values: str, said: tuple[str, ...]) -> None:
-    assert against({"argocd/prod/loki.yaml": text, "values/loki.yaml": values}).wrong == said
+def test_the_values_that_a_chart_takes_from_here_must_be_there_and_parse(text: str, values: str, message: tuple[str, ...]) -> None:
+    assert against({"argocd/prod/loki.yaml": text, "values/loki.yaml": values}).wrong == message
 
 
 def test_another_version_of_a_chart_from_elsewhere_is_named() -> None:
@@ -311,7 +311,7 @@ def test_another_version_of_a_chart_from_elsewhere_is_named() -> None:
     ("notes", "breaks"),
     [({}, True), ({"argocd.argoproj.io/hook": "PreSync"}, False), ({"argocd.argoproj.io/sync-options": "Prune=false, Force=true"}, False)],
 )
-def test_a_job_that_is_made_anew_at_every_sync_may_change(notes: dict[str, str], breaks: bool) -> None:
+def test_a_job_that_is_recreated_at_every_sync_may_change(notes: dict[str, str], breaks: bool) -> None:
     def job(image: str) -> Any:
         return objs({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "j", "annotations": notes}, "spec": {"template": image}})
 

@@ -34,12 +34,12 @@ JUNIT = """<?xml version="1.0"?><testsuites><testsuite name="s"><properties><pro
 <testcase name="broke"><error/></testcase><testcase name="left out"><skipped/></testcase></testsuite></testsuites>"""
 
 
-def test_a_junit_file_says_what_ran_and_about_which_commit() -> None:
+def test_a_junit_file_names_its_tests_and_its_commit() -> None:
     run = read_junit(JUNIT)
     assert (run.commit, run.ran, run.skipped, run.bad) == ("abc", 3, 1, ("a.bad", "broke"))
 
 
 @pytest.mark.parametrize("text", ["", "<html/>", "<testsuite>", '<!DOCTYPE x [<!ENTITY a "b">]><testsuite name="&a;"/>'])
-def test_what_is_no_junit_is_refused(text: str) -> None:
+def test_invalid_junit_is_refused(text: str) -> None:
     with pytest.raises(ValueError):
         read_junit(text)

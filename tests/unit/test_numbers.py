@@ -72,15 +72,15 @@ def test_a_number_wrong_on_two_scrapes_fails_without_waiting_longer() -> None:
     assert 19.5 < server.now <= 21
 
 
-@pytest.mark.parametrize(("value", "said"), [(lambda at: None, "no data: no series for x"), (lambda at: math.nan, "not a number for x")])
-def test_what_gives_no_number_is_unknown_at_the_deadline(value: Callable[[float], float | None], said: str) -> None:
+@pytest.mark.parametrize(("value", "message"), [(lambda at: None, "no data: no series for x"), (lambda at: math.nan, "not a number for x")])
+def test_what_gives_no_number_is_unknown_at_the_deadline(value: Callable[[float], float | None], message: str) -> None:
     server = Server(value)
     with pytest.raises(DeadlineExceeded):
         judge(server)
     assert server.now == pytest.approx(48)
     numbers = Numbers(server, PromqlQuery(name="r", query="x", expect="< 5"), lambda: server.now, Clock())  # type: ignore[arg-type]
     assert not numbers.look()
-    assert said in numbers.unknown
+    assert message in numbers.unknown
 
 
 def test_a_server_that_comes_back_within_the_wait_is_asked_again() -> None:
@@ -102,6 +102,6 @@ def test_what_prometheus_rejects_is_not_asked_again() -> None:
     assert server.now == 3.0
 
 
-def test_a_constant_says_nothing() -> None:
+def test_a_constant_proves_nothing() -> None:
     with pytest.raises(DeadlineExceeded):
         judge(Server(lambda at: 1), query="vector(1)")

@@ -60,7 +60,7 @@ def test_without_a_move_only_since_is_filled_in() -> None:
     assert clipped("rate(x[1h]) / rate(y[$since])", 300, cut=False) == ("rate(x[1h]) / rate(y[300000ms])", ())
 
 
-def test_only_an_or_says_what_counts_when_series_are_absent() -> None:
+def test_only_an_or_decides_the_value_of_absent_series() -> None:
     assert has_fallback("(sum(errors) or vector(0)) / sum(requests)")
     assert not has_fallback('sum(errors{a="x or y"}) / sum(or_total)  # or')
 
@@ -71,6 +71,6 @@ def test_durations(text: str, seconds: float) -> None:
 
 
 @pytest.mark.parametrize("broken", ["sum(up", "up{", "rate(x[5m", "}{", "'", "))((", "up{job=", "[", ""])
-def test_what_is_no_expression_breaks_nothing(broken: str) -> None:
+def test_an_invalid_expression_breaks_nothing(broken: str) -> None:
     selectors(broken)
     clipped(broken, 5)

@@ -44,7 +44,7 @@ def sections(page: str) -> dict[str, str]:
     return dict(re.findall(r"^### `([^`\n]+)`\n(.*?)(?=^#|\Z)", text, re.MULTILINE | re.DOTALL))
 
 
-def test_every_check_has_a_section_that_says_when_it_fails_and_when_it_is_undetermined() -> None:
+def test_every_check_has_a_section_with_its_failing_and_its_undetermined_case() -> None:
     described = sections("checklist.md")
     assert sorted(set(described) ^ set(CHECKS)) == [], "a check without a section, or a section without a check"
     assert [check for check, text in described.items() if not re.search(r"\bFails (?:when|without)\b", text)] == []

@@ -96,14 +96,14 @@ def test_a_good_run_from_headline_to_end() -> None:
         """)
 
 
-def test_a_check_that_passed_with_a_warning_says_it() -> None:
+def test_a_check_that_passed_with_a_warning_shows_it() -> None:
     report, out = plain()
     report.step_started("smoke")
     report.check(CheckResult(id="smoke-url[web]", suite="smoke", verdict=Verdict.PASSED, evidence={"warning": "slow: 0.81 s, more than 0.5 s"}))
     assert shown(out) == "smoke      ✓ smoke-url[web]: slow: 0.81 s, more than 0.5 s\n"
 
 
-def test_a_failing_check_says_all_it_has_to_say() -> None:
+def test_a_failing_check_shows_its_whole_text() -> None:
     report, out = plain()
     report.step_started("smoke")
     report.check(ok("smoke-url[web]", "smoke"))
@@ -134,7 +134,7 @@ def test_a_step_with_a_long_story_keeps_its_column() -> None:
         """)
 
 
-def test_a_reason_is_told_when_it_changes_in_more_than_a_number_and_not_too_often() -> None:
+def test_a_reason_is_printed_when_it_changes_in_more_than_a_number_and_not_too_often() -> None:
     time = Time()
     report, out = plain(time)
     report.step_started("converge")
@@ -159,7 +159,7 @@ def test_a_reason_is_told_when_it_changes_in_more_than_a_number_and_not_too_ofte
     assert shown(out).split() == ["velero", "rolling", "out"]
 
 
-def test_a_failed_application_is_told_at_once() -> None:
+def test_a_failed_application_is_printed_at_once() -> None:
     report, out = plain()
     report.step_started("converge")
     report.applications(Look((app("root"), app("velero", "rolling out"))))
@@ -179,7 +179,7 @@ def test_applications_with_one_reason_share_a_line() -> None:
         """)
 
 
-def test_a_heartbeat_comes_every_15_s_and_only_when_nothing_else_was_said() -> None:
+def test_a_heartbeat_comes_every_15_s_and_only_after_silence() -> None:
     time = Time()
     report, out = plain(time)
     report.step_started("converge")
@@ -195,7 +195,7 @@ def test_a_heartbeat_comes_every_15_s_and_only_when_nothing_else_was_said() -> N
     assert beats[0][1] == "             1 of 6 applications there, 00:15 of 10:00; not yet: app-0, app-1, app-2"
 
 
-def test_of_very_many_reasons_the_first_eight_are_told() -> None:
+def test_of_very_many_reasons_the_first_eight_are_printed() -> None:
     report, out = plain()
     report.step_started("converge")
     report.applications(Look(tuple(app(f"app-{n}", f"still at {n}") for n in range(101))))
@@ -211,7 +211,7 @@ def test_failed_applications_come_before_waiting_ones() -> None:
     assert shown(out).splitlines()[0].split() == ["zeta", "Degraded"]
 
 
-def test_every_end_says_its_exit_code_unless_it_is_0() -> None:
+def test_every_end_shows_its_exit_code_unless_it_is_0() -> None:
     for end in End:
         report, out = plain()
         report.end(end, ["one\ntwo", "three"])
@@ -234,10 +234,10 @@ def test_a_stream_without_unicode_gets_ascii() -> None:
         """)
 
 
-def test_what_others_said_cannot_drive_the_terminal() -> None:
+def test_foreign_text_cannot_drive_the_terminal() -> None:
     report, out = plain()
-    report.note("pod says \x1b[2J\x1b]0;owned\x07bad\r\x08 things")
-    assert shown(out) == "             pod says bad\n              things\n"  # a carriage return ends a line, as it would on a screen
+    report.note("pod prints \x1b[2J\x1b]0;owned\x07bad\r\x08 things")
+    assert shown(out) == "             pod prints bad\n              things\n"  # a carriage return ends a line, as it would on a screen
 
 
 def test_secrets_are_masked_in_lines_and_in_the_document(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""The live view, recorded: the foot as exact text at three widths, and what is left on the screen when a run is over."""
+"""The live view, recorded: the foot as exact text at three widths, and the rest on the screen when a run is over."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_the_foot_at_40_columns_keeps_count_time_and_names() -> None:
 
 @pytest.mark.parametrize("width", [20, 40, 60, 80, 120, 250])
 def test_the_foot_never_reaches_the_last_column(width: int) -> None:
-    long = (*APPS, app("a-very-long-application-name-of-somebody-elses-team-in-eu-central-1", "reason " * 30))
+    long = (*APPS, app("a-very-long-application-name-of-another-unrelated-team-in-eu-central-1", "reason " * 30))
     for look in (None, LOOK, Look(long, limit_s=7300), Look(())):
         assert max(map(len, foot("converge", 3700, width=width, passed=12, look=look))) < width
 

@@ -52,7 +52,7 @@ def test_counts() -> None:
 @pytest.mark.parametrize(
     ("text", "safe"),
     [
-        (f"git said {TOKEN}!", "git said ***!"),
+        (f"git wrote {TOKEN}!", "git wrote ***!"),
         ("https://x/?t=s3cr3t%2Ft0ken%2Bx", "https://x/?t=***"),
         (f"header {base64.b64encode(TOKEN.encode()).decode()}", "header ***"),
         (f"Basic {base64.b64encode(f'x-access-token:{TOKEN}'.encode()).decode()}", "Basic ***"),
@@ -124,7 +124,7 @@ def test_the_document_has_every_key_and_is_json() -> None:
     }
 
 
-def test_a_silent_reporter_keeps_what_it_is_told() -> None:
+def test_a_silent_reporter_keeps_all_reports() -> None:
     kept = Silent()
     report: Reporter = kept
     report.note("one")

@@ -1,4 +1,4 @@
-"""promotion.toml is strict, says everything that is wrong at once, and defaults to what the seed hard-codes."""
+"""promotion.toml is strict, reports all faults at once, and defaults to what the seed hard-codes."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_values_arrive_where_they_belong(tmp_path: Path) -> None:
     assert (settings.smoke.urls[0].name, settings.smoke.urls[0].timeout, settings.smoke.urls[0].status) == ("a", 2, 200)
 
 
-def test_every_error_is_said_at_once_with_the_nearest_key(tmp_path: Path) -> None:
+def test_every_error_is_reported_at_once_with_the_nearest_key(tmp_path: Path) -> None:
     text = '[workflow]\ntimout = 5\n[prod]\nnamespaces = "argocd"\n[argocd]\nsuccesses = true\nsync = "maybe"\n[baselin]\n[post]\nsoak = "soon"\n'
     with pytest.raises(UsageError) as caught:
         read(tmp_path, text)
@@ -195,7 +195,7 @@ def test_every_key_is_documented_with_meaning_default_and_unit(key: Key) -> None
         assert key.meta["unit"] and key.meta["unit"] in kind, "a number has a unit"
 
 
-def test_every_key_says_what_it_means() -> None:
+def test_every_key_has_a_meaning() -> None:
     assert [key.dotted for key in keys() if not key.meta["doc"]] == []
 
 
@@ -203,7 +203,7 @@ def test_every_line_of_the_settings_page_is_a_key() -> None:
     assert set(documented()) - {(key.heading, key.name) for key in keys()} == set()
 
 
-def test_it_is_found_from_below_and_its_absence_says_what_to_do(tmp_path: Path) -> None:
+def test_it_is_found_from_below_and_its_absence_names_the_next_command(tmp_path: Path) -> None:
     (tmp_path / "promotion.toml").write_text("")
     below = tmp_path / "a" / "b"
     below.mkdir(parents=True)

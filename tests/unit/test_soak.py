@@ -1,4 +1,4 @@
-"""What the soak's look at pods and alerts says, against a small cluster of its own."""
+"""The verdict of the soak on pods and alerts, against a small cluster of its own."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def place(tmp_path: Path) -> Iterator[Place]:
     here.cluster.api.stop()
 
 
-def test_what_was_sick_before_is_not_held_against_it_and_a_restart_is(place: Place) -> None:
+def test_earlier_trouble_is_tolerated_and_a_restart_is_not(place: Place) -> None:
     watch = place.watch(take_baseline(place.argocd))
     assert watch.look() is None
     place.pod("sick", 9, "CrashLoopBackOff")

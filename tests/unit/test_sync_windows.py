@@ -26,7 +26,7 @@ def test_without_windows_everything_may_sync():
     assert asked() == ""
 
 
-def test_a_deny_window_that_is_open_denies_and_says_until_when():
+def test_an_open_deny_window_denies_and_names_its_end():
     assert asked(window("deny", "0 10 * * *", "4h")) == "window denies until 2026-03-01 14:00 UTC: deny window '0 10 * * *' for 4h (project default)"
 
 

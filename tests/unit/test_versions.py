@@ -16,7 +16,7 @@ def test_a_version_keeps_its_spelling_and_gains_the_v(text: str, spelled: str) -
 @pytest.mark.parametrize(
     "text", ["", "v", "1.2", "v1.2.3.4", "v01.2.3", "v1.2.3+build", "--force", "v1.2.3; rm -rf", "v1.2.3\n", "v١.٢.٣", " v1.2.3", "v1.2.-3", "latest"]
 )
-def test_anything_else_is_refused_with_what_was_expected(text: str) -> None:
+def test_anything_else_is_refused_with_the_expected_form(text: str) -> None:
     with pytest.raises(UsageError, match="is not a semver version") as caught:
         parse_version(text)
     assert "v1.2.3" in caught.value.hint

@@ -83,10 +83,10 @@ def tail(rows: list[Row], seed: int, seconds: float, figures: list[str]) -> str:
     started = "The three begin to look at the same moment, up to 1.5 s after the move, and have"
     return f"""{started} {LIMIT_S:.0f} s. Production is read from the live
 objects all the time until {REST_S:.0f} s after the last of them spoke: what must be there is there (or gone), and every pod runs the new image and is
-ready. "There" is right only if production was there in the very moment it was said and at every look from then on; "not there" is right if it
+ready. "There" is right only if production was there in the very moment of the verdict and at every look from then on; "not there" is right if it
 was not there in the end.
 
-- *too early*: said before it was so; it came to be so later. *not there*, *did not last*: it was not so, or not for long. *was there*: production
+- *too early*: reported before it was true; it came true later. *not there*, *did not last*: it was not so, or not for long. *was there*: production
   was there, and the judge gave up.
 - `argocd app wait -l LABEL --sync --health --timeout {LIMIT_S:.0f}` is the binary of 3.2.11 against an argocd-server of its own, without anybody asking for a refresh
   first: the command does not. The two others ask for one, from which it profits here.

@@ -1,4 +1,4 @@
-"""The three who wait: Argo CD's own command, a loop over what the status shows, and promote. Each says "there" or "not there" and when."""
+"""The three who wait: Argo CD's own command, a loop over what the status shows, and promote. Each reports "there" or "not there" and when."""
 
 from __future__ import annotations
 

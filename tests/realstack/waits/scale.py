@@ -105,7 +105,7 @@ class Fleet:
         return max(synced, *reconciled.values()) - began
 
     def polled(self, text: str) -> None:
-        """Nobody asks for anything: when each application shows the new commit by itself."""
+        """Without any request: when each application shows the new commit by itself."""
         new = self.scene.commit(self.files(text, 1))
         self.scene.move(new)
         started, seen = time.monotonic(), dict[str, float]()

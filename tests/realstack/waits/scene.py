@@ -38,7 +38,7 @@ class Want:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Race:
-    """`move` is what is raced. `target` is the commit production must be at; `accepted` every id that may stand for it.
+    """`move` is the raced change. `target` is the commit production must be at; `accepted` every id that may stand for it.
 
     `stir` is done once a second while the end is watched: it must stay so when Argo CD looks again.
     `before` and `t_before`: production before the promotion, where the race is the rollback of one.
@@ -115,7 +115,7 @@ class Scene:
         return {a.key: a for a in found}, datetime.now(UTC)
 
     def later(self, seconds: float, act: Callable[[], object]) -> None:
-        """Somebody else does something that much later; `settle` waits for it."""
+        """Another user does something that much later; `settle` waits for it."""
 
         def run() -> None:
             time.sleep(seconds)

@@ -1,4 +1,4 @@
-"""The races with one application: each function makes production ready and says what is raced, and what must hold when it is over."""
+"""The races with one application: each function makes production ready and returns the raced change and the state that must hold in the end."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def slow_hook(s: Scene) -> Race:
 
 
 def held_back(s: Scene) -> Race:
-    """the fix of a commit whose sync is still being retried: it has to wait for that to be given up"""
+    """the fix of a commit whose sync is still being retried: it has to wait until the retries end"""
     s.deployed({"app/map.yaml": config_map()}, syncPolicy=ONCE)
     s.move(s.commit({"app/bad.yaml": refused_service()}))
     s.refresh("app")
@@ -240,7 +240,7 @@ def absent_for_a_moment(s: Scene) -> Race:
 
 
 def shadowed(s: Scene) -> Race:
-    """a branch has the tag's name: Argo CD follows either, anew at every look"""
+    """a branch has the tag's name: Argo CD follows either, decided again at every look"""
     old = s.deployed({"app/map.yaml": config_map()})
     new = s.commit(TWO)
 
@@ -252,7 +252,7 @@ def shadowed(s: Scene) -> Race:
 
 
 def moved_on(s: Scene) -> Race:
-    """somebody else moves the tag on a second later"""
+    """another user moves the tag on a second later"""
     s.deployed({"app/map.yaml": config_map()})
     new, theirs = s.commit(TWO), s.commit({"app/map.yaml": config_map(key="three")})
 
@@ -264,7 +264,7 @@ def moved_on(s: Scene) -> Race:
 
 
 def drifted(s: Scene) -> Race:
-    """somebody changed a live object by hand, and nothing heals it"""
+    """a live object was changed by hand, and nothing heals it"""
     s.deployed({"app/map.yaml": config_map()}, syncPolicy={**AUTOMATED, "automated": {"prune": True}})
     path = f"/api/v1/namespaces/{s.place.namespace}/configmaps/settings"
     s.api.patch(path, {"data": {"key": "by hand"}})

@@ -1,4 +1,4 @@
-"""What the judges said against the truth, as a table for people. Measures nothing."""
+"""The judges' verdicts against the truth, as a table for people. Measures nothing."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ NAMES = {"argocd": "`argocd app wait --sync --health`", "naive": "Synced, Health
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Found:
-    """What a judge said; `held`: production was there just then; `left`: what it lacked at some look from then on; `lacking`: what in the end."""
+    """A judge's verdict; `held`: production was there just then; `left`: what it lacked at some look from then on; `lacking`: what in the end."""
 
     said: Said
     held: bool
@@ -23,7 +23,7 @@ class Found:
     def wrong(self) -> str:
         """In which way the judge was wrong, "" when it was right.
 
-        "There" is right only if production was there when it was said, and at every look from then on. "Not there": if it was not there in the end.
+        "There" is right only if production was there at the verdict and at every look from then on. "Not there": if it was not there in the end.
         """
         if not self.said.there:
             return "" if self.lacking else "was there"
