@@ -11,7 +11,7 @@ from promote.report.events import Looked
 
 @dataclass(kw_only=True, slots=True)
 class Silent:
-    """What was reported, in order and by kind. `ended` is None until the run said how it ended."""
+    """All reports, in order and by kind. `ended` is None until the run reported its end."""
 
     headlines: list[str] = field(default_factory=list)
     started: list[str] = field(default_factory=list)

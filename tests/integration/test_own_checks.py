@@ -121,7 +121,7 @@ def test_it_fails_with_its_fix_and_its_evidence(clone: tuple[Sandbox, Path], sho
     assert failure is not None and case.find("error") is None
     assert "kubectl -n shop rollout restart deployment/checkout" in ET.tostring(case, encoding="unicode")
     assert "got       rejected" in ET.tostring(failure, encoding="unicode") and properties(case)["order"] == "A-17"
-    assert shown(screen, "✗") == [line.strip() for line in printed("✗")], "the page shows what is printed"
+    assert shown(screen, "✗") == [line.strip() for line in printed("✗")], "the page shows the output"
 
 
 def test_it_fails_when_the_checkout_does_not_answer(clone: tuple[Sandbox, Path], shop: Shop) -> None:
@@ -131,7 +131,7 @@ def test_it_fails_when_the_checkout_does_not_answer(clone: tuple[Sandbox, Path],
     assert "503 after " in check["evidence"]["checkout"] and "no answer from the database" in check["detail"]
 
 
-def test_it_is_undetermined_while_it_cannot_tell(clone: tuple[Sandbox, Path], shop: Shop) -> None:
+def test_it_is_undetermined_while_its_source_is_unreadable(clone: tuple[Sandbox, Path], shop: Shop) -> None:
     shop.payments, shop.order = CLOSED, None
     code, check, case, screen = run(clone)
     assert (code, check["verdict"]) == (5, "errored")
@@ -140,7 +140,7 @@ def test_it_is_undetermined_while_it_cannot_tell(clone: tuple[Sandbox, Path], sh
     error = case.find("error")
     assert error is not None and case.find("failure") is None
     assert "in maintenance until 14:00" in ET.tostring(error, encoding="unicode")
-    assert shown(screen, "?") == [line.strip() for line in printed("?")], "the page shows what is printed"
+    assert shown(screen, "?") == [line.strip() for line in printed("?")], "the page shows the output"
 
 
 def test_it_is_on_the_checklist_and_can_be_waived_by_its_id(clone: tuple[Sandbox, Path], shop: Shop) -> None:
