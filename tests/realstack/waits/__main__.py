@@ -34,9 +34,9 @@ from tests.realstack.waits.table import NAMES, Row, page, plain, wrong
 
 ALL: tuple[Situation, ...] = (*ALONE, *ROOTED)
 CHARTS = {"cert-manager": "v1.14.4", "trust-manager": "v0.9.0"}
-HEAD = """# What three ways of waiting conclude, against the truth
+HEAD = """# Three ways of waiting, compared with the real state
 
-Made by `just compare-waits` on the real stack ([testing.md](testing.md)); not edited by hand."""
+`just compare-waits` generates this page on the real stack ([testing.md](testing.md)); do not edit it."""
 
 
 def measured(stage: Stage, folder: Path, log: Path, count: int, *, poll: bool) -> list[str]:
@@ -80,21 +80,20 @@ def races(situations: list[Situation], seed: int, workers: int, count: int, *, p
 
 def tail(rows: list[Row], seed: int, seconds: float, figures: list[str]) -> str:
     fleet = "\n\n## A fleet, in the same run\n| what | result |\n|---|---|\n" + "\n".join(figures) if figures else ""
-    started = "The three begin to look at the same moment, up to 1.5 s after the move, and have"
-    return f"""{started} {LIMIT_S:.0f} s. Production is read from the live
-objects all the time until {REST_S:.0f} s after the last of them spoke: what must be there is there (or gone), and every pod runs the new image and is
-ready. "There" is right only if production was there in the very moment of the verdict and at every look from then on; "not there" is right if it
-was not there in the end.
+    return f"""All three start at the same moment, up to 1.5 s after the move, and have {LIMIT_S:.0f} s. The test reads the live objects of
+production until {REST_S:.0f} s after the last of the three has reported: required objects must be there (or gone), and every pod must run the new image and be
+ready. The verdict "there" is right only if production was there at that moment and at every later read; "not there" is right if production was not
+there in the end.
 
-- *too early*: reported before it was true; it came true later. *not there*, *did not last*: it was not so, or not for long. *was there*: production
-  was there, and the judge gave up.
-- `argocd app wait -l LABEL --sync --health --timeout {LIMIT_S:.0f}` is the binary of 3.2.11 against an argocd-server of its own, without anybody asking for a refresh
-  first: the command does not. The two others ask for one, from which it profits here.
-- The script asks for one refresh and looks twice a second until every application with the label is Synced and Healthy and every git source that
+- *too early*: production got there only later. *not there*: it never got there. *did not last*: it was there, but not at every later read. *was there*:
+  production was there, and the verdict was "not there".
+- `argocd app wait -l LABEL --sync --health --timeout {LIMIT_S:.0f}` is the 3.2.11 binary with its own argocd-server. It requests no refresh itself; it profits here
+  from the refreshes that the other two request.
+- The script requests one refresh and polls twice a second until every application with the label is Synced and Healthy and every git source that
   follows the tag shows the commit.
-- promote is what `promote run` does between the move and its suites, with the defaults of [settings.md](settings.md): converge, then the last
-  look, each look after asking the remote whether the tag is still where it was put and no branch has its name.
-  In a rollback it may end the operation that is in its way: such a race is run twice, once for it and once for the two others.
+- promote runs the steps of `promote run` between the move and its suites, with the defaults of [settings.md](settings.md): convergence, then the last
+  look; before each look it reads on the remote that the tag is unchanged and that no branch has its name. In a rollback it may end a blocking operation; the
+  test runs such a race twice, once for promote and once for the other two.
 
 Seed {seed}, {len(rows)} races in {seconds:.0f} s on {os.cpu_count()} cores.{fleet}"""
 

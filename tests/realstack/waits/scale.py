@@ -53,7 +53,7 @@ class Fleet:
         for n in range(self.count):
             self.scene.app(f"a{n}", path=f"apps/{n}", syncPolicy={**AUTOMATED, "retry": {"limit": 9}})
         self._until(lambda: len(found := self.apps()) == self.count and all(at_rest(a) and shows(a, first) for a in found), 300)
-        self.say(f"{self.count} applications created → all at rest", f"{time.monotonic() - started:.1f} s")
+        self.say(f"{self.count} applications created → all settled", f"{time.monotonic() - started:.1f} s")
         return first
 
     def _until(self, test: Callable[[], bool], seconds: float) -> None:
@@ -84,7 +84,8 @@ class Fleet:
         assert result.verdict is Verdict.PASSED, result.reason
         own = self._own(size, began, new)
         self.say(
-            what, f"promote has proven all {self.count} after {seconds:.1f} s; Argo CD's own log has the last of them at the commit after {own:.0f} s"
+            what,
+            f"promote has verified all {self.count} after {seconds:.1f} s; in Argo CD's own log the last of them is at the commit after {own:.0f} s",
         )
 
     def _own(self, offset: int, began: float, commit: str) -> float:
@@ -133,7 +134,9 @@ class Fleet:
         result = self.promote(old, rollback=True, before=before, **limits)  # type: ignore[arg-type]
         assert result.verdict is Verdict.PASSED, result.reason
         how = f"successes = {limits.get('successes', 3)}, poll_interval = {limits.get('poll_interval', 2)} s"
-        self.say(f"failed verdict, one application stuck in a retry → all {self.count} proven back ({how})", f"{time.monotonic() - started:.1f} s")
+        self.say(
+            f"failed verdict, one application stuck in a retry → rollback of all {self.count} verified ({how})", f"{time.monotonic() - started:.1f} s"
+        )
         self.scene.commit({"apps/0/bad.yaml": None})
 
 
