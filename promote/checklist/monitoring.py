@@ -14,7 +14,7 @@ from promote.core.model import Evidence
 from promote.core.retry import DeadlineExceeded, wait_until
 from promote.monitoring.alerts import Alert, compare, parse_alert
 from promote.monitoring.clients import Prometheus, Sample
-from promote.monitoring.promql import clipped, has_fallback, selectors
+from promote.monitoring.promql import has_fallback, limit_ranges, selectors
 
 if TYPE_CHECKING:
     from promote.checklist.promotion import Promotion  # the driver imports this module to link dashboards, and must not load pytest
@@ -55,7 +55,7 @@ class Numbers:
         """One query into `samples` and `unknown`. Returns the age of the oldest sample it used, in seconds."""
         since, self.samples = self.since(), ()
         limit = BY_HAND_S if since is None else since
-        expression, self.cut = clipped(self.rule.query, limit, cut=since is not None)
+        expression, self.cut = limit_ranges(self.rule.query, limit, cut=since is not None)
         ages = {s: self.prometheus.ages(s, lookback_s=since) for s in selectors(expression)}
         self.unknown = self._stale(ages, limit)
         if self.unknown:
@@ -169,7 +169,7 @@ def monitoring_problems(promotion: Promotion, evidence: Evidence) -> list[str]:
     """
     settings, found = promotion.settings, list[str]()
     for rule in settings.prometheus.queries:
-        samples = promotion.prometheus.query(clipped(rule.query, BY_HAND_S, cut=False)[0])
+        samples = promotion.prometheus.query(limit_ranges(rule.query, BY_HAND_S, cut=False)[0])
         evidence(f"promql[{rule.name}]", {s.series: s.value for s in samples[:20]})
         if not samples and not promotion.choices.first:  # before a first promotion there is nothing to measure
             found.append(f"  promql[{rule.name}]: {rule.query} has no data now, so it would be unknown after the move")

@@ -1,7 +1,7 @@
-"""Does one application, at one look, show that a commit was applied? Pure: an Application in, the named reason why not out.
+"""Whether one application, in one snapshot, shows that a commit was applied. Pure: an Application in, the reason why not out.
 
-Everything but health held over time, which takes several looks and the set of applications (`convergence.py`). Every clause has its case in
-the field (docs/argocd.md) and its test: without it, a stale or half-applied application would be believed.
+Covers everything except health over time, which needs several looks and all applications (`evaluator.py`). Every condition comes from a case seen in
+the field (docs/argocd.md) and has a test: without it, a stale or half-applied application would pass.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from promote.argocd.application import Application, Operation, follows, tracks
 from promote.config.schema import Settings
 from promote.core.model import short
 
-_GIVEN_UP = ("Failed last sync attempt to ", "Failed sync attempt to ")  # as 3.2 and as 3.1 says it (both seen)
-_SEVERITY = ("Healthy", "Suspended", "Progressing", "Missing", "Degraded")  # Argo CD's own order; anything else is worse
+_NO_MORE_RETRIES = ("Failed last sync attempt to ", "Failed sync attempt to ")  # the messages of Argo CD 3.2 and 3.1 (both seen)
+_SEVERITY = ("Healthy", "Suspended", "Progressing", "Missing", "Degraded")  # Argo CD's own order; any other value is worse
 
 
 class Kind(StrEnum):
-    """What is missing. The loop acts on it (`REFRESHABLE`, a stuck operation, a sync to be started)."""
+    """The kind of a reason. It determines what the wait loop does: refresh (`REFRESHABLE`), end a stuck operation, start a sync."""
 
-    DELETING = "deleting"  # on its way out, or should be
+    DELETING = "deleting"  # being deleted, or to be deleted
     CONDITION = "condition"
     OPERATION = "operation"
     STUCK = "stuck"  # an operation in progress that applies another commit
@@ -33,13 +33,13 @@ class Kind(StrEnum):
     HEALTH_UNSEEN = "health unseen"
 
 
-# A fresh look of Argo CD itself can change these; it cannot change a running operation, and health moves without it.
+# A refresh by Argo CD can change these. It cannot change a running operation, and health changes without one.
 REFRESHABLE = frozenset({Kind.CONDITION, Kind.STALE, Kind.ELSEWHERE, Kind.UNSYNCED, Kind.HEALTH_UNSEEN})
 
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Why an application is not there. `final`: nothing will change by itself, so waiting longer is of no use."""
+    """Why an application has not converged. `final`: the state will not change by itself, so there is no use in waiting."""
 
     kind: Kind
     text: str
@@ -48,7 +48,8 @@ class Reason:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Goal:
-    """What the stable tag stands for: the commit, every id an Argo CD may show for it, the names that track it, whose repository, the root."""
+    """The target of the stable tag: the commit, the ids Argo CD may show for it, the names that track it, the repository, the root application's
+    name."""
 
     commit: str
     accepted: frozenset[str]
@@ -58,7 +59,8 @@ class Goal:
 
     @classmethod
     def for_tag(cls, chain: Sequence[str], settings: Settings, repository: str) -> Goal:
-        """`chain`: the tag object and all it peels through, the commit last. Argo CD before 2.14.8 shows the tag object instead of the commit."""
+        """`chain`: the tag object and everything it peels through, the commit last."""
+        # All of `chain` is accepted: Argo CD before 2.14.8 shows the tag object's id instead of the commit's.
         return cls(
             commit=chain[-1], accepted=frozenset(chain), names=tracked_names(settings.tags.stable), repository=repository, root=settings.prod.root_app
         )
@@ -68,13 +70,17 @@ class Goal:
 
 
 def tracked_names(tag: str) -> frozenset[str]:
-    """How an Application may spell the tag in targetRevision."""
+    """The spellings of the tag that an Application may have in targetRevision."""
     return frozenset({tag, f"refs/tags/{tag}"})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Limits:
-    """The patience of a judgement: seconds a Degraded may last, looks in a row, who may be Suspended, and whether we start the syncs ourselves."""
+    """The thresholds of the evaluation.
+
+    `degraded_grace_s`: seconds an application may stay Degraded. `looks`: successive looks that must agree. `suspended_ok`: applications that may be
+    Suspended. `auto_sync_required`: Argo CD starts the syncs, not promote.
+    """
 
     degraded_grace_s: float
     looks: int
@@ -97,7 +103,7 @@ def healthy(app: Application, limits: Limits) -> bool:
 
 
 def worse(now: Application, before: Application) -> bool:
-    """Whether its health is worse than it was: from Progressing to Degraded is new trouble, not old."""
+    """Whether the health is worse than before: Degraded after Progressing is a new fault, not the old one."""
     return _severity(now.health) > _severity(before.health)
 
 
@@ -106,7 +112,8 @@ def _severity(health: str) -> int:
 
 
 def refreshed(app: Application, fresh_after: datetime | None) -> bool:
-    """Whether Argo CD looked at it strictly after that moment of its own clock (stamps have whole seconds: an equal one proves nothing)."""
+    """Whether Argo CD reconciled the application after `fresh_after`, a time on Argo CD's own clock."""
+    # Strictly after: timestamps have whole seconds, so an equal one proves nothing.
     return app.reconciled is not None and (fresh_after is None or app.reconciled > fresh_after)
 
 
@@ -121,12 +128,12 @@ def pending_reason(
     denied: str = "",
     earlier: Operation | None = None,
 ) -> Reason | None:
-    """What keeps this application from having the goal applied, None when it has: everything but its health.
+    """Why this application has not applied the goal yet; None when it has. Does not consider its health.
 
-    `fresh_after`: its own `reconciledAt` in a snapshot read after the move. `t_before`: our last read of the old value; a failed last sync is
-    excused only if it finished before. Two clocks may differ: `earlier`, its last operation as seen before the move, shows that without them, and
-    a time alone never excuses a sync of the goal. `ignore_other_revisions`: a finished sync of another commit than the goal is excused too (in a
-    rollback the sync that was stopped reads Failed, and none follows when nothing differs). `denied`: the sync window that holds it back now.
+    `fresh_after`: its `reconciledAt` in a snapshot read after the move. `t_before`: the time of our last read of the old tag; a failed last sync that
+    finished before it is tolerated, unless it was a sync of the goal (our clock and the cluster's may differ). `earlier`: its last operation before
+    the move; the same operation is tolerated, whatever the clocks show. `ignore_other_revisions`: tolerate a finished sync of another commit too: in
+    a rollback a terminated sync reads Failed, and none follows when nothing differs. `denied`: the sync window that blocks it now.
     """
     if app.deleting:
         return Reason(Kind.DELETING, "is being deleted" + (" and waits for its sync to end" if app.in_progress else ""))
@@ -138,19 +145,19 @@ def pending_reason(
 
 
 def arrived(app: Application, goal: Goal, *, fresh_after: datetime | None, t_before: datetime | None) -> str:
-    """The text of what `missing` finds, "" when nothing is: for one look without a promotion around it."""
+    """The text of `pending_reason` for a single look outside of a promotion; "" when the goal is applied."""
     reason = pending_reason(app, goal, Limits(degraded_grace_s=0, looks=1), fresh_after=fresh_after, t_before=t_before)
     return reason.text if reason else ""
 
 
 def _stale(app: Application) -> str:
-    whose = "chart only: " if app.sources and all(source.chart for source in app.sources) else ""
+    prefix = "chart only: " if app.sources and all(source.chart for source in app.sources) else ""
     shows = f" (shows {app.errors[0][0]}: {_cut(app.errors[0][1])})" if app.errors else ""
-    return f"{whose}not reconciled since the tag moved{shows}"
+    return f"{prefix}not reconciled since the tag moved{shows}"
 
 
 def _compared(app: Application, goal: Goal, limits: Limits, denied: str) -> Reason | None:
-    """What the last comparison of git and cluster says."""
+    """The reason that Argo CD's last comparison of git and cluster gives."""
     where = wrong_revision(app, goal)
     if app.errors:
         kind, message = app.errors[0]
@@ -164,7 +171,7 @@ def _compared(app: Application, goal: Goal, limits: Limits, denied: str) -> Reas
 
 
 def wrong_revision(app: Application, goal: Goal) -> str:
-    """The revision of the first source that tracks the tag and is not at the goal, "" when all are."""
+    """The revision of the first source that tracks the tag and is not at the goal; "" when all are."""
     for source in app.sources:
         if follows(source, goal.repository, goal.names) and source.revision not in goal.accepted:
             return short(source.revision) if _is_id(source.revision) else source.revision or "no revision"
@@ -177,7 +184,7 @@ def _is_id(text: str) -> bool:
 
 def _in_progress(app: Application, goal: Goal) -> Reason:
     operation = app.operation
-    if operation is None or operation.phase not in ("Running", "Terminating", ""):  # the state shown is that of the sync before
+    if operation is None or operation.phase not in ("Running", "Terminating", ""):  # the state still describes the previous sync
         return Reason(Kind.OPERATION, "a sync was requested and has not started")
     other = other_commit(app, goal)
     what = "retrying" if operation.phase == "Running" and operation.finished else operation.phase.lower() or "starting"
@@ -187,7 +194,8 @@ def _in_progress(app: Application, goal: Goal) -> Reason:
 
 
 def other_commit(app: Application, goal: Goal) -> str:
-    """The revision its last or running operation applies where the goal belongs, "" when it is the goal's, not known or not ours to say."""
+    """The revision that its last or running operation applies instead of the goal; "" when that is the goal, unknown, or the tag does not decide
+    it."""
     revisions = app.operation.revisions if app.operation and goal.tracks(app) else ()
     tracked = [follows(source, goal.repository, goal.names) for source in app.sources]
     if len(tracked) == len(revisions):
@@ -202,20 +210,20 @@ def _unsynced(app: Application, goal: Goal, limits: Limits, denied: str) -> Reas
     if limits.auto_sync_required and not app.auto_sync:
         return Reason(Kind.UNSYNCED, f"{app.sync} and auto-sync is off{differs}")
     if app.operation and _failed_for_good(app, goal):
-        return Reason(Kind.UNSYNCED, f"{app.sync}, {_said(app.operation)}", final=True)
+        return Reason(Kind.UNSYNCED, f"{app.sync}, {_describe(app.operation)}", final=True)
     return Reason(Kind.UNSYNCED, f"{app.sync}{differs}" if app.sync != "Synced" else f"resources are OutOfSync{differs}")
 
 
 def _failed_for_good(app: Application, goal: Goal) -> bool:
-    """Its last sync failed, is over, and auto-sync does not try again: it was of the goal, or Argo CD says so.
+    """Whether its last sync failed and auto-sync will not retry it: it was a sync of the goal, or Argo CD reports so.
 
-    It says so for other commits too: when nothing differs between them for this application, or the failed sync left no result.
+    Argo CD reports so for other commits too: when they do not differ for this application, or the failed sync left no result.
     """
     operation = app.operation
     if operation is None or operation.phase not in ("Failed", "Error"):
         return False
-    given_up = any(kind == "SyncError" and message.startswith(_GIVEN_UP) for kind, message in app.errors)
-    return given_up or bool(operation.revisions and goal.tracks(app) and not other_commit(app, goal))
+    no_more_retries = any(kind == "SyncError" and message.startswith(_NO_MORE_RETRIES) for kind, message in app.errors)
+    return no_more_retries or bool(operation.revisions and goal.tracks(app) and not other_commit(app, goal))
 
 
 def _last_sync(app: Application, goal: Goal, t_before: datetime | None, ignore_other_revisions: bool, earlier: Operation | None) -> Reason | None:
@@ -224,30 +232,28 @@ def _last_sync(app: Application, goal: Goal, t_before: datetime | None, ignore_o
         return None
     tolerated = _over_before(operation, t_before, earlier, other_commit(app, goal)) or (ignore_other_revisions and bool(other_commit(app, goal)))
     if (operation.phase != "Succeeded" or operation.failed_resources) and not tolerated:
-        return Reason(Kind.LAST_SYNC, _said(operation), final=_failed_for_good(app, goal))
+        return Reason(Kind.LAST_SYNC, _describe(operation), final=_failed_for_good(app, goal))
     if operation.finished and app.reconciled and app.reconciled < operation.finished:
-        return Reason(Kind.HEALTH_UNSEEN, "health not looked at since the sync finished")
+        return Reason(Kind.HEALTH_UNSEEN, "health not refreshed since the sync finished")
     return None
 
 
 def _over_before(operation: Operation, t_before: datetime | None, earlier: Operation | None, other: str) -> bool:
-    """Whether it was over before the move. `other`: the commit it applied where that is not the goal.
-
-    A sync of the goal that seems older than the move may have ended after it on a cluster whose clock is behind ours.
-    """
+    """Whether the operation ended before the move. `other`: the commit it applied, "" for the goal."""
     if t_before is None or operation.finished is None:
         return False
+    # A time alone does not date a sync of the goal: with the cluster's clock behind ours, it may have ended after the move.
     return is_same(earlier, operation) or (operation.finished < t_before and bool(other))
 
 
 def is_same(earlier: Operation | None, operation: Operation | None) -> bool:
-    """Whether an operation is the very one that was seen earlier."""
+    """Whether both are the same operation, by phase, start and end."""
     if earlier is None or operation is None:
         return False
     return (earlier.phase, earlier.started, earlier.finished) == (operation.phase, operation.started, operation.finished)
 
 
-def _said(operation: Operation) -> str:
+def _describe(operation: Operation) -> str:
     if operation.failed_resources:
         return f"last sync failed for {_cut(operation.failed_resources[0])}"
     return f"last sync {operation.phase}: {_cut(operation.message)}".rstrip(": ")
@@ -259,6 +265,6 @@ def _named(resources: Collection[str]) -> str:
 
 
 def _cut(text: str) -> str:
-    """One line a person can read; Argo CD's messages carry whole command outputs."""
+    """The text on one line of at most 140 characters; Argo CD's messages contain whole command outputs."""
     line = " ".join(text.split())
     return line if len(line) <= 140 else f"{line[:139]}…"

@@ -1,4 +1,4 @@
-"""Production as it was before the move: what a failure afterwards is measured against, and what a rollback has to bring back."""
+"""Production's state before the move: verification compares with it, and a rollback must restore it."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from promote.monitoring.alerts import Alert, parse_alert
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Baseline:
-    """Raw manifests, so the file a child process reads is exactly what the cluster said. Managed fields and specs of pods are left out.
+    """The state as raw manifests, so that a child process reads exactly the cluster's answer. Without managed fields and the specs of pods.
 
-    `smoke_passed`: the smoke checks that passed then; a rollback has to bring these back, and no others.
+    `smoke_passed`: the smoke checks that passed then; after a rollback these must pass again, and no others.
     """
 
     taken: datetime
@@ -34,15 +34,15 @@ class Baseline:
     alert_manifests: tuple[dict[str, Any], ...] | None = None
 
     def alerts(self) -> tuple[Alert, ...] | None:
-        """What fired then, silenced ones included; None: nobody asked."""
+        """The alerts that fired then, including silenced ones; None when they were not read."""
         return None if self.alert_manifests is None else tuple(map(parse_alert, self.alert_manifests))
 
     def applications(self, goal: Goal) -> Mapping[str, Application]:
-        """Those of interest for this goal, by namespace/name."""
+        """The applications that belong to this goal, by namespace/name."""
         return select(map(parse_application, self.manifests), goal)
 
     def unhealthy(self, goal: Goal, limits: Limits) -> frozenset[str]:
-        """The names of those that were unhealthy already."""
+        """The names of the applications that were already unhealthy."""
         return frozenset(a.name for a in self.applications(goal).values() if not healthy(a, limits))
 
     def pods(self) -> Mapping[str, Pod]:
@@ -53,8 +53,10 @@ class Baseline:
         return json.dumps({**data, "alerts": self.alert_manifests})
 
     def slim(self, goal: Goal) -> Baseline:
-        """What a promotion that is picked up on another machine needs of it, fit to be read by all who can read the repository: the applications of
-        this goal with nothing of their parameters, the pods in trouble, the alerts' labels."""
+        """The part that resuming on another machine needs: the applications of this goal, the failing pods, the alerts' labels.
+
+        Every reader of the repository may see it, so it holds no parameters of applications and no messages.
+        """
         keys = self.applications(goal)
         return replace(
             self,
@@ -67,7 +69,7 @@ class Baseline:
 
     @classmethod
     def from_json(cls, text: str) -> Baseline:
-        """Raises ValueError, KeyError, TypeError when it is not one of ours."""
+        """Read `to_json`'s text. Raises ValueError, KeyError or TypeError when it is not a baseline."""
         data = json.loads(text)
         return cls(
             taken=datetime.fromisoformat(data["taken"]),
@@ -79,15 +81,15 @@ class Baseline:
 
     @classmethod
     def read(cls, path: Path) -> Baseline:
-        """Raises UsageError when the file is not one of ours."""
+        """Read a baseline file. Raises UsageError when it is not one."""
         try:
             return cls.from_json(path.read_text())
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise UsageError(f"{path}: not a baseline: {error}", hint="it is written by `promote run`; start that again") from error
+            raise UsageError(f"{path}: not a baseline: {error}", hint="`promote run` writes this file; start it again") from error
 
 
 def take_baseline(argocd: ArgoCD, alerts: Callable[[], list[dict[str, Any]]] | None = None) -> Baseline:
-    """One paged look at the applications, one at the pods, one at the alerts where somebody keeps them. Raises what the clients raise."""
+    """Read the applications, the pods and, when `alerts` is given, the firing alerts. Raises the clients' errors."""
     manifests = argocd.manifests()
     pods = argocd.kube.items("/api/v1/pods")
     return Baseline(
@@ -113,7 +115,7 @@ def _public_source(source: dict[str, Any]) -> dict[str, Any]:
 
 
 def _public(manifest: dict[str, Any]) -> dict[str, Any]:
-    """An application without its parameters and messages, which may hold what only the cluster should know."""
+    """An application without its parameters and messages, which may contain confidential values."""
     spec, status = manifest.get("spec") or {}, manifest.get("status") or {}
     meta = {k: v for k, v in manifest["metadata"].items() if k in ("name", "namespace", "uid", "labels", "ownerReferences")}
     meta["annotations"] = {k: v for k, v in (manifest["metadata"].get("annotations") or {}).items() if k == "argocd.argoproj.io/tracking-id"}
@@ -122,17 +124,17 @@ def _public(manifest: dict[str, Any]) -> dict[str, Any]:
         kept["source"] = _public_source(spec["source"])
     if spec.get("sources"):
         kept["sources"] = [_public_source(source) for source in spec["sources"]]
-    told = {k: status[k] for k in ("reconciledAt",) if k in status}
-    told["sync"] = {k: v for k, v in (status.get("sync") or {}).items() if k in ("status", "revision", "revisions")}
-    told["health"] = {k: v for k, v in (status.get("health") or {}).items() if k in ("status", "lastTransitionTime")}
-    told["conditions"] = [{"type": c.get("type", "")} for c in status.get("conditions") or []]
-    told["resources"] = [r for r in status.get("resources") or [] if r.get("kind") in ("PersistentVolumeClaim", "Application", "ApplicationSet")]
+    shown = {k: status[k] for k in ("reconciledAt",) if k in status}
+    shown["sync"] = {k: v for k, v in (status.get("sync") or {}).items() if k in ("status", "revision", "revisions")}
+    shown["health"] = {k: v for k, v in (status.get("health") or {}).items() if k in ("status", "lastTransitionTime")}
+    shown["conditions"] = [{"type": c.get("type", "")} for c in status.get("conditions") or []]
+    shown["resources"] = [r for r in status.get("resources") or [] if r.get("kind") in ("PersistentVolumeClaim", "Application", "ApplicationSet")]
     operation = status.get("operationState") or {}
     if operation:
         result = operation.get("syncResult") or {}
-        told["operationState"] = {k: operation[k] for k in ("phase", "startedAt", "finishedAt") if k in operation}
-        told["operationState"]["syncResult"] = {k: result[k] for k in ("revision", "revisions") if k in result}
-    return {"metadata": meta, "spec": kept, "status": told}
+        shown["operationState"] = {k: operation[k] for k in ("phase", "startedAt", "finishedAt") if k in operation}
+        shown["operationState"]["syncResult"] = {k: result[k] for k in ("revision", "revisions") if k in result}
+    return {"metadata": meta, "spec": kept, "status": shown}
 
 
 def _slim_pod(manifest: dict[str, Any]) -> dict[str, Any]:
@@ -141,22 +143,22 @@ def _slim_pod(manifest: dict[str, Any]) -> dict[str, Any]:
 
 
 def _public_pod(manifest: dict[str, Any]) -> dict[str, Any]:
-    """A pod with the words that say what is the matter, and without messages: the last lines of a container's log may be one."""
+    """A pod with its states and reasons but without messages, which may contain the last lines of a container's log."""
 
     def container(status: dict[str, Any]) -> dict[str, Any]:
-        state = {name: {"reason": said.get("reason", "")} for name, said in (status.get("state") or {}).items()}
+        state = {name: {"reason": details.get("reason", "")} for name, details in (status.get("state") or {}).items()}
         return {"name": status.get("name", ""), "restartCount": status.get("restartCount", 0), "state": state}
 
     status = manifest["status"]
-    told: dict[str, Any] = {k: status[k] for k in ("phase", "reason") if k in status}
-    told |= {k: [container(c) for c in status[k]] for k in ("initContainerStatuses", "containerStatuses") if status.get(k)}
-    return {"metadata": manifest["metadata"], "status": told}
+    shown: dict[str, Any] = {k: status[k] for k in ("phase", "reason") if k in status}
+    shown |= {k: [container(c) for c in status[k]] for k in ("initContainerStatuses", "containerStatuses") if status.get(k)}
+    return {"metadata": manifest["metadata"], "status": shown}
 
 
 def problems(baseline: Baseline, goal: Goal, settings: Settings, *, first: bool = False) -> list[str]:
-    """Why production is no ground to promote from; empty when it is. The baseline excuses health only, and never the root's.
+    """Why production is not in a state to promote from; empty when it is. An unhealthy application is tolerated, except the root.
 
-    `goal` says which applications follow the tag; its commit is not looked at. `first`: the tag does not exist yet, so none of them can be well.
+    `goal` selects the applications that follow the tag; its commit is ignored. `first`: the tag does not exist yet, so no application can be healthy.
     """
     apps, limits = baseline.applications(goal), Limits.of(settings)
     tracked = [a for a in apps.values() if goal.tracks(a)]
@@ -164,22 +166,26 @@ def problems(baseline: Baseline, goal: Goal, settings: Settings, *, first: bool 
     if not tracked:
         return [f"no application in {where} follows {settings.tags.stable} of {goal.repository}"]
     if first:
-        return _root_problems(tracked, goal, limits, where, well=False)
+        return _root_problems(tracked, goal, limits, where, expect_healthy=False)
     return [*_root_problems(tracked, goal, limits, where), *_unknown(apps), *_too_many_unhealthy(apps, limits, settings.baseline.max_unhealthy)]
 
 
-def _root_problems(tracked: list[Application], goal: Goal, limits: Limits, where: str, *, well: bool = True) -> list[str]:
+def _root_problems(tracked: list[Application], goal: Goal, limits: Limits, where: str, *, expect_healthy: bool = True) -> list[str]:
     if not goal.root:
         return []
     root = next((a for a in tracked if a.name == goal.root), None)
     if root is None:
         name = 'its name is prod.root_app in promotion.toml, "" where there is none'
         return [f"the root application {goal.root} is not in {where} or does not follow the tag; {name}"]
-    return [] if healthy(root, limits) or not well else [f"the root application {root.name} is {root.health}: {root.health_message}".rstrip(": ")]
+    return (
+        []
+        if healthy(root, limits) or not expect_healthy
+        else [f"the root application {root.name} is {root.health}: {root.health_message}".rstrip(": ")]
+    )
 
 
 def _unknown(apps: Mapping[str, Application]) -> list[str]:
-    """What Argo CD itself cannot tell now cannot be proven afterwards."""
+    """Applications whose state Argo CD cannot determine now: verification could not prove them afterwards."""
     found = []
     for app in apps.values():
         comparison = [(kind, message) for kind, message in app.errors if kind in ("ComparisonError", "InvalidSpecError")]
@@ -195,4 +201,4 @@ def _too_many_unhealthy(apps: Mapping[str, Application], limits: Limits, share: 
     if len(unhealthy) <= share * len(apps):
         return []
     shown = ", ".join(unhealthy[:5]) + (f" and {len(unhealthy) - 5} more" if len(unhealthy) > 5 else "")
-    return [f"{len(unhealthy)} of {len(apps)} applications are unhealthy already ({shown}), more than baseline.max_unhealthy = {share:g} allows"]
+    return [f"{len(unhealthy)} of {len(apps)} applications are already unhealthy ({shown}), more than baseline.max_unhealthy = {share:g} allows"]

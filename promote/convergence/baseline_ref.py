@@ -1,6 +1,6 @@
-"""What was true of production before the move, kept on the remote (`refs/promote/baseline`) so that any machine can finish the promotion.
+"""The baseline on the remote (`refs/promote/baseline`), from which any machine can resume the promotion.
 
-It goes up in the push that authorises the move; the next promotion replaces it.
+The push that authorises the move creates it; the next promotion replaces it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ FILE = "baseline.json"
 
 
 def baseline_update(git: GitRemote, request_id: str, baseline: Baseline, goal: Goal, smoke_passed: frozenset[str]) -> RefUpdate:
-    """The update of the ref that hands this baseline over, to be pushed with others. Raises what git raises."""
+    """The ref update that publishes this baseline, to be pushed together with others. Raises git's errors."""
     slim = replace(baseline.slim(goal), smoke_passed=tuple(sorted(smoke_passed)))
     text = json.dumps({"request_id": request_id, "baseline": json.loads(slim.to_json())}, indent=1)
     before = git.ref(BASELINE)
@@ -27,7 +27,7 @@ def baseline_update(git: GitRemote, request_id: str, baseline: Baseline, goal: G
 
 
 def read_baseline(git: GitRemote, request_id: str) -> Baseline | None:
-    """The baseline of this very promotion; None when the remote has none of it that can be read."""
+    """The baseline of exactly this promotion; None when the remote has none or an unreadable one."""
     ref = git.ref(BASELINE)
     if ref is None:
         return None

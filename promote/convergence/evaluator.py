@@ -1,7 +1,7 @@
-"""Is production really at the commit? The judgement over several looks: snapshots in, a verdict with a named reason for each application out.
+"""Whether production runs the commit, over several looks: snapshots in, one verdict with its reason for each application out.
 
-Pure but for what it remembers of earlier looks; the clock is passed in. One application at one look is judged in `arrival.py`, the set of
-applications in `fleet.py`. A stale Synced/Healthy can never satisfy it.
+Pure except for its memory of earlier looks; the caller passes the time. `application_status.py` evaluates one application in one snapshot, `fleet.py`
+the set of applications. A stale Synced/Healthy can never satisfy it.
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ from datetime import datetime
 
 from promote.argocd.application import Application
 from promote.convergence.application_status import Goal, Kind, Limits, Reason, healthy, pending_reason, refreshed, worse, wrong_revision
-from promote.convergence.fleet import gone, root_of, select, to_prune
+from promote.convergence.fleet import root_of, select, to_prune, unexpectedly_missing
 from promote.core.model import AppState, AppVerdict
 
-AT_ONCE = 3  # that many applications Unknown at the same look are not theirs but the repo-server's trouble
+AT_ONCE = 3  # with this many applications Unknown in the same look, the fault is the repo-server's, not theirs
 _AS_BEFORE = frozenset({Kind.CONDITION, Kind.OPERATION, Kind.UNSYNCED, Kind.LAST_SYNC})
 
 
 @dataclass(kw_only=True, slots=True)
 class Convergence:
-    """Feed `look` with snapshots. `reasons` and `present` tell the loop afterwards what each application still lacks.
+    """Call `look` with each snapshot; afterwards `present` and `reasons` show the loop what each application still lacks.
 
-    `rollback`: the set of before must be back, and what was wrong before at this same commit is excused ("as healthy as before").
+    `rollback`: the applications of the baseline must be back, and a fault that existed before at the same commit is tolerated.
     `namespaces`: those whose applications are all in the snapshots (none when a selector hides some).
-    `denied`: by key, the sync window that holds an application back now; filled by the loop.
+    `denied`: by key, the sync window that blocks an application now; the loop fills it.
     """
 
     goal: Goal
@@ -34,8 +34,8 @@ class Convergence:
     baseline: Mapping[str, Application]
     t_before: datetime | None
     rollback: bool = False
-    whole: bool = True  # a rollback's set of before is known; not so after a first promotion, where git alone says what belongs there
-    ignore_other_revisions: bool = False  # a failed last sync of another commit, when it is over, is no evidence about this one
+    whole: bool = True  # the baseline lists all applications; after a first promotion only git determines which ones belong there
+    ignore_other_revisions: bool = False  # a finished failed sync of another commit is no evidence about this one
     namespaces: Collection[str] = ()
     denied: Mapping[str, str] = field(default_factory=dict)
     present: dict[str, Application] = field(default_factory=dict)
@@ -49,7 +49,7 @@ class Convergence:
     _trouble_since: dict[str, datetime] = field(default_factory=dict)
 
     def look(self, snapshot: Collection[Application], now: datetime) -> tuple[AppVerdict, ...]:
-        """Judge every application of interest. The first snapshot must have been read after the move was seen."""
+        """Evaluate every application that belongs to the promotion. The first snapshot must be read after the move was confirmed."""
         self.present = select(snapshot, self.goal, self.baseline)
         self._remember()
         self.reasons = {key: self._missing(app) for key, app in self.present.items()}
@@ -63,9 +63,9 @@ class Convergence:
         return self._verdicts(states)
 
     def _remember(self) -> None:
-        """From here an application is fresh when it reconciled strictly later than it says now; again from where what is asked of it changed.
+        """Set the time after which an application counts as fresh: its `reconciledAt` in the first look, and again whenever its spec changed.
 
-        So a child that the root has just given another spec is not believed on what it said about the former one.
+        So the status of a child that just got a new spec from the root does not count until Argo CD has reconciled the new spec.
         """
         for key, app in self.present.items():
             changed = self._specs.get(key, app.spec) != app.spec
@@ -75,7 +75,7 @@ class Convergence:
         self._looked = True
 
     def refreshed(self, app: Application) -> bool:
-        """Whether Argo CD looked at it after the move, and after its own spec last changed."""
+        """Whether Argo CD reconciled it after the move and after the last change of its spec."""
         return refreshed(app, self._fresh_after.get(app.key))
 
     def _missing(self, app: Application) -> Reason | None:
@@ -95,21 +95,21 @@ class Convergence:
         blind = [a for a in self.present.values() if a.sync == "Unknown" or any(kind == "ComparisonError" for kind, _ in a.errors)]
         if len(blind) < AT_ONCE:
             return ""
-        said = next((f": {' '.join(message.split())[:140]}" for a in blind for _, message in a.errors), "")
-        return f"{len(blind)} applications are Unknown at once, which is the repo-server's trouble, not theirs{said}"
+        message = next((f": {' '.join(text.split())[:140]}" for a in blind for _, text in a.errors), "")
+        return f"{len(blind)} applications are Unknown at once: a fault of the repo-server, not of the applications{message}"
 
     def _absent(self) -> dict[str, str]:
         if self.goal.root and root_of(self.present, self.goal) is None:
             return {self.goal.root: "the root application does not exist or does not follow the tag"}
         settled = {key for key, reason in self.reasons.items() if reason is None}
-        return gone(self.present, self.baseline, settled, namespaces=self.namespaces, all_back=self.rollback and self.whole)
+        return unexpectedly_missing(self.present, self.baseline, settled, namespaces=self.namespaces, all_back=self.rollback and self.whole)
 
     def _state(self, app: Application, now: datetime, children_count: bool) -> tuple[AppState, str]:
         reason, is_root = self.reasons[app.key], app.name == self.goal.root
         if reason and self.unknown_at_once and (app.sync == "Unknown" or reason.kind is Kind.CONDITION):
             return self._waiting(app, AppState.UNKNOWN, self.unknown_at_once)
         if reason and not is_root and self._was_so_before(app, reason):
-            return self._hold(app, AppState.TOLERATED, f"as before, not counted: {reason.text}")
+            return self._hold(app, AppState.TOLERATED, f"as before the promotion (ignored): {reason.text}")
         if reason:
             return self._patience(app, now, reason.text) if reason.final else self._waiting(app, AppState.WAITING, reason.text)
         if not is_root and not children_count:
@@ -117,7 +117,7 @@ class Convergence:
         return self._health(app, now, is_root)
 
     def _was_so_before(self, app: Application, reason: Reason) -> bool:
-        """In a rollback: fresh, at the commit, and with the same kind of trouble that it had there before the promotion."""
+        """In a rollback: whether the application is fresh, at the commit, and has the same kind of fault as before the promotion."""
         before = self.baseline.get(app.key)
         if not self.rollback or before is None or reason.kind not in _AS_BEFORE or wrong_revision(app, self.goal) or not self.refreshed(app):
             return False
@@ -130,7 +130,7 @@ class Convergence:
             return self._hold(app, AppState.PROVEN, "")
         words = f"{app.health}: {' '.join(app.health_message.split())[:140]}".rstrip(": ")
         if before and not is_root and not healthy(before, self.limits) and not worse(app, before):
-            return self._hold(app, AppState.TOLERATED, f"was already {before.health} before this promotion: not counted ({words})")
+            return self._hold(app, AppState.TOLERATED, f"was already {before.health} before this promotion (ignored): {words}")
         if app.health == "Degraded":
             return self._patience(app, now, words)
         hint = {"Progressing": words.replace("Progressing", "rolling out", 1), "Suspended": f"{words} (allowed with argocd.allow_suspended)"}
@@ -141,10 +141,10 @@ class Convergence:
         self._held[app.key] += 1
         if (seen := self._held[app.key]) >= self.limits.looks:
             return state, text
-        return AppState.WAITING, f"there; seen {seen} of {self.limits.looks} times in a row"
+        return AppState.WAITING, f"converged in {seen} of {self.limits.looks} successive looks"
 
     def _patience(self, app: Application, now: datetime, text: str) -> tuple[AppState, str]:
-        """Trouble counts as failed only when it lasts longer than the grace."""
+        """FAILED once the fault has lasted longer than the grace, WAITING until then."""
         self._held.pop(app.key, None)
         since = self._trouble_since.setdefault(app.key, now)
         failed = (now - since).total_seconds() >= self.limits.degraded_grace_s
@@ -156,7 +156,7 @@ class Convergence:
         return state, text
 
     def _verdicts(self, states: Mapping[str, tuple[AppState, str]]) -> tuple[AppVerdict, ...]:
-        """Called by their names, or by namespace/name where two share one."""
+        """The verdicts by name; applications that share a name are shown as namespace/name."""
         names = Counter(key.rpartition("/")[2] for key in states)
         shown = {key: name if names[name := key.rpartition("/")[2]] == 1 else key for key in states}
         found = [AppVerdict(name=shown[key], state=s, reason=text, about_health=self._about_health(key)) for key, (s, text) in states.items()]

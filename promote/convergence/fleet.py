@@ -1,7 +1,7 @@
-"""Which applications belong to a promotion, which must be there after it and which must be gone. Pure; judges no single application.
+"""Which applications belong to a promotion, which must exist after it and which must not. Pure; evaluates no single application.
 
-The root's `status.resources` says what git wants: after it is synced, the expected set is what was there before, plus and minus what the root
-changed. A rollback expects the set of before, whole.
+The root's `status.resources` lists the applications in git: once the root is synced, the expected set is the baseline plus and minus the root's
+changes. A rollback expects the complete baseline.
 """
 
 from __future__ import annotations
@@ -13,7 +13,10 @@ from promote.convergence.application_status import Goal, Kind, Reason
 
 
 def select(snapshot: Iterable[Application], goal: Goal, also: Collection[str] = ()) -> dict[str, Application]:
-    """Those of interest by key: following the tag, created by the root or by one of these (chart-only ones change through it), or known before."""
+    """The applications that belong to the promotion, by key: those that follow the tag, those created by the root or by one of these, and `also`.
+
+    The created ones belong to it because a chart-only application changes through its parent.
+    """
     apps = {a.key: a for a in snapshot}
     chosen = {k: a for k, a in apps.items() if k in also or goal.tracks(a) or (goal.root and a.managed_by == goal.root)}
     while more := {k: a for k, a in apps.items() if k not in chosen and _made_by(a, chosen.values())}:
@@ -30,37 +33,38 @@ def _made_by(app: Application, parents: Iterable[Application]) -> bool:
 
 
 def root_of(apps: Mapping[str, Application], goal: Goal) -> Application | None:
-    """The app-of-apps, if it is there and follows the tag."""
+    """The root application (app-of-apps), if it exists and follows the tag."""
     return next((a for a in apps.values() if goal.root and a.name == goal.root and goal.tracks(a)), None)
 
 
 def _listed(apps: Iterable[Application]) -> dict[str, tuple[Application, Child]]:
-    """Every Application that some app-of-apps lists: key → (that one, its entry)."""
+    """Every Application that an app-of-apps lists: key → (the app-of-apps, its entry)."""
     return {f"{c.namespace}/{c.name}": (parent, c) for parent in apps for c in parent.children if c.kind == "Application"}
 
 
-def gone(
+def unexpectedly_missing(
     present: Mapping[str, Application], before: Mapping[str, Application], settled: Collection[str], *, namespaces: Collection[str], all_back: bool
 ) -> dict[str, str]:
-    """Applications that should exist and do not: key → why that is wrong.
+    """Applications that should exist and do not: key → reason.
 
-    `settled`: the keys of those that are fresh at the goal, so what they list is what git wants. `namespaces`: those we can see into; an
-    application elsewhere is not missed. `all_back`: a rollback.
+    `settled`: the keys of the applications that are fresh at the goal, whose lists therefore match git. `namespaces`: the visible ones; an
+    application in another namespace is not reported. `all_back`: a rollback, where every application of the baseline must exist.
     """
     lost = set(before) - set(present)
     if all_back:
-        return dict.fromkeys(sorted(lost), "was there before and does not exist (yet)")
+        return dict.fromkeys(sorted(lost), "existed before the promotion and does not exist yet")
     invisible = set(_listed(before.values())) - set(before)
     wanted = {k: p for k, (p, c) in _listed(a for a in present.values() if a.key in settled).items() if not c.pruned and c.namespace in namespaces}
-    reasons = {k: f"does not exist yet ({p.name} is to create it)" for k, p in wanted.items() if k not in present and k not in invisible}
+    reasons = {k: f"does not exist yet ({p.name} has to create it)" for k, p in wanted.items() if k not in present and k not in invisible}
     for key in lost - set(reasons):
         if not _rightly_removed(before[key], present, before, settled):
-            reasons[key] = "was there before and is gone, and nothing in git says so"
+            reasons[key] = "existed before the promotion and is missing, although git does not remove it"
     return dict(sorted(reasons.items()))
 
 
 def _rightly_removed(app: Application, present: Mapping[str, Application], before: Mapping[str, Application], settled: Collection[str]) -> bool:
-    """Its app-of-apps is at the goal and lists it no more, was itself removed (and is judged for that), or it came from an ApplicationSet."""
+    """Whether its app-of-apps is at the goal and no longer lists it or was itself removed (which is evaluated separately), or an ApplicationSet owned
+    it."""
     parent = _listed(before.values()).get(app.key, (None, None))[0]
     if parent is None:
         return bool(app.owner)
@@ -68,15 +72,16 @@ def _rightly_removed(app: Application, present: Mapping[str, Application], befor
 
 
 def to_prune(present: Mapping[str, Application], before: Mapping[str, Application], *, all_back: bool) -> dict[str, Reason]:
-    """Applications that should be gone and are not."""
+    """Applications that should no longer exist and do: key → reason."""
     listed, listed_before = _listed(present.values()), _listed(before.values())
     found = {}
     for key, app in present.items():
         parent, child = listed.get(key, (None, None))
         if all_back and key not in before:
-            found[key] = _leftover(app, parent, "was added by the version that is rolled back and is still there", final=bool(child and child.pruned))
+            text = "was added by the version that is rolled back and still exists"
+            found[key] = _to_prune(app, parent, text, final=bool(child and child.pruned))
         elif child and child.pruned:
-            found[key] = _leftover(app, parent, "is no longer in git and still there", final=True)
+            found[key] = _to_prune(app, parent, "is no longer in git and still exists", final=True)
         elif (
             key in listed_before
             and parent is None
@@ -84,12 +89,12 @@ def to_prune(present: Mapping[str, Application], before: Mapping[str, Applicatio
             and owner.sync == "Synced"
             and owner.children
         ):
-            found[key] = _leftover(app, owner, "is no longer in git and still there", final=False)
+            found[key] = _to_prune(app, owner, "is no longer in git and still exists", final=False)
     return found
 
 
-def _leftover(app: Application, parent: Application | None, text: str, *, final: bool) -> Reason:
-    """With the command a person needs when nobody will remove it: its app-of-apps does not prune."""
+def _to_prune(app: Application, parent: Application | None, text: str, *, final: bool) -> Reason:
+    """The reason for one application; with the command to delete it by hand when its app-of-apps does not prune."""
     if app.deleting:
         waits = "it is being deleted" + (" and waits for its sync to end" if app.in_progress else "")
         return Reason(Kind.DELETING, f"{text}: {waits}")

@@ -1,4 +1,4 @@
-"""A fresh look at production without a promotion around it: does it run what the stable tag says? For `promote status` and the post suite."""
+"""One evaluation of production outside of a promotion: does it run the stable tag's commit? For `promote status` and the post suite."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ def observe(
     whole: bool = True,
     clock: Clock | None = None,
 ) -> ConvergenceResult:
-    """Refresh and judge for at most `seconds`. Writes nothing but refresh requests.
+    """Refresh and evaluate for at most `seconds`. Writes only refresh requests.
 
-    Without a baseline nothing is excused. Without `t_before` a failed last sync of another commit counts for nothing, one of this commit does.
-    `rollback`: judged like the end of one.
+    Without a baseline no fault is tolerated. Without `t_before`, a failed last sync counts only when it was a sync of this commit.
+    `rollback`: evaluate by the rules for a rollback.
     """
     return converge(
         argocd,

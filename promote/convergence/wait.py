@@ -1,6 +1,6 @@
-"""Waiting for production to be at a commit: look, say who is not there, do what may be done about it, look again, until proven or the deadline.
+"""Waiting until production runs a commit: read, report the applications that have not converged, act on them, repeat until proven or the deadline.
 
-The judgement is `convergence.py`; this module has the clock, the cluster and the settings, and never decides by itself.
+`evaluator.py` decides; this module only connects it with the clock, the cluster and the settings.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from promote.core.errors import Denied, Unreachable
 from promote.core.model import AppState, AppVerdict, Verdict, short
 
 CONVERGED = (AppState.PROVEN, AppState.TOLERATED)
-SLOWER = 6  # refreshes are asked that much more rarely while the repo-server is in trouble
-REQUEST_AGAIN_S = 30.0  # a requested sync can be thrown away by one that ran
+SLOWER = 6  # factor for the interval between refreshes while the repo-server is faulty
+REQUEST_AGAIN_S = 30.0  # the controller drops a requested sync when another one is running, so it is requested again
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Progress:
-    """One look, for the report. `notes` is what was done about it (a stuck operation ended, a sync started)."""
+    """One look, for the report. `notes` are the actions taken (a stuck operation ended, a sync started)."""
 
     applications: tuple[AppVerdict, ...]
     elapsed_s: float
@@ -41,7 +41,8 @@ class Progress:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ConvergenceResult:
-    """PASSED: all proven or excused, seen so at `proven_at`. FAILED: some are not there, each with its reason. ERRORED: nobody could tell."""
+    """PASSED: all applications are proven or tolerated, as of `proven_at`. FAILED: some have not converged, each with its reason. ERRORED:
+    undetermined."""
 
     verdict: Verdict
     applications: tuple[AppVerdict, ...]
@@ -51,7 +52,7 @@ class ConvergenceResult:
 
 
 class Effect(Protocol):
-    """How anything outside is changed: (what, its details, the act) → what the act said. A promotion's is its journal's."""
+    """How every change outside goes out: (name, details, act) → the result of `act`. A promotion passes one that writes its journal."""
 
     def __call__(self, name: str, detail: Mapping[str, object], act: Callable[[], bool], *, best_effort_journal: bool = False) -> bool: ...
 
@@ -62,7 +63,7 @@ def _unjournaled(name: str, detail: Mapping[str, object], act: Callable[[], bool
 
 @dataclass(kw_only=True, slots=True)
 class Waiter:
-    """The loop's parts. `guard` raises Superseded when the tag is not ours any more; it is asked before every look, so before every write."""
+    """The wait loop. `guard` raises Superseded when the tag is not ours any more; the loop calls it before every look, and so before every write."""
 
     argocd: ArgoCD
     settings: Settings
@@ -71,13 +72,14 @@ class Waiter:
     on_progress: Callable[[Progress], None]
     guard: Callable[[], None]
     effect: Effect
-    asked: dict[str, float] = field(default_factory=dict)
+    refreshed_at: dict[str, float] = field(default_factory=dict)
     requested: dict[str, float] = field(default_factory=dict)
     windows: Mapping[str, list[dict[str, object]]] | None = None
-    read_only: bool = False  # only look and ask for refreshes
+    read_only: bool = False  # only read and request refreshes
 
     def wait(self) -> ConvergenceResult:
-        """Look until everything is there, something failed, or the deadline; what cannot be reached is asked again inside it."""
+        """Repeat until all applications have converged, one failed, or the deadline passed. An unreachable cluster is asked again until the
+        deadline."""
         verdicts: tuple[AppVerdict, ...] = ()
         while True:
             trouble: Unreachable | None = None
@@ -100,12 +102,12 @@ class Waiter:
     def _done(self, verdicts: tuple[AppVerdict, ...]) -> ConvergenceResult | None:
         failed = [v for v in verdicts if v.state is AppState.FAILED]
         if failed:
-            return self._result(Verdict.FAILED, verdicts, _sentence(failed))
+            return self._result(Verdict.FAILED, verdicts, _describe(failed))
         proven = sum(v.state is AppState.PROVEN for v in verdicts)
         if not proven or any(v.state not in CONVERGED for v in verdicts):
             return None
         tolerated = len(verdicts) - proven
-        also = f", {tolerated} as unwell as before and not counted" if tolerated else ""
+        also = f", {tolerated} already unhealthy before (ignored)" if tolerated else ""
         return self._result(Verdict.PASSED, verdicts, f"{proven} of {len(verdicts)} at {short(self.convergence.goal.commit)} and healthy{also}")
 
     def _late(self, verdicts: tuple[AppVerdict, ...], trouble: Unreachable | None) -> ConvergenceResult:
@@ -113,21 +115,22 @@ class Waiter:
         if trouble is not None:
             return self._result(Verdict.ERRORED, verdicts, f"{within}: {trouble.what}")
         if not any(v.state is AppState.PROVEN for v in verdicts) and all(v.state in CONVERGED for v in verdicts):
-            return self._result(Verdict.ERRORED, verdicts, "no application that follows the tag could be proven; is the selector right?")
+            return self._result(Verdict.ERRORED, verdicts, "no application that follows the tag could be proven; check prod.selector")
         if self.convergence.unknown_at_once:
             return self._result(Verdict.ERRORED, verdicts, f"{within}: {self.convergence.unknown_at_once}")
-        return self._result(Verdict.FAILED, verdicts, f"{within}: {_sentence([v for v in verdicts if v.state not in CONVERGED])}")
+        return self._result(Verdict.FAILED, verdicts, f"{within}: {_describe([v for v in verdicts if v.state not in CONVERGED])}")
 
     def _result(self, verdict: Verdict, verdicts: tuple[AppVerdict, ...], reason: str) -> ConvergenceResult:
         at = self.deadline.clock.now() if verdict is Verdict.PASSED else None
         return ConvergenceResult(verdict=verdict, applications=verdicts, reason=reason, seconds=self.deadline.elapsed, proven_at=at)
 
     def _act(self) -> tuple[str, ...]:
-        """What may be done about those not there: end a stuck operation, start a sync where that is ours, ask for a fresh look."""
+        """Act on the applications that have not converged: end a stuck operation, start a sync where promote starts them, request a refresh."""
         judged = self.convergence
         late = [(judged.present[key], reason) for key, reason in judged.reasons.items() if reason]
         notes: list[str] = []
-        if not judged.unknown_at_once and not self.read_only:  # the repo-server is in trouble: nothing but looking helps, and a sync could prune
+        # With a faulty repo-server only waiting helps, and a sync could prune.
+        if not judged.unknown_at_once and not self.read_only:
             self._look_at_windows([app for app, reason in late if reason.kind is Kind.UNSYNCED])
             for app, reason in late:
                 stuck = reason.kind is Kind.STUCK or (app.deleting and app.in_progress)
@@ -136,22 +139,25 @@ class Waiter:
         return tuple(notes)
 
     def _refresh(self, late: Collection[Application]) -> None:
-        """The root first of all, each at most every `refresh_interval` seconds: a request can get lost, so it is repeated until it was answered."""
+        """Request refreshes, the root first, each at most every `refresh_interval` seconds. Requests can get lost, so they are repeated until
+        answered."""
         now, pause = self.deadline.elapsed, self.settings.argocd.refresh_interval * (SLOWER if self.convergence.unknown_at_once else 1)
-        due = [a for a in late if a.key not in self.asked or now - self.asked[a.key] >= pause]
+        due = [a for a in late if a.key not in self.refreshed_at or now - self.refreshed_at[a.key] >= pause]
         if due:
-            self.asked.update({a.key: now for a in due})
+            self.refreshed_at.update({a.key: now for a in due})
             first = sorted(due, key=lambda a: a.name != self.convergence.goal.root)
             self._do("ask for a refresh", [a.key for a in first], lambda: self.argocd.refresh(first), only_looks=True)
 
     def _do(self, name: str, keys: list[str], act: Callable[[], bool], *, only_looks: bool = False) -> bool:
-        """A wave is one effect. A full disk must neither keep a rollback from being done nor be the reason for one: a look is asked for anyway."""
+        """Send the changes for these applications as one effect."""
+        # A full disk must neither prevent a rollback nor cause one: then the journal is written only if possible, also for refreshes.
         return self.effect(name, {"applications": keys}, act, best_effort_journal=only_looks or self.convergence.rollback)
 
     def _unstick(self, app: Application) -> list[str]:
-        """A rollback does not land while a sync of the bad commit is retried, though everything reads Synced and Healthy.
+        """In a rollback, end a sync of the bad commit; returns a note for the report.
 
-        Nor does what it added go: an application that is deleted waits until its operation is over, for ever when a hook hangs (seen).
+        While Argo CD retries that sync the rollback is not applied, although everything reads Synced and Healthy. And an application that is being
+        deleted waits for the end of its operation, for ever when a hook hangs (seen).
         """
         if not (self.convergence.rollback and self.settings.argocd.terminate_stuck):
             return []
@@ -164,9 +170,10 @@ class Waiter:
         return [f"{app.name}: {what}; stopped it"] if stopped else []
 
     def _start(self, app: Application, reason: Reason) -> list[str]:
-        """Start the syncs that are ours: all with `sync = "request"`, else one where auto-sync has given up.
+        """Start a sync where promote has to: always with `sync = "request"`, otherwise where auto-sync no longer retries; returns a note for the
+        report.
 
-        That is so after a failed earlier attempt at this commit, and in a rollback after whatever failed in between.
+        Auto-sync no longer retries after a failed earlier attempt at this commit, and in a rollback after any failure in between.
         """
         key, before = app.key, self.convergence.baseline.get(app.key)
         earlier = self.convergence.rollback or (before is not None and is_same(before.operation, app.operation))
@@ -179,13 +186,13 @@ class Waiter:
         return [f"{app.name}: sync started"] if started else []
 
     def _look_at_windows(self, unsynced: Collection[Application]) -> None:
-        """A sync refused by a window shows nothing but OutOfSync: find the window and name it."""
+        """Find the sync windows that block these applications: a refused sync shows only as OutOfSync."""
         if not unsynced:
             return
         if self.windows is None:
             try:
                 self.windows = self.argocd.sync_windows((a.namespace, a.project) for a in self.convergence.present.values())
-            except Denied:  # the right to read projects only serves this sentence
+            except Denied:  # the right to read projects is optional: it only serves this message
                 self.windows = {}
         now, manual = self.deadline.clock.now(), self.settings.argocd.sync == "request"
         self.convergence.denied = {a.key: _denial(a, self.windows.get(a.project, []), now, manual=manual) for a in unsynced}
@@ -198,7 +205,7 @@ def _denial(app: Application, windows: list[dict[str, object]], now: datetime, *
         return bad.what
 
 
-def _sentence(verdicts: list[AppVerdict]) -> str:
+def _describe(verdicts: list[AppVerdict]) -> str:
     shown = "; ".join(f"{v.name}: {v.reason}" for v in verdicts[:4])
     return shown + (f"; and {len(verdicts) - 4} more" if len(verdicts) > 4 else "")
 
@@ -220,14 +227,14 @@ def converge(
     read_only: bool = False,
     ignore_other_revisions: bool = False,
 ) -> ConvergenceResult:
-    """Wait until production is at the goal. Call it after the move was seen: its first look is the snapshot that freshness counts from.
+    """Wait until production runs the goal. Call it after the move was confirmed: freshness counts from its first look.
 
-    With `rollback`, the set of before must be back (unless not `whole`: nobody knew it), stuck operations are ended, and what was wrong before at
-    this commit is excused.
-    `effect`: what changes anything in the cluster goes through it.
-    `read_only`: nothing is ended or started.
-    `ignore_other_revisions`: a failed last sync of another commit, when it is over, is no evidence about this one.
-    Raises what `guard` raises, and Denied, NotFound, Rejected of the cluster at once; Unreachable only counts at the deadline.
+    `rollback`: the applications of the baseline must be back (unless not `whole`: the baseline is incomplete), stuck operations are ended, and a
+    fault that existed before at this commit is tolerated.
+    `effect`: every change in the cluster goes through it.
+    `read_only`: end and start nothing.
+    `ignore_other_revisions`: a finished failed sync of another commit is no evidence about this one.
+    Raises the errors of `guard`, and the cluster's Denied, NotFound and Rejected at once; Unreachable counts at the deadline only.
     """
     convergence = Convergence(
         goal=goal,
@@ -263,7 +270,7 @@ def last_look(
     effect: Effect = _unjournaled,
     rollback: bool = False,
 ) -> ConvergenceResult:
-    """Everything once more from new evidence: each application is refreshed and judged the same way, but found so once is enough."""
+    """Verify all applications again from new evidence: each is refreshed and evaluated as in `converge`, but one look is enough."""
     return converge(
         argocd, goal, baseline=baseline, t_before=t_before, settings=settings, deadline=deadline, guard=guard, effect=effect,
         rollback=rollback, looks=1,

@@ -1,7 +1,7 @@
-"""Where the forge's token comes from when the environment has none: a file, `gh`, git's credential helpers. Nobody is asked; nothing is on an argv.
+"""Sources of the forge's token when the environment has none: a file, `gh`, git's credential helpers. No prompts, and no secret on a command line.
 
-Facts it stands on: `gh auth token --hostname H` prints the token of a stored login; `git credential fill` reads `key=value` lines and answers with
-`password=…`, and with GIT_TERMINAL_PROMPT=0 and no askpass program it fails instead of asking (gitcredentials(7)).
+Facts it relies on: `gh auth token --hostname H` prints the token of a stored login; `git credential fill` reads `key=value` lines and answers with
+`password=…`, and with GIT_TERMINAL_PROMPT=0 and no askpass program it fails instead of prompting (gitcredentials(7)).
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from pathlib import Path
 from promote.core.errors import UsageError
 from promote.transport.programs import apart, kill_and_collect, kill_group
 
-PROGRAM_S = 10.0  # a keychain may take a moment; a question to a person gets no answer
+PROGRAM_S = 10.0  # a keychain may take a moment; a prompt to the user gets no answer
 
 
 def from_file(path: str) -> str:
-    """The first line of a file. Raises UsageError when it cannot be read or is empty."""
+    """The first line of a file. Raises UsageError when the file cannot be read or is empty."""
     try:
         text = Path(path).expanduser().read_text(errors="replace").strip()
     except OSError as error:
@@ -28,27 +28,27 @@ def from_file(path: str) -> str:
 
 
 def from_gh(host: str, environ: Mapping[str, str]) -> str:
-    """What the GitHub CLI is logged in with, or "" (no such program, no login, no answer in time)."""
-    return _said(["gh", "auth", "token", "--hostname", host], {**environ, "GH_PROMPT_DISABLED": "1"}).strip()
+    """The token of the GitHub CLI's login; "" without the program, a login or an answer in time."""
+    return _output(["gh", "auth", "token", "--hostname", host], {**environ, "GH_PROMPT_DISABLED": "1"}).strip()
 
 
 def from_git(host: str, environ: Mapping[str, str]) -> str:
-    """What git's credential helpers answer for the forge's host, or ""."""
+    """The password that git's credential helpers return for the forge's host, or ""."""
     quiet = {"GIT_TERMINAL_PROMPT": "0", "GIT_ASKPASS": "true", "SSH_ASKPASS": "true", "GCM_INTERACTIVE": "never"}
-    answer = _said(["git", "credential", "fill"], {**environ, **quiet}, f"protocol=https\nhost={host}\n\n")
+    answer = _output(["git", "credential", "fill"], {**environ, **quiet}, f"protocol=https\nhost={host}\n\n")
     fields = dict(line.partition("=")[::2] for line in answer.splitlines())
     return fields.get("password", "")
 
 
-def _said(argv: list[str], environ: Mapping[str, str], stdin: str = "") -> str:
-    """The program's stdout when it succeeds within its deadline, else ""; whatever it started dies with it."""
+def _output(argv: list[str], environ: Mapping[str, str], stdin: str = "") -> str:
+    """The program's stdout if it succeeds within PROGRAM_S, else ""; its descendants die with it."""
     try:
         child = subprocess.Popen(argv, env=dict(environ), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, **apart())
     except OSError:
         return ""
     try:
         out, _ = child.communicate(stdin.encode(), timeout=PROGRAM_S)
-    except subprocess.TimeoutExpired:  # or it is over, and a daemon that it started holds its pipe
+    except subprocess.TimeoutExpired:  # or it has ended, and a daemon that it started holds its pipe
         out, _ = kill_and_collect(child)
     finally:
         kill_group(child.pid)

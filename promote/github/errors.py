@@ -1,4 +1,4 @@
-"""What GitHub's refusals and silences mean, in this project's errors. Sends nothing and imports no GitHub library."""
+"""Converts GitHub's failing answers and lost connections into this project's errors. Sends nothing and imports no GitHub library."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ _UNDECLARED = re.compile(r"unexpected inputs? provided", re.IGNORECASE)
 
 def refused(status: int, data: object, headers: Mapping[str, object] | None, *, doing: str, where: str) -> ServiceError:
     """The error for an answer with a failing status. `doing` is a verb phrase, `where` the repository."""
-    said = message(data)
-    what = f"could not {doing} in {where}: {status} {said}".rstrip()
+    reason = message(data)
+    what = f"could not {doing} in {where}: {status} {reason}".rstrip()
     if status == 401:
         return Denied("GitHub", what, hint=f'the token in {TOKEN_VARIABLES} is wrong or expired: export GITHUB_TOKEN="$(gh auth token)"')
-    if status == 429 or (status == 403 and _limited(said, headers)):
-        return Unreachable("GitHub", what, hint=f"GitHub limits how often it may be asked; try again {_when(headers)}")
+    if status == 429 or (status == 403 and _limited(reason, headers)):
+        return Unreachable("GitHub", what, hint=f"GitHub's rate limit is reached; try again {_when(headers)}")
     if status == 403:
         scopes = "`actions: write` and `contents: read` on this repository (a classic token: `repo` and `workflow`)"
-        return Denied("GitHub", what, hint=f"the token in {TOKEN_VARIABLES} needs {scopes}; an organisation may also ask for SSO approval of it")
+        return Denied("GitHub", what, hint=f"the token in {TOKEN_VARIABLES} needs {scopes}; an organisation may also require SSO approval of it")
     if status == 404:
-        hint = "check github.repository and that the token may see it (GitHub answers 404 for what a token may not see)"
+        hint = "check github.repository and that the token may read it (GitHub answers 404 for everything that a token may not read)"
         return NotFound("GitHub", what, hint=hint)
     if status == 407:
-        return Denied("GitHub", what, hint="the proxy wants credentials: correct HTTPS_PROXY, or take the host out with NO_PROXY")
+        return Denied("GitHub", what, hint="the proxy requires credentials: correct HTTPS_PROXY, or exclude the host with NO_PROXY")
     if status in (400, 409, 410, 422):
-        return Rejected("GitHub", what, hint=_correction(said))
+        return Rejected("GitHub", what, hint=_correction(reason))
     if status < 400 or not isinstance(data, dict):
-        return Unreachable("GitHub", what, hint=f"something between here and GitHub answered; check the proxy and github.api_url. {STATUS_PAGE}")
+        return Unreachable("GitHub", what, hint=f"another server than GitHub answered; check the proxy and github.api_url. {STATUS_PAGE}")
     return Unreachable("GitHub", what, hint=f"try again; {STATUS_PAGE}")
 
 
 def silent(error: Exception, *, doing: str, api_url: str) -> Unreachable:
-    """The error for a request without an answer. The vendor's own text is left out but for a certificate's fault: it holds addresses and objects."""
+    """The error for a request without an answer. Omits the library's own text, full of addresses and objects, except for a certificate's fault."""
     import requests
 
     host = urlsplit(api_url).hostname or "the API"
@@ -45,14 +45,14 @@ def silent(error: Exception, *, doing: str, api_url: str) -> Unreachable:
     if isinstance(error, requests.exceptions.SSLError):
         fault = re.search(r"certificate verify failed: [^(\]]+|hostname mismatch[^(\]]*|wrong version number", chain, re.IGNORECASE)
         what = f"the TLS connection to {host} failed ({fault[0].strip() if fault else 'see the certificate'})"
-        hint = "is a proxy opening the connection? give its authority: export REQUESTS_CA_BUNDLE=/path/to/ca.pem"
+        hint = "does a proxy inspect the connection? trust its authority: export REQUESTS_CA_BUNDLE=/path/to/ca.pem"
     elif isinstance(error, requests.exceptions.ProxyError):
-        what, hint = f"the proxy did not connect to {host}", "correct HTTPS_PROXY, or take the host out with NO_PROXY"
+        what, hint = f"the proxy did not connect to {host}", "correct HTTPS_PROXY, or exclude the host with NO_PROXY"
     elif "NameResolutionError" in chain or "getaddrinfo" in chain or "Name or service not known" in chain:
         what, hint = f"the name {host} does not resolve", "check the network (VPN, DNS) and github.api_url"
     elif isinstance(error, requests.exceptions.RetryError):
         what, hint = f"{host} kept answering with errors ({_last_status(chain)})", f"try again; {STATUS_PAGE}"
-    elif isinstance(error, requests.Timeout) or "TimeoutError: " in chain:  # after retries requests calls it a ConnectionError
+    elif isinstance(error, requests.Timeout) or "TimeoutError: " in chain:  # after retries, requests raises a ConnectionError instead
         what, hint = f"{host} did not answer in time", f"try again; {STATUS_PAGE}"
     else:
         what, hint = f"the connection to {host} failed or was cut", f"check the network and github.api_url; {STATUS_PAGE}"
@@ -60,7 +60,8 @@ def silent(error: Exception, *, doing: str, api_url: str) -> Unreachable:
 
 
 def may_have_happened(error: BaseException | None) -> bool:
-    """Whether a request that ended so may have had its effect: yes for a 5xx and a cut or silent connection, no when refused or never sent."""
+    """Whether a request that failed with `error` may have taken effect: yes for a 5xx and a lost or silent connection, no when refused or never
+    sent."""
     status = getattr(error, "status", None)
     if isinstance(status, int):
         return status >= 500
@@ -69,15 +70,15 @@ def may_have_happened(error: BaseException | None) -> bool:
 
 
 def message(data: object) -> str:
-    """GitHub's own message; of a proxy's page nothing but that it was one."""
+    """GitHub's own message; for a proxy's page only the fact that it was one."""
     if not isinstance(data, dict):
         return "(the answer is not GitHub's)" if data else ""
-    said = " ".join(str(data.get("message", "")).split())
-    return f"(a page, not GitHub's answer: {len(said)} characters)" if said.lower().startswith(("<!doctype", "<html")) else said[:256]
+    text = " ".join(str(data.get("message", "")).split())
+    return f"(a page, not GitHub's answer: {len(text)} characters)" if text.lower().startswith(("<!doctype", "<html")) else text[:256]
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """The error, what it wraps (arguments, urllib3's `reason`) and what it came from, outermost first."""
+    """The error, the errors it wraps (arguments, urllib3's `reason`) and its causes, outermost first."""
     todo, seen = [error], set[int]()
     while todo:
         here = todo.pop(0)
@@ -96,8 +97,8 @@ def _header(headers: Mapping[str, object] | None, name: str) -> str:
     return next((str(v) for k, v in (headers or {}).items() if k.lower() == name), "")
 
 
-def _limited(said: str, headers: Mapping[str, object] | None) -> bool:
-    return "rate limit" in said.lower() or bool(_header(headers, "retry-after")) or _header(headers, "x-ratelimit-remaining") == "0"
+def _limited(reason: str, headers: Mapping[str, object] | None) -> bool:
+    return "rate limit" in reason.lower() or bool(_header(headers, "retry-after")) or _header(headers, "x-ratelimit-remaining") == "0"
 
 
 def _when(headers: Mapping[str, object] | None) -> str:
@@ -105,14 +106,14 @@ def _when(headers: Mapping[str, object] | None) -> str:
     return f"in {after} s" if after.isdigit() else "in a minute"
 
 
-def _correction(said: str) -> str:
-    if _UNDECLARED.search(said):
+def _correction(reason: str) -> str:
+    if _UNDECLARED.search(reason):
         return (
-            "the workflow on the trunk must declare these inputs: take them over from the template promote-prod.yaml, "
+            "the workflow on the trunk must declare these inputs: copy them from the template promote-prod.yaml, "
             'or push the tags directly with promotion.via = "git"'
         )
-    if "no ref found" in said.lower():
+    if "no ref found" in reason.lower():
         return "the workflow is dispatched on the trunk: check repository.branch"
-    if "workflow_dispatch" in said:
+    if "workflow_dispatch" in reason:
         return "the workflow on the trunk needs `on: workflow_dispatch:`; compare it with the template promote-prod.yaml"
     return "compare the workflow on the trunk with the template promote-prod.yaml"

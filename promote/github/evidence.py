@@ -1,7 +1,7 @@
-"""What GitHub knows about a commit and about issues: check runs, statuses, the checks a branch requires, tasks. Only reads.
+"""GitHub's data about a commit and about issues: check runs, statuses, the checks a branch requires, tasks. Read only.
 
-The connection, its retries and its errors are those of `github_runs`. Facts it stands on: issues and pull requests share their numbers, a list of
-issues holds both; a run of a workflow leaves check runs on the commit it was dispatched at, ours too.
+Shares the connection, retries and errors of `workflow_runs`. Facts it relies on: issues and pull requests share one numbering, and a list of issues
+contains both; a workflow run adds check runs to the commit it was dispatched at, and so does promote's own workflow.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from promote.github.workflow_runs import GitHubRuns
 if TYPE_CHECKING:
     from github.Issue import Issue
 
-FEW = 20  # up to so many issues are asked for one by one, beyond that the list is read
+FEW = 20  # up to this many issues are requested one by one; for more, the list is read
 _RUN = re.compile(r"/actions/runs/([0-9]+)")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CheckState:
-    """One check run or commit status, the newest of its name. `state`: success, pending, or what else GitHub concluded."""
+    """One check run or commit status, the newest of its name. `state`: success, pending, or GitHub's other conclusions."""
 
     name: str
     state: str
@@ -35,10 +35,10 @@ class CheckState:
 
 
 class GitHubEvidence(GitHubRuns):
-    """Raises the classes of promote.core.errors, nothing of a vendor."""
+    """A client for this data. Raises only the classes of promote.core.errors."""
 
     def issues(self, ids: Iterable[str]) -> Mapping[str, Task]:
-        """The issues among `#12`-like ids; pull requests and what does not exist are left out."""
+        """The issues among ids like `#12`, by id; omits pull requests and numbers that do not exist."""
         numbers = {int(i.removeprefix("#")) for i in ids}
         if len(numbers) > FEW:
             return self._listed(numbers)
@@ -49,13 +49,13 @@ class GitHubEvidence(GitHubRuns):
             with self._errors(f"read issue #{number}"):
                 return _task(self._repository.get_issue(number))
         except NotFound:
-            self._seen()
+            self._check_repository_is_visible()
             return None
         except Rejected:  # 410: deleted
             return None
 
-    def _seen(self) -> None:
-        """A 404 of one issue means that it is not there only if the repository itself can be seen. Raises NotFound otherwise."""
+    def _check_repository_is_visible(self) -> None:
+        """Raises NotFound when the token may not read the repository: only otherwise does a 404 mean that an issue does not exist."""
         with self._errors("read the repository"):
             if not isinstance(self._github.get_repo(self._name, lazy=False).id, int):
                 raise TypeError("no repository in the answer")
@@ -71,23 +71,23 @@ class GitHubEvidence(GitHubRuns):
         return found
 
     def checks(self, commit: str, *, not_of: str = "") -> tuple[CheckState, ...]:
-        """Check runs and statuses of a commit; without those of the workflow file `not_of`.
+        """Check runs and statuses of a commit by name, except those of the workflow file `not_of`.
 
-        Of a status the newest of its name counts. Of check runs with one name in several suites (two workflows may have a job `build`) the worst.
+        Of several statuses with one name the newest counts; of several check runs (two workflows may have a job `build`) the worst.
         """
         ours = self._runs_of(not_of, commit) if not_of else set()
         with self._errors(f"read the checks of {commit[:7]}"):
             at = self._repository.get_commit(commit)
             newest: dict[str, CheckState] = {}
-            for check in (_check(r) for r in at.get_check_runs() if _run_of(r) not in ours):  # the latest of each suite, says GitHub
+            for check in (_check(r) for r in at.get_check_runs() if _run_of(r) not in ours):  # GitHub returns the latest of each suite
                 newest[check.name] = max(check, newest.get(check.name, check), key=_badness)
-            said: dict[str, CheckState] = {}
+            statuses: dict[str, CheckState] = {}
             for status in at.get_statuses():  # newest first
-                said.setdefault(status.context, CheckState(name=status.context, state=status.state, url=status.target_url or ""))
-        return tuple(sorted([*newest.values(), *said.values()], key=lambda c: c.name))
+                statuses.setdefault(status.context, CheckState(name=status.context, state=status.state, url=status.target_url or ""))
+        return tuple(sorted([*newest.values(), *statuses.values()], key=lambda c: c.name))
 
     def _runs_of(self, file: str, commit: str) -> set[int]:
-        """The runs of a workflow at a commit; none when there is no such workflow."""
+        """The ids of a workflow's runs at a commit; empty when the workflow does not exist."""
         try:
             with self._errors(f"list the runs of {file}"):
                 return {r.id for r in self._repository.get_workflow(file).get_runs(head_sha=commit)}
@@ -95,7 +95,7 @@ class GitHubEvidence(GitHubRuns):
             return set()
 
     def required_checks(self, branch: str) -> tuple[str, ...]:
-        """The checks that the rulesets of a branch require; () where there are none or the API does not show them."""
+        """The checks that the rulesets of a branch require; () when there are none or the API does not show them."""
         try:
             with self._errors(f"read the rules of {branch}"):
                 _, rules = self._github.requester.requestJsonAndCheck("GET", f"/repos/{self._name}/rules/branches/{branch}")
@@ -103,7 +103,7 @@ class GitHubEvidence(GitHubRuns):
                 entries = [c for r in wanted for c in (r.get("parameters") or {}).get("required_status_checks") or ()]
                 return tuple(dict.fromkeys(str(c["context"]) for c in entries))
         except PromoteError as error:
-            if isinstance(error, NotFound | Denied):  # not every plan shows them; then every check counts, which asks for more, not for less
+            if isinstance(error, NotFound | Denied):  # not every plan shows them; () makes every check count, which is stricter
                 return ()
             raise
 
@@ -111,7 +111,7 @@ class GitHubEvidence(GitHubRuns):
 def _task(issue: Issue) -> Task | None:
     if not isinstance(issue.number, int) or not issue.state:
         raise TypeError("no issue in the answer")
-    if "/pull/" in (issue.html_url or ""):  # the field pull_request is absent from a listed issue, and asking for it would fetch every one again
+    if "/pull/" in (issue.html_url or ""):  # not `pull_request`: a listed issue lacks it, and reading it would fetch every issue again
         return None
     return Task(id=f"#{issue.number}", title=issue.title or "", status=issue.state, url=issue.html_url or "")
 

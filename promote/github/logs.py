@@ -1,19 +1,19 @@
-"""A job's log: fetched from its signed URL, and cut to the lines that say why it failed. Knows no API."""
+"""A job's log: fetched from its signed URL, and reduced to the lines that show why the job failed. Uses no API."""
 
 from __future__ import annotations
 
 import contextlib
 import re
 
-LOG_LIMIT = 4_000_000  # bytes of a log that are read
+LOG_LIMIT = 4_000_000  # the longest part of a log that is read, in bytes
 _STAMP = re.compile(r"^\ufeff?\d{4}-\d\d-\d\dT[\d:.]+Z ?")
-_CONTROL = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f]")  # a log must not drive the terminal it is shown on
+_CONTROL = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f]")  # a log must not control the terminal that shows it
 
 
 def fetch_signed(url: str, *, within_s: float) -> str:
-    """A signed URL's text, or what came of it `within_s` seconds. Sent without the token, which the storage refuses, and without a person's netrc.
+    """The text behind a signed URL, or the part of it that arrived within `within_s` seconds.
 
-    Raises requests' exceptions and urllib3's, for the caller to translate.
+    Sends no credentials: the storage refuses the token. Raises the exceptions of requests and urllib3, for the caller to convert.
     """
     from urllib3.exceptions import ReadTimeoutError
 
@@ -29,7 +29,7 @@ def fetch_signed(url: str, *, within_s: float) -> str:
 
 
 def log_tail(text: str, lines: int) -> tuple[str, ...]:
-    """The last lines of an Actions log, without time stamps and control characters; what follows its last error line is clean-up and left out."""
+    """The last lines of an Actions log up to its last error line (only clean-up follows it), without time stamps and control characters."""
     clean = [_CONTROL.sub("", _STAMP.sub("", line)).rstrip() for line in text.splitlines()]
     errors = [i for i, line in enumerate(clean) if line.startswith("##[error]")]
     shown = [line for line in (clean[: errors[-1] + 1] if errors else clean) if not line.startswith("##[endgroup]")]

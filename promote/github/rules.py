@@ -1,4 +1,4 @@
-"""Reading GitHub's rulesets: which rules stand between a token's owner and moving a tag. Pure: it is given the API's answers."""
+"""GitHub's rulesets: which rules forbid a token's owner to move a tag. Pure: the caller passes the API's answers."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-# What moving a tag forward and back consists of. A tag's way back is never a fast-forward.
+# The rules that concern moving a tag forward and back. Moving it back is never a fast-forward.
 CONCERNED = ("creation", "update", "deletion", "non_fast_forward", "required_signatures")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TagRules:
-    """What is known of the rules on one tag. `denies`: each rule in the way, with its ruleset's name; `why` says why nothing is known.
+    """The rules on one tag. `denies`: each forbidding rule with its ruleset's name. `known` False: `why` gives the reason.
 
-    `back_only`: those whose ruleset lets the way forward pass, so that somebody who moved the tag need not be able to move it back.
+    `back_only`: the rules of rulesets that permit the move forward, so that a user who moved the tag may be unable to move it back.
     """
 
     known: bool
@@ -25,9 +25,9 @@ class TagRules:
 
 
 def denied(rulesets: Iterable[Mapping[str, Any]], ref: str, *, back_only: bool = False) -> tuple[str, ...]:
-    """The rules of active rulesets that cover `ref` (a full ref name) and that this token's owner may not pass by.
+    """The rules of active rulesets that cover `ref` (a full ref name) and that this token's owner may not bypass.
 
-    `back_only`: only of those that do not restrict every update. A bypass is of a whole ruleset.
+    `back_only`: only of rulesets that do not restrict every update. A bypass applies to a whole ruleset.
     """
     found = []
     for ruleset in rulesets:
@@ -45,7 +45,7 @@ def _covers(ruleset: Mapping[str, Any], ref: str) -> bool:
 
 
 def _matches(pattern: str, ref: str) -> bool:
-    """GitHub's patterns: `*` and `?` stop at a slash, `**/` spans any number of folders, `~ALL` is everything."""
+    """GitHub's patterns: `*` and `?` stop at a slash, `**/` spans any number of folders, `~ALL` matches everything."""
     if pattern == "~ALL":
         return True
     parts = re.split(r"(\*\*/|\*|\?|\[[^\]/]+\])", pattern)

@@ -1,4 +1,4 @@
-"""How a request to GitHub goes out and is asked again. It imports PyGithub."""
+"""The HTTP session for GitHub: deadlines and retries of requests, built into PyGithub's client."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from urllib3.exceptions import MaxRetryError, ReadTimeoutError
 from promote.core.retry import retry_transient
 from promote.transport.http_deadline import WholeAnswers
 
-WHOLE = 2  # a whole answer may take twice as long as silence
+WHOLE = 2  # a whole answer may take twice as long as the longest silence
 
 
 class PatientRetry(GithubRetry):
-    """A read is asked again after lost connections and a gateway's 502, but after silence only once more: silence has used up `call_s` each time.
+    """Repeats a read after lost connections and a gateway's 502, but only once after silence, because each silence costs `call_s` seconds.
 
-    Urllib3 counts both under `read`. With one read in five failing, six tries in a row fail once in 15,000 reads.
+    urllib3 itself counts both kinds together, as `read`.
     """
 
     def increment(
@@ -31,7 +31,7 @@ class PatientRetry(GithubRetry):
 
 
 class _Patient(WholeAnswers):
-    """Asks again for an answer that broke off when it was a read: urllib3 does so only until the head of an answer is there."""
+    """Repeats a read whose answer broke off in the body; urllib3 retries only until it has the head of an answer."""
 
     def __init__(self, call_s: int, retry: Any) -> None:
         super().__init__(times=WHOLE, retries=retry)
@@ -41,7 +41,7 @@ class _Patient(WholeAnswers):
         def once(_: float) -> requests.Response | ChunkedEncodingError:
             answer = super(_Patient, self).send(request, *args, **named)
             try:
-                answer.content  # noqa: B018 - read here, and kept
+                answer.content  # noqa: B018 - reads the body; the response keeps it
             except ChunkedEncodingError as error:
                 return error
             return answer
@@ -65,13 +65,13 @@ class _SecureConnection(HTTPSRequestsConnectionClass):
 
 
 def connect(api_url: str, token: str, *, call_s: int, unhurried: bool) -> Github:
-    """`call_s`: how long it may be silent, in whole seconds. `unhurried`: with PyGithub's own pauses between requests."""
-    # POST is never repeated once it may have been sent.
+    """A client. `call_s`: the longest silence, in whole seconds. `unhurried`: keep PyGithub's own pauses between requests."""
+    # POST is never repeated once it may have been sent. With one read in five failing, six tries in a row fail once in 15,000 reads.
     retry = PatientRetry(
         total=6, connect=2, read=5, other=1, status=5, backoff_factor=0.2, allowed_methods={"GET", "HEAD"}, max_rate_limit_wait=60, retry_after_max=60
     )
     pause = {} if unhurried else {"seconds_between_requests": None, "seconds_between_writes": None}
-    Requester.injectConnectionClasses(_Connection, _SecureConnection)  # a client keeps the classes of its making
+    Requester.injectConnectionClasses(_Connection, _SecureConnection)  # a client keeps the classes that were set when it was created
     try:
         return Github(auth=Auth.Token(token), base_url=api_url, timeout=call_s, retry=retry, lazy=True, per_page=100, **pause)  # type: ignore[arg-type]
     finally:

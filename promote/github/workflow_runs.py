@@ -1,8 +1,8 @@
-"""GitHub Actions runs in this project's words: dispatch exactly once, follow one run, read why it failed, cancel it, read the rules on a tag.
+"""GitHub Actions runs: dispatch exactly once, follow one run, read why it failed, cancel it, read the rules on a tag.
 
-Facts it stands on (PyGithub 2.10): its default retry re-sends POST, which makes two runs of one dispatch;
+Never moves a tag and keeps no state between calls. Facts about PyGithub 2.10: its default retry re-sends POST, so that one dispatch makes two runs;
 it throttles itself; objects are lazy, so a missing workflow shows at the first request; `logs_url()` is a signed URL that must be fetched without
-the token; errors are GithubException and raw requests exceptions. It never moves a tag and keeps no state between calls.
+the token; it raises GithubException and raw requests exceptions.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ _DETAILS = "return_run_details"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunHandle:
-    """A run that the dispatch itself named."""
+    """The run that the answer to a dispatch named."""
 
     id: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunState:
-    """One look at a run. `conclusion` is "" until completed; `waiting_for` names who must approve."""
+    """The state of a run. `conclusion` is "" until it is completed; `waiting_for` names the users and teams who must approve."""
 
     id: int
     status: str
@@ -64,27 +64,31 @@ class JobLog:
 
 
 class GitHubRuns:
-    """The workflow runs of one repository. Every method raises Denied, NotFound, Rejected or Unreachable of core.errors, nothing of a vendor."""
+    """The workflow runs of one repository. Every method raises only Denied, NotFound, Rejected or Unreachable of core.errors."""
 
     def __init__(self, api_url: str, repository: str, token: str, *, call_s: int = CALL_S) -> None:
-        """`call_s`: how long one request may take, in whole seconds (PyGithub takes no others)."""
+        """`call_s`: the limit for one request, in whole seconds (PyGithub accepts no fractions)."""
         self._api_url, self._name, self._token, self._call_s = api_url, repository, token, call_s
 
     def dispatch(self, file: str, ref: str, inputs: dict[str, str], *, request_id: str, deadline: Deadline) -> RunHandle | None:
-        """Dispatch once. None when GitHub did not say which run it made, or when no answer came that rules an effect out: the caller looks for
-        `request_id`, which `inputs` should carry to the run's name.
+        """Dispatch the workflow once. None when the answer named no run, or got lost although the dispatch may have taken effect.
 
-        Raises Rejected (undeclared input, unknown ref), Denied, NotFound; Unreachable only when certainly nothing was dispatched.
+        After None the caller has to `find` the run by `request_id`, which `inputs` should pass on to the run's name. Raises Rejected (undeclared
+        input, unknown ref), Denied, NotFound; Unreachable only when certainly nothing was dispatched.
         """
         if deadline.expired:
-            raise Unreachable("GitHub", f"could not dispatch {file} ({request_id}): no time is left", hint="raise workflow.timeout and start again")
+            raise Unreachable(
+                "GitHub",
+                f"could not dispatch {file} ({request_id}): no time is left",
+                hint="increase workflow.timeout in promotion.toml, and start again",
+            )
         workflow = self._workflow(file)
         try:
             return self._once(workflow, file, ref, inputs, details=True)
         except Rejected as error:
             if _DETAILS not in error.what:
                 raise
-        # GHES up to 3.20 does not know that field, and said so before any effect.
+        # GHES up to 3.20 does not know that field, and rejects the request before any effect.
         return self._once(workflow, file, ref, inputs, details=False)
 
     def _once(self, workflow: Workflow, file: str, ref: str, inputs: dict[str, str], *, details: bool) -> RunHandle | None:
@@ -105,7 +109,7 @@ class GitHubRuns:
         return RunHandle(id=made.id) if details and not isinstance(made, bool) else None
 
     def find(self, file: str, request_id: str, since: datetime) -> RunState | None:
-        """The run whose title carries the request id; never simply the latest, which may be another's. None without a request id or such a run."""
+        """The run whose title contains the request id, or None. Never just the latest run, which may belong to another dispatch."""
         if not request_id:
             return None
         oldest = since.astimezone(UTC) - CLOCK_SKEW
@@ -119,18 +123,18 @@ class GitHubRuns:
 
     def _dispatched(self, file: str, oldest: datetime) -> Iterator[WorkflowRun]:
         for run in self._workflow(file).get_runs(event="workflow_dispatch", created=f">={oldest:%Y-%m-%dT%H:%M:%SZ}"):
-            # Asked again here: servers exist that pass over a filter they do not know.
+            # Filtered again here, because some servers ignore a filter that they do not know.
             if run.event == "workflow_dispatch" and run.created_at.astimezone(UTC) >= oldest:
                 yield run
 
     def state(self, run_id: int) -> RunState:
-        """One look at a run by its id."""
+        """The current state of a run."""
         with self._errors(f"read run {run_id}"):
             return self._state(self._repository.get_workflow_run(run_id))
 
     def _state(self, run: WorkflowRun) -> RunState:
         if not isinstance(run.id, int) or not run.status:
-            raise TypeError("no run in the answer")  # PyGithub makes an empty run of a page that is not GitHub's
+            raise TypeError("no run in the answer")  # PyGithub turns a page that is not GitHub's into an empty run
         return RunState(
             id=run.id,
             status=run.status or "",
@@ -142,9 +146,9 @@ class GitHubRuns:
         )
 
     def _approvers(self, run: WorkflowRun) -> tuple[str, ...]:
-        """Who may let a waiting run go; the environment's name where no person is asked (a wait timer) or the list cannot be read."""
+        """The users and teams who may approve a waiting run; the environment's name when there are none (a wait timer)."""
         try:
-            with self._errors(f"read who must approve run {run.id}"):
+            with self._errors(f"read the required reviewers of run {run.id}"):
                 _, data = run.requester.requestJsonAndCheck("GET", f"{run.url}/pending_deployments")
         except (Denied, NotFound):
             return ("a reviewer",)
@@ -154,7 +158,7 @@ class GitHubRuns:
         return people or places or ("a reviewer",)
 
     def failed_logs(self, run_id: int, lines: int = 30) -> tuple[JobLog, ...]:
-        """The log tails of the jobs that did not succeed; a sentence instead of lines when a log cannot be had."""
+        """The last log lines of each job that did not succeed; one line with the reason when a log cannot be read."""
         with self._errors(f"read the jobs of run {run_id}"):
             jobs = [j for j in self._repository.get_workflow_run(run_id).jobs() if j.conclusion not in ("success", "skipped")]
             return tuple(JobLog(job=j.name, step=_failed_step(j), lines=self._tail(j.logs_url, lines)) for j in jobs)
@@ -167,7 +171,7 @@ class GitHubRuns:
             return (f"(no log: {error.what.removeprefix('GitHub: ')})",)
 
     def cancel(self, run_id: int) -> bool:
-        """Ask for a run to be cancelled; False when it had completed."""
+        """Request that a run is cancelled; False when it had already completed."""
         try:
             with self._errors(f"cancel run {run_id}"):
                 self._github.requester.requestJsonAndCheck("POST", f"/repos/{self._name}/actions/runs/{run_id}/cancel")
@@ -176,9 +180,9 @@ class GitHubRuns:
         return True
 
     def tag_rules(self, name: str) -> TagRules:
-        """Which rules keep this token's owner from moving the tag `name`; "not known" where the API has no rulesets or does not show them.
+        """The rules that forbid this token's owner to move the tag `name`; not `known` when the API has no rulesets or does not show them.
 
-        A workflow pushes with a token of its own, which the rulesets may treat differently.
+        A workflow pushes with its own token, which the rulesets may treat differently.
         """
         base, ask = f"/repos/{self._name}/rulesets", self._github.requester.requestJsonAndCheck
         try:
@@ -207,7 +211,7 @@ class GitHubRuns:
 
     @contextmanager
     def _errors(self, doing: str) -> Iterator[None]:
-        """Vendor errors stop here."""
+        """Convert the errors of the libraries; `doing` is a verb phrase for the message."""
         import requests
         from github import GithubException
         from urllib3.exceptions import HTTPError
@@ -222,8 +226,8 @@ class GitHubRuns:
         except GithubException as error:
             raise refused(error.status, error.data, error.headers, doing=doing, where=self._name) from error
         except (AssertionError, KeyError, TypeError, AttributeError, RuntimeError) as error:
-            # PyGithub reading an answer that is not of GitHub's form (a proxy's page with 200) or a redirect to another host.
-            what = f"could not {doing} in {self._name}: the answer is not of GitHub's form"
+            # PyGithub fails like this on an answer without GitHub's structure (a proxy's page with 200) and on a redirect to another host.
+            what = f"could not {doing} in {self._name}: the answer is not GitHub's"
             raise Unreachable("GitHub", what, hint="check github.api_url and the proxy in between") from error
 
 

@@ -1,9 +1,8 @@
-"""One Kubernetes API server: paged lists and merge-patches as plain JSON.
+"""A client for one Kubernetes API server: paged lists and merge-patches as plain JSON.
 
-Facts it stands on (client 36/37): no timeout by default and three hidden retries on reads, so both are set here
-(a read is asked again by `again`, seen and bounded); a failing exec plugin does not
-raise (requests go out without a token), a hanging one never returns; `load_kube_config` without a configuration of its own would set a
-process-wide default. Answers stay raw JSON: building the client's models costs more than the request.
+Facts about the library (client 36/37): it has no timeout by default and three hidden retries of reads, so both are set here (`retry_transient`
+repeats reads instead); a failing exec plugin does not raise (requests go out without a token), and a hanging one never returns; `load_kube_config`
+without its own configuration would set a process-wide default. Answers stay raw JSON: building the library's models costs more than the request.
 """
 
 from __future__ import annotations
@@ -28,13 +27,13 @@ __all__ = ["Conflict", "Expired", "Kube", "connect"]
 
 T = TypeVar("T")
 PAGE = 500
-CALL_S = 15.0  # silence that is too long
-ANSWER_S = 45.0  # a whole answer, however steadily it drips; shorter than a row, which then can say so
+CALL_S = 15.0  # the longest silence
+ANSWER_S = 45.0  # the longest whole answer, however slowly it arrives; less than a check's time limit, so that the check can report it
 IN_FLIGHT = 20
 
 
 class Kube:
-    """A client for one context, usable from several threads. `name` is what messages call the cluster."""
+    """A client for one context, usable from several threads. `name` is the cluster's name in messages."""
 
     def __init__(self, name: str, api: Any, *, call_s: float = CALL_S, answer_s: float = ANSWER_S) -> None:
         from promote.transport.http_deadline import bound
@@ -44,12 +43,12 @@ class Kube:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """What it authenticates with, for those who mask: a server's answer may repeat it."""
+        """The credentials it sends, for masking: a server's answer may repeat them."""
         given = self._api.configuration
         return tuple(str(text).rpartition(" ")[2] for text in (*given.api_key.values(), given.password) if text)
 
     def items(self, path: str, **query: str) -> list[dict[str, Any]]:
-        """Every item of a collection, page by page; starts again when the continue token expires in between."""
+        """Every item of a collection, read page by page; starts again when the continue token expires in between, at most three times."""
         for _ in range(3):
             try:
                 return [item for page in self._pages(path, query) for item in page]
@@ -71,9 +70,9 @@ class Kube:
         return self.call("GET", path)
 
     def merge_patch(self, path: str, body: Mapping[str, Any], *, repeatable: bool = False) -> dict[str, Any]:
-        """Raises Conflict when the body carries a resourceVersion that is no longer the object's.
+        """Send a merge-patch. Raises Conflict when the body has a resourceVersion that is no longer the object's.
 
-        `repeatable`: having it twice is as good as once, so it is sent again like a read when its answer is lost.
+        `repeatable`: applying the patch twice equals applying it once, so it is sent again, like a read, when its answer is lost.
         """
         return self.call("PATCH", path, body, repeatable=repeatable)
 
@@ -82,16 +81,16 @@ class Kube:
         return self._raw("GET", path, None, repeatable=True).decode(errors="replace")
 
     def call(self, method: str, path: str, body: Mapping[str, Any] | None = None, *, repeatable: bool = False) -> dict[str, Any]:
-        """One request; its JSON. Raises Unreachable, Denied, NotFound, Conflict, Expired or Rejected."""
+        """Send one request and return its JSON object. Raises Unreachable, Denied, NotFound, Conflict, Expired or Rejected."""
         data = self._raw(method, path, body, repeatable=repeatable or method == "GET")
         try:
             answer = json.loads(data)
         except ValueError as error:
             raise self._unreachable(
-                method, path, "the answer is not JSON", "a proxy or a login page in between? see the server of the kubeconfig"
+                method, path, "the answer is not JSON", "is a proxy or a login page in between? check the server address in the kubeconfig"
             ) from error
         if not isinstance(answer, dict):
-            raise self._unreachable(method, path, "the answer is no object", "is this an API server? see the server of the kubeconfig")
+            raise self._unreachable(method, path, "the answer is not a JSON object", "is this an API server? check the server of the kubeconfig")
         return answer
 
     @property
@@ -107,15 +106,15 @@ class Kube:
 
         try:
             with in_flight(self._where):
-                status, data = self._patiently(method, path, body) if repeatable else self._exchange(method, path, body)
-        except ApiException as error:  # the client raises it for TLS trouble; statuses are judged below
+                status, data = self._with_retries(method, path, body) if repeatable else self._exchange(method, path, body)
+        except ApiException as error:  # the library raises it for TLS faults; statuses are handled below
             raise self._unreachable(method, path, str(error.reason), "check the certificate authority in the kubeconfig") from error
         except HTTPError as error:
             if isinstance(getattr(error, "reason", error), ReadTimeoutError):
-                what = f"no whole answer in time ({self._call_s:g} s of silence, {self._answer_s:g} s in all)"
-                raise self._unreachable(method, path, what, "is its API server overloaded, or a proxy in between? kubectl cluster-info") from error
+                what = f"no complete answer in time (limits: {self._call_s:g} s of silence, {self._answer_s:g} s in total)"
+                raise self._unreachable(method, path, what, "is the API server overloaded, or a proxy in between? kubectl cluster-info") from error
             tls = isinstance(error, SSLError) or isinstance(getattr(error, "reason", None), SSLError)
-            hint = "check the certificate authority in the kubeconfig" if tls else "check that it is up and reachable from here: kubectl cluster-info"
+            hint = "check the certificate authority in the kubeconfig" if tls else "check that it runs and is reachable: kubectl cluster-info"
             raise self._unreachable(method, path, f"{type(error).__name__}: {error}", hint) from error
         except (OSError, ValueError) as error:  # pydantic.ValidationError of client 37 is a ValueError
             raise self._unreachable(method, path, f"{type(error).__name__}: {error}", "check the kubeconfig and the network") from error
@@ -123,8 +122,8 @@ class Kube:
             raise error_of(self._where, method, path, status, data)
         return data
 
-    def _patiently(self, method: str, path: str, body: Mapping[str, Any] | None) -> tuple[int, bytes]:
-        """Asked again when the connection was lost or a gateway was in trouble."""
+    def _with_retries(self, method: str, path: str, body: Mapping[str, Any] | None) -> tuple[int, bytes]:
+        """Send a request, and repeat it after a lost connection or a gateway's fault."""
         from urllib3.exceptions import HTTPError, ProtocolError
 
         def ask(_: float) -> tuple[int, bytes] | HTTPError:
@@ -155,42 +154,44 @@ class Kube:
 
 
 def connect(name: str, kubeconfig: Path | None, context: str, *, default: str = "") -> Kube:
-    """A client for one context of one kubeconfig (None: `default`, the value of $KUBECONFIG, else ~/.kube/config; "" context: the current one).
+    """A client for one context of one kubeconfig.
 
-    Raises UsageError for what is wrong with the file or the context, Denied when its exec plugin or auth provider gives no credentials.
+    `kubeconfig` None: use `default`, the value of $KUBECONFIG, else ~/.kube/config. `context` "": the current context.
+    Raises UsageError for faults in the file or the context, Denied when its exec plugin or auth provider returns no credentials.
     """
     from kubernetes.client import ApiClient, Configuration
 
     if kubeconfig and not kubeconfig.is_file():
         raise UsageError(
-            f"{name}: there is no kubeconfig {kubeconfig}", hint=f'put it there, or set {name}.kubeconfig in promotion.toml ("" means $KUBECONFIG)'
+            f"{name}: the kubeconfig {kubeconfig} does not exist",
+            hint=f'create it, or set {name}.kubeconfig in promotion.toml ("" means $KUBECONFIG)',
         )
     configuration = Configuration()
     configuration.retries, configuration.connection_pool_maxsize = 0, IN_FLIGHT
     login = _load(name, kubeconfig, default, context, configuration)
     if login and not (configuration.api_key or configuration.cert_file or configuration.username):
-        raise Denied(f"cluster {name}", f"the {login.words} gave no credentials", hint=login.by_hand)
+        raise Denied(f"cluster {name}", f"the {login.title} returned no credentials", hint=login.by_hand)
     if login:
         _limit_refresh(configuration, name, login)
     if not configuration.verify_ssl:
-        # `insecure-skip-tls-verify` is this kubeconfig's own choice; a warning a request (seen on a real run) would drown everything else.
+        # The kubeconfig itself sets `insecure-skip-tls-verify`; one warning per request (seen on a real run) would drown all other output.
         warnings.filterwarnings("ignore", message="Unverified HTTPS request")
     return Kube(name, ApiClient(configuration))
 
 
 def _exists(paths: str) -> bool:
-    """Whether any of the files of a kubeconfig path is there."""
+    """Whether any file of a kubeconfig path list exists."""
     return any(Path(path).expanduser().exists() for path in paths.split(os.pathsep) if path)
 
 
 def _load(name: str, kubeconfig: Path | None, default: str, context: str, configuration: Any) -> Login | None:
-    """Fill the configuration; how its user logs in, None when its credentials are in the file."""
+    """Fill the configuration; returns how its user logs in, None when the credentials are in the file."""
     from kubernetes import config
     from kubernetes.config.config_exception import ConfigException
     from yaml import YAMLError
 
     where = str(kubeconfig) if kubeconfig else "the default kubeconfig ($KUBECONFIG or ~/.kube/config)"
-    # The client reads $KUBECONFIG when it is imported, which is too early for whoever sets it later.
+    # The library reads $KUBECONFIG at import, too early for a caller that sets it later.
     file = str(kubeconfig or default) or None
     api, known = cast(Any, config), []
     try:
@@ -199,8 +200,8 @@ def _load(name: str, kubeconfig: Path | None, default: str, context: str, config
         contexts = {c["name"]: c.get("context") or {} for c in _entries(merged, "contexts")}
         known = sorted(contexts)
         if not known and not kubeconfig and not _exists(file or api.kube_config.KUBE_CONFIG_DEFAULT_LOCATION):
-            named = f"$KUBECONFIG names {file}, which is" if file else "KUBECONFIG is not set, and ~/.kube/config is"
-            raise UsageError(f"{name}: {named} not there", hint=f"export KUBECONFIG, or name the file in promotion.toml: {name}.kubeconfig")
+            named = f"$KUBECONFIG names {file}, which does" if file else "KUBECONFIG is not set, and ~/.kube/config does"
+            raise UsageError(f"{name}: {named} not exist", hint=f"export KUBECONFIG, or name the file in promotion.toml: {name}.kubeconfig")
         if context and context not in known:
             hint = f"set {name}.context in promotion.toml to one of: {', '.join(known)}" if known else "is it the right file?"
             raise UsageError(f"{name}: {where} has no context {context!r}", hint=hint)
@@ -216,7 +217,7 @@ def _load(name: str, kubeconfig: Path | None, default: str, context: str, config
         raise UsageError(f"{name}: {where} cannot be used: {first_line(error)}", hint=hint) from error
     except YAMLError as error:
         raise UsageError(f"{name}: {where} is not YAML: {first_line(error)}", hint="correct it; kubectl config view shows it") from error
-    except (TypeError, KeyError, AttributeError) as error:  # whatever it is, it has not the shape of one
+    except (TypeError, KeyError, AttributeError) as error:  # YAML without the structure of a kubeconfig
         raise UsageError(
             f"{name}: {where} is not a kubeconfig ({first_line(error)})", hint=f"check it with kubectl; set by {name}.kubeconfig"
         ) from error
@@ -226,20 +227,18 @@ def _load(name: str, kubeconfig: Path | None, default: str, context: str, config
 
 
 def _entries(merged: Any, key: str) -> list[dict[str, Any]]:
-    """The entries of a merged kubeconfig as plain values; the client wraps each to remember its file."""
+    """The entries of a merged kubeconfig as plain values; the library wraps each one to remember its file."""
     return [getattr(entry, "value", entry) for entry in (merged.value.get(key) if merged else None) or ()]
 
 
 def _limit_refresh(configuration: Any, name: str, login: Login) -> None:
-    """The client logs in again when its token has expired, in the middle of a request: limit that too.
-
-    It gets a copy, which shares the tokens: to what it is given it puts its own hook back, also late, in a thread that was given up.
-    """
+    """Limit the time of the library's new login during a request, after its token expired."""
     again = configuration.refresh_api_key_hook
     if again is None:
         return
 
     def hook(given: Any) -> None:
+        # A copy, which shares the tokens: the library restores its own hook on the object it gets, even late, in a thread that we abandoned.
         within(lambda: again(copy.copy(given)), name, login)
 
     configuration.refresh_api_key_hook = hook

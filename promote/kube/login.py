@@ -1,5 +1,8 @@
-"""A kubeconfig's exec plugin runs inside the kubernetes client, and so does what an auth provider asks its issuer; the client waits for both without
-end. This gives them a deadline, and ends the processes that hang."""
+"""A deadline for logins: the kubernetes library runs a kubeconfig's exec plugin, or the requests of an auth provider, and waits for them without
+limit.
+
+After the deadline, the processes that hang are killed.
+"""
 
 from __future__ import annotations
 
@@ -17,43 +20,46 @@ from typing import Any, TypeVar
 from promote.core.errors import Denied
 
 T = TypeVar("T")
-LOGIN_S = 20.0  # an exec plugin may ask a cloud, but nobody is there to answer a question of its own
+LOGIN_S = 20.0  # enough for an exec plugin to call a cloud; a prompt of its own gets no answer
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Login:
-    """How a kubeconfig's user comes to credentials that are not in the file. `by_hand`: what a person can try. `provider`: no exec plugin, but one of
-    the client's own auth providers."""
+    """How a kubeconfig's user gets credentials that are not in the file. `title` names it in messages; `by_hand` is a hint for the user to try.
 
-    words: str
+    `provider`: one of the library's own auth providers instead of an exec plugin.
+    """
+
+    title: str
     by_hand: str
     provider: bool = False
 
 
 def first_line(error: BaseException) -> str:
-    """Of what the client says, without the entry of the file that it may show, for that holds the user's secrets."""
+    """The first line of the library's message."""
+    # Without the kubeconfig entry that the message may show: it contains the user's secrets.
     return (str(error).strip() or type(error).__name__).splitlines()[0].partition("/{")[0][:160]
 
 
 def login_of(user: Any) -> Login | None:
-    """That of a user of a kubeconfig; None for one whose credentials are in the file."""
+    """The login of a kubeconfig's user; None when the credentials are in the file."""
     if "exec" in user:
         command = str((user["exec"] or {}).get("command") or "(no command)")
-        return Login(words=f"exec plugin {command}", by_hand=f"run {command} by hand: does it ask, is it logged in?")
+        return Login(title=f"exec plugin {command}", by_hand=f"run {command} by hand: does it prompt, is it logged in?")
     if "auth-provider" in user:
         name = str((user["auth-provider"] or {}).get("name") or "(no name)")
         by_hand = "log in again with kubectl; is its issuer reachable? (gcp and azure are exec plugins since kubectl 1.26)"
-        return Login(words=f"auth provider {name}", by_hand=by_hand, provider=True)
+        return Login(title=f"auth provider {name}", by_hand=by_hand, provider=True)
     return None
 
 
 def within(act: Callable[[], T], name: str, login: Login | None, *, known: tuple[type[Exception], ...] = ()) -> T:
-    """`act`, given up after `LOGIN_S` with the processes it started. Without such a login nothing can hang, and it is done right here.
+    """Run `act` with a limit of LOGIN_S; after it, kill the processes that `act` started.
 
-    Raises Denied when it did not end, or when an auth provider failed: that raises whatever its library does (OAuth's errors, urllib3's, that the
-    library is not there). What is `known` passes through, and of an exec plugin all that `act` raises.
+    Raises Denied when `act` did not end, or when an auth provider failed; its library may raise anything (OAuth errors, urllib3 errors, a missing
+    module). Exceptions of the classes `known` pass through, and with an exec plugin every exception.
     """
-    if not login:
+    if not login:  # without a login nothing can hang
         return act()
     done: Future[T] = Future()
 
@@ -61,29 +67,29 @@ def within(act: Callable[[], T], name: str, login: Login | None, *, known: tuple
         try:
             done.set_result(act())
         except BaseException as error:
-            failed = Denied(f"cluster {name}", f"the {login.words} failed: {type(error).__name__}: {first_line(error)}", hint=login.by_hand)
+            failed = Denied(f"cluster {name}", f"the {login.title} failed: {type(error).__name__}: {first_line(error)}", hint=login.by_hand)
             done.set_exception(failed if login.provider and not isinstance(error, known) else error)
 
     quiet, root = logging.NullHandler(), logging.getLogger()
-    root.addHandler(quiet)  # the client logs a plugin's failure, with what the plugin printed; without any handler that lands on stderr
-    thread = Thread(target=run, daemon=True, name=login.words)
+    root.addHandler(quiet)  # the library logs a plugin's failure with its output; without a handler that would go to stderr
+    thread = Thread(target=run, daemon=True, name=login.title)
     thread.start()
-    left = False
+    abandoned = False
     try:
         return done.result(timeout=LOGIN_S)
     except TimeoutError as error:
-        left = True  # and may log yet: the handler stays with it
+        abandoned = True  # the thread may still log, so the handler stays
         for pid in list(_started_by(f"/proc/self/task/{thread.native_id}/children")):
             with contextlib.suppress(OSError):
                 os.kill(pid, signal.SIGKILL)
-        raise Denied(f"cluster {name}", f"the {login.words} did not end within {LOGIN_S:.0f} s", hint=login.by_hand) from error
+        raise Denied(f"cluster {name}", f"the {login.title} did not end within {LOGIN_S:.0f} s", hint=login.by_hand) from error
     finally:
-        if not left:
+        if not abandoned:
             root.removeHandler(quiet)
 
 
 def _started_by(children: str) -> Iterator[int]:
-    """Process ids from the kernel's list of a thread's children, and theirs. Empty where there is no such list (not Linux): then they stay."""
+    """The ids of a thread's descendant processes, from the kernel's list of children. Empty where there is no such list (not Linux): they survive."""
     try:
         pids = [int(pid) for pid in Path(children).read_text().split()]
     except OSError:

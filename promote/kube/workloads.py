@@ -1,4 +1,4 @@
-"""Pods and events of a cluster in this project's words: what is failing, since when, and what it last said."""
+"""Pods and events of a cluster as values: which pods fail, since when, and the last lines of their logs."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ BAD_REASONS = frozenset(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Pod:
-    """One pod. `trouble` is its bad waiting or terminated reason, "" when there is none or it is on its way out (its end then says nothing)."""
+    """One pod. `trouble` is its failing waiting or terminated reason; "" when it has none, or when it is being deleted, which explains its end."""
 
     namespace: str
     name: str
@@ -41,7 +41,7 @@ class Pod:
     created: datetime | None
     restarts: int
     trouble: str
-    owner: str  # the workload behind it, the same for the pod that replaces it
+    owner: str  # its workload, the same for the pod that replaces it
 
     @property
     def key(self) -> str:
@@ -50,7 +50,7 @@ class Pod:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Event:
-    """One Warning event, newest time and how often it was seen."""
+    """One Warning event with its newest time and its count."""
 
     namespace: str
     about: str
@@ -75,7 +75,8 @@ def parse_pod(data: Mapping[str, Any]) -> Pod:
 
 
 def _owner(meta: Mapping[str, Any]) -> str:
-    """A ReplicaSet or Job carries a hash or a time that changes with every version; what is before it stays."""
+    """The workload of a pod: namespace/kind/name, the same for all versions of the workload."""
+    # The names of ReplicaSets and Jobs end with a hash or a time that changes with every version.
     owner: Mapping[str, Any] = (meta.get("ownerReferences") or [{}])[0]
     name, kind = str(owner.get("name", "")), owner.get("kind", "")
     stem = name.rpartition("-")[0] if kind in ("ReplicaSet", "Job") else name
@@ -93,12 +94,12 @@ def _trouble(container: Mapping[str, Any]) -> str:
 
 
 def pods(kube: Kube, namespace: str = "") -> tuple[Pod, ...]:
-    """The pods of a namespace, or of the whole cluster, in one paged read."""
+    """The pods of a namespace, or of the whole cluster, from one paged list."""
     return tuple(map(parse_pod, kube.items(f"/api/v1/namespaces/{namespace}/pods" if namespace else "/api/v1/pods")))
 
 
 def newly_failing(now: Mapping[str, Pod], before: Mapping[str, Pod], *, at: datetime, pending_grace_s: float) -> list[str]:
-    """Pods in trouble that were not so in the baseline, one sentence each. A pod that replaced a failing one of the same owner is not new trouble."""
+    """Pods that fail now and did not in the baseline, one line each. A pod that replaced a failing one of the same owner is not a new failure."""
     old = {p.owner for p in before.values() if p.trouble and p.owner}
     found = []
     for pod in now.values():
@@ -121,7 +122,7 @@ def newly_failing(now: Mapping[str, Pod], before: Mapping[str, Pod], *, at: date
 
 
 def warnings(kube: Kube, *, since: datetime) -> tuple[Event, ...]:
-    """Warning events seen since a moment, newest first."""
+    """Warning events seen at or after `since`, newest first."""
     found = []
     for data in kube.items("/api/v1/events", fieldSelector="type=Warning"):
         last = parse_time(data.get("lastTimestamp") or (data.get("series") or {}).get("lastObservedTime") or data.get("eventTime"))
@@ -142,7 +143,7 @@ def warnings(kube: Kube, *, since: datetime) -> tuple[Event, ...]:
 
 
 def grouped(events: Iterable[Event]) -> tuple[Event, ...]:
-    """Events of one reason about the pods of one workload as one: `Pod gitea-*`, counts added, the newest time and message. Newest first."""
+    """Merge events with the same reason about pods of one workload: `Pod gitea-*`, summed counts, the newest time and message. Newest first."""
     groups: dict[tuple[str, str, str], list[Event]] = {}
     for event in events:
         groups.setdefault((event.namespace, stem(event.about), event.reason), []).append(event)
@@ -154,12 +155,12 @@ def grouped(events: Iterable[Event]) -> tuple[Event, ...]:
 
 
 def repeats(first: Event, again: Iterable[Event]) -> bool:
-    """Whether the trouble of one (grouped) event was seen once more in a later look (grouped too)."""
+    """Whether the fault of a grouped event was seen again in the grouped events of a later read."""
     return any(e.count > first.count or _when(e) > _when(first) for e in again if same_trouble(e, first))
 
 
 def same_trouble(one: Event, other: Event) -> bool:
-    """Of one reason, about the pods of one workload."""
+    """Whether both events have the same reason and are about pods of one workload."""
     return (one.namespace, stem(one.about), one.reason) == (other.namespace, stem(other.about), other.reason)
 
 
@@ -168,15 +169,15 @@ def _when(event: Event) -> str:
 
 
 def stem(about: str) -> str:
-    """`Pod gitea-*`: a pod's name without what differs between the pods of one workload; anything else as it is."""
+    """`Pod gitea-*`: a pod's name without the part that differs between the pods of one workload; other names unchanged."""
     return _POD_HASH.sub("-*", about) if about.startswith("Pod ") else about
 
 
 def log_tail(kube: Kube, pod: Pod, lines: int = 8) -> list[str]:
-    """The last lines a pod wrote (of its previous life when it crashed); a sentence when they cannot be had."""
+    """The last lines of a pod's log (of its previous container when it restarted); one line with the reason when there is no log."""
     for previous in ("true", "false") if pod.restarts else ("false",):
         try:
             return kube.text(f"/api/v1/namespaces/{pod.namespace}/pods/{pod.name}/log?tailLines={lines}&previous={previous}").splitlines()[-lines:]
         except PromoteError as error:
-            said = error.what
-    return [f"(no log: {said})"]
+            reason = error.what
+    return [f"(no log: {reason})"]

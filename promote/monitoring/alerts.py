@@ -1,4 +1,4 @@
-"""Alerts as values, and which of those firing now are new. Pure: asking Alertmanager is clients/monitoring.py."""
+"""Alerts as values, and which of the firing alerts are new. Pure: `clients.py` reads them from Alertmanager."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from promote.core.time import parse_time
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Alert:
-    """One alert as Alertmanager has it. `fingerprint` is a hash of all its labels; `muted` says by what it is kept quiet, "" when it is not."""
+    """One alert of Alertmanager. `fingerprint` is a hash of all its labels; `muted` names the silence or alert that mutes it ("" = not muted)."""
 
     fingerprint: str
     labels: Mapping[str, str]
@@ -34,7 +34,7 @@ class Alert:
 
 
 def parse_alert(data: Mapping[str, Any]) -> Alert:
-    """One entry of GET /api/v2/alerts. "unprocessed" (just received) counts as firing. Raises KeyError, TypeError for something else."""
+    """Parse one entry of GET /api/v2/alerts. "unprocessed" (just received) counts as firing. Raises KeyError or TypeError for any other structure."""
     status, annotations = data["status"], data.get("annotations") or {}
     silenced, inhibited = status.get("silencedBy") or [], status.get("inhibitedBy") or []
     muted = [f"silence {', '.join(silenced)}"] * bool(silenced) + [f"inhibited by alert {', '.join(inhibited)}"] * bool(inhibited)
@@ -52,7 +52,7 @@ def parse_alert(data: Mapping[str, Any]) -> Alert:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Compared:
-    """`new` fire and did not before; `known` fire and did; `muted` would be new if nobody had silenced or inhibited them."""
+    """`new`: firing, and not before; `known`: firing, and also before; `muted`: like `new`, but silenced or inhibited."""
 
     new: tuple[Alert, ...]
     known: tuple[Alert, ...]
@@ -60,22 +60,23 @@ class Compared:
 
 
 def compare(now: Iterable[Alert], before: Iterable[Alert], volatile: Iterable[str]) -> Compared:
-    """Alerts that differ only in volatile labels are the same trouble, as long as there are not more of them than before.
+    """Sort the alerts firing now into new, known and muted ones.
 
-    What was silenced before counts as known: it fired, only nobody was told.
+    Alerts that differ only in volatile labels count as the same fault, as long as there are not more of them than before. An alert that was silenced
+    before counts as known, because it fired.
     """
     groups: dict[tuple[tuple[str, str], ...], list[Alert]] = defaultdict(list)
     for alert in now:
-        groups[_trouble(alert, volatile)].append(alert)
+        groups[_fault(alert, volatile)].append(alert)
     earlier: dict[tuple[tuple[str, str], ...], list[str]] = defaultdict(list)
     for alert in before:
-        earlier[_trouble(alert, volatile)].append(alert.fingerprint)
+        earlier[_fault(alert, volatile)].append(alert.fingerprint)
     new, known, muted = list[Alert](), list[Alert](), list[Alert]()
-    for trouble, alerts in groups.items():
-        was = earlier[trouble]
+    for fault, alerts in groups.items():
+        was = earlier[fault]
         unseen = [a for a in alerts if a.fingerprint not in was]
         known += [a for a in alerts if a.fingerprint in was]
-        replaced = max(0, len(was) - (len(alerts) - len(unseen)))  # those of before that are gone: as many may have come in their place
+        replaced = max(0, len(was) - (len(alerts) - len(unseen)))  # resolved ones: the same number may have replaced them
         unseen.sort(key=lambda a: bool(a.muted))
         known += unseen[:replaced]
         for alert in unseen[replaced:]:
@@ -83,7 +84,7 @@ def compare(now: Iterable[Alert], before: Iterable[Alert], volatile: Iterable[st
     return Compared(new=_sorted(new), known=_sorted(known), muted=_sorted(muted))
 
 
-def _trouble(alert: Alert, volatile: Iterable[str]) -> tuple[tuple[str, str], ...]:
+def _fault(alert: Alert, volatile: Iterable[str]) -> tuple[tuple[str, str], ...]:
     return tuple(sorted((k, v) for k, v in alert.labels.items() if k not in volatile))
 
 

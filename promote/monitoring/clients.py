@@ -1,7 +1,7 @@
-"""Prometheus, Alertmanager and Grafana over their HTTP APIs, in this project's words.
+"""Clients for the HTTP APIs of Prometheus, Alertmanager and Grafana.
 
-Reads are repeated once when the connection breaks; nothing that writes ever is. Headers may carry credentials: they never appear in a message, and
-are not sent on to another host by a redirect, because redirects of an API are not followed at all.
+A read is repeated once when the connection breaks; a write never is. Headers may contain credentials: they never appear in a message, and no
+redirect can send them to another host, because the clients follow no redirects.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from promote.core.errors import Denied, NotFound, Rejected, ServiceError, Unreac
 
 CALL_S = 10.0
 PAGE = 1000
-CLOSE_LOOK = 200  # characters of a foreign error text
+EXCERPT = 200  # the longest shown part of another system's error text, in characters
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sample:
-    """One value of an answer. `series` is its labels as Prometheus writes them; the value may be NaN or infinite."""
+    """One value of an answer. `series` is its labels in Prometheus' notation; the value may be NaN or infinite."""
 
     series: str
     value: float
@@ -35,14 +35,14 @@ class Service:
         self.name, self.url, self._headers, self._call_s = name, url.rstrip("/"), dict(headers), call_s
 
     def get(self, path: str, params: Any = None) -> Any:
-        """JSON of a read. Raises Unreachable, Denied, NotFound or Rejected."""
+        """Read JSON. Raises Unreachable, Denied, NotFound or Rejected."""
         try:
             return self._call("GET", path, params=params)
         except _Broken:
             return self._call("GET", path, params=params)
 
     def post(self, path: str, body: Mapping[str, Any]) -> Any:
-        """JSON of a write, sent once. Raises what `get` raises."""
+        """Write JSON and return the JSON answer; sent once. Raises the same errors as `get`."""
         return self._call("POST", path, body=body)
 
     def _call(self, method: str, path: str, *, params: Any = None, body: Mapping[str, Any] | None = None) -> Any:
@@ -52,49 +52,51 @@ class Service:
         from promote.transport.http_deadline import ask
 
         where = f"{self.name} {self.url}"
-        late = Unreachable(where, f"{method} {path}: no whole answer within {self._call_s:g} s", hint=self._hint)
+        late = Unreachable(where, f"{method} {path}: no complete answer within {self._call_s:g} s", hint=self._hint)
         try:
             headers = {"User-Agent": "promote", "Accept": "application/json", **self._headers}
             with ask(method, self.url + path, within_s=self._call_s, params=params, json=body, headers=headers, stream=True) as answer:
                 status, data = answer.status_code, answer.raw.read(decode_content=True)
         except (requests.Timeout, ReadTimeoutError) as error:
             raise late from error
-        except requests.exceptions.InvalidHeader as error:  # its own words show the value
-            what = f"{method} {path}: a header cannot be sent: is there a line break in what the environment has for it?"
+        except requests.exceptions.InvalidHeader as error:  # its own message contains the value
+            what = f"{method} {path}: a header cannot be sent: does its value in the environment contain a line break?"
             raise Rejected(where, what, hint=f"see {self.name}.headers in promotion.toml") from error
         except (requests.RequestException, HTTPError, OSError) as error:
             raise _Broken(where, f"{method} {path}: {self._plain(f'{type(error).__name__}: {error}')}", hint=self._hint) from error
         if not 200 <= status < 300:
-            raise self._error(where, f"{method} {path}", status, self._plain(_said(data.decode(errors="replace"))))
+            raise self._error(where, f"{method} {path}", status, self._plain(_message(data.decode(errors="replace"))))
         try:
             return json.loads(data)
         except ValueError as error:
-            hint = f"a login page or a proxy in between? see {self.name}.url and {self.name}.headers in promotion.toml"
+            hint = f"is a login page or a proxy in between? see {self.name}.url and {self.name}.headers in promotion.toml"
             raise Unreachable(where, f"{method} {path}: the answer is not JSON", hint=hint) from error
 
     def _plain(self, text: str) -> str:
-        """A foreign text on one line, cut, without what our headers carry: a proxy may show them back."""
+        """Another system's text on one line, truncated, with our headers' values masked: a proxy may repeat them."""
         for value in self._headers.values():
             for secret in (value, value.rpartition(" ")[2]):
                 text = text.replace(secret, "***") if len(secret) >= 6 else text
-        return " ".join(text.split())[:CLOSE_LOOK]
+        return " ".join(text.split())[:EXCERPT]
 
     @property
     def _hint(self) -> str:
-        return f"is it up and reachable from here? its address is {self.name}.url in promotion.toml"
+        return f"does it run, and is it reachable from here? its address is {self.name}.url in promotion.toml"
 
-    def _error(self, where: str, asked: str, status: int, text: str) -> ServiceError:
-        what = f"{asked}: {status} {text}".rstrip()
+    def _error(self, where: str, request: str, status: int, text: str) -> ServiceError:
+        what = f"{request}: {status} {text}".rstrip()
         if status in (401, 403):
             return Denied(where, what, hint=f"see {self.name}.headers in promotion.toml and the rights of the token named there")
         if status == 404:
             return NotFound(where, what, hint=f"is {self.name}.url in promotion.toml the address of {self.name} itself, with its path prefix?")
         if 300 <= status < 400:
             return Rejected(
-                where, f"{asked}: redirected ({status})", hint=f"put the address it leads to into {self.name}.url; a login page? see headers"
+                where,
+                f"{request}: redirected ({status})",
+                hint=f"set {self.name}.url to the address it leads to; if that is a login page, set {self.name}.headers",
             )
         if status in (400, 422):
-            return Rejected(where, what, hint=f"correct what it names in [{self.name}] of promotion.toml")
+            return Rejected(where, what, hint=f"correct the named value in [{self.name}] of promotion.toml")
         return Unreachable(where, what, hint=self._hint)
 
 
@@ -102,7 +104,7 @@ class _Broken(Unreachable):
     """The connection failed or broke: a read may be repeated."""
 
 
-def _said(text: str) -> str:
+def _message(text: str) -> str:
     """The message inside a JSON error, or the beginning of the text."""
     try:
         data = json.loads(text)
@@ -112,13 +114,13 @@ def _said(text: str) -> str:
 
 
 class Prometheus(Service):
-    """Instant queries at the server's own now: no clock of ours is involved."""
+    """Instant queries, evaluated at the server's current time: our clock is not involved."""
 
     def query(self, expression: str, *, lookback_s: float | None = None) -> list[Sample]:
-        """The answer's samples; [] when there is no data.
+        """The samples of the answer; [] when there is no data.
 
-        `lookback_s`: how old a sample may be. Servers before 2.43 ignore it without a word (seen on 2.42): ask `ages` too.
-        Raises Rejected for what is no expression, or one whose answer is neither a vector nor a scalar.
+        `lookback_s`: the greatest age of a sample, in seconds. Servers before 2.43 silently ignore it (seen on 2.42): check `ages` too.
+        Raises Rejected for an invalid expression, and when the answer is neither a vector nor a scalar.
         """
         params = {"query": expression} | ({"lookback_delta": f"{lookback_s:.3f}"} if lookback_s is not None else {})
         data = self._data(self.get("/api/v1/query", params))
@@ -132,13 +134,13 @@ class Prometheus(Service):
         return [Sample(series=_series(entry["metric"]), value=float(entry["value"][1])) for entry in result]
 
     def ages(self, selector: str, *, lookback_s: float | None = None) -> dict[str, float]:
-        """How old the newest sample of every series of a selector is, in seconds, by the server's own clock."""
+        """The age in seconds of the newest sample of each series of a selector, by the server's own clock."""
         return {s.series: s.value for s in self.query(f"time() - timestamp({selector})", lookback_s=lookback_s)}
 
     def _data(self, answer: Any) -> dict[str, Any]:
         if isinstance(answer, dict) and answer.get("status") == "success" and isinstance(answer.get("data"), dict):
             return dict(answer["data"])
-        raise Unreachable(f"{self.name} {self.url}", "the answer is not one of Prometheus' API", hint="see prometheus.url in promotion.toml")
+        raise Unreachable(f"{self.name} {self.url}", "the answer does not follow Prometheus' API", hint="see prometheus.url in promotion.toml")
 
 
 def _series(labels: Mapping[str, str]) -> str:
@@ -147,44 +149,46 @@ def _series(labels: Mapping[str, str]) -> str:
 
 
 class Alertmanager(Service):
-    """Alerts as Alertmanager has them; it forgets a resolved or expired one by itself."""
+    """Alertmanager's alerts; it drops resolved and expired ones by itself."""
 
     def alerts(self, filters: list[str]) -> list[dict[str, Any]]:
-        """Everything that fires, silenced and inhibited ones included, as raw JSON."""
+        """All firing alerts, including silenced and inhibited ones, as raw JSON."""
         found = self.get("/api/v2/alerts", [("filter", text) for text in filters])
         if isinstance(found, list) and all(isinstance(a, dict) and {"labels", "status", "fingerprint"} <= a.keys() for a in found):
             return found
-        raise Unreachable(f"{self.name} {self.url}", "the answer is not one of Alertmanager's API v2", hint="see alertmanager.url in promotion.toml")
+        raise Unreachable(
+            f"{self.name} {self.url}", "the answer does not follow Alertmanager's API v2", hint="see alertmanager.url in promotion.toml"
+        )
 
 
 class Grafana(Service):
     """Dashboards and annotations."""
 
     def health(self) -> str:
-        """Its version. Raises Unreachable when it says that its database is not well."""
-        said = self.get("/api/health")
-        if not isinstance(said, dict) or said.get("database") != "ok":
-            database = said.get("database") if isinstance(said, dict) else "missing"
+        """Grafana's version. Raises Unreachable when it reports that its database is not ok."""
+        answer = self.get("/api/health")
+        if not isinstance(answer, dict) or answer.get("database") != "ok":
+            database = answer.get("database") if isinstance(answer, dict) else "missing"
             raise Unreachable(f"{self.name} {self.url}", f"its database is {database!r}", hint="see Grafana's own log")
-        return str(said.get("version", "?"))
+        return str(answer.get("version", "?"))
 
     def dashboards(self) -> list[dict[str, Any]]:
-        """Every dashboard that the token may see: uid, title, folderTitle, url."""
+        """Every dashboard that the token may read: uid, title, folderTitle, url."""
         found = list[dict[str, Any]]()
         while True:
             page = self.get("/api/search", {"type": "dash-db", "limit": PAGE, "page": len(found) // PAGE + 1})
             if not isinstance(page, list):
-                raise Unreachable(f"{self.name} {self.url}", "the answer is not one of Grafana's API", hint="see grafana.url in promotion.toml")
+                raise Unreachable(f"{self.name} {self.url}", "the answer does not follow Grafana's API", hint="see grafana.url in promotion.toml")
             found += page
             if len(page) < PAGE:
                 return found
 
     def link(self, path: str) -> str:
-        """The address of a page whose path Grafana told, which carries its sub-path already."""
+        """The URL of a page whose path comes from Grafana, which includes Grafana's sub-path already."""
         base = urlsplit(self.url)
         return f"{base.scheme}://{base.netloc}{path}" if base.path and path.startswith(f"{base.path}/") else self.url + path
 
     def annotate(self, *, start: datetime, end: datetime, tags: list[str], text: str) -> int:
-        """Draw a region over every dashboard that shows annotations with one of these tags. Returns its id."""
+        """Create a region annotation, visible on every dashboard that shows annotations with one of these tags. Returns its id."""
         body = {"time": int(start.timestamp() * 1000), "timeEnd": int(end.timestamp() * 1000), "tags": tags, "text": text}
         return int((self.post("/api/annotations", body) or {}).get("id", 0))

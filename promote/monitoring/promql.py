@@ -1,7 +1,7 @@
-"""A PromQL expression as text: which series it reads, and the same expression with no range reaching further back than a moment. Pure.
+"""PromQL expressions as text: which series an expression reads, and limiting its ranges to the time since the move. Pure.
 
-A scanner, not a parser: Prometheus itself says whether an expression is right. It has to tell selectors from functions, keywords, label lists and
-strings, and to know where an `offset` or `@` looks away from now on purpose.
+A scanner, not a parser: Prometheus itself validates the expression. It only has to distinguish selectors from functions, keywords, label lists and
+strings, and to find the selectors that deliberately read another time by `offset` or `@`.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def _tokens(expression: str) -> list[_Token]:
 
 
 def _closing(tokens: list[_Token], at: int, pair: str) -> int:
-    """The index of the sign that closes the one at `at`; the last index when none does (Prometheus will say so)."""
+    """The index of the sign that closes the one at `at`; the last index when none does (Prometheus will report the error)."""
     depth = 0
     for i in range(at, len(tokens)):
         if tokens[i].kind == "sign":
@@ -54,12 +54,12 @@ def _text(tokens: list[_Token], at: int) -> str:
 
 
 def selectors(expression: str) -> tuple[str, ...]:
-    """The instant selectors it reads as of now, each once, without range. Those with `offset` or `@` look elsewhere on purpose and are left out."""
+    """The selectors that the expression reads at the current time, each once, without range. Omits those with `offset` or `@`."""
     return tuple(dict.fromkeys(text for text, away in _selectors(expression) if not away))
 
 
 def has_fallback(expression: str) -> bool:
-    """Whether it says by `or` what counts when series are absent."""
+    """Whether the expression has an `or`, which gives a value for absent series."""
     return any(t.kind == "name" and t.text.lower() == "or" for t in _tokens(expression))
 
 
@@ -89,10 +89,10 @@ def _looks_away(tokens: list[_Token], at: int) -> bool:
     return _text(tokens, at).lower() in ("offset", "@")
 
 
-def clipped(expression: str, seconds: float, *, cut: bool = True) -> tuple[str, tuple[str, ...]]:
-    """(the expression with every range that looks at now cut to `seconds`, the ranges that were cut). `$since` becomes `seconds` everywhere.
+def limit_ranges(expression: str, seconds: float, *, cut: bool = True) -> tuple[str, tuple[str, ...]]:
+    """Limit every range that ends now to `seconds`, and replace `$since` by `seconds`; returns (the new expression, the ranges that were limited).
 
-    Without `cut` only `$since` is replaced.
+    Without `cut`, only replace `$since`.
     """
     limit = f"{max(1, round(seconds * 1000))}ms"
     expression = expression.replace(SINCE, limit)

@@ -125,9 +125,7 @@ def test_a_rollback_ends_the_sync_that_keeps_an_added_application_from_going(pro
     assert "waiting for completion of hook" in reasons(bad)["cart"]
     goal, notes = prod.move(old), list[str]()
     kept = settle(prod, goal, seconds=3, baseline=before, t_before=now(), rollback=True, settings=with_argocd(terminate_stuck=False))
-    assert (
-        reasons(kept)["cart"] == "was added by the version that is rolled back and is still there: it is being deleted and waits for its sync to end"
-    )
+    assert reasons(kept)["cart"] == "was added by the version that is rolled back and still exists: it is being deleted and waits for its sync to end"
     back = settle(prod, goal, baseline=before, t_before=now(), rollback=True, on_progress=lambda p: notes.extend(p.notes))
     assert back.verdict is Verdict.PASSED, back.reason
     assert set(notes) == {"cart: its sync kept it from being deleted; stopped it"}
@@ -202,7 +200,10 @@ def test_nothing_to_look_at_is_not_a_pass(prod: Production):
     nobody = replace(prod, argocd=ArgoCD(prod.kube, ["argocd"], "team=absent"))
     goal = replace(prod.move(prod.commit({})), root="")
     result = settle(nobody, goal, seconds=0.3)
-    assert (result.verdict, result.reason) == (Verdict.ERRORED, "no application that follows the tag could be proven; is the selector right?")
+    assert (result.verdict, result.reason) == (
+        Verdict.ERRORED,
+        "no application that follows the tag could be proven; check prod.selector",
+    )
 
 
 def test_the_guard_ends_the_wait_before_anything_is_written(prod: Production):

@@ -283,7 +283,7 @@ def _wiki_was_named(here: Stage) -> None:
 
 
 def _kept_one_named(here: Stage) -> None:
-    assert "homepage: is no longer in git and still there" in here.played[-1].said["reason"]
+    assert "homepage: is no longer in git and still exists" in here.played[-1].said["reason"]
 
 
 def _replaced_on_purpose(here: Stage) -> None:

@@ -82,7 +82,7 @@ def test_a_read_in_lasting_trouble_is_retried_a_few_times_and_then_reported(worl
 def test_silence_ends(world: Echo, tmp_path: Path):
     world.fault(Fault(kind="hang"))
     hurried = Kube("prod", connect("prod", kubeconfig(tmp_path, world.url), "")._api, call_s=0.2)
-    with pytest.raises(Unreachable, match=r"no whole answer in time \(0.2 s of silence, 45 s in all\)"):
+    with pytest.raises(Unreachable, match=r"no complete answer in time \(limits: 0.2 s of silence, 45 s in total\)"):
         hurried.items(APPLICATIONS)
 
 
@@ -97,7 +97,7 @@ def test_messages_are_cut():
 
 
 def test_the_file_is_not_there(tmp_path: Path):
-    with pytest.raises(UsageError, match="there is no kubeconfig") as caught:
+    with pytest.raises(UsageError, match="the kubeconfig .* does not exist") as caught:
         connect("prod", tmp_path / "none", "")
     assert "prod.kubeconfig" in caught.value.hint
 
@@ -130,7 +130,7 @@ def test_a_forgotten_export_is_not_called_a_missing_context(tmp_path: Path, monk
         monkeypatch.delenv("KUBECONFIG", raising=False)
         monkeypatch.setenv("HOME", str(tmp_path))
     with pytest.raises(
-        UsageError, match="names .*none, which is not there" if named else "KUBECONFIG is not set, and ~/.kube/config is not there"
+        UsageError, match="names .*none, which does not exist" if named else "KUBECONFIG is not set, and ~/.kube/config does not exist"
     ) as caught:
         connect("prod", None, "prod", default=own_kubeconfig())
     assert "export KUBECONFIG" in caught.value.hint
@@ -147,13 +147,13 @@ def plugin(folder: Path, script: str) -> dict[str, object]:
     "script", ["echo secret-password >&2; exit 1", "echo not JSON", f'echo \'{{"apiVersion": "{PLUGIN}", "kind": "E", "status": {{}}}}\'']
 )
 def test_a_plugin_that_gives_no_credentials(tmp_path: Path, world: Echo, script: str, capfd: pytest.CaptureFixture[str]):
-    with pytest.raises(Denied, match="gave no credentials") as caught:
+    with pytest.raises(Denied, match="returned no credentials") as caught:
         connect("prod", kubeconfig(tmp_path, world.url, plugin(tmp_path, script)), "")
     assert "secret" not in str(caught.value) + "".join(capfd.readouterr())
 
 
 def test_a_plugin_without_a_command(tmp_path: Path, world: Echo):
-    with pytest.raises(Denied, match="gave no credentials"):
+    with pytest.raises(Denied, match="returned no credentials"):
         connect("prod", kubeconfig(tmp_path, world.url, {"exec": {"apiVersion": PLUGIN}}), "")
 
 

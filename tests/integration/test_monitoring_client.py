@@ -44,8 +44,8 @@ def client(world: World, call_s: float = 5) -> Prometheus:
 FAULTS = {
     "refused": (Fault(kind="refuse"), Unreachable, "ConnectionError"),
     "dropped": (Fault(kind="drop_before"), Unreachable, "ConnectionError"),
-    "hanging": (Fault(kind="hang"), Unreachable, "no whole answer within 0.5 s"),
-    "dripping": (Fault(kind="drip"), Unreachable, "no whole answer within 0.5 s"),
+    "hanging": (Fault(kind="hang"), Unreachable, "no complete answer within 0.5 s"),
+    "dripping": (Fault(kind="drip"), Unreachable, "no complete answer within 0.5 s"),
     "503": (Fault(kind="status", status=503, body=b"starting up"), Unreachable, "503 starting up"),
     "401": (Fault(kind="status", status=401), Denied, "401"),
     "403": (Fault(kind="status", status=403, body=b'{"message": "no"}'), Denied, "403 no"),

@@ -46,8 +46,8 @@ def _smoke(url: str, folder: Path) -> str:
 
 CLIENTS: dict[str, tuple[Callable[[str, Path], str], str]] = {
     "GitHub": (_github, "GitHub: could not read run 7000: 127.0.0.1 did not answer in time"),
-    "cluster": (_cluster, "cluster prod: GET /api/v1/pods: no whole answer in time (0.5 s of silence, 1 s in all)"),
-    "monitoring": (_monitoring, "GET /api/health: no whole answer within 0.5 s"),
+    "cluster": (_cluster, "cluster prod: GET /api/v1/pods: no complete answer in time (limits: 0.5 s of silence, 1 s in total)"),
+    "monitoring": (_monitoring, "GET /api/health: no complete answer within 0.5 s"),
     "smoke": (_smoke, "within 0.5 s"),
 }
 

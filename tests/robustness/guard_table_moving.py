@@ -91,7 +91,7 @@ READS = (
     Guard("a write's is not", "promote/github/session.py", 'request.method == "GET" and isinstance', "isinstance", RUNS, "TestDispatch and cut"),
     Guard("git's answer that broke off", "promote/git/process.py", "transfer closed|", "", AGAIN, "cut"),
     Guard("a whole answer's deadline", "promote/transport/http_deadline.py", "time.monotonic() + times * silence_s", "time.monotonic() + 900", "tests/integration/test_monitoring_client.py", "dripping"),
-    Guard("a write of the cluster goes out once", "promote/kube/client.py", "self._patiently(method, path, body) if repeatable else", "self._patiently(method, path, body) if True else", AGAIN, "write"),
+    Guard("a write of the cluster goes out once", "promote/kube/client.py", "self._with_retries(method, path, body) if repeatable else", "self._with_retries(method, path, body) if True else", AGAIN, "write"),
     Guard("a push goes out once", "promote/git/process.py", "    reads = bool(args) and args[0] in _READS\n", "    reads = True\n", AGAIN, "push"),
     Guard("a dispatch goes out once", "promote/github/session.py", 'allowed_methods={"GET", "HEAD"}', 'allowed_methods={"GET", "HEAD", "POST"}', RUNS, "never_repeated"),
     Guard("whose run it is", "promote/github/workflow_runs.py", ' if request_id in (run.display_title or "")', "", SHORT, "R2"),

@@ -72,7 +72,7 @@ def test_a_few_unhealthy_are_lived_with_and_named():
 
 def test_too_many_unhealthy():
     found = problems(baseline(*fleet(9, health="Degraded")), goal(), SETTINGS)
-    assert found == ["1 of 9 applications are unhealthy already (app0), more than baseline.max_unhealthy = 0.1 allows"]
+    assert found == ["1 of 9 applications are already unhealthy (app0), more than baseline.max_unhealthy = 0.1 allows"]
 
 
 def test_it_reads_back_as_it_was_written(tmp_path: Path):

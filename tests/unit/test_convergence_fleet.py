@@ -67,12 +67,12 @@ def test_what_the_root_dropped_may_be_gone():
 
 def test_what_the_root_dropped_must_be_gone():
     seen = settled([was_root(child("web")), was_kid("web")], [root(child("web", pruned=True), sync="OutOfSync"), kid("web")])
-    assert seen["web"].reason == "is no longer in git and still there"
+    assert seen["web"].reason == "is no longer in git and still exists"
 
 
 def test_what_the_root_dropped_and_forgot_must_be_gone():
     baseline = [was_root(child("web"), child("db")), was_kid("web"), was_kid("db")]
-    assert settled(baseline, [root(child("db")), kid("db"), kid("web")])["web"].reason == "is no longer in git and still there"
+    assert settled(baseline, [root(child("db")), kid("db"), kid("web")])["web"].reason == "is no longer in git and still exists"
 
 
 def test_a_root_that_does_not_prune_is_named_with_the_command_and_fails():
@@ -80,14 +80,14 @@ def test_a_root_that_does_not_prune_is_named_with_the_command_and_fails():
     now = [root(child("web", pruned=True), sync="OutOfSync", spec=manual), kid("web")]
     seen = settled([was_root(child("web")), was_kid("web")], now, grace=1)
     assert seen["web"].state is AppState.FAILED
-    assert seen["web"].reason == "is no longer in git and still there: argocd does not prune; kubectl -n argocd delete application web"
+    assert seen["web"].reason == "is no longer in git and still exists: argocd does not prune; kubectl -n argocd delete application web"
 
 
 def test_an_application_that_vanishes_without_a_change_in_git_is_missed():
     seen = settled([was_root(child("web")), was_kid("web")], [root(child("web"))])
     assert seen["web"].reason == "does not exist yet (argocd is to create it)"
     seen = settled([was_root(), application("lone", revision=OLD)], [root()])
-    assert seen["lone"].reason == "was there before and is gone, and nothing in git says so"
+    assert seen["lone"].reason == "existed before the promotion and is missing, although git does not remove it"
 
 
 def test_while_the_root_is_not_there_a_missing_child_is_missed():
@@ -115,12 +115,12 @@ def test_a_child_that_now_follows_something_else_is_judged_by_its_health():
 
 def test_a_rollback_waits_for_removed_applications():
     seen = settled([was_root(child("web")), was_kid("web")], [root(child("web"), revision=OLD)], rollback=True)
-    assert seen["web"].reason == "was there before and does not exist (yet)"
+    assert seen["web"].reason == "existed before the promotion and does not exist yet"
 
 
 def test_a_rollback_waits_until_added_applications_are_gone():
     now = [root(revision=OLD, state=operation(revision=OLD)), kid("new", revision=OLD)]
-    assert settled([was_root()], now, rollback=True)["new"].reason == "was added by the version that is rolled back and is still there"
+    assert settled([was_root()], now, rollback=True)["new"].reason == "was added by the version that is rolled back and still exists"
 
 
 def test_a_rollback_with_a_root_that_does_not_prune_names_the_command():

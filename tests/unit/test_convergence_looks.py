@@ -116,7 +116,7 @@ def test_the_baseline_tolerates_health_and_names_it():
     look(judged, application())
     assert states(judged, application(reconciled=6, health="Degraded"), looks=3) == [AppState.WAITING, AppState.WAITING, AppState.TOLERATED]
     reason = look(judged, application(reconciled=6, health="Degraded", health_message="x"))["web"].reason
-    assert reason == "was already Degraded before this promotion: not counted (Degraded: x)"
+    assert reason == "was already Degraded before this promotion (ignored): Degraded: x"
 
 
 def test_worse_health_than_before_is_new_trouble():
@@ -172,7 +172,7 @@ def test_many_unknown_at_once_are_the_repo_servers_trouble():
     blind = [application(n, revision="prod-stable", sync="Unknown", conditions=[("ComparisonError", "connection refused")]) for n in names]
     seen = look(judged, *blind)
     assert {v.state for v in seen.values()} == {AppState.UNKNOWN}
-    assert seen["a"].reason == "3 applications are Unknown at once, which is the repo-server's trouble, not theirs: connection refused"
+    assert seen["a"].reason == "3 applications are Unknown at once: a fault of the repo-server, not of the applications: connection refused"
     assert judged.unknown_at_once
 
 

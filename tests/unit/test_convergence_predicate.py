@@ -87,7 +87,7 @@ BELIEVED_WITHOUT = {
     "health's own loop: the sync ended after the last look": (
         application(reconciled=2),
         Kind.HEALTH_UNSEEN,
-        "health not looked at since the sync finished",
+        "health not refreshed since the sync finished",
     ),
     "its removal: it is being deleted": (application(meta={"deletionTimestamp": "2026-03-01T12:00:01Z"}), Kind.DELETING, "is being deleted"),
     "freshness of a chart": (chart_only(reconciled=-30), Kind.STALE, "chart only: not reconciled since the tag moved"),

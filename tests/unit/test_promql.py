@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from promote.monitoring.promql import clipped, duration_s, has_fallback, selectors
+from promote.monitoring.promql import duration_s, has_fallback, limit_ranges, selectors
 
 READS = {
     "up": ("up",),
@@ -53,11 +53,11 @@ CUT = {
 
 @pytest.mark.parametrize("expression", CUT)
 def test_ranges_reach_back_to_the_move_and_no_further(expression: str) -> None:
-    assert clipped(expression, 47) == CUT[expression]
+    assert limit_ranges(expression, 47) == CUT[expression]
 
 
 def test_without_a_move_only_since_is_filled_in() -> None:
-    assert clipped("rate(x[1h]) / rate(y[$since])", 300, cut=False) == ("rate(x[1h]) / rate(y[300000ms])", ())
+    assert limit_ranges("rate(x[1h]) / rate(y[$since])", 300, cut=False) == ("rate(x[1h]) / rate(y[300000ms])", ())
 
 
 def test_only_an_or_decides_the_value_of_absent_series() -> None:
@@ -73,4 +73,4 @@ def test_durations(text: str, seconds: float) -> None:
 @pytest.mark.parametrize("broken", ["sum(up", "up{", "rate(x[5m", "}{", "'", "))((", "up{job=", "[", ""])
 def test_an_invalid_expression_breaks_nothing(broken: str) -> None:
     selectors(broken)
-    clipped(broken, 5)
+    limit_ranges(broken, 5)

@@ -19,7 +19,7 @@ APPS = (
     *(app(f"app-{n}") for n in range(92)),
     app("grafana", "rolling out: 1 of 2 new replicas ready"),
     app("cert-manager", "not reconciled since the tag moved"),
-    app("velero", "was already Degraded before this promotion: not counted", AppState.TOLERATED),
+    app("velero", "was already Degraded before this promotion (ignored)", AppState.TOLERATED),
     *(app(f"late-{n}", "still at 9c1d2e7") for n in range(6)),
 )
 LOOK = Look(APPS, limit_s=600.0)
