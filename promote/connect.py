@@ -1,8 +1,7 @@
-"""From settings to clients: the remote, the forge, the two clusters. The only reader of the environment's variables.
+"""Creates all clients from the settings: the remote, the forge, the two clusters. The only reader of environment variables.
 
-A child program gets the environment handed on by the module that starts it. The few variables that belong to git and to the terminal are exceptions
-(tests/unit/test_architecture.py lists them).
-Dev and production are two clients with two kubeconfigs or contexts, never a process-wide default.
+Exceptions (listed in tests/unit/test_architecture.py): a module that starts a child program passes the environment on, and a few variables belong to
+git and to the terminal. Dev and production are two clients with two kubeconfigs or contexts, never a process-wide default.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ _SLUG = re.compile(r"[/:]([^/:]+/[^/]+?)(?:\.git)?/?$")
 
 
 def token() -> str:
-    """The forge token of the environment, or "": what git may use beside its own credential helpers."""
+    """The forge's token from the environment, or "". git uses it after its own credential helpers."""
     given = next((os.environ[name] for name in TOKEN_VARIABLES if os.environ.get(name)), "")
     if not given and os.environ.get(TOKEN_FILE):
         from promote.github.credentials import from_file
@@ -44,10 +43,10 @@ def token() -> str:
 
 
 def forge_token(settings: Settings) -> str:
-    """The token for the forge's API: of the environment, a file, the GitHub CLI, git's credential helpers, in this order.
+    """The token for the forge's API: from the environment, a file, the GitHub CLI or git's credential helpers, in this order.
 
-    What was found goes into this process's environment, so that it is looked for once, the suites have it too, and it is never on an argv.
-    Raises UsageError when there is none anywhere.
+    Stores a token it found in this process's environment: later calls and the suites find it there, and it is never on a command line.
+    Raises UsageError when no source has one.
     """
     if found := token():
         return found
@@ -69,38 +68,39 @@ def _keep(found: str) -> str:
 
 
 def secrets() -> tuple[str, ...]:
-    """What must never be shown or written."""
+    """The values that must never be shown or written."""
     return tuple(value for name in TOKEN_VARIABLES if (value := os.environ.get(name)))
 
 
 def unexpected_secrets() -> tuple[str, ...]:
-    """What a bug may have in its words: beside `secrets`, every variable that is named like one. Settings may not be read yet, so nothing is sure."""
+    """The values to mask in the text of an unexpected error: `secrets`, and every variable with a name like a secret's, as settings may not be read
+    yet."""
     return (*secrets(), *(value for name, value in os.environ.items() if _SECRET_NAME.search(name)))
 
 
 def keep_secret(settings: Settings) -> Settings:
-    """From now on every redactor of this process, also one made without settings, masks what the settings take from the environment."""
+    """Make every redactor of this process mask the values that the settings take from the environment; returns `settings`."""
     learn(*header_secrets(settings))
     return settings
 
 
 def redactor(settings: Settings) -> Redactor:
-    """Masks every secret that this process was given: for whatever is written down."""
+    """A redactor that masks every secret of this process, for everything that is written to files."""
     return Redactor((*secrets(), *header_secrets(settings)))
 
 
 def on_actions() -> bool:
-    """Whether this runs in a step of GitHub Actions, whose log obeys commands."""
+    """Whether this process runs in a step of GitHub Actions, where lines of the log can be workflow commands."""
     return os.environ.get("GITHUB_ACTIONS") == "true"
 
 
 def ci_run() -> str:
-    """The id of the GitHub Actions run that this is a step of; "" elsewhere."""
+    """The id of the GitHub Actions run that this process belongs to; "" elsewhere."""
     return os.environ.get("GITHUB_RUN_ID", "")
 
 
 def ci_actor() -> str:
-    """Who started the GitHub Actions run that this is a step of; "" elsewhere."""
+    """The user who started the GitHub Actions run that this process belongs to; "" elsewhere."""
     return os.environ.get("GITHUB_ACTOR", "")
 
 
@@ -110,17 +110,17 @@ def own_kubeconfig() -> str:
 
 
 def cache_folder() -> Path:
-    """Where this user's caches lie."""
+    """The folder of this user's caches."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
 
 
 def step_summary() -> Path | None:
-    """The file whose Markdown GitHub Actions shows for the step."""
+    """The file whose Markdown GitHub Actions shows as the step's summary; None elsewhere."""
     return Path(name) if on_actions() and (name := os.environ.get("GITHUB_STEP_SUMMARY")) else None
 
 
 def remote(settings: Settings) -> GitRemote:
-    """The remote whose tags production follows. Nothing is asked of git yet: a smoke suite by hand needs no repository."""
+    """The remote whose tags production follows. Runs no git command yet: a smoke suite started by hand needs no repository."""
     forget_local_variables(os.environ)
     where = settings.repository
     keeps = "refs/promote/" if settings.lock.store == "local" else ""
@@ -166,12 +166,12 @@ def grafana(settings: Settings) -> Grafana:
 
 
 def alerts_reader(settings: Settings) -> Callable[[], list[dict[str, Any]]] | None:
-    """What asks for the alerts firing now; None when no Alertmanager is configured."""
+    """A function that reads the firing alerts; None when no Alertmanager is configured."""
     return (lambda: alertmanager(settings).alerts(settings.alertmanager.matchers)) if settings.alertmanager.url else None
 
 
 def headers(where: str, lines: list[str]) -> dict[str, str]:
-    """Declared headers with the environment's values. Raises UsageError that names the variable which is not set."""
+    """The configured headers with the environment's values inserted. Raises UsageError that names a variable which is not set."""
     try:
         return filled(lines, os.environ)
     except LookupError as error:
@@ -187,7 +187,7 @@ def header_secrets(settings: Settings) -> tuple[str, ...]:
 
 
 def evidence(settings: Settings, git: GitRemote) -> GitHubEvidence:
-    """What GitHub knows of commits and issues. Raises UsageError without a token."""
+    """The client for GitHub's data on commits and issues. Raises UsageError without a token."""
     from promote.github.evidence import GitHubEvidence
 
     return GitHubEvidence(settings.github.api_url, slug(settings, git), forge_token(settings))

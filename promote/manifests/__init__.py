@@ -1,1 +1,1 @@
-"""What a commit's tree would deploy, read from git alone, and how two trees differ. No cluster is asked."""
+"""The objects that a commit's tree would deploy, read from git alone, and how two trees differ. Uses no cluster."""

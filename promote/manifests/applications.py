@@ -1,6 +1,6 @@
-"""The Applications that a commit declares: where each lies, whose it is (production's, dev's), what of this repository it renders.
+"""The Applications that a commit declares: the folder of each, whether it belongs to production or dev, and which folders it renders.
 
-A repository that patches its Applications with kustomize declares them only once rendered: folders with a kustomization are rendered first.
+Folders with a kustomization are rendered first, because a repository may patch its Applications with kustomize.
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ from promote.manifests.render import Build, render
 from promote.manifests.tree import YAML, NotYaml, Object, Tree
 
 _MARK = re.compile(rb"""kind['"]?\s*:\s*['"]?Application""")  # and ApplicationSet
-_OF_ARGO_CD = re.compile(rb"""apiVersion['"]?\s*:\s*['"]?argoproj\.io/""")  # its definitions, which have the first alone, are no Applications
+_OF_ARGO_CD = re.compile(rb"""apiVersion['"]?\s*:\s*['"]?argoproj\.io/""")  # excludes Argo CD's CRDs, which match _MARK alone
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Part:
-    """One source in this repository: a folder at a revision; None when it only lends values to another source. `deep`: `directory.recurse`."""
+    """One source in this repository: a folder at a revision. `folder` None: it only provides values to another source. `deep`:
+    `directory.recurse`."""
 
     folder: str | None
     revision: str
@@ -34,8 +35,8 @@ class Part:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Declared:
-    """One Application. `folder` is where its manifest lies, `elsewhere` its sources that are not of this repository, each with its version; `values`
-    the files of this repository that they take their values from."""
+    """One Application. `folder` contains its manifest; `elsewhere` are its sources outside of this repository, each with its version; `values` are
+    the values files in this repository that those sources use."""
 
     name: str
     folder: str
@@ -47,8 +48,8 @@ class Declared:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Found:
-    """All Applications of a commit. `unknown` are folders whose Applications could not be read, each with why; `sets` the ApplicationSets that may
-    have to do with this repository, each with the folder that declares it."""
+    """All Applications of a commit. `unknown` are folders whose Applications could not be read, each with the reason; `wrong` are faults; `sets` are
+    the ApplicationSets that may use this repository, as (name, folder)."""
 
     applications: tuple[Declared, ...]
     unknown: tuple[str, ...]
@@ -57,7 +58,7 @@ class Found:
 
 
 def find(tree: Tree, repository: str, build: Build | None) -> Found:
-    """Every Application in the tree that has something to do with this repository."""
+    """Every Application and ApplicationSet that the tree declares. `repository`: our remote's URL; `build`: kustomize, or None."""
     listed = [p for p in tree.files if p.endswith(YAML)]
     tree.load(listed)
     files = [p for p in listed if _MARK.search(tree.text(p)) and _OF_ARGO_CD.search(tree.text(p))]
@@ -77,7 +78,7 @@ def find(tree: Tree, repository: str, build: Build | None) -> Found:
                 try:
                     found += [d for d in tree.documents(path) if isinstance(d, dict)]
                 except NotYaml as bad:
-                    if b"{{" not in tree.text(path):  # a chart's template is no YAML and no Application either
+                    if b"{{" not in tree.text(path):  # a chart's template is not valid YAML, and not an Application either
                         wrong.append(str(bad))
         ours = [o for o in found if str(o.get("apiVersion", "")).startswith(f"{GROUP}/")]
         apps += [declared(o, folder, repository) for o in ours if o.get("kind") == "Application" and isinstance(o.get("metadata"), dict)]
@@ -86,7 +87,7 @@ def find(tree: Tree, repository: str, build: Build | None) -> Found:
 
 
 def _concerns(value: Any, repository: str) -> bool:
-    """Whether a manifest names this repository anywhere, or one that is only known once its template is filled in."""
+    """Whether a manifest names this repository anywhere, or a repository in a template, which is unknown here."""
     if isinstance(value, list):
         return any(_concerns(inner, repository) for inner in value)
     if not isinstance(value, dict):
@@ -96,7 +97,7 @@ def _concerns(value: Any, repository: str) -> bool:
 
 
 def _broken(tree: Tree, folder: str) -> str:
-    """What is wrong with the kustomization that should compose a folder's Applications."""
+    """The fault in a folder's kustomization file, "" when it parses or does not exist."""
     try:
         file = tree.kustomization(folder)
         if file:
@@ -107,7 +108,7 @@ def _broken(tree: Tree, folder: str) -> str:
 
 
 def _groups(tree: Tree, files: Sequence[str]) -> Iterator[tuple[str, list[str], bool]]:
-    """(folder, files, whether they are composed by its kustomization). A kustomization that others build upon is not deployed by itself."""
+    """(folder, files, whether its kustomization composes them). Omits the bases of other kustomizations, which are not deployed on their own."""
     plain, reach = dict.fromkeys(files), {}
     for folder in sorted(tree.folders):
         if (file := tree.kustomization(folder)) and (taken := set(resources_of(tree, folder)) & set(plain)):
@@ -122,7 +123,7 @@ def _groups(tree: Tree, files: Sequence[str]) -> Iterator[tuple[str, list[str], 
 
 
 def _below(tree: Tree, folder: str) -> Iterator[str]:
-    """Folders with a kustomization that this one names."""
+    """The folders with a kustomization that this folder's kustomization refers to."""
     file = tree.kustomization(folder)
     if file is None:
         return
@@ -134,7 +135,7 @@ def _below(tree: Tree, folder: str) -> Iterator[str]:
 
 
 def _documents(tree: Tree, file: str) -> list[Any]:
-    """None for one that does not parse: whoever renders it says so."""
+    """The documents of a YAML file; [] when it does not parse, which rendering reports."""
     try:
         return tree.documents(file)
     except NotYaml:
@@ -142,7 +143,7 @@ def _documents(tree: Tree, file: str) -> list[Any]:
 
 
 def resources_of(tree: Tree, folder: str, seen: set[str] | None = None) -> Iterator[str]:
-    """Files that a kustomization takes as resources, through others in turn."""
+    """The files that a kustomization uses as resources, directly or through other kustomizations."""
     seen = set() if seen is None else seen
     file = tree.kustomization(folder)
     if file is None or folder in seen:
@@ -158,7 +159,7 @@ def resources_of(tree: Tree, folder: str, seen: set[str] | None = None) -> Itera
 
 
 def declared(manifest: Object, folder: str, repository: str) -> Declared:
-    """Read one Application's manifest. `repository` is ours, as the remote's URL."""
+    """Parse one Application's manifest. `repository`: our remote's URL."""
     spec: dict[str, Any] = manifest.get("spec") or {}
     sources = [s for s in (spec.get("sources") or [spec.get("source")]) if isinstance(s, dict)]
     ours = normalise_repository(repository)
@@ -168,9 +169,9 @@ def declared(manifest: Object, folder: str, repository: str) -> Declared:
             elsewhere.append(f"{source.get('chart') or source.get('repoURL', '')} {source.get('targetRevision') or ''}".strip())
         else:
             recurse = bool((source.get("directory") or {}).get("recurse"))
-            lends = source.get("ref") and not source.get("path")  # lends its values to another source, renders nothing
+            only_values = source.get("ref") and not source.get("path")  # provides values to another source, renders nothing
             path = posixpath.normpath(str(source.get("path") or ".")).strip("/")
-            folder_of = None if lends else "" if path == "." else path
+            folder_of = None if only_values else "" if path == "." else path
             parts.append(Part(folder=folder_of, revision=str(source.get("targetRevision") or "HEAD"), deep=recurse, plugin="plugin" in source))
     meta, destination = manifest["metadata"], spec.get("destination") or {}
     return Declared(
@@ -180,7 +181,7 @@ def declared(manifest: Object, folder: str, repository: str) -> Declared:
 
 
 def _values(sources: Sequence[Object], ours: str) -> Iterator[str]:
-    """`$name/path` of a source's valueFiles, where `name` is a ref of this repository. Patterns, and files that may be missing, are passed over."""
+    """The paths in valueFiles entries `$name/path` where `name` is a ref of this repository. Skips patterns, and files that may be missing."""
     refs = {f"${s['ref']}" for s in sources if s.get("ref") and normalise_repository(str(s.get("repoURL", ""))) == ours}
     for helm in (s.get("helm") or {} for s in sources):
         for file in [] if helm.get("ignoreMissingValueFiles") else helm.get("valueFiles") or []:
@@ -190,24 +191,26 @@ def _values(sources: Sequence[Object], ours: str) -> Iterator[str]:
 
 
 def sides(apps: Collection[Declared], *, stable: str, branch: str, prod: Sequence[str], dev: Sequence[str]) -> dict[str, str]:
-    """Folder of Applications → "prod", "dev" or "" (cannot be told): as declared, else by what two thirds of them follow."""
+    """Folder of Applications → "prod", "dev" or "" (undetermined): by the settings, else by the ref that at least two thirds of them follow."""
     names = {"prod": {stable, f"refs/tags/{stable}"}, "dev": {branch, "HEAD", f"refs/heads/{branch}"}}
     found: dict[str, str] = {}
     for folder in sorted({a.folder for a in apps}):
-        said = [
+        configured = [
             side
             for side, under in (("prod", prod), ("dev", dev))
             if any(folder == u.strip("/") or folder.startswith(f"{u.strip('/')}/") for u in under)
         ]
         votes = Counter(side for a in apps if a.folder == folder for p in a.parts for side in names if p.revision in names[side])
         most = max(votes, key=lambda side: votes[side], default="")
-        found[folder] = said[0] if said else most if most and votes[most] * 3 >= votes.total() * 2 else ""
+        found[folder] = configured[0] if configured else most if most and votes[most] * 3 >= votes.total() * 2 else ""
     return found
 
 
 def turned(apps: Collection[Declared], before: Collection[Declared], side: dict[str, str], *, stable: str) -> dict[str, str]:
-    """Applications that followed the stable tag in production's commit and now follow something else, in folders that are not production's as a
-    whole: where each has a folder of its own, it alone says whose it is. Name → sentence."""
+    """Applications that followed the stable tag in production's commit and now follow another ref: name → message.
+
+    Only in folders whose side is not "prod": in a folder of its own, an Application alone determines the side.
+    """
     follows = frozenset({stable, f"refs/tags/{stable}"})
     were = {(a.name, a.folder) for a in before if any(p.revision in follows for p in a.parts)}
     gone = [a for a in apps if (a.name, a.folder) in were and side[a.folder] != "prod" and a.parts]
@@ -216,7 +219,7 @@ def turned(apps: Collection[Declared], before: Collection[Declared], side: dict[
 
 
 def strays(apps: Collection[Declared], side: dict[str, str], *, stable: str, branch: str) -> list[str]:
-    """Applications that follow something else than their side does: production's the stable tag, dev's the trunk."""
+    """Applications that follow another ref than their side: production follows the stable tag, dev the trunk. One message each."""
     wanted = {"prod": {stable, f"refs/tags/{stable}"}, "dev": {branch, "HEAD", f"refs/heads/{branch}"}}
     main = {"prod": stable, "dev": branch}
     return [

@@ -1,4 +1,4 @@
-"""What a promotion would change in production, object by object, as text: for a person who wants to see it before anything moves."""
+"""The changes that a promotion would make in production, object by object, as text: a preview for users before anything moves."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from promote.manifests.tree import Object, Tree
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AppChange:
-    """One application of production. `added`, `changed` and `removed` are objects as `Kind namespace/name`; `note` where nobody can tell here."""
+    """The change of one production application. `added`, `changed`, `removed`: objects as `Kind namespace/name`; `note`: why they are
+    undetermined."""
 
     name: str
     what: str
@@ -94,7 +95,7 @@ HIDDEN = "(hidden)"
 
 
 def _text(o: Object | None) -> list[str]:
-    """YAML, keys in order. A Secret's values are never shown, only that they differ."""
+    """The object as YAML with sorted keys. Hides the values of a Secret."""
     import yaml
 
     if o is None:

@@ -1,6 +1,7 @@
-"""A candidate's tree against production's: does all of it render, does everybody follow the right ref, what is taken away or cannot be changed.
+"""Compares a candidate's tree with production's: whether everything renders, whether all Applications follow the right ref, and which objects are
+removed or cannot be changed.
 
-Only what has other inputs than in production is rendered.
+Renders only the folders whose inputs differ from production's.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ AT_ONCE = 4
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Expected:
-    """What the settings say: the refs that are followed, where Applications lie, and the repository's URL."""
+    """The settings for the comparison: the refs to follow, the folders of the Applications, and the repository's URL."""
 
     repository: str
     stable: str
@@ -31,10 +32,12 @@ class Expected:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Comparison:
-    """`wrong` does not render; `unknown` could not be rendered here; `strays` follow the wrong ref; `breaking` is removed or cannot be changed.
+    """The result; each tuple holds messages or names.
 
-    `uncompared`: what renders in the candidate and could not be read or rendered as production has it, so nobody can tell what goes away.
-    `unseen`: production's applications whose sources elsewhere changed; what these hold is not looked into.
+    `wrong`: does not render. `unknown`: could not be rendered here. `strays`: follow the wrong ref. `breaking`: removed, or changed although
+    immutable.
+    `uncompared`: renders in the candidate but not in production's commit, so its removals are undetermined.
+    `unseen`: production's applications whose sources outside of this repository changed; their contents are not compared.
     """
 
     applications: int
@@ -54,7 +57,7 @@ class Comparison:
 
 
 def compare(candidate: Tree, production: Tree | None, expected: Expected, build: Build | None) -> Comparison:
-    """`production` None: nothing runs there yet, so everything is rendered and nothing can break."""
+    """Compare two trees. `production` None: nothing is deployed yet, so every folder is rendered and nothing can break."""
     found = find(candidate, expected.repository, build)
     before = find(production, expected.repository, build) if production else Found(applications=(), unknown=(), wrong=(), sets=())
     side = sides(found.applications, stable=expected.stable, branch=expected.branch, prod=expected.prod, dev=expected.dev)
@@ -71,23 +74,23 @@ def compare(candidate: Tree, production: Tree | None, expected: Expected, build:
     ]
     uncompared = [f"production's {line}" for line in before.unknown if line not in found.unknown]
     if production:
-        said = _breaking(candidate, production, prod, prod_before, results, build)
-        breaking += [line for lines, _ in said for line in lines]
-        uncompared += [why for _, why in said if why]
+        judged = _breaking(candidate, production, prod, prod_before, results, build)
+        breaking += [line for lines, _ in judged for line in lines]
+        uncompared += [why for _, why in judged if why]
     return Comparison(
         applications=len(found.applications),
         prod=len(prod),
         dev=sum(1 for a in found.applications if side[a.folder] == "dev"),
         rendered=tuple(sorted(str(folder or ".") for folder, _ in results)),
         unchanged=unchanged,
-        wrong=_said((*found.wrong, *(r.wrong for r in results.values()), *_values(candidate, found.applications))),
-        unknown=_said((*found.unknown, *(r.unknown for r in results.values()), *map(_made, found.sets))),
+        wrong=_unique((*found.wrong, *(r.wrong for r in results.values()), *_values(candidate, found.applications))),
+        unknown=_unique((*found.unknown, *(r.unknown for r in results.values()), *map(_generated, found.sets))),
         strays=(*strays(found.applications, side, stable=expected.stable, branch=expected.branch), *sorted(away.values())),
         breaking=tuple(breaking),
         unsorted=tuple(folder or "." for folder, what in side.items() if not what and any(a.parts for a in found.applications if a.folder == folder)),
         sets=tuple(name for name, _ in found.sets),
         charts=tuple(sorted({e for a in found.applications for e in a.elsewhere})),
-        uncompared=_said(uncompared),
+        uncompared=_unique(uncompared),
         unseen=tuple(
             f"{name}: {', '.join(prod_before[name].elsewhere) or 'nothing'} → {', '.join(prod[name].elsewhere) or 'nothing'}"
             for name in sorted(set(prod) & set(prod_before))
@@ -96,12 +99,12 @@ def compare(candidate: Tree, production: Tree | None, expected: Expected, build:
     )
 
 
-def _made(declared: tuple[str, str]) -> str:
-    return f"{declared[1] or '.'}: what ApplicationSet {declared[0]} makes is decided in the cluster"
+def _generated(declared: tuple[str, str]) -> str:
+    return f"{declared[1] or '.'}: only the cluster can generate the applications of ApplicationSet {declared[0]}"
 
 
 def _values(tree: Tree, apps: Iterable[Declared]) -> Iterator[str]:
-    """What is wrong with the values files that charts from elsewhere take from this repository: Argo CD would not build these applications."""
+    """The faults of values files that charts from outside use: Argo CD could not build these applications."""
     for app in apps:
         for path in app.values:
             if path in tree.files:
@@ -110,11 +113,11 @@ def _values(tree: Tree, apps: Iterable[Declared]) -> Iterator[str]:
                 except NotYaml as bad:
                     yield str(bad)
             elif not tree.linked(path):
-                yield f"{app.name} ({app.folder or '.'}): its values file {path} is not there"
+                yield f"{app.name} ({app.folder or '.'}): its values file {path} does not exist"
 
 
-def _said(sentences: Iterable[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(s for s in sentences if s))
+def _unique(messages: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(m for m in messages if m))
 
 
 Key = tuple[str, bool]
@@ -125,7 +128,7 @@ def _parts(apps: Iterable[Declared]) -> dict[Key, Part]:
 
 
 def _render(tree: Tree, production: Tree | None, apps: Sequence[Declared], build: Build | None) -> tuple[dict[Key, Rendered], int]:
-    """(what rendered, by folder; how many folders have the inputs that production has)."""
+    """(the rendered folders; the number of folders with the same inputs as in production)."""
     jobs: dict[Key, Inputs] = {}
     results: dict[Key, Rendered] = {}
     unchanged = 0
@@ -159,7 +162,7 @@ def _same(now: Inputs, before: Inputs | Rendered) -> bool:
 def _breaking(
     tree: Tree, production: Tree, prod: dict[str, Declared], before: dict[str, Declared], results: dict[Key, Rendered], build: Build | None
 ) -> list[tuple[list[str], str]]:
-    """Objects of production's applications whose rendering changed, before against after: (what breaks, why that could not be told) for each."""
+    """For each production application whose rendering changed: (breaking changes, reason why they are undetermined or "")."""
     pairs = [(prod[name], before[name]) for name in sorted(set(prod) & set(before))]
     touched = [(app, was) for app, was in pairs if app.parts != was.parts or any((p.folder, p.deep) in results for p in app.parts)]
     with ThreadPoolExecutor(AT_ONCE) as pool:
@@ -169,12 +172,12 @@ def _breaking(
 def _app_breaks(
     tree: Tree, production: Tree, app: Declared, was: Declared, results: dict[Key, Rendered], build: Build | None
 ) -> tuple[list[str], str]:
-    """What did not render in the candidate is told by `wrong` and `unknown` and is not told again here."""
+    """One application's (breaking changes, reason why they are undetermined or ""). `wrong` and `unknown` already report a candidate's fault."""
     now = [results.get((p.folder, p.deep)) or render_one(tree, p, build) for p in app.parts if p.folder is not None]
     if any(results[key].wrong or results[key].unknown for p in app.parts if (key := (p.folder or "", p.deep)) in results):
         return [], ""
     old = [render_one(production, p, build) for p in was.parts if p.folder is not None]
-    if why := next((said for r in (*now, *old) if (said := r.wrong or r.unknown)), ""):
+    if why := next((fault for r in (*now, *old) if (fault := r.wrong or r.unknown)), ""):
         return [], f"{app.name}: production's {why}"
     after = keyed((o for r in now for o in r.objects), app.namespace)
     earlier = keyed((o for r in old for o in r.objects), was.namespace)
@@ -182,7 +185,7 @@ def _app_breaks(
 
 
 def render_one(tree: Tree, part: Part, build: Build | None) -> Rendered:
-    """One source of this repository. It must have a folder."""
+    """Render one source, which must have a folder."""
     assert part.folder is not None
     inputs = _inputs(tree, part.folder)
     return inputs if isinstance(inputs, Rendered) else render(tree, part.folder, inputs, build, deep=part.deep)

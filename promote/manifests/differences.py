@@ -1,6 +1,6 @@
-"""What a promotion takes away or cannot change in place: removed objects that hold something, changed fields that an API server refuses.
+"""Breaking differences: removed objects that hold data or other objects, and changes of fields that an API server refuses.
 
-Immutable fields as the Kubernetes API reference and its validation name them.
+The immutable fields are those of the Kubernetes API reference and its validation.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from promote.manifests.tree import Object
 HOLDING = {
     "PersistentVolumeClaim": "its volume may be deleted with it",
     "PersistentVolume": "its data may be deleted with it",
-    "Namespace": "everything in it goes with it",
-    "CustomResourceDefinition": "every object of that kind goes with it",
+    "Namespace": "everything in it is deleted with it",
+    "CustomResourceDefinition": "every object of that kind is deleted with it",
 }
 CLUSTER_WIDE = frozenset({"PersistentVolume", "Namespace", "CustomResourceDefinition", "StorageClass", "ClusterRoleBinding"})
 IMMUTABLE: Mapping[str, tuple[str, ...]] = {
@@ -35,7 +35,7 @@ Key = tuple[str, str, str]
 
 
 def keyed(objects: Iterable[Object], namespace: str) -> dict[Key, Object]:
-    """Objects by (kind, namespace, name); `namespace` is the application's, for those that name none."""
+    """Objects by (kind, namespace, name). `namespace` is the application's, for objects without one."""
     return {(o["kind"], _namespace(o, namespace), str(o["metadata"].get("name", ""))): o for o in objects}
 
 
@@ -44,17 +44,17 @@ def _namespace(o: Object, default: str) -> str:
 
 
 def removed(before: Mapping[Key, Object], after: Mapping[Key, Object]) -> list[str]:
-    """Objects that hold something and are no longer there, each with what that means."""
-    gone = sorted(set(before) - set(after))
-    return [f"{kind} {_place(namespace, name)} is removed: {HOLDING[kind]}" for kind, namespace, name in gone if kind in HOLDING]
+    """A message with the consequence for each removed object that holds data or other objects."""
+    missing = sorted(set(before) - set(after))
+    return [f"{kind} {_place(namespace, name)} is removed: {HOLDING[kind]}" for kind, namespace, name in missing if kind in HOLDING]
 
 
 def immutable(before: Mapping[Key, Object], after: Mapping[Key, Object]) -> list[str]:
-    """Fields that changed and cannot be: the sync would fail until somebody deletes the object."""
+    """A message for each changed immutable field: the sync would fail until a user deletes the object."""
     found = []
     for key in sorted(set(before) & set(after)):
         old, new = before[key], after[key]
-        if _made_anew(new):
+        if _is_recreated(new):
             continue
         fields = [f for f in IMMUTABLE.get(key[0], ()) if _at(old, f) != _at(new, f) and not (f == "spec.clusterIP" and _at(new, f) in (None, ""))]
         if key[0] in ("ConfigMap", "Secret") and old.get("immutable"):
@@ -63,8 +63,8 @@ def immutable(before: Mapping[Key, Object], after: Mapping[Key, Object]) -> list
     return found
 
 
-def _made_anew(o: Object) -> bool:
-    """Whether Argo CD deletes and creates it rather than changing it: a hook, or one with the sync option Force=true."""
+def _is_recreated(o: Object) -> bool:
+    """Whether Argo CD deletes and creates the object instead of changing it: a hook, or the sync option Force=true."""
     notes = o["metadata"].get("annotations") or {}
     options = [option.strip() for option in str(notes.get("argocd.argoproj.io/sync-options", "")).split(",")]
     return any(hook in notes for hook in HOOKS) or "Force=true" in options

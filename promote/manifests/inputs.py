@@ -1,7 +1,7 @@
-"""Which files a folder's rendering depends on: equal inputs render equally, so only what changed has to be rendered.
+"""The files that a folder's rendering depends on: equal inputs render equally, so only folders with changed inputs have to be rendered.
 
-For a kustomization every word in it that names a file or folder of the tree counts as an input, and so do theirs in turn: more than kustomize
-reads, never less.
+Every word of a kustomization that names a file or folder of the tree counts as an input, recursively: perhaps more files than kustomize reads, never
+fewer.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _FAR = ("://", "git@", "github.com/", "?ref=")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Inputs:
-    """`digest` stands for the contents of all `files`. `far`: what it fetches from elsewhere. `charts`: it inflates Helm charts."""
+    """The inputs of a folder. `digest`: a hash of all `files`. `far`: references to other hosts. `charts`: it inflates Helm charts."""
 
     digest: str
     files: tuple[str, ...]
@@ -28,7 +28,7 @@ class Inputs:
 
 
 def inputs_of(tree: Tree, folder: str) -> Inputs:
-    """Everything below the folder, and what its kustomizations reach."""
+    """The inputs of a folder: every file below it, and every file that its kustomizations refer to."""
     seen: dict[str, None] = {}
     far: list[str] = []
     charts = False
@@ -51,13 +51,13 @@ def inputs_of(tree: Tree, folder: str) -> Inputs:
                         seen[where] = None
                 far += [word for word in _references(document) if any(mark in word for mark in _FAR)]
     names = tuple(sorted(seen))
-    own = tree.commit if any(tree.linked(here) for here in done) else ""  # what a link leads to may have changed: never taken for the same
+    own = tree.commit if any(tree.linked(here) for here in done) else ""  # the target of a link may have changed: such inputs never count as equal
     digest = hashlib.sha256("\n".join([own, *(f"{p} {tree.files[p]}" for p in names)]).encode()).hexdigest()
     return Inputs(digest=digest, files=names, far=tuple(dict.fromkeys(far)), charts=charts)
 
 
 def words(value: Any) -> Iterator[str]:
-    """Every string that could be a path; `name=path` entries of generators by their path."""
+    """Every string in a document that could be a path; of generators' `name=path` entries also the path."""
     if isinstance(value, str):
         if "\n" not in value and 0 < len(value) < 300:
             yield value
@@ -72,7 +72,7 @@ def words(value: Any) -> Iterator[str]:
 
 
 def _references(document: Any) -> Iterable[str]:
-    """What a kustomization loads: these fields may name something far away."""
+    """The resources that a kustomization loads: these fields may refer to other hosts."""
     if isinstance(document, dict):
         for field in ("resources", "bases", "components", "crds", "configurations", "generators", "transformers", "validators"):
             yield from (word for word in document.get(field) or [] if isinstance(word, str) and "\n" not in word)

@@ -1,7 +1,4 @@
-"""kustomize as a program: `kustomize build`, or `kubectl kustomize` where only that is installed.
-
-Works in a scratch copy of a commit, never in the clone.
-"""
+"""Runs kustomize: `kustomize build`, or `kubectl kustomize` where only kubectl is installed. In a temporary copy of a commit, never in the clone."""
 
 from __future__ import annotations
 
@@ -20,7 +17,7 @@ from promote.transport.programs import run_program
 
 
 def find_program() -> list[str] | None:
-    """The command before the folder; None when neither program is on PATH."""
+    """The command without its folder argument; None when neither program is on PATH."""
     if kustomize := shutil.which("kustomize"):
         return [kustomize, "build"]
     kubectl = shutil.which("kubectl")
@@ -28,7 +25,7 @@ def find_program() -> list[str] | None:
 
 
 class Kustomize:
-    """Use as a context manager: the scratch copies go with it. `archive(commit)` is a tar of all files."""
+    """A context manager that deletes its temporary copies at the end. `archive(commit)` returns a tar of all files."""
 
     def __init__(self, program: list[str], archive: Callable[[str], bytes], timeout_s: float) -> None:
         self._program, self._archive, self._timeout_s = program, archive, timeout_s
@@ -42,13 +39,13 @@ class Kustomize:
         self._scratch.cleanup()
 
     def build(self, commit: str, folder: str) -> str:
-        """The manifests. Raises ServiceError with kustomize's own words, Unreachable when it does not end in time."""
+        """The rendered manifests. Raises ServiceError with kustomize's error text, Unreachable when it does not end in time."""
         root = self._copy(commit)
         done = run_program([*self._program, str(root / folder)], cwd=root, seconds=self._timeout_s)
         if done.code:
-            said = " ".join(done.err.replace(f"{root}/", "").split())
-            words = re.search(r"(?:\berr=\"|\b[Ee]rror: )(.+)", said)
-            raise ServiceError("kustomize", f"does not build: {(words[1] if words else said)[:300]}", hint=f"kubectl kustomize {folder}")
+            output = " ".join(done.err.replace(f"{root}/", "").split())
+            error = re.search(r"(?:\berr=\"|\b[Ee]rror: )(.+)", output)
+            raise ServiceError("kustomize", f"does not build: {(error[1] if error else output)[:300]}", hint=f"kubectl kustomize {folder}")
         return done.out
 
     def _copy(self, commit: str) -> Path:
@@ -62,7 +59,7 @@ class Kustomize:
 
 
 def _write(archive: tarfile.TarFile, member: tarfile.TarInfo, root: Path) -> None:
-    """A file, or a link that stays within the tree; another one is left out, and what needs it does not build."""
+    """Write a file, or a link that stays within the tree. Skips other links, so that a kustomization that needs one does not build."""
     path = root / member.name
     if content := archive.extractfile(member) if member.isfile() else None:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,4 @@
-"""What a folder of a commit renders to, as Argo CD would choose: a kustomization, else a chart, else its YAML. Says what it could not render.
-
-Argo CD passes over a file of a plain folder that is no YAML only if it does not look like a manifest (seen on 3.2.11).
-"""
+"""Renders a folder of a commit by Argo CD's rules: a kustomization, else a chart, else its YAML files. Reports folders that it could not render."""
 
 from __future__ import annotations
 
@@ -14,14 +11,14 @@ from promote.core.errors import PromoteError, Unreachable
 from promote.manifests.inputs import Inputs
 from promote.manifests.tree import YAML, NotYaml, Object, Tree, objects, parse
 
-# What can be done without the program: a list of resources, put into a namespace. The rest of kustomize is kustomize's.
+# The kustomizations that are rendered without the program: a list of resources, and a namespace. All others need kustomize.
 PLAIN_KEYS = frozenset({"apiVersion", "kind", "metadata", "resources", "namespace"})
 Build = Callable[[str, str], str]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rendered:
-    """`objects` when it rendered. `wrong`: it does not render, and why. `unknown`: nobody here could tell, and why."""
+    """The rendered `objects`, or `wrong`: why the folder does not render, or `unknown`: why that is undetermined here."""
 
     objects: tuple[Object, ...] = ()
     wrong: str = ""
@@ -29,11 +26,11 @@ class Rendered:
 
 
 def render(tree: Tree, folder: str, inputs: Inputs, build: Build | None, *, deep: bool = False) -> Rendered:
-    """`build(commit, folder)` is kustomize, where there is one. `deep`: a plain folder with `directory.recurse`."""
+    """Render a folder. `build(commit, folder)`: kustomize, None when it is not installed. `deep`: for plain folders, `directory.recurse`."""
     if folder not in tree.folders:
         if link := tree.linked(folder):
             return Rendered(unknown=f"{folder}: lies in {link}, a link or a submodule")
-        return Rendered(wrong=f"{folder}: there is no such folder")
+        return Rendered(wrong=f"{folder}: the folder does not exist")
     try:
         if file := tree.kustomization(folder):
             return _kustomization(tree, folder, file, inputs, build)
@@ -61,7 +58,7 @@ def _kustomization(tree: Tree, folder: str, file: str, inputs: Inputs, build: Bu
 
 
 def _simple(tree: Tree, folder: str, file: str) -> Rendered | None:
-    """None when the kustomization asks for more than resources."""
+    """Render a kustomization without the program; None when it uses more than PLAIN_KEYS."""
     found: list[Object] = []
     for document in tree.documents(file):
         if not isinstance(document, dict) or set(document) - PLAIN_KEYS:
@@ -76,7 +73,7 @@ def _simple(tree: Tree, folder: str, file: str) -> Rendered | None:
             elif where in tree.files:
                 found += objects(where, tree.documents(where))
             else:
-                return Rendered(wrong=f"{file}: {entry} is not there")
+                return Rendered(wrong=f"{file}: {entry} does not exist")
         if namespace := document.get("namespace"):
             found = [{**o, "metadata": {**o["metadata"], "namespace": namespace}} for o in found]
     return Rendered(objects=tuple(found))
@@ -90,10 +87,11 @@ def _plain(tree: Tree, folder: str, *, deep: bool) -> Rendered:
         try:
             documents: list[Any] = tree.documents(path)
         except NotYaml:
+            # Argo CD skips an invalid YAML file only if it does not look like a manifest (seen on 3.2.11).
             if all(word in tree.text(path) for word in (b"apiVersion:", b"kind:", b"metadata:")):
                 raise
             continue
         found += objects(path, [d for d in documents if isinstance(d, dict) and "kind" in d])
     if any(p.endswith((".jsonnet", ".libsonnet")) for p in tree.under(folder, deep=deep)):
-        return Rendered(unknown=f"{folder}: holds Jsonnet")
+        return Rendered(unknown=f"{folder}: contains Jsonnet")
     return Rendered(objects=tuple(found))

@@ -1,4 +1,4 @@
-"""One commit's files in memory, read with two git processes, and its YAML parsed once for every commit that shares it."""
+"""One commit's files in memory, read with two git processes. A YAML file that several commits share is parsed once."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Read = Callable[[Iterable[str]], Mapping[str, bytes]]
 
 
 class NotYaml(Exception):
-    """A file that does not parse: (path, where and why)."""
+    """A file that is not valid YAML; `why` contains the position and the fault."""
 
     def __init__(self, path: str, why: str) -> None:
         super().__init__(f"{path}: {why}")
@@ -26,7 +26,7 @@ class NotYaml(Exception):
 
 @dataclass
 class Blobs:
-    """Contents and YAML documents by object id; shared between trees, since most files of two commits are the same."""
+    """Contents and YAML documents by object id; shared between trees, because most files of two commits are equal."""
 
     read: Read
     contents: dict[str, bytes] = field(default_factory=dict)
@@ -35,7 +35,7 @@ class Blobs:
 
 @dataclass
 class Tree:
-    """`files`: path → object id of the regular ones. `links`: symbolic links and submodules, which lead elsewhere."""
+    """The files of one commit. `files`: path → object id of regular files. `links`: symbolic links and submodules."""
 
     commit: str
     files: Mapping[str, str]
@@ -44,12 +44,12 @@ class Tree:
 
     @cached_property
     def paths(self) -> list[str]:
-        """All of them, sorted."""
+        """All paths of regular files, sorted."""
         return sorted(self.files)
 
     @cached_property
     def folders(self) -> Mapping[str, list[str]]:
-        """Folder → its files, sorted; "" is the top. Folders that hold only folders are there too."""
+        """Folder → its files, sorted; "" is the top. Includes folders that contain only folders."""
         found: dict[str, list[str]] = {"": []}
         for path in self.paths:
             folder = posixpath.dirname(path)
@@ -60,7 +60,7 @@ class Tree:
         return found
 
     def load(self, paths: Iterable[str]) -> None:
-        """Bring many files at once; `text` afterwards asks nobody."""
+        """Read many files with one git process; `text` then needs none."""
         wanted = {self.files[p] for p in paths if self.files[p] not in self.blobs.contents}
         if wanted:
             self.blobs.contents.update(self.blobs.read(sorted(wanted)))
@@ -70,23 +70,23 @@ class Tree:
         return self.blobs.contents[self.files[path]]
 
     def documents(self, path: str) -> list[Any]:
-        """The YAML documents of a file, empty ones left out. Raises NotYaml."""
+        """The YAML documents of a file, without empty ones. Raises NotYaml."""
         oid = self.files[path]
         if oid not in self.blobs.documents:
             self.blobs.documents[oid] = parse(path, self.text(path))
         return self.blobs.documents[oid]
 
     def linked(self, folder: str) -> str:
-        """The link or submodule that a path lies at, in or above, "" when none does."""
+        """A link or submodule at, above or below a path; "" when there is none."""
         return next((link for link in self.links if f"{folder}/".startswith(f"{link}/") or f"{link}/".startswith(f"{folder}/")), "")
 
     def kustomization(self, folder: str) -> str | None:
-        """The path of a folder's kustomization file."""
+        """The path of a folder's kustomization file, None when it has none."""
         here = self.folders.get(folder, [])
         return next((path for name in KUSTOMIZATIONS if (path := posixpath.join(folder, name)) in here), None)
 
     def under(self, folder: str, *, deep: bool) -> Iterator[str]:
-        """Files of a folder, with those of the folders below when `deep`."""
+        """The files of a folder; with `deep` also those of the folders below."""
         if not deep:
             yield from self.folders.get(folder, [])
             return
@@ -98,8 +98,8 @@ class Tree:
 
 
 def parse(path: str, text: bytes) -> list[Any]:
-    """Raises NotYaml with line and column."""
-    import yaml  # not at the top: most rows need none
+    """The YAML documents in a text. Raises NotYaml with line and column."""
+    import yaml  # not at the top: most checks do not need it
 
     try:
         loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -114,7 +114,7 @@ def objects(path: str, documents: Iterable[Any]) -> Iterator[Object]:
     """The Kubernetes objects among documents, those of a `List` one by one. Raises NotYaml for one that lacks its kind, apiVersion or name."""
     for document in documents:
         if not isinstance(document, dict):
-            raise NotYaml(path, f"holds a {type(document).__name__}, not an object")
+            raise NotYaml(path, f"contains a {type(document).__name__}, not an object")
         if str(document.get("kind", "")).endswith("List") and isinstance(document.get("items"), list):
             yield from objects(path, document["items"])
             continue

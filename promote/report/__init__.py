@@ -1,1 +1,1 @@
-"""What a run shows: lines for a terminal or a log, JSON documents, JUnit, GitHub annotations and summary. It decides nothing."""
+"""The output of a run: lines for a terminal or a log, JSON documents, GitHub annotations and summary. It decides nothing."""

@@ -1,4 +1,4 @@
-"""The JSON document of a run: what `--json` prints and the ledger keeps. docs/commands.md is its reference."""
+"""The JSON document of a run, printed by `--json` and kept in the ledger. Its reference is docs/commands.md."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ def run_document(
     code: int | None = None,
     waivers: Sequence[Mapping[str, object]] = (),
 ) -> dict[str, object]:
-    """Every key is always there; what is not known is null or empty. `code`: the exit code where it is not the end's own."""
+    """The document of a promotion or rollback. Every key is always present; unknown values are null or empty. `code`: overrides the end's exit
+    code."""
     return {
         "outcome": end.value,
         "exit": end.exit_code if code is None else code,
@@ -46,7 +47,7 @@ def run_document(
 
 
 def check_document(end: End, result: SuiteResult, *, commit: str, version: str) -> dict[str, object]:
-    """The JSON document of one suite run by itself."""
+    """The JSON document of one suite that was run on its own."""
     return {
         "outcome": result.verdict.value,
         "exit": end.exit_code,
@@ -61,7 +62,7 @@ def check_document(end: End, result: SuiteResult, *, commit: str, version: str) 
 
 
 def _check(check: CheckResult) -> dict[str, object]:
-    """`detail` is the failure text with its fix, empty for a check that passed."""
+    """One check. `detail` is the failure text with its fix, "" for a check that passed."""
     judged = {"id": check.id, "suite": check.suite, "verdict": check.verdict.value, "seconds": check.seconds}
     return {**judged, "detail": check.detail, "evidence": dict(check.evidence)}
 

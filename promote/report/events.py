@@ -1,4 +1,4 @@
-"""What a run tells whoever watches. The driver speaks these words; how they look is each reporter's own business."""
+"""The events of a run. The driver calls a `Reporter` for each; the reporter decides how to show them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from promote.core.model import AppVerdict, CheckResult, End, Step
 
 
 class Looked(Protocol):
-    """One look at the cluster while waiting."""
+    """The result of one look at the cluster while waiting."""
 
     @property
     def applications(self) -> tuple[AppVerdict, ...]: ...
@@ -24,7 +24,7 @@ class Looked(Protocol):
 
 
 class Reporter(Protocol):
-    """Receives the run in order. None of these may raise: a broken screen must not stop a promotion."""
+    """Receives the events of a run in order. No method may raise: a broken output must not stop a promotion."""
 
     def headline(self, text: str) -> None: ...
     def step_started(self, name: str) -> None: ...

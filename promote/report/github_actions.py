@@ -1,8 +1,8 @@
-"""Checks as GitHub Actions shows them: annotations on the run, and a table in the step's summary.
+"""Check results for GitHub Actions: annotations on the run, and a table in the step's summary.
 
-Whatever a check says may come from a commit message or a cluster: it is escaped, so that no text becomes a workflow command or breaks the table.
-Facts: a command is a line `::error title=T::message`; in messages %, CR and LF are percent-encoded, in properties also : and , — and commands
-printed between `::stop-commands::TOKEN` and `::TOKEN::` are not obeyed.
+The text of a check may come from a commit message or a cluster, so it is escaped: it can neither become a workflow command nor break the table.
+Facts: a command is a line `::error title=T::message`; in messages %, CR and LF are percent-encoded, in properties also : and , — and GitHub ignores
+commands printed between `::stop-commands::TOKEN` and `::TOKEN::`.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from collections.abc import Iterable, Sequence
 
 from promote.core.model import Verdict
 
-LONGEST = 4000  # characters of a message; GitHub cuts annotations at 64 KB and shows at most ten of a kind for a step
+LONGEST = 4000  # characters of a message; GitHub truncates annotations at 64 KB and shows at most ten of a kind for a step
 MARKS = {Verdict.PASSED: "✓", Verdict.FAILED: "✗", Verdict.ERRORED: "?", Verdict.WARNING: "!", Verdict.WAIVED: "~"}
 WORDS = {Verdict.PASSED: "passed", Verdict.FAILED: "failed", Verdict.ERRORED: "unknown", Verdict.WARNING: "warning", Verdict.WAIVED: "waived"}
 Checks = Sequence[tuple[str, Verdict, str]]
 
 
 def commands(checks: Checks) -> list[str]:
-    """One command for each check that did not pass. Failed is an error; so is unknown, which says that nobody could tell. The rest warns."""
+    """One annotation command for each check that did not pass: an error for failed and for unknown (undetermined) checks, else a warning."""
     lines = []
     for check, verdict, detail in checks:
         if verdict is not Verdict.PASSED:
@@ -30,7 +30,7 @@ def commands(checks: Checks) -> list[str]:
 
 def summary(title: str, checks: Checks) -> str:
     """Markdown for $GITHUB_STEP_SUMMARY."""
-    lines = [f"### {_cell(title)}", "", "| | check | what it says |", "|---|---|---|"]
+    lines = [f"### {_cell(title)}", "", "| | check | detail |", "|---|---|---|"]
     lines += [f"| {MARKS[verdict]} | `{_cell(check)}` | {_cell(detail)} |" for check, verdict, detail in checks]
     return "\n".join([*lines, "", _count(checks), ""])
 
@@ -53,7 +53,7 @@ def _property(text: str) -> str:
 
 
 def _cell(text: str) -> str:
-    """One line of a table: no markup, no link, no mention of anybody."""
+    """A table cell on one line, without markup, links or mentions of users."""
     flat = " ".join(text.split())[:500]
     for mark in "&<>|`[@!":  # & first: the others become entities
         flat = flat.replace(mark, f"&#{ord(mark)};")

@@ -1,4 +1,4 @@
-"""Plain lines for pipes and CI logs: in order, nothing repeated, nothing that moves."""
+"""Plain lines for pipes and CI logs: in order, without repetition or cursor movement."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from promote.core.model import AppState, CheckResult, End, Step
 from promote.core.redact import Redactor
 from promote.report.events import Looked
 from promote.report.sink import Sink
-from promote.report.words import WIDTH, check_lines, clock, counted, grouped, not_there, step_line
+from promote.report.words import WIDTH, check_lines, clock, counted, grouped, not_converged, step_line
 
 HEARTBEAT_S = 15.0
-QUIET_S = 5.0  # between two tellings of who is not there, unless one failed
-AT_ONCE = 8  # lines of one telling
+QUIET_S = 5.0  # between two lists of the applications that have not converged, unless one failed
+AT_ONCE = 8  # lines of one such list
 ENDS = {End.VERIFIED: "✔", End.STUCK: "⛔", End.UNCHECKED: "?"}
 _NUMBER = re.compile(r"\d+")
 
 
 class Plain:
-    """A reporter. Reasons are written when they change in more than a number, grouped, at most every 5 s; a count every 15 s."""
+    """A reporter. It lists reasons, grouped, when they change in more than a number, at most every QUIET_S; a count every HEARTBEAT_S."""
 
     def __init__(self, out: TextIO | None, *, redact: Redactor | None = None, clock: Clock | None = None) -> None:
         self.sink = Sink(out, redact)
         self._redact, self._clock = redact, clock or Clock()
-        self._step, self._checks, self._said = "", list[CheckResult](), dict[str, str]()
+        self._step, self._checks, self._shown = "", list[CheckResult](), dict[str, str]()
         self._since = self._beat = self._quiet_until = 0.0
 
     def line(self, text: str) -> None:
@@ -39,7 +39,7 @@ class Plain:
         self.line(text + "\n")
 
     def step_started(self, name: str) -> None:
-        self._step, self._checks, self._said = name, [], {}
+        self._step, self._checks, self._shown = name, [], {}
         self._since = self._beat = self._quiet_until = self._clock.monotonic()
 
     def check(self, check: CheckResult) -> None:
@@ -55,33 +55,33 @@ class Plain:
         for note in look.notes:
             self.note(note)
         now = self._clock.monotonic()
-        changed = [(n, r) for n, r in not_there(look.applications, most=len(look.applications)) if self._said.get(n) != _NUMBER.sub("", r)]
+        changed = [(n, r) for n, r in not_converged(look.applications, most=len(look.applications)) if self._shown.get(n) != _NUMBER.sub("", r)]
         failed = {a.name for a in look.applications if a.state is AppState.FAILED}
         if changed and (now >= self._quiet_until or any(n in failed for n, _ in changed)):
-            self._tell(changed, now)
+            self._list(changed, now)
         elif now - self._beat >= HEARTBEAT_S:
             self._heartbeat(look)
 
-    def _tell(self, changed: list[tuple[str, str]], now: float) -> None:
-        said = grouped(changed)
-        for text in said[:AT_ONCE]:
+    def _list(self, changed: list[tuple[str, str]], now: float) -> None:
+        lines = grouped(changed)
+        for text in lines[:AT_ONCE]:
             self.under(f"  {text}")
-        if len(said) > AT_ONCE:
-            self.under(f"  … and {len(said) - AT_ONCE} other reasons")
-        self._said.update((n, _NUMBER.sub("", r)) for n, r in changed)
+        if len(lines) > AT_ONCE:
+            self.under(f"  … and {len(lines) - AT_ONCE} other reasons")
+        self._shown.update((n, _NUMBER.sub("", r)) for n, r in changed)
         self._quiet_until = now + QUIET_S
 
     def _heartbeat(self, look: Looked) -> None:
-        waiting = ", ".join(name for name, _ in not_there(look.applications, most=3) if name != "…")
-        there = f"{look.done} of {counted(len(look.applications), 'application')} there, {clock(look.elapsed_s)} of {clock(look.limit_s)}"
-        self.under(f"  {there}" + (f"; not yet: {waiting}" if look.done < len(look.applications) else ""))
+        waiting = ", ".join(name for name, _ in not_converged(look.applications, most=3) if name != "…")
+        count = f"{look.done} of {counted(len(look.applications), 'application')} converged, {clock(look.elapsed_s)} of {clock(look.limit_s)}"
+        self.under(f"  {count}" + (f"; not yet: {waiting}" if look.done < len(look.applications) else ""))
 
     def note(self, text: str) -> None:
         for part in text.splitlines():
             self.under(f"  {part}")
 
     def under(self, text: str) -> None:
-        """A line below the step's name, which is said once, when the step first has something to say."""
+        """Print a line of the current step; the step's name is printed once, before its first line."""
         name, self._step = self._step, ""
         self._beat = self._clock.monotonic()
         self.line(f"{name:<{WIDTH}} {text}")
@@ -91,7 +91,7 @@ class Plain:
             self.line(f"to undo at any time: {text}")
 
     def end(self, end: End, lines: Sequence[str], *, code: int | None = None) -> None:
-        """The first line says what is true now, with the exit code where it is not 0."""
+        """Print the final lines; the first states the result, with the exit code unless it is 0."""
         first, *rest = [part for text in lines for part in text.splitlines()] or [end.value]
         code = end.exit_code if code is None else code
         mark = ENDS.get(end, "✗") if code else ENDS[End.VERIFIED]
@@ -100,7 +100,7 @@ class Plain:
             self.line(f"  {text}")
 
     def document(self, document: object) -> None:
-        """One JSON document on stdout, whatever else went to stderr."""
+        """Print one JSON document on stdout; everything else is on stderr then."""
         out = Sink(sys.stdout, self._redact)
         out.write(json.dumps(out.value(document), indent=2, default=str) + "\n")
         out.flush()

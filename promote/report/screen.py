@@ -1,6 +1,6 @@
-"""The right reporter for where we are: live on a terminal, plain lines elsewhere. Progress is on stderr when stdout carries the JSON document.
+"""Selects the reporter: live on a terminal, plain lines elsewhere. Progress goes to stderr when stdout carries the JSON document.
 
-And `answer`, for the commands that only have something to say at their end.
+`answer` is for commands that print only at their end.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from promote.report.sink import Sink
 
 @contextlib.contextmanager
 def reporter(*, json: bool, secrets: Iterable[str] = ()) -> Iterator[Reporter]:
-    """Within the block the screen is live. `secrets` are masked wherever they would be shown, beside what looks like a credential."""
+    """A reporter whose screen is live within the block. Masks `secrets` and everything that looks like a credential."""
     out, redact = sys.stderr if json else sys.stdout, Redactor(secrets)
     plain = Plain(out, redact=redact)
     if not plain.sink.isatty() or os.environ.get("TERM") == "dumb":
@@ -34,9 +34,9 @@ def reporter(*, json: bool, secrets: Iterable[str] = ()) -> Iterator[Reporter]:
 
 
 def answer(*lines: str, document: object = None, secrets: Iterable[str] = ()) -> None:
-    """Say the lines on stdout, or the document as JSON when there is one.
+    """Print the lines on stdout, or the document as JSON when there is one.
 
-    Raises BrokenPipeError when nobody reads any more, PromoteError when stdout cannot be written: an answer that was not given is not one.
+    Raises BrokenPipeError when the reader closed the pipe, PromoteError when stdout cannot be written: a lost answer must not exit with 0.
     """
     out = Sink(sys.stdout, Redactor(secrets))
     for text in lines if document is None else [json_format.dumps(out.value(document), indent=2, default=str)]:
@@ -45,5 +45,5 @@ def answer(*lines: str, document: object = None, secrets: Iterable[str] = ()) ->
         raise out.broken
     if out.broken:
         raise PromoteError(
-            f"the answer could not be written to stdout: {out.broken.strerror}", hint="what the command did is done; look at it with `promote status`"
+            f"could not write the answer to stdout: {out.broken.strerror}", hint="the command itself is done; see its effect with `promote status`"
         )

@@ -1,5 +1,5 @@
-"""Where words leave the program: one stream, on which secrets are masked, foreign control characters dropped, signs a terminal cannot show written
-in ASCII, and a closed pipe survived. Knows nothing of promotions.
+"""The one way text leaves the program: a stream that masks secrets, drops control characters, replaces signs the terminal cannot show by ASCII, and
+survives a closed pipe. Independent of promotions.
 """
 
 from __future__ import annotations
@@ -13,22 +13,22 @@ from typing import TextIO
 from promote.core.redact import Redactor
 from promote.report.words import ASCII, SIGNS
 
-# Failure texts hold what other systems said; none of it may move the cursor or set a title.
+# Failure texts quote other systems; no such text may move the cursor or set the terminal's title.
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 class Sink:
-    """A text stream that never raises. None stands for a stream that was closed before the program began."""
+    """A text stream that never raises. `out` None: the stream was closed before the program started."""
 
     def __init__(self, out: TextIO | None, redact: Redactor | None = None) -> None:
         self._out = out
         self._redact = redact or Redactor()
         self.encoding: str = getattr(out, "encoding", None) or "utf-8"
         self.ascii = not _shows(SIGNS, self.encoding)
-        self.broken: OSError | None = None  # why nothing is written any more
+        self.broken: OSError | None = None  # the error after which nothing is written any more
 
-    def words(self, text: str) -> str:
-        """The text as it may be shown here."""
+    def clean(self, text: str) -> str:
+        """The text in the form in which it may be shown on this stream."""
         text = _CONTROL.sub("", self._redact.text(text))
         return text.translate(ASCII).encode(self.encoding, "replace").decode(self.encoding) if self.ascii else text
 
@@ -37,13 +37,13 @@ class Sink:
         return self._redact.value(value)
 
     def line(self, text: str) -> None:
-        self.write(self.words(text) + "\n")
+        self.write(self.clean(text) + "\n")
         self.flush()
 
-    # What a stream is asked for, so that a terminal library can write through it:
+    # The interface of a text stream, so that a terminal library can write through this object:
 
     def write(self, text: str) -> int:
-        """Write as it is: `words` is for what comes from outside, this also carries a terminal library's own sequences."""
+        """Write text unchanged, because it may contain a terminal library's own control sequences; use `clean` for text from outside."""
         with self._surviving():
             if self._out is not None:
                 self._out.write(text)
@@ -75,7 +75,7 @@ class Sink:
 
 
 def _swallow(out: TextIO | None) -> None:
-    """Point a broken stream at nothing: what is still in its buffer would otherwise fail again at exit and change the exit code."""
+    """Redirect a broken stream to /dev/null: flushing its buffer at exit would otherwise fail again and change the exit code."""
     with contextlib.suppress(OSError, ValueError, AttributeError):
         null = os.open(os.devnull, os.O_WRONLY)
         try:

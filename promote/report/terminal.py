@@ -1,4 +1,4 @@
-"""The live view of a terminal: finished steps stand still above, one foot below shows the step under way. rich is imported here only, lazily."""
+"""The live view of a terminal: finished steps above, and below them a foot with the current step. Only this module imports rich, lazily."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ PER_SECOND = 8
 
 
 class Live(Plain):
-    """Plain's lines, with passed checks counted instead of listed and applications in the foot. Use it within `with live.screen:`."""
+    """Like Plain, but counts passed checks instead of listing them, and shows applications in the foot. Use it within `with live.screen:`."""
 
     def __init__(
         self, out: TextIO, *, redact: Redactor | None = None, clock: Clock | None = None, width: int | None = None, force: bool | None = None
     ) -> None:
-        """`width` and `force` (take `out` for a terminal) are for recordings; otherwise both are read from the terminal."""
+        """`width` and `force` (treat `out` as a terminal) are for recordings; by default both are read from the terminal."""
         from rich.console import Console
         from rich.live import Live as Screen
 
@@ -32,8 +32,8 @@ class Live(Plain):
         self.screen = Screen(console=self._console, get_renderable=self.render, refresh_per_second=PER_SECOND, transient=True)
 
     def line(self, text: str) -> None:
-        # soft_wrap: the terminal wraps, so that a command can be copied whole.
-        self._console.print(self._styled(self.sink.words(text)), soft_wrap=True)
+        # soft_wrap: the terminal wraps long lines itself, so that a user can copy a command in one piece.
+        self._console.print(self._styled(self.sink.clean(text)), soft_wrap=True)
 
     def step_started(self, name: str) -> None:
         super().step_started(name)
@@ -55,7 +55,7 @@ class Live(Plain):
         self._look = look
 
     def render(self) -> Any:
-        """The foot as it is now; rich asks for it several times a second, from its own thread."""
+        """The current foot; rich calls this several times a second, from its own thread."""
         from rich.text import Text
 
         name, look = self._name, self._look
@@ -63,15 +63,15 @@ class Live(Plain):
             return Text("")
         passed = sum(r.verdict is Verdict.PASSED for r in self._checks)
         lines = foot(name, self._clock.monotonic() - self._since, width=self._console.width, passed=passed, look=look)
-        return Text("\n".join(map(self.sink.words, lines)), no_wrap=True, overflow="crop")
+        return Text("\n".join(map(self.sink.clean, lines)), no_wrap=True, overflow="crop")
 
     def _styled(self, text: str) -> Any:
-        """The mark in its colour and the step's name in bold. Colours repeat what the marks say."""
+        """The line with its mark in colour and the step's name in bold. Colours only repeat the meaning of the marks."""
         from rich.text import Text
 
         styled = Text(text)
         lead = text[: WIDTH + 2]
-        marks = {self.sink.words(mark): style for mark, style in STYLES.items()}
+        marks = {self.sink.clean(mark): style for mark, style in STYLES.items()}
         at = next((i for i in (0, WIDTH + 1) if lead[i : i + 1] in marks and lead[i + 1 : i + 2] in ("", " ")), None)
         if at is not None:
             styled.stylize(marks[lead[at]], at, at + 1)

@@ -1,4 +1,4 @@
-"""How values read: marks, durations, times, counts, and the lines of a step, a check and the applications still missing. Pure text, no stream."""
+"""Values as text: marks, durations, times, counts, and the lines of a step, a check and the applications that have not converged. Pure."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _ASCII = {
 }  # fmt: skip
 ASCII = str.maketrans(_ASCII)
 SIGNS = "".join(_ASCII)
-WIDTH = 10  # of the column that names the step
+WIDTH = 10  # columns for the step's name
 CONVERGED = (AppState.PROVEN, AppState.TOLERATED)
 
 
 def duration(seconds: float) -> str:
-    """For columns: `4.1 s`, `48 s`, `2:04`, `1:02:03`."""
+    """A duration for tables: `4.1 s`, `48 s`, `2:04`, `1:02:03`."""
     if round(seconds, 1) < 10:
         return f"{seconds:.1f} s"
     if round(seconds) < 60:
@@ -30,7 +30,7 @@ def duration(seconds: float) -> str:
 
 
 def spoken(seconds: float) -> str:
-    """For sentences, in the two units that matter: `4 s`, `1 min 41 s`, `2 h 5 min`, `3 days`."""
+    """A duration for sentences, in its two largest units: `4 s`, `1 min 41 s`, `2 h 5 min`, `3 days`."""
     whole = round(seconds)
     units = (("day", 86400), ("h", 3600), ("min", 60), ("s", 1))
     at = next((i for i, (_, size) in enumerate(units) if whole >= size), 3)
@@ -42,13 +42,13 @@ def spoken(seconds: float) -> str:
 
 
 def clock(seconds: float) -> str:
-    """`00:48`, past the hour `1:02:03`."""
+    """A running time: `00:48`, from one hour on `1:02:03`."""
     whole = int(seconds)
     return f"{whole // 60:02}:{whole % 60:02}" if whole < 3600 else f"{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}"
 
 
 def local_time(when: datetime) -> str:
-    """`14:02:31 CET`: the reader's own zone, named."""
+    """`14:02:31 CET`: the time in the local zone, with the zone's name."""
     return f"{when.astimezone():%H:%M:%S %Z}"
 
 
@@ -58,8 +58,8 @@ def counted(count: int, noun: str) -> str:
 
 
 def step_line(step: Step, checks: Sequence[CheckResult] = ()) -> str:
-    """One finished step: mark, counts of its checks, detail (for checks only when they did not all pass), time. More lines are indented."""
-    said = step.detail
+    """One finished step: mark, counts of its checks, detail (with checks only when one did not pass), time. Further lines are indented."""
+    text = step.detail
     if checks:
         passed, apart = (
             sum(r.verdict is Verdict.PASSED for r in checks),
@@ -70,23 +70,23 @@ def step_line(step: Step, checks: Sequence[CheckResult] = ()) -> str:
         for verdict in (Verdict.WAIVED, Verdict.WARNING, Verdict.DISABLED):
             if number := sum(r.verdict is verdict for r in apart):
                 count += f", {number} {verdict.value}"
-        said = count if step.verdict is Verdict.PASSED or not step.detail else f"{count}: {step.detail}"
+        text = count if step.verdict is Verdict.PASSED or not step.detail else f"{count}: {step.detail}"
     took = f"  {duration(step.seconds)}" if step.seconds >= 0.05 else ""
-    first, *rest = said.splitlines() or [""]
+    first, *rest = text.splitlines() or [""]
     head = f"{step.name:<{WIDTH}} {MARKS[step.verdict]} {first}".rstrip() + took
     return "\n".join([head, *(_indented(line) for line in _outdented(rest))])
 
 
 def check_lines(check: CheckResult) -> list[str]:
-    """A check with everything it said, without the step's column; one that passed: only its warning, when it has one."""
+    """A check with its full detail, without the step's column; for a passed check only its warning, if any."""
     if check.verdict is Verdict.PASSED:
         return [f"{MARKS[check.verdict]} {check.id}" + (f": {check.evidence['warning']}" if check.evidence.get("warning") else "")]
     head, *rest = check.detail.splitlines() or ["gave no reason"]
     return [f"{MARKS[check.verdict]} {check.id}: {head}", *(f"  {line}" for line in _outdented(rest))]
 
 
-def not_there(applications: Sequence[AppVerdict], most: int = 6) -> list[tuple[str, str]]:
-    """Who is not there yet and why, failed ones first; beyond `most`, how many more; then the excused."""
+def not_converged(applications: Sequence[AppVerdict], most: int = 6) -> list[tuple[str, str]]:
+    """(name, reason) of the applications that have not converged, failed ones first; at most `most`, then a count; then the tolerated ones."""
     waiting = sorted((a for a in applications if a.state not in CONVERGED), key=lambda a: a.state is not AppState.FAILED)
     shown = [(a.name, a.reason or a.state.value) for a in waiting[:most]]
     if len(waiting) > most:
@@ -95,13 +95,13 @@ def not_there(applications: Sequence[AppVerdict], most: int = 6) -> list[tuple[s
 
 
 def tolerated(applications: Sequence[AppVerdict], most: int = 3) -> list[tuple[str, str]]:
-    """Who is not counted, and why."""
-    found = [(a.name, a.reason or "was unhealthy before: not counted") for a in applications if a.state is AppState.TOLERATED]
-    return [*found[:most], *([("…", f"and {len(found) - most} more not counted")] if len(found) > most else [])]
+    """(name, reason) of the tolerated applications; at most `most`, then a count."""
+    found = [(a.name, a.reason or "was already unhealthy (ignored)") for a in applications if a.state is AppState.TOLERATED]
+    return [*found[:most], *([("…", f"and {len(found) - most} more ignored")] if len(found) > most else [])]
 
 
 def grouped(named: Sequence[tuple[str, str]], most: int = 3) -> list[str]:
-    """One line a reason: `grafana          still at 9c1d2e7`, `argocd, gitea, loki and 9 more: not reconciled since the tag moved`."""
+    """One line per reason: `grafana          still at 9c1d2e7`, `argocd, gitea, loki and 9 more: not reconciled since the tag moved`."""
     groups: dict[str, list[str]] = {}
     for name, reason in named:
         groups.setdefault(reason, []).append(name)

@@ -76,9 +76,9 @@ def test_only_what_reaches_the_change_is_rendered() -> None:
     [
         ({"apps/b/deployment.yaml": "apiVersion: v1\nkind: X\nmetadata: {name: a\n"}, "apps/b/deployment.yaml: line 4"),
         ({"apps/b/deployment.yaml": "apiVersion: v1\nkind: X\n"}, "apps/b/deployment.yaml: an object without metadata.name"),
-        ({"apps/a/base/pvc.yaml": None}, "apps/a/base/kustomization.yaml: pvc.yaml is not there"),
+        ({"apps/a/base/pvc.yaml": None}, "apps/a/base/kustomization.yaml: pvc.yaml does not exist"),
         ({"apps/a/prod/kustomization.yaml": "resources: [../base\n"}, "apps/a/prod/kustomization.yaml: line 2"),
-        ({"argocd/prod/b.yaml": application("b", "apps/nope", "prod-stable")}, "apps/nope: there is no such folder"),
+        ({"argocd/prod/b.yaml": application("b", "apps/nope", "prod-stable")}, "apps/nope: the folder does not exist"),
     ],
 )
 def test_what_does_not_build_is_named_with_its_place(changes: dict[str, str | None], message: str) -> None:
@@ -149,7 +149,7 @@ def test_argo_cds_own_definitions_are_no_applications_and_nothing_is_built_for_t
         ({"apps/a/prod/kustomization.yaml": "resources: ['https://x.example/y.yaml']\n"}, "fetches https://x.example/y.yaml"),
         ({"apps/a/prod/kustomization.yaml": "helmCharts: [{name: x}]\n"}, "inflates Helm charts"),
         ({"apps/a/prod/kustomization.yaml": None, "apps/a/prod/Chart.yaml": "name: x\n"}, "a Helm chart"),
-        ({"apps/b/x.jsonnet": "{}"}, "holds Jsonnet"),
+        ({"apps/b/x.jsonnet": "{}"}, "contains Jsonnet"),
         ({"argocd/prod/b.yaml": application("b", "apps/b", "prod-stable", plugin={"name": "x"})}, ""),
     ],
 )
@@ -185,14 +185,14 @@ def test_differences_of_objects() -> None:
     assert immutable(objs(secret), objs({**secret, "data": {"a": "2"}})) == ["ConfigMap ns/c: data changes, which the API server refuses"]
     assert immutable(objs(service), objs(free)) == [], "what a manifest leaves out is not changed"
     crd = {"apiVersion": "x", "kind": "CustomResourceDefinition", "metadata": {"name": "foos.x"}}
-    assert removed(objs(crd), {}) == ["CustomResourceDefinition foos.x is removed: every object of that kind goes with it"]
+    assert removed(objs(crd), {}) == ["CustomResourceDefinition foos.x is removed: every object of that kind is deleted with it"]
     assert removed(objs(service), {}) == [], "a service holds nothing"
 
 
 def test_lists_are_their_items() -> None:
     text = b"apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: A, metadata: {name: a}}\n- {apiVersion: v1, kind: B, metadata: {generateName: b-}}\n"
     assert [o["kind"] for o in objects("x", parse("x", text))] == ["A", "B"]
-    with pytest.raises(NotYaml, match="holds a str"):
+    with pytest.raises(NotYaml, match="contains a str"):
         list(objects("x", parse("x", b"just words\n")))
 
 
@@ -257,7 +257,7 @@ SET = {
 
 def test_what_a_set_makes_is_unknown_and_its_removal_breaks() -> None:
     with_set: dict[str, str | None] = {"argocd/sets/all.yaml": yaml.safe_dump(SET)}
-    assert against(with_set).unknown == ("argocd/sets: what ApplicationSet all makes is decided in the cluster",)
+    assert against(with_set).unknown == ("argocd/sets: only the cluster can generate the applications of ApplicationSet all",)
     gone = compare(tree(repository()), tree(repository(**with_set)), EXPECTED, None)
     assert gone.breaking == ("ApplicationSet all is removed: Argo CD deletes the applications it made",)
     far = yaml.safe_dump(SET).replace("acme/gitops", "acme/other")
@@ -291,7 +291,7 @@ def several(*values: str, **helm: Any) -> str:
     ("text", "values", "message"),
     [
         (several("$v/values/loki.yaml"), "a: 1\n", ()),
-        (several("$v/values/gone.yaml"), "a: 1\n", ("loki (argocd/prod): its values file values/gone.yaml is not there",)),
+        (several("$v/values/gone.yaml"), "a: 1\n", ("loki (argocd/prod): its values file values/gone.yaml does not exist",)),
         (several("$v/values/gone.yaml", ignoreMissingValueFiles=True), "a: 1\n", ()),
         (several("$other/values/gone.yaml", "values.yaml"), "a: 1\n", ()),
         (several("$v/values/loki.yaml"), "a: [1\n", ("values/loki.yaml: line 2, column 1: did not find expected ',' or ']'",)),

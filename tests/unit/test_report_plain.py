@@ -192,7 +192,7 @@ def test_a_heartbeat_comes_every_15_s_and_only_after_silence() -> None:
         report.applications(Look((app("root"), *waiting), elapsed_s=second))
         beats += [(second, text) for text in shown(out).splitlines()]
     assert [second for second, _ in beats] == [15, 30, 45]
-    assert beats[0][1] == "             1 of 6 applications there, 00:15 of 10:00; not yet: app-0, app-1, app-2"
+    assert beats[0][1] == "             1 of 6 applications converged, 00:15 of 10:00; not yet: app-0, app-1, app-2"
 
 
 def test_of_very_many_reasons_the_first_eight_are_printed() -> None:
