@@ -43,7 +43,7 @@ class AnyCluster(Protocol):
 
 
 class Cluster:
-    """`repositories` maps a repoURL as Applications write it to a bare repository on disk; it is looked at afresh at every use."""
+    """`repositories` maps a repoURL as Applications write it to a bare repository on disk; every use reads it again."""
 
     def __init__(self, name: str, *, repositories: Mapping[str, Path], timing: Timing | None = None) -> None:
         timing = timing or Timing()

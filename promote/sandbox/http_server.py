@@ -65,7 +65,7 @@ class Fault:
 class _Server(ThreadingHTTPServer):
     """Knows its open connections and their threads, so that stopping ends them: a kept-alive one would stay for minutes."""
 
-    daemon_threads = True  # a world that nobody stopped must not keep its process alive
+    daemon_threads = True  # a world that was not stopped must not keep its process alive
     request_queue_size = 256
     allow_reuse_address = True
 

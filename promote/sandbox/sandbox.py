@@ -225,7 +225,7 @@ class Sandbox:
     def commit(self, files: Mapping[str, bytes | None], message: str) -> str:
         """A colleague pushes to main; None deletes a file. Returns the commit. Raises RuntimeError when the branch keeps moving meanwhile."""
         for _ in range(3):
-            with contextlib.suppress(RuntimeError):  # somebody else pushed between the two: fast-import does not overwrite that
+            with contextlib.suppress(RuntimeError):  # another user pushed between the two: fast-import does not overwrite that
                 return self._import(files, message)
         return self._import(files, message)
 
@@ -249,8 +249,8 @@ class Sandbox:
         self.github.rulesets = {1: rule} if patterns else {}
 
     def meanwhile(self, act: Callable[[], None]) -> None:
-        """Somebody else does something, in a thread that `stop` waits for; it should end when `git.stopping` is set."""
-        thread = threading.Thread(target=act, name="somebody", daemon=True)
+        """Run `act` as another user, in a thread that `stop` waits for; it should end when `git.stopping` is set."""
+        thread = threading.Thread(target=act, name="another user", daemon=True)
         self._others.append(thread)
         thread.start()
 

@@ -16,7 +16,7 @@ MULTI_SOURCE = {"grafana": ("https://charts.grafana.example", "grafana", "8.5.1"
 CHARTS = {chart: version for _, chart, version in CHART_ONLY.values()} | {f"{chart}-crds": version for _, chart, version in MULTI_SOURCE.values()}
 VALUES_FROM_GIT = "loki"  # its chart takes values from this repository through a third source
 PLAIN = "external-dns"  # a directory of manifests, the same for dev and prod
-DEGRADED = "velero"  # in prod only: its bucket is gone since last week, and nobody found the time
+DEGRADED = "velero"  # in prod only: its bucket has been missing since last week, and the team had no time yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ def names(apps: int) -> list[str]:
 
 
 def application(name: str, env: str, url: str, suffix: str = "") -> bytes:
-    """The Application manifest of one app in one environment; `suffix` tells it apart where both share an Argo CD."""
+    """The Application manifest of one app in one environment; `suffix` makes its name unique where both share an Argo CD."""
     target = "prod-stable" if env == "prod" else "main"
     own = {"repoURL": url, "targetRevision": target, "path": f"apps/{name}" if name == PLAIN else f"apps/{name}/overlays/{env}"}
     spec: dict[str, object] = {
@@ -76,7 +76,7 @@ def deployment(name: str, *, memory: str = "128Mi", image: str = "1.0.0", behavi
     """A Deployment; `behaviour` is the sandbox's word for how its pods do (workloads.py)."""
     labels = {"app.kubernetes.io/name": name}
     annotations = {"annotations": {"sandbox.promote/behaviour": behaviour}} if behaviour else {}
-    deadline = {"progressDeadlineSeconds": 5} if behaviour else {}  # nobody wants to wait ten minutes to see it fail
+    deadline = {"progressDeadlineSeconds": 5} if behaviour else {}  # the default of ten minutes is too long for a test
     container = {"name": name, "image": f"registry.example/{name}:{image}", "resources": {"limits": {"memory": memory}}}
     template = {"metadata": {"labels": labels, **annotations}, "spec": {"containers": [container]}}
     spec = {"replicas": 1, **deadline, "selector": {"matchLabels": labels}, "template": template}

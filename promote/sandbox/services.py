@@ -1,6 +1,6 @@
 """What the deployed applications answer over HTTP, so that a smoke test asks production and not a script.
 
-GET /APP/anything is answered as production's live ConfigMap APP-service says: keys status, body, redirect (an address), delay (seconds).
+The answer to GET /APP/anything comes from production's live ConfigMap APP-service: keys status, body, redirect (a URL), delay (seconds).
 Where no Deployment APP has a ready pod it is 503, as an ingress answers for a Service without endpoints.
 """
 

@@ -202,11 +202,11 @@ class TestScenarios:
         ours = git(own, clone, "rev-parse", "prod-stable")
         assert ours != before
         until(lambda: own.writer.holds("refs/tags/prod-stable") != ours)
-        until(lambda: "somebody" not in [t.name for t in threading.enumerate()])
+        until(lambda: "another user" not in [t.name for t in threading.enumerate()])
         theirs = own.writer.holds("refs/tags/prod-stable")
         assert own.writer.holds("refs/tags/prod-stable^{commit}") == own.writer.holds("refs/tags/prod-v1.7.3^{commit}")
         git(own, clone, "push", "-q", "-f", "origin", "refs/tags/prod-stable")
-        assert "somebody" not in [t.name for t in threading.enumerate()], "once is enough"
+        assert "another user" not in [t.name for t in threading.enumerate()], "once is enough"
         assert own.writer.holds("refs/tags/prod-stable") == ours != theirs
 
 

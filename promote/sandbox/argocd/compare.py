@@ -41,7 +41,7 @@ class Revisions:
         return known
 
     def resolve(self, url: str, target: str, *, since: float | None) -> str:
-        """`since`: only what was read after this moment (monotonic) will do, the one at which the request for it was seen."""
+        """`since`: a monotonic time; only a read after it counts, because the request was seen then."""
         repository = self.repository(url)
         with self._lock:
             at, refs = self._refs.get(url, (-1e9, {}))

@@ -1,4 +1,4 @@
-"""Argo CD's application controller: when an application is looked at, what its status then says, and when it syncs by itself.
+"""Argo CD's application controller: when it reconciles an application, which status it writes, and when it syncs by itself.
 
 One thread. It sleeps until something is due (a poll, a running operation, a rollout) or the store changes.
 """

@@ -72,7 +72,7 @@ class Repository:
             return self._trees[commit]
 
     def documents(self, content: bytes) -> list[Object]:
-        """The objects of a file. What is no YAML and does not look like a manifest is passed over, as Argo CD does (seen). Raises RenderError."""
+        """The objects of a file. Skips invalid YAML that does not look like a manifest, as Argo CD does (seen). Raises RenderError."""
         if content not in self._parsed:
             try:
                 loaded = list(yaml.load_all(content, Loader=_LOADER))
@@ -87,7 +87,8 @@ class Repository:
 
 
 def resolve(refs: Mapping[str, str], target: str) -> str:
-    """A targetRevision to a commit. Of a branch and a tag of the same name either is taken, anew every time (seen on 3.2.11). Raises RenderError."""
+    """Resolve a targetRevision to a commit. Of a branch and a tag with one name, picks either, again at each call (seen on 3.2.11). Raises
+    RenderError."""
     found = [refs[name] for name in (("HEAD",) if target == "HEAD" else (target, f"refs/heads/{target}", f"refs/tags/{target}")) if refs.get(name)]
     if found:
         return random.choice(found)
@@ -100,7 +101,7 @@ def render(repository: Repository, commit: str, source: Mapping[str, Any]) -> li
     """The manifests of one source at a commit: a kustomization when there is one, else the YAML files of the directory."""
     tree, path = repository.tree(commit), (source.get("path") or ".").strip("/")
     if source.get("ref") and not source.get("path"):
-        return []  # a $ref source only lends values
+        return []  # a $ref source only provides values
     base = "" if path == "." else f"{path}/"
     if not any(name.startswith(base) for name in tree):
         raise RenderError(f"{path}: app path does not exist")

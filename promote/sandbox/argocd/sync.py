@@ -46,7 +46,7 @@ class Running:
 
 
 class Sync:
-    """Runs operations. The controller asks `step` until it says that the operation is over."""
+    """Runs operations. The controller calls `step` until it returns that the operation has ended."""
 
     def __init__(self, store: Store, revisions: Revisions, workloads: Workloads, timing: Timing) -> None:
         self.store, self.revisions, self.workloads, self.timing = store, revisions, workloads, timing
@@ -117,7 +117,7 @@ class Sync:
             self.store.put({**hook, "status": {"active": 1} if waits else {"succeeded": 1}})
 
     def _apply(self, app: Object, manifests: list[Object], running: Running) -> list[str]:
-        """Apply what can be applied (what is refused stops nothing else: seen); the refusals."""
+        """Apply all manifests and return the refusals; a refused manifest does not stop the others (seen)."""
         now = running.due
         running.results, refusals = [], []
         wanted = set()
@@ -159,7 +159,7 @@ class Sync:
         if live:
             there = live["metadata"].get("annotations") or {}
             applied = (json.loads(there.get(LAST_APPLIED, "{}")).get("metadata") or {}).get("annotations") or {}
-            # What somebody else wrote stays (a refresh request); what an earlier manifest wrote and this one does not goes.
+            # Fields of other writers stay (a refresh request); fields of an earlier manifest that this one lacks are removed.
             annotations = {**{k: v for k, v in there.items() if k not in applied}, **manifest["metadata"]["annotations"]}
             manifest = {**manifest, "metadata": {**manifest["metadata"], "annotations": annotations}}
         written = self.store.put({**manifest, **kept})
@@ -203,7 +203,7 @@ class Sync:
         return False
 
     def _back_off(self, given: Object, tries: int) -> float:
-        """Seconds until the next attempt, as the policy's backoff says (duration, factor, maxDuration)."""
+        """Seconds until the next attempt, by the policy's backoff (duration, factor, maxDuration)."""
         first, most = _seconds(given.get("duration"), self.timing.retry_s), _seconds(given.get("maxDuration"), self.timing.retry_max_s)
         factor = float(given.get("factor") or 2)
         return min(first * factor**tries, most)
@@ -232,7 +232,7 @@ class Sync:
             }
             status["operationState"] = state | ({"finishedAt": stamp()} if finished else {})
             if over:
-                live.pop("operation", None)  # also one that somebody set meanwhile: it is lost
+                live.pop("operation", None)  # also one that another client set meanwhile: it is lost
                 if phase == "Succeeded":
                     history = status.setdefault("history", [])
                     by = running.operation.get("initiatedBy") or {}
@@ -247,7 +247,7 @@ def key(app: Object) -> tuple[str, str]:
 
 
 def refusal_of(manifest: Object) -> str:
-    """What the API server says to a manifest it does not take, "" when it does."""
+    """The API server's refusal of a manifest, "" when it accepts it."""
     kind, name = manifest["kind"], manifest["metadata"]["name"]
     if behaviour_of(manifest) == "sync-fails":
         return f'{kind} "{name}" is invalid: spec: Forbidden: refused by the sandbox'

@@ -51,7 +51,7 @@ class AnyRemote(Protocol):
 
     @property
     def token(self) -> str:
-        """The password of somebody who may push."""
+        """The password of a user who may push."""
 
     def create(self) -> None: ...
 
@@ -65,7 +65,7 @@ class AnyRemote(Protocol):
 class GitServer(World):
     """Serves `path` at URL/SLUG.git. Writing needs one of `tokens` (as the password, or as a bearer); one of `read_only` is answered 403.
 
-    `users` says whose a token is, for a rule that lets somebody pass (default: ada's). `private` asks for a token for reading too. `after_push` are
+    `users` maps a token to its user, for a rule that exempts some users (default: ada). `private` asks for a token for reading too. `after_push` are
     called after every request that may have changed refs.
     """
 
@@ -197,7 +197,7 @@ class GitServer(World):
 class _Output:
     """A child's output as it comes; at its end, or on `close`, the child is collected.
 
-    Not a generator: one that nobody began to read (the client was gone before the first byte) never reaches its `finally`.
+    Not a generator: a generator that was never started (the client left before the first byte) never reaches its `finally`.
     """
 
     def __init__(self, child: subprocess.Popen[bytes], collect: Callable[[subprocess.Popen[bytes]], None]) -> None:

@@ -53,7 +53,7 @@ class GitWriter:
         self.git("update-ref", f"refs/tags/{name}", self.git("mktag", stdin=text.encode()))
 
     def commit(self, files: Mapping[str, bytes | None], message: str, branch: str = "main") -> str:
-        """One commit on top of a branch; None deletes a file. Tried again when somebody else pushed meanwhile."""
+        """One commit on top of a branch; None deletes a file. Tries again when another user pushed meanwhile."""
         for _ in range(20):
             base = self.git("rev-parse", f"refs/heads/{branch}")
             index = {"GIT_INDEX_FILE": str(self.repository / f"index-{os.getpid()}-{id(files)}")}
@@ -73,7 +73,7 @@ class GitWriter:
         raise RuntimeError(f"{branch} kept moving")
 
     def tag(self, name: str, commit: str, message: str = "") -> str:
-        """Create or move an annotated tag, as somebody with force would; returns the tag object."""
+        """Create or force-move an annotated tag; returns the id of the tag object."""
         text = f"object {commit}\ntype commit\ntag {name}\ntagger Mallory <mallory@acme.example> 1770000000 +0000\n\n{message or name}\n"
         made = self.git("mktag", stdin=text.encode())
         self.git("update-ref", f"refs/tags/{name}", made)

@@ -56,7 +56,7 @@ class WorkflowRun:
 
 
 class Actions:
-    """Runs what is submitted. `environments` are those whose jobs wait for `approve`; "*" is every job."""
+    """Runs the submitted workflows. `environments`: jobs in these wait for `approve`; "*" is every job."""
 
     def __init__(self, runner: Runner, api_url: Callable[[], str], queue_s: float) -> None:
         self.queue_s, self._runner, self._api_url = queue_s, runner, api_url

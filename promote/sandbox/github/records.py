@@ -16,7 +16,7 @@ SUCCESS = ("ci / build", "ci / functional")
 
 @dataclass
 class Records:
-    """`automatic` is what every commit gets from the repository's CI without being told; `add_check` and `add_status` say otherwise for one commit.
+    """`automatic` are the results that the repository's CI gives every commit; `add_check` and `add_status` override them for one commit.
 
     A number in `deleted` answers 410, one that was never made 404.
     """

@@ -1,4 +1,4 @@
-"""What a workflow file says, as far as this world acts on it: inputs, run-name, concurrency, environment, time-out. Executes nothing."""
+"""The parts of a workflow file that this world acts on: inputs, run-name, concurrency, environment, time-out. Executes nothing."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""A Kubernetes API server in memory: objects, watches, tables, RBAC, and workloads that behave as their annotations say."""
+"""A Kubernetes API server in memory: objects, watches, tables, RBAC, and workloads that behave as their annotations demand."""

@@ -10,7 +10,7 @@ ADMIN, ANONYMOUS = "admin", "system:anonymous"
 
 
 def user_of(users: Mapping[str, str], authorization: str) -> str | None:
-    """The user behind an Authorization header; None when the token is nobody's. Without any users everybody is the administrator."""
+    """The user of an Authorization header; None for an unknown token. Without any configured users, every request is the administrator's."""
     if not users:
         return ADMIN
     kind, _, token = authorization.partition(" ")

@@ -1,4 +1,4 @@
-"""Deployments and their pods: rollouts that take a moment, crash, fail to pull or never get ready, as the deployed manifest says.
+"""Deployments and their pods: rollouts that take a moment, crash, fail to pull or never get ready, as the deployed manifest demands.
 
 The annotation `sandbox.promote/behaviour` on a Deployment (or its pod template) decides: never-ready, crash-loop, image-pull, degrade-after=SECONDS,
 slow=SECONDS; without it pods become ready after `ready_s`. sync-fails and hook-waits belong to the sync (argo_sync.py).
@@ -38,7 +38,7 @@ def behaviour_of(obj: Object) -> str:
 
 
 class Workloads:
-    """Drives the workloads of one cluster. `tick` moves time on and says whether anything is still moving."""
+    """Drives the workloads of one cluster. `tick` advances time and returns whether anything is still changing."""
 
     def __init__(self, store: Store, *, ready_s: float, deadline_s: float) -> None:
         self.store, self.ready_s, self.deadline_s = store, ready_s, deadline_s

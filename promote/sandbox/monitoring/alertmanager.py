@@ -1,4 +1,4 @@
-"""Alertmanager's API v2: alerts that somebody fires and resolves, silences, inhibition, matchers as filters.
+"""Alertmanager's API v2: alerts that tests fire and resolve, silences, inhibition, matchers as filters.
 
 A Deployment of the cluster that exceeded its progress deadline fires KubeDeploymentRolloutStuck by itself; Watchdog always fires.
 """
@@ -23,7 +23,7 @@ Labels = dict[str, str]
 
 
 class Alertmanager(World):
-    """Alerts by fingerprint; what is resolved is gone."""
+    """Alerts by fingerprint, without resolved ones."""
 
     def __init__(self, cluster: Cluster | None = None) -> None:
         super().__init__("alertmanager")

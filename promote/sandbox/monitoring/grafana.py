@@ -1,4 +1,4 @@
-"""Grafana's HTTP API as far as a promotion uses it: health, dashboards, annotations. State is kept: what was written can be read back.
+"""Grafana's HTTP API as far as a promotion uses it: health, dashboards, annotations. Keeps its state: a reader sees all earlier writes.
 
 Written from Grafana's HTTP API reference (12.x); no real Grafana was at hand. Without a token it answers 401, with a viewer's token writing is 403.
 """

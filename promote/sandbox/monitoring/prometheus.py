@@ -21,7 +21,7 @@ LOOKBACK_S = 300.0
 
 
 class Prometheus(World):
-    """Scrapes a cluster every `scrape_s`, lazily: what nobody asks for is not computed."""
+    """Scrapes a cluster every `scrape_s`, lazily: computes only requested series."""
 
     def __init__(self, cluster: Cluster | None = None, *, scrape_s: float = 0.2, knows_lookback: bool = False) -> None:
         super().__init__("prometheus")

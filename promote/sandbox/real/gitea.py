@@ -19,17 +19,17 @@ from promote.sandbox.real.programs import new_token
 
 WRITE, READ = ("write:repository",), ("read:repository",)
 WATCH_S = 0.01
-# A hook beside Gitea's own: a push does not end before whoever watches has seen it (or half a minute is over).
+# A hook beside Gitea's own: a push does not end before its watcher has seen it (or half a minute is over).
 _TELL = """#!/bin/sh
-told="{folder}/$$"
-: > "$told" || exit 0
+seen="{folder}/$$"
+: > "$seen" || exit 0
 n=0
-while [ -e "$told" ] && [ $n -lt 1500 ]; do n=$((n + 1)); sleep 0.02; done
+while [ -e "$seen" ] && [ $n -lt 1500 ]; do n=$((n + 1)); sleep 0.02; done
 """
 
 
 class GiteaError(Exception):
-    """Gitea's API refused; the message holds what it said."""
+    """Gitea's API refused a request; the message contains its answer."""
 
 
 class Gitea(Guarded):
@@ -70,7 +70,7 @@ class Gitea(Guarded):
         self.api("POST", "/admin/users", who)
 
     def token(self, name: str, scopes: Sequence[str] = WRITE) -> str:
-        """A fresh access token of an account that may do what `scopes` say and the account may."""
+        """A new access token of an account, limited to `scopes` and the account's own rights."""
         body = {"name": new_token(), "scopes": list(scopes)}
         made = self.api("POST", f"/users/{name}/tokens", body, login=(name, self._passwords[name]))
         return str(made["sha1"])
@@ -85,11 +85,11 @@ class Gitea(Guarded):
 
     @contextlib.contextmanager
     def disturbed(self) -> Any:
-        """Meanwhile git's hooks do not reach the server, as while it is being restarted: whether a push is allowed cannot be asked."""
+        """Within the block git's hooks cannot reach the server, as during a restart, so they cannot check whether a push is allowed."""
         config = self.folder / "app.ini"
-        text, (nobody,) = config.read_text(), free_ports(1)
+        text, (unused,) = config.read_text(), free_ports(1)
         port = self.ports["gitea"]
-        config.write_text(text.replace(f"LOCAL_ROOT_URL = http://127.0.0.1:{port}/", f"LOCAL_ROOT_URL = http://127.0.0.1:{nobody}/"))
+        config.write_text(text.replace(f"LOCAL_ROOT_URL = http://127.0.0.1:{port}/", f"LOCAL_ROOT_URL = http://127.0.0.1:{unused}/"))
         try:
             yield
         finally:
@@ -105,7 +105,7 @@ class Repository:
         self.after_push: list[Callable[[], None]] = []
         self.stopping = threading.Event()
         self.errors: list[str] = []
-        self._told = forge.folder / f"told-{name}"
+        self._seen = forge.folder / f"seen-{name}"
         self._watch = threading.Thread(target=self._listen, name=f"gitea-{name}", daemon=True)
 
     @property
@@ -118,9 +118,9 @@ class Repository:
 
     def create(self) -> None:
         """It is there already: let pushes be seen."""
-        self._told.mkdir()
-        hook = self.path / "hooks" / "post-receive.d" / "told"
-        hook.write_text(_TELL.format(folder=self._told))
+        self._seen.mkdir()
+        hook = self.path / "hooks" / "post-receive.d" / "seen"
+        hook.write_text(_TELL.format(folder=self._seen))
         hook.chmod(0o755)
 
     def start(self) -> None:
@@ -133,7 +133,7 @@ class Repository:
 
     def _listen(self) -> None:
         while not self.stopping.wait(WATCH_S):
-            for push in sorted(self._told.iterdir()):
+            for push in sorted(self._seen.iterdir()):
                 try:
                     for tell in tuple(self.after_push):
                         tell()

@@ -26,7 +26,7 @@ START_S = 60.0
 
 
 def bring_up(binaries: Path, state: Path, processes: Processes) -> dict[str, object]:
-    """Start it and make the administrator. Returns what the guard says of it: url and ports."""
+    """Start it and make the administrator. Returns the guard's answer: url and ports."""
     (port,) = free_ports(1)
     url, config, env = f"http://127.0.0.1:{port}", state / "app.ini", environment(state)
     (state / "tmp").mkdir(exist_ok=True)

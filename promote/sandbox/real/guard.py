@@ -1,4 +1,4 @@
-"""The process that owns one set of real programs: brings them up, says so on stdout, and takes them down when stdin ends, whatever became of its
+"""The process that owns one set of real programs: starts them, reports that on stdout, and stops them when stdin ends, whatever happened to its
 starter.
 
     python -m promote.sandbox.real.guard {cluster|gitea} BINARIES STATE
@@ -33,7 +33,7 @@ LOOK_S = 0.5
 
 
 class Stopped(Exception):
-    """Somebody asked for the end."""
+    """The parent requested the end."""
 
 
 def _on_signal(number: int, _: FrameType | None) -> None:

@@ -18,7 +18,7 @@ SOURCE = Path(__file__).resolve().parents[3]  # where this very code is importab
 
 
 class RealStackError(Exception):
-    """The real stack cannot be had; the message says why and what to do."""
+    """The real stack is not available; the message contains the reason and the fix."""
 
 
 class Guarded:
@@ -53,16 +53,17 @@ class Guarded:
         )
 
     def wait(self) -> dict[str, Any]:
-        """Until the guard says that everything is up; its words. Raises RealStackError with the log of what did not come up."""
+        """Wait until the guard reports that everything runs; returns its answer. Raises RealStackError with the log of a program that did not
+        start."""
         guard = self._guard
         assert guard and guard.stdout
         line = guard.stdout.readline() if select.select([guard.stdout], [], [], START_S)[0] else ""
-        said: dict[str, Any] = json.loads(line) if line else {"error": f"nothing was heard for {START_S:.0f} s"}
-        if "error" in said:
+        answer: dict[str, Any] = json.loads(line) if line else {"error": f"no answer for {START_S:.0f} s"}
+        if "error" in answer:
             self.stop()
-            raise RealStackError(f"the real stack did not start: {said['error']}")
-        self.pids, self.ports, self.seconds = said["pids"], said["ports"], said["ready"]
-        return said
+            raise RealStackError(f"the real stack did not start: {answer['error']}")
+        self.pids, self.ports, self.seconds = answer["pids"], answer["ports"], answer["ready"]
+        return answer
 
     def start(self) -> None:
         self.launch()

@@ -24,9 +24,10 @@ class StartError(Exception):
 
 
 def free_ports(count: int) -> list[int]:
-    """Loopback ports that were free a moment ago, all different. None that the kernel gives to whoever binds or connects without asking for one.
+    """Loopback ports that were free a moment ago, all different. None from the range that the kernel assigns to programs that bind or connect without
+    a port.
 
-    One of those is taken by somebody else before its program listens, now and then (seen: a scheduler that found its port in use).
+    Now and then, another process takes such a port before its program listens (seen: a scheduler that found its port in use).
     """
     found: list[int] = []
     for port in random.sample(range(LOWEST, _first_given_out()), k=_first_given_out() - LOWEST):
@@ -88,7 +89,7 @@ class Processes:
         return log.read_text(errors="replace")[-2000:] if log.is_file() else "(no log)"
 
     def stop(self) -> None:
-        """SIGTERM to every group, SIGKILL to what is left of it after a moment."""
+        """Send SIGTERM to every group, and SIGKILL to the remaining ones after a moment."""
         children = list(reversed(self._children.values()))
         for child in children:
             _signal(child, signal.SIGCONT)  # a frozen one does not hear anything else

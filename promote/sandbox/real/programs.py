@@ -136,5 +136,5 @@ class Programs:
 
 
 def new_token() -> str:
-    """A bearer token that is nobody else's."""
+    """A unique bearer token."""
     return secrets.token_hex(16)

@@ -41,20 +41,20 @@ class Rest:
         headers = {"Authorization": f"Bearer {self._token}", "Accept": "application/json", "Content-Type": content}
         data = None if body is None else json.dumps(body).encode()
         try:
-            status, said = self._exchange(method, path, data, headers)
+            status, raw = self._exchange(method, path, data, headers)
         except (http.client.HTTPException, OSError):  # a kept connection that went stale, once
             self.close()
             try:
-                status, said = self._exchange(method, path, data, headers)
+                status, raw = self._exchange(method, path, data, headers)
             except (http.client.HTTPException, OSError) as error:
                 raise RestError(0, f"{method} {path}: {error}") from error
         if not 200 <= status < 300:
-            raise RestError(status, f"{method} {path}: {status} {said.decode(errors='replace')[:300]}")
+            raise RestError(status, f"{method} {path}: {status} {raw.decode(errors='replace')[:300]}")
         try:
-            answer = json.loads(said)
+            answer = json.loads(raw)
         except ValueError:
-            return {"text": said.decode(errors="replace")}
-        return answer if isinstance(answer, dict) else {"text": said.decode()}
+            return {"text": raw.decode(errors="replace")}
+        return answer if isinstance(answer, dict) else {"text": raw.decode()}
 
     def _exchange(self, method: str, path: str, data: bytes | None, headers: dict[str, str]) -> tuple[int, bytes]:
         try:
@@ -66,12 +66,12 @@ class Rest:
         try:
             connection.request(method, path, body=data, headers=headers)
             answer = connection.getresponse()
-            said = answer.status, answer.read()
+            raw = answer.status, answer.read()
         except BaseException:
             connection.close()
             raise
         self._idle.append(connection)
-        return said
+        return raw
 
     def wait(self, path: str) -> Object:
         """Until the path answers. Raises RestError with the last answer when it takes too long."""

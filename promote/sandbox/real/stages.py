@@ -1,6 +1,6 @@
 """How pods do on kwok's nodes, by the same annotation as in the embedded cluster (workloads.py): stages for pods, nothing about Argo CD.
 
-kwok knows no images and no commands. Without the annotation a pod is ready at once; the pod of a Job completes, unless it is told to wait.
+kwok knows no images and no commands. Without the annotation a pod is ready at once; the pod of a Job completes, unless its annotation makes it wait.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ containerStatuses:
   image: {{ .image | Quote }}
   ready: false
   restartCount: @RESTARTS@
-  state: {waiting: {reason: @REASON@, message: "as its annotation says"}}
+  state: {waiting: {reason: @REASON@, message: "by its annotation"}}
 {{ end }}
 podIP: @IP@
 phase: @PHASE@
@@ -86,7 +86,7 @@ def _event(reason: str, message: str) -> dict[str, Any]:
 
 
 def configuration(log: Path) -> str:
-    """kwok's configuration file: every stage of a pod's life, and one log that every container is said to have written."""
+    """kwok's configuration file: every stage of a pod's life, and one log for every container."""
     fresh = {"key": ".status.podIP", "operator": "DoesNotExist"}
     fine = {"key": BEHAVIOUR, "operator": "NotIn", "values": list(STUCK)}
     running = {"key": ".status.phase", "operator": "In", "values": ["Running"]}

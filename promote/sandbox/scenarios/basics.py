@@ -1,4 +1,4 @@
-"""The plain ones: a good promotion, what heals itself, what is refused, and what somebody else does to the tag."""
+"""The basic scenarios: a good promotion, failures that heal themselves, refusals, and other users who move the tag."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ STABLE = "refs/tags/prod-stable"
 
 
 def _somebody_moves_the_tag(sandbox: Sandbox) -> None:
-    """A second after the stable tag was pushed, somebody else puts it somewhere else."""
+    """A second after the stable tag was pushed, another user moves it elsewhere."""
 
     def move() -> None:
         if not sandbox.git.stopping.wait(1.0):
@@ -95,12 +95,12 @@ PROD_ONLY = b"resources:\n- deployment.yaml\n- service.yaml\n"
 
 def plan(version: str, breaks: str) -> dict[str, bytes]:
     """The migration plan that a version needs which takes something away."""
-    text = f"# {version}\n\n## What breaks\n\n{breaks}\n\n## Steps\n\n1. Tell its users.\n\n## Rollback\n\nThe tag goes back.\n"
+    text = f"# {version}\n\n## What breaks\n\n{breaks}\n\n## Steps\n\n1. Inform its users.\n\n## Rollback\n\nThe tag goes back.\n"
     return {f"migrations/{version}.md": text.encode()}
 
 
 def in_production_only(name: str, behaviour: str) -> dict[str, bytes]:
-    """A Deployment that does well on dev and, in production, what `behaviour` says."""
+    """A Deployment that is healthy on dev and shows `behaviour` in production."""
     folder = f"apps/{name}/overlays/prod"
     return {f"{folder}/deployment.yaml": seed.deployment(name, image="2.0.0", behaviour=behaviour), f"{folder}/kustomization.yaml": PROD_ONLY}
 
@@ -210,7 +210,7 @@ SCENARIOS: Mapping[str, Scenario] = {
         "",
         {},
         flags=("--recreate-prod",),
-        before=(Play(argv=("run", "v1.8.0"), code=1, happens=_numbered_twice, words="last year somebody made a prod-v1.8.0 of something else"),),
+        before=(Play(argv=("run", "v1.8.0"), code=1, happens=_numbered_twice, words="last year another user created prod-v1.8.0 at another commit"),),
     ),
     "rules-forbid": Scenario(
         "a ruleset forbids moving production's tag, and so also the rollback: detected before the move",
@@ -227,7 +227,7 @@ SCENARIOS: Mapping[str, Scenario] = {
         "feat(gitea): new database schema",
         GITEA_DOWN,
         lambda s: once_moved(s, lambda: s.protect(STABLE)),
-        after=(Play(argv=("resume",), code=3, happens=lambda s: s.protect(), words="somebody with the right to do so lifts the rule"),),
+        after=(Play(argv=("resume",), code=3, happens=lambda s: s.protect(), words="an administrator lifts the rule"),),
     ),
     "interrupt": Scenario(
         "the user presses Ctrl-C right after the tag has moved", "v1.8.4", "rolled_back", "fix(immich): thumbnails", IMMICH, stop_when=_moved

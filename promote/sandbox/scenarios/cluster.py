@@ -122,7 +122,7 @@ SCENARIOS: Mapping[str, Scenario] = {
         "",
         {},
         _new_application,
-        after=(Play(argv=("rollback",), code=0, words="nobody wanted it"),),
+        after=(Play(argv=("rollback",), code=0, words="the new application is not wanted"),),
     ),
     "root-keeps-child": Scenario(
         "the rollback leaves an added application behind, because the root does not prune: it needs manual action",
@@ -133,7 +133,7 @@ SCENARIOS: Mapping[str, Scenario] = {
         both(_root_keeps, _new_application),
         settings={'converge_timeout = "60s"': 'converge_timeout = "8s"'},
         after=(
-            Play(argv=("rollback",), code=4, words="nobody wanted it"),
+            Play(argv=("rollback",), code=4, words="the new application is not wanted"),
             Play(argv=("resume",), code=0, happens=_wiki_deleted, words="$ kubectl -n argocd delete application wiki"),
         ),
     ),

@@ -41,7 +41,7 @@ def _never_promoted(sandbox: Sandbox) -> None:
 
 
 def _broken_by_hand(sandbox: Sandbox) -> None:
-    """Last night somebody moved the tag by hand to a commit whose homepage crashes."""
+    """Last night another user moved the tag by hand to a commit whose homepage crashes."""
     bad = sandbox.commit(in_production_only("homepage", "crash-loop"), "feat(homepage): a start page that does not start")
     sandbox.writer.tag("prod-v1.7.5", bad)
     sandbox.writer.tag("prod-stable", bad, "by hand")
@@ -50,7 +50,7 @@ def _broken_by_hand(sandbox: Sandbox) -> None:
 
 
 def _hotfix(sandbox: Sandbox) -> None:
-    """Last night somebody put a hotfix into production that never came to the trunk."""
+    """Last night another user put a hotfix into production that never reached the trunk."""
     stable = sandbox.writer.holds(f"{STABLE}^{{commit}}")
     sandbox.writer.git("update-ref", "refs/heads/hotfix", stable)
     fix = {"apps/vault/base/deployment.yaml": seed.deployment("vault", image="1.17.9")}
@@ -107,7 +107,7 @@ SCENARIOS: Mapping[str, Scenario] = {
         GITEA_DOWN,
         flags=("--first",),
         before=(Play(argv=("status",), code=5, happens=_never_promoted, words="production was never promoted to"),),
-        after=(Play(argv=("abort",), code=4, words="the tag stays where it is; the lock is given up"),),
+        after=(Play(argv=("abort",), code=4, words="the tag stays where it is; the lock is released"),),
     ),
     "first-promotion-fallback": Scenario(
         "the first promotion fails and goes back to the commit of --first-fallback",
@@ -124,7 +124,7 @@ SCENARIOS: Mapping[str, Scenario] = {
         "verified",
         "fix(homepage): it starts",
         {"apps/homepage/overlays/prod/deployment.yaml": seed.deployment("homepage", image="2.0.1")},
-        before=(Play(argv=("status",), code=1, happens=_broken_by_hand, words="last night somebody moved the tag by hand"),),
+        before=(Play(argv=("status",), code=1, happens=_broken_by_hand, words="last night another user moved the tag by hand"),),
         settings=MANY_UNWELL,
     ),
     "downgrade": Scenario(
@@ -179,7 +179,7 @@ SCENARIOS: Mapping[str, Scenario] = {
         {**GITEA_DOWN, "migrations/v2.0.0.md": ONE_WAY},
         after=(
             Play(argv=("abort",), code=4, words="giving up would go back, so it is not done"),
-            Play(argv=("abort", "--keep"), code=4, words="the tag stays, the lock is given up, and production is fixed forward"),
+            Play(argv=("abort", "--keep"), code=4, words="the tag stays, the lock is released, and production is fixed forward"),
             Play(argv=("run", "v2.0.1"), code=0, happens=_forward, words="a colleague finishes the migration"),
         ),
     ),

@@ -1,4 +1,4 @@
-"""What a scenario is: a world made ready, and the commands a person types in it one after the other, each with the exit code it should end with."""
+"""The model of a scenario: a prepared world, and the commands that a user types in it, each with its expected exit code."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Act = Callable[[Sandbox], object]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Play:
-    """One command. `happens` comes before it, said as `words`; `stop_when`: a ^C is sent as soon as this holds."""
+    """One command. `happens` runs before it, described by `words`; `stop_when`: ^C is sent as soon as this holds."""
 
     argv: tuple[str, ...]
     code: int

@@ -1,4 +1,4 @@
-"""What a workflow does on a bad day: it fails, hangs, waits for a person, dies half-way, or is of the older kind."""
+"""Scenarios with a faulty workflow: it fails, hangs, waits for an approval, dies half-way, or is of the older kind."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from promote.sandbox.scenarios.scenario import Play, Scenario, both, once_moved
 FILE = ".github/workflows/promote-prod.yaml"
 MESSAGE = "feat(grafana): raise the memory limit"
 IMPATIENT = {'\ntimeout = "60s"': '\ntimeout = "4s"'}
-# The kind of workflow that a team wrote for itself: one input, and the stable tag deleted before it is made anew.
+# The kind of workflow that a team wrote for itself: one input, and the stable tag deleted before it is created again.
 OLDER = """name: Promote to Production
 on:
   workflow_dispatch:
