@@ -1,7 +1,7 @@
 """The remote repository: its current refs, the objects behind them, and the leased push.
 
 Local tags are never read: `git fetch` silently keeps an outdated tag, so only `ls-remote` shows a tag's value. Only `fast_forward` touches the work
-tree. Fetched refs are stored under refs/promote-remote/, where no other tool looks.
+tree. Fetched refs are stored under refs/promote-remote/.
 """
 
 from __future__ import annotations
@@ -118,8 +118,7 @@ class GitRemote:
 
     def dirty(self) -> list[str]:
         """Changed or untracked paths of the work tree."""
-        # --untracked-files: the user's status.showUntrackedFiles may be "no".
-        output = self._read("status", "--porcelain", "-z", "--no-renames", "--untracked-files=normal")
+        output = self._read("status", "--porcelain", "-z", "--no-renames", "--untracked-files=normal")  # the user's default may be "no"
         return [entry[3:] for entry in output.split("\0") if entry]
 
     def is_shallow(self) -> bool:
@@ -239,8 +238,7 @@ class GitRemote:
         return {f"GIT_{role}_{part}": value for role in ("AUTHOR", "COMMITTER") for part, value in who.items()}
 
     def commit_file(self, base: str | None, path: str, content: str, message: str) -> str:
-        """Write a commit on top of `base` (None: a root commit) that adds or replaces one file; returns its id. Touches no work tree, index or
-        ref."""
+        """Write a commit on `base` (None: a root commit) that adds or replaces one file; returns its id. Changes no work tree, index or ref."""
         try:  # in the git directory: the temporary folder may be full or deleted at the end of a long promotion
             folder = tempfile.TemporaryDirectory(dir=self.git_dir, prefix="promote-index-")
         except OSError as error:

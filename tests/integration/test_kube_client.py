@@ -56,7 +56,7 @@ def status(code: int, message: str) -> Fault:
         (status(429, "slow down"), Unreachable, "429: slow down"),
         (Fault(kind="status", status=502, body=b"<html>secret-cookie</html>"), Unreachable, "answered 502"),
         (Fault(kind="status", status=200, body=b"<html>please log in</html>"), Unreachable, "not JSON"),
-        (Fault(kind="status", status=200, body=b"[]"), Unreachable, "no object"),
+        (Fault(kind="status", status=200, body=b"[]"), Unreachable, "not a JSON object"),
         (Fault(kind="drop_before"), Unreachable, "GET /apis/argoproj.io"),
         (Fault(kind="drop_after"), Unreachable, "GET /apis/argoproj.io"),
     ],

@@ -53,7 +53,7 @@ FAULTS = {
     "a login page": (Fault(kind="status", status=302, headers={"Location": "/login"}), Rejected, "redirected (302)"),
     "422": (Fault(kind="status", status=422, body=b'{"status":"error","error":"too many samples"}'), Rejected, "too many samples"),
     "no JSON": (Fault(kind="status", status=200, body=b"<html>login</html>"), Unreachable, "not JSON"),
-    "other JSON": (Fault(kind="status", status=200, body=b'["x"]'), Unreachable, "not one of Prometheus' API"),
+    "other JSON": (Fault(kind="status", status=200, body=b'["x"]'), Unreachable, "does not follow Prometheus' API"),
     "no header's echo": (Fault(kind="status", status=500, body=f"your token {SECRET} is old".encode()), Unreachable, "your token *** is old"),
 }  # fmt: skip
 
@@ -115,7 +115,7 @@ def test_alertmanager_filters_and_bad_matchers() -> None:
         with pytest.raises(Rejected, match="bad matcher format"):
             manager.alerts(["cluster prod"])
         world.fault(Fault(kind="status", status=200, body=b'{"status":"success"}'))
-        with pytest.raises(Unreachable, match="not one of Alertmanager's API v2"):
+        with pytest.raises(Unreachable, match="does not follow Alertmanager's API v2"):
             manager.alerts([])
 
 
@@ -169,5 +169,5 @@ def test_an_answer_that_is_no_list_of_dashboards() -> None:
         def handle(self, request: object) -> Response:
             return Response(body=b"{}")
 
-    with Odd("odd") as world, pytest.raises(Unreachable, match="not one of Grafana's API"):
+    with Odd("odd") as world, pytest.raises(Unreachable, match="does not follow Grafana's API"):
         Grafana("grafana", world.url, {}).dashboards()

@@ -274,9 +274,9 @@ def test_help_loads_no_vendor() -> None:
 
 # What docstrings promise of the whole tree, each with the test that holds it.
 PROMISES = {
-    "The only reader of the environment's variables.": test_variables_of_the_environment_are_read_in_connect_alone,
+    "The only reader of environment variables.": test_variables_of_the_environment_are_read_in_connect_alone,
     "the one place that moves the stable tag": test_the_stable_tag_is_moved_in_one_place,
-    "rich is imported here only": test_a_vendor_is_imported_only_in_its_own_client,
+    "Only this module imports rich": test_a_vendor_is_imported_only_in_its_own_client,
 }
 _PROMISE = re.compile(
     r"\bonly (?:module|reader|writer|way|place|caller|factory|one that)\b|\bone (?:place|module|way) that\b"

@@ -54,7 +54,7 @@ def test_nothing_added_nothing_dropped():
 
 def test_what_the_root_lists_must_exist():
     seen = settled([was_root()], [root(child("new"))])
-    assert (seen["new"].state, seen["new"].reason) == (AppState.WAITING, "does not exist yet (argocd is to create it)")
+    assert (seen["new"].state, seen["new"].reason) == (AppState.WAITING, "does not exist yet (argocd has to create it)")
 
 
 def test_what_the_root_added_is_judged_like_the_others():
@@ -85,7 +85,7 @@ def test_a_root_that_does_not_prune_is_named_with_the_command_and_fails():
 
 def test_an_application_that_vanishes_without_a_change_in_git_is_missed():
     seen = settled([was_root(child("web")), was_kid("web")], [root(child("web"))])
-    assert seen["web"].reason == "does not exist yet (argocd is to create it)"
+    assert seen["web"].reason == "does not exist yet (argocd has to create it)"
     seen = settled([was_root(), application("lone", revision=OLD)], [root()])
     assert seen["lone"].reason == "existed before the promotion and is missing, although git does not remove it"
 

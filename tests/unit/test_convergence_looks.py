@@ -66,9 +66,9 @@ def test_a_changed_spec_is_believed_only_after_another_reconcile():
     judged = convergence(before())
     look(judged, application())
     changed = {"project": "other"}
-    assert look(judged, application(reconciled=6))["web"].reason.startswith("there")
+    assert look(judged, application(reconciled=6))["web"].reason.startswith("converged in")
     assert look(judged, application(reconciled=6, spec=changed))["web"].reason == "not reconciled since the tag moved"
-    assert look(judged, application(reconciled=7, spec=changed))["web"].reason.startswith("there")
+    assert look(judged, application(reconciled=7, spec=changed))["web"].reason.startswith("converged in")
 
 
 def test_degraded_fails_only_after_a_grace():

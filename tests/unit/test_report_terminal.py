@@ -73,7 +73,7 @@ def test_the_foot_at_80_columns() -> None:
                    late-2        still at 9c1d2e7
                    late-3        still at 9c1d2e7
                    …             and 2 more
-                   velero        was already Degraded before this promotion: not count…
+                   velero        was already Degraded before this promotion (ignored)
         """)
 
 
