@@ -1,6 +1,6 @@
 """Waiting until production runs a commit: read, report the applications that have not converged, act on them, repeat until proven or the deadline.
 
-`evaluator.py` decides; this module only connects it with the clock, the cluster and the settings.
+`evaluator.py` decides; this module connects it with the clock, the cluster and the settings.
 """
 
 from __future__ import annotations
