@@ -1,4 +1,4 @@
-"""`promote next`: the smallest version that fits what would be shipped. The version alone on stdout, the reason on stderr."""
+"""`promote next`: suggests the smallest version that fits the commits to ship. Prints only the version on stdout, the reason on stderr."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ def _forced(args: argparse.Namespace) -> version_bump.Level | None:
 
 
 def calendar(promotion: Promotion) -> tuple[str, str]:
-    """This month's next number."""
+    """(the next calendar version of this month, the reason)."""
     promoted = list(promotion.promoted_versions())
     return version_bump.next_calendar_version(promoted, datetime.now(UTC).date()), f"newest: {max(promoted, default='none')}"
 
 
 def semantic(promotion: Promotion, forced: version_bump.Level | None) -> tuple[str, str]:
-    """Raises UsageError where nobody can tell, NotFound when production's version is not known."""
+    """(the next semantic version, the reason). Raises UsageError when the bump is undetermined, NotFound when production's version is unknown."""
     old = production_version(promotion)
     if old is None:
         raise NotFound(
-            "git remote", "what production runs carries no version, so there is none to step from", hint="choose the first one yourself: v1.0.0"
+            "git remote", "production's commit has no version, so there is none to count from", hint="choose the first one yourself: v1.0.0"
         )
     changes = changes_of(promotion)
     wanted = version_bump.required_bump(changes, default_bump=promotion.settings.version.default_bump)
@@ -52,15 +52,15 @@ def semantic(promotion: Promotion, forced: version_bump.Level | None) -> tuple[s
         return _new(promotion, old, forced, f"{old}, and {forced.word()} as asked")
     if wanted is None:
         raise UsageError(
-            f"none of {len(changes)} commits has a Conventional Commits type, so nobody can tell",
-            hint="say it: promote next --major, --minor or --patch; or version.default_bump in promotion.toml",
+            f"none of {len(changes)} commits has a Conventional Commits type, so the bump is undetermined",
+            hint="choose it: promote next --major, --minor or --patch; or set version.default_bump in promotion.toml",
         )
     level = version_bump.effective_level(wanted.level, old)
     return _new(promotion, old, level, f"{old}, and {level.word()}: {wanted.why}")
 
 
 def _new(promotion: Promotion, old: Version, level: version_bump.Level, why: str) -> tuple[str, str]:
-    """A version is used once: what was promoted, and rolled back since, is passed over, and said."""
+    """(the next version, the reason). A version is used once, so it skips promoted ones, even if rolled back, and mentions them in the reason."""
     promoted = promotion.promoted_versions()
     version = version_bump.next_available(old, level, promoted)
     passed = "" if version == version_bump.next_version(old, level) else f"; {max(promoted)} was promoted already, and production is not at it"

@@ -1,4 +1,5 @@
-"""`promote status`: what the tags point at, how far each is behind, whether the last move was checked, and whether production really runs it."""
+"""`promote status`: the commits of the tags, how far each is behind, whether the last move was checked, and whether production runs the stable
+tag."""
 
 from __future__ import annotations
 
@@ -24,7 +25,7 @@ from promote.tags.lock import UNDO, read_lock
 from promote.tags.publish import ref_names, trailers_of
 from promote.tags.records import last_entry
 
-CHECKED = {"no": "no: moved without a pre suite", "unknown": "not known: the tag was not made by promote"}
+CHECKED = {"no": "no: moved without a pre suite", "unknown": "unknown: promote did not create this tag"}
 
 
 def main(args: argparse.Namespace) -> int:
@@ -79,7 +80,7 @@ def prechecked(deps: Dependencies, stable: Tag | None) -> str:
 
 
 def ledger(deps: Dependencies) -> Mapping[str, object]:
-    """What was written down of the newest promotion; nothing where that cannot be read, and then nobody is excused."""
+    """The ledger's entry of the newest promotion; {} when it cannot be read, and then no unhealthy application is tolerated."""
     try:
         return last_entry(deps.git)
     except PromoteError:
@@ -87,20 +88,20 @@ def ledger(deps: Dependencies) -> Mapping[str, object]:
 
 
 def last(entry: Mapping[str, object]) -> str:
-    """How the newest promotion ended; "" when the ledger does not say."""
+    """How the newest promotion ended; "" when the ledger does not contain it."""
     outcome, version = str(entry.get("outcome") or ""), str(entry.get("version") or "")
     return f"{version or 'a rollback'}: {outcome.replace('_', ' ')}" if outcome else ""
 
 
 def production(deps: Dependencies, entry: Mapping[str, object]) -> dict[str, object]:
-    """Whether production runs the stable tag's commit, from a refreshed look at the cluster."""
+    """Whether production runs the stable tag's commit, after a refresh."""
     settings, git = deps.settings, deps.git
     stable = git.ref(ref_names(settings, "").stable)
     if stable is None:
         return {"production": "errored", "arrived": False, "reason": f"{settings.tags.stable} does not exist", "applications": []}
     try:
         goal = Goal.for_tag(git.chain(stable.object), settings, git.url)
-        then = tolerated_then(entry, stable)  # unwell when this was proven: no reason to say now that production does not run it
+        then = tolerated_then(entry, stable)  # already unhealthy when this was proven: no evidence that production does not run it
         now = select(deps.production().applications(), goal) if then else {}
         before = {key: app for key, app in now.items() if app.name in then}
         seen = observe(deps.production(), goal, settings, seconds=settings.suites.check_timeout / 2, baseline=before)
@@ -112,7 +113,7 @@ def production(deps: Dependencies, entry: Mapping[str, object]) -> dict[str, obj
 
 
 def words(document: dict[str, object]) -> list[str]:
-    """The document for people."""
+    """The document as lines of text."""
     lines = []
     shown = document["tags"]
     assert isinstance(shown, dict)
@@ -134,12 +135,10 @@ def words(document: dict[str, object]) -> list[str]:
     apps = document["applications"]
     assert isinstance(apps, list)
     proven = sum(a["verdict"] == AppState.PROVEN for a in apps)
-    unwell = "shows it, but not all of it is well" if document["arrived"] else "does NOT run it"
-    said = {Verdict.PASSED.value: "runs it", Verdict.FAILED.value: unwell}.get(
-        str(document["production"]), f"could not be judged: {document['reason']}"
-    )
+    failed = "runs it, but not every application is healthy" if document["arrived"] else "does NOT run it"
+    verdict = {Verdict.PASSED.value: "runs it", Verdict.FAILED.value: failed}.get(str(document["production"]), f"undetermined: {document['reason']}")
     tolerated = sum(a["verdict"] == AppState.TOLERATED for a in apps)
-    also = f", {tolerated} as unwell as when it was promoted and not counted" if tolerated else ""
-    lines.append(f"production {said}: {proven} of {len(apps)} applications proven now{also}" if apps else f"production {said}")
+    also = f", {tolerated} already unhealthy when it was promoted (ignored)" if tolerated else ""
+    lines.append(f"production {verdict}: {proven} of {len(apps)} applications proven now{also}" if apps else f"production {verdict}")
     lines += [f"  {a['name']}: {a['reason']}" for a in apps if a["verdict"] != AppState.PROVEN]
     return lines
