@@ -29,7 +29,7 @@ from promote.git.remote import GitRemote
 from promote.github.rules import TagRules
 from promote.monitoring.clients import Alertmanager, Grafana, Prometheus
 from promote.tags.lock import read_lock
-from promote.tags.publish import TagNames, ref_names
+from promote.tags.names import TagNames, ref_names
 from promote.tags.target import Target, resolve_target
 
 

@@ -15,7 +15,7 @@ from promote.git.remote import GitRemote
 from promote.report.screen import answer
 from promote.tags.heartbeat import sign_of
 from promote.tags.lock import LOCK, lock_words, remove_lock
-from promote.tags.publish import ref_names
+from promote.tags.names import ref_names
 
 
 def main(args: argparse.Namespace) -> int:

@@ -19,7 +19,7 @@ from promote.promotion.state_machine import run_transition
 from promote.promotion.verify_current import end_of, verify_current
 from promote.report.screen import reporter
 from promote.tags.lock import LOCK, lock_words, refused
-from promote.tags.publish import ref_names
+from promote.tags.names import ref_names
 from promote.tags.target import Target
 
 

@@ -13,7 +13,7 @@ from promote.core.model import Choices, Tag
 from promote.core.version import Version
 from promote.git.remote import GitRemote
 from promote.promotion.context import Dependencies
-from promote.tags.publish import ref_names
+from promote.tags.names import ref_names
 from promote.tags.target import Target, resolve_target
 
 Ask = Callable[[str], str]

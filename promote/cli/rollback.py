@@ -24,7 +24,8 @@ from promote.report.screen import reporter
 from promote.report.words import counted
 from promote.tags.heartbeat import BEAT_S, beating
 from promote.tags.lock import UNDO, acquire, new_lock
-from promote.tags.publish import known_tags, ref_names
+from promote.tags.names import ref_names
+from promote.tags.publish import known_tags
 from promote.tags.target import Target
 
 

@@ -22,7 +22,8 @@ from promote.promotion.verify_current import tolerated_then
 from promote.report.screen import answer, reporter
 from promote.report.words import counted
 from promote.tags.lock import UNDO, read_lock
-from promote.tags.publish import ref_names, trailers_of
+from promote.tags.names import ref_names
+from promote.tags.publish import trailers_of
 from promote.tags.records import last_entry
 
 CHECKED = {"no": "no: moved without a pre suite", "unknown": "unknown: promote did not create this tag"}

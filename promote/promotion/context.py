@@ -21,7 +21,7 @@ from promote.core.version import Version
 from promote.git.remote import GitRemote
 from promote.promotion.journal import Journal
 from promote.tags.lock import LOCK, Lock, lock_words
-from promote.tags.publish import TagNames, ref_names
+from promote.tags.names import TagNames, ref_names
 from promote.tags.target import Target
 
 if TYPE_CHECKING:

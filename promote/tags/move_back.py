@@ -16,7 +16,8 @@ from promote.core.model import Tag, short
 from promote.core.version import Version
 from promote.git.remote import GitRemote
 from promote.tags.lock import UNDO, Lock, acquire, move_once, new_lock
-from promote.tags.publish import bring, given_lock, known_tags, move_back, ref_names, unshadowed
+from promote.tags.names import ref_names
+from promote.tags.publish import bring, given_lock, known_tags, move_back, unshadowed
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

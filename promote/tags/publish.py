@@ -20,30 +20,7 @@ from promote.core.version import Version, version_of_tag
 from promote.git.push import RefUpdate
 from promote.git.remote import GitRemote
 from promote.tags.lock import UNDO, Lock, acquire, advance, move_once, new_lock, read_lock
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class TagNames:
-    """The refs of one version in one repository."""
-
-    dev: str
-    prod: str
-    stable: str
-    working: str
-    shadow: str
-    branch: str
-
-
-def ref_names(settings: Settings, version: str) -> TagNames:
-    tags = settings.tags
-    return TagNames(
-        dev=f"refs/tags/{tags.dev.format(version=version)}",
-        prod=f"refs/tags/{tags.prod.format(version=version)}",
-        stable=f"refs/tags/{tags.stable}",
-        working=f"refs/tags/{tags.working}",
-        shadow=f"refs/heads/{tags.stable}",
-        branch=f"refs/heads/{settings.repository.branch}",
-    )
+from promote.tags.names import TagNames, ref_names
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -15,7 +15,8 @@ from promote.core.errors import PromoteError
 from promote.core.model import Tag
 from promote.git.push import Pushed, RefUpdate
 from promote.git.remote import GitRemote
-from promote.tags.publish import Published, Request, ref_names
+from promote.tags.names import ref_names
+from promote.tags.publish import Published, Request
 
 LEDGER = "refs/promote/ledger"
 TRIES = 6

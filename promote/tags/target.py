@@ -9,7 +9,7 @@ from promote.core.errors import NotFound
 from promote.core.model import Tag
 from promote.core.version import Version, version_of_tag
 from promote.git.remote import GitRemote
-from promote.tags.publish import ref_names
+from promote.tags.names import ref_names
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

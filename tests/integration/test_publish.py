@@ -14,7 +14,8 @@ from promote.core.version import parse_version
 from promote.git.push import Pushed, RefUpdate
 from promote.git.remote import GitRemote
 from promote.tags.lock import LOCK, UNDO, Lock, acquire, advance, new_lock, read_lock, release
-from promote.tags.publish import Request, fence, move_back, publish, ref_names, trailers_of
+from promote.tags.names import ref_names
+from promote.tags.publish import Request, fence, move_back, publish, trailers_of
 from promote.tags.records import LEDGER, write_ledger, write_record
 from tests.repos import Repos, git, make_repos
 
