@@ -57,7 +57,8 @@ class Place:
     def take(self, lock: Lock) -> None:
         """As a promotion does at its begin."""
         self.run.remember()
-        self.run.lock = self.run.journal.effect("take the lock", {"holder": lock.holder}, lambda: acquire(self.remote.clones[0], lock))
+        taken = self.run.journal.effect("take the lock", {"holder": lock.holder}, lambda: acquire(self.remote.clones[0], lock))
+        self.run.update(lock=taken)
 
     def deps(self, clone: int = 0) -> Dependencies:
         end = self.remote.clones[clone]

@@ -7,16 +7,15 @@ import secrets as random
 from datetime import UTC, datetime
 
 from promote.cli.bootstrap import open_repository, tools
-from promote.cli.summary import describe_stable, version_carried
 from promote.connect import secrets
 from promote.core.errors import NotFound, Rejected, UsageError
 from promote.core.model import End, Tag, short
 from promote.core.version import UNVERSIONED, recorded_version
 from promote.git.push import RefUpdate
 from promote.promotion.context import Dependencies, PromotionContext
+from promote.promotion.describe import describe_stable, version_carried
 from promote.promotion.journal import Journal
-from promote.promotion.state_machine import run_transition
-from promote.promotion.verify_current import end_of, verify_current
+from promote.promotion.state_machine import State, run_promotion
 from promote.report.screen import reporter
 from promote.tags.lock import LOCK, lock_words, refused
 from promote.tags.names import ref_names
@@ -28,8 +27,7 @@ def main(args: argparse.Namespace) -> int:
     with reporter(json=args.json, secrets=secrets()) as report:
         deps = tools(settings, git, report)
         ctx, working = _prepare(deps, force=args.force)
-        result = run_transition(verify_current, ctx)
-        end = end_of(result)
+        end, result = run_promotion(ctx, State.CURRENT)
         words = _mark(ctx, working) if end is End.VERIFIED else f"{settings.tags.working} stays where it is: {result.reason}"
         report.end(end, [words, *([f"do: {result.hint}"] if result.hint and end is not End.VERIFIED else [])])
         if args.json:

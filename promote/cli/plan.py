@@ -16,8 +16,6 @@ from promote.checklist.promotion import Promotion
 from promote.checklist.registry import required_checks
 from promote.cli.bootstrap import open_repository
 from promote.cli.preview import preview
-from promote.cli.prompt import only_records
-from promote.cli.summary import age
 from promote.config.schema import Settings
 from promote.connect import secrets
 from promote.core.errors import PromoteError, UsageError
@@ -25,6 +23,8 @@ from promote.core.model import Choices, short
 from promote.core.version import parse_version
 from promote.manifests.change import AppChange, app_changes
 from promote.manifests.compare import compare
+from promote.promotion.choose_candidate import only_records
+from promote.promotion.describe import age
 from promote.report.screen import answer
 from promote.report.words import counted
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from promote.checklist.promotion import Promotion, State
-from promote.cli.prompt import simply_behind
 from promote.config.schema import Settings
 from promote.core.model import Choices
 from promote.core.version import Version
+from promote.promotion.choose_candidate import simply_behind
 from promote.report.words import counted
 
 

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from promote.cli.bootstrap import open_repository, tools
-from promote.cli.summary import version_carried
 from promote.connect import secrets
 from promote.convergence.application_status import Goal
 from promote.convergence.fleet import select
@@ -18,12 +17,13 @@ from promote.core.errors import PromoteError
 from promote.core.model import AppState, Tag, Verdict, short
 from promote.core.version import version_of_tag
 from promote.promotion.context import Dependencies
+from promote.promotion.describe import version_carried
 from promote.promotion.verify_current import tolerated_then
 from promote.report.screen import answer, reporter
 from promote.report.words import counted
 from promote.tags.lock import UNDO, read_lock
 from promote.tags.names import ref_names
-from promote.tags.publish import trailers_of
+from promote.tags.observation import trailers_of
 from promote.tags.records import last_entry
 
 CHECKED = {"no": "no: moved without a pre suite", "unknown": "unknown: promote did not create this tag"}

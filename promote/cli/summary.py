@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import datetime
 
 from promote.checklist.policy import Policy
 from promote.core.errors import PromoteError
 from promote.core.model import AppState, End, Tag, Verdict, short
-from promote.core.version import UNVERSIONED, version_of_tag
-from promote.git.remote import GitRemote
-from promote.promotion.context import Dependencies, Moved, PromotionContext, StepResult
+from promote.core.version import UNVERSIONED
+from promote.promotion.context import Moved, PromotionContext, StepResult
+from promote.promotion.describe import version_carried
 from promote.report.document import run_document
 
 
@@ -67,35 +67,6 @@ def _stable_now(ctx: PromotionContext) -> tuple[Tag | None, bool]:
         if warning not in ctx.warnings:
             ctx.warnings.append(warning)
         return None, False
-
-
-def describe_stable(deps: Dependencies, stable: Tag | None, candidate: str) -> str:
-    """`prod-stable is v1.7.4 (9c1d2e7, 3 days old, 27 commits behind)`."""
-    name = deps.settings.tags.stable
-    if stable is None:
-        return f"{name} does not exist"
-    behind = deps.git.count(f"{stable.commit}..{candidate}")
-    old = age(deps.git, stable.commit, now=deps.clock.now())
-    return f"{name} is {version_carried(deps, stable) or 'untagged'} ({short(stable.commit)}, {old}, {behind} commits behind)"
-
-
-def age(git: GitRemote, commit: str, *, now: datetime | None = None) -> str:
-    """`3 days old`, `5 h old`: of the commit, not of the tag."""
-    (found,) = git.log(commit, limit=1)
-    past = (now or datetime.now(UTC)) - datetime.fromtimestamp(found.when, UTC)
-    return f"{past.days} days old" if past.days else f"{past.seconds // 3600} h old"
-
-
-def version_carried(deps: Dependencies, tag: Tag) -> str:
-    """The newest version whose prod tag is at this tag's commit, or "" (also when the remote cannot be asked: a name is no reason to fail)."""
-    settings = deps.settings
-    try:
-        prod = deps.git.refs(f"refs/tags/{settings.tags.prod.format(version='*')}").values()
-    except PromoteError:
-        return ""
-    found = [version_of_tag(t.name, settings.tags.prod, settings.version.scheme) for t in prod if t.commit == tag.commit]
-    newest = max((v for v in found if v), default=None)
-    return newest.text if newest else ""
 
 
 def final_lines(ctx: PromotionContext, end: End, result: StepResult) -> list[str]:

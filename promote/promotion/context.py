@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from promote.checklist.runner import run_suite
 from promote.checklist.waivers import Waiver
 from promote.config.schema import Settings
 from promote.core.deadline import Clock, Deadline
-from promote.core.errors import Superseded
-from promote.core.model import AppVerdict, CheckResult, Choices, Step, SuiteResult, Tag, Verdict, short
+from promote.core.model import AppVerdict, CheckResult, Choices, Step, SuiteResult, Tag, Verdict
 from promote.core.redact import Redactor
 from promote.core.version import Version
 from promote.git.remote import GitRemote
 from promote.promotion.journal import Journal
-from promote.tags.lock import LOCK, Lock, lock_words
+from promote.tags.lock import Lock
 from promote.tags.names import TagNames, ref_names
+from promote.tags.observation import Kept, classify, observe, require
 from promote.tags.target import Target
 
 if TYPE_CHECKING:
@@ -32,13 +32,23 @@ if TYPE_CHECKING:
 
 
 class StepStatus(StrEnum):
-    """How a transition ended; the flow table reads it."""
+    """How a transition ended; the transition table reads it."""
 
     PASSED = "passed"
     FAILED = "failed"
     ERRORED = "errored"
     INTERRUPTED = "interrupted"
     SUPERSEDED = "superseded"
+
+    @classmethod
+    def of(cls, verdict: Verdict) -> StepStatus:
+        """Of a step that was judged: a suite or the wait for convergence passes, fails or is undetermined, and nothing else."""
+        return {Verdict.PASSED: cls.PASSED, Verdict.FAILED: cls.FAILED, Verdict.ERRORED: cls.ERRORED}[verdict]
+
+    @property
+    def verdict(self) -> Verdict:
+        """How a step that ended so is shown: one that was cut short is undetermined."""
+        return {StepStatus.PASSED: Verdict.PASSED, StepStatus.FAILED: Verdict.FAILED}.get(self, Verdict.ERRORED)
 
 
 class Moved(StrEnum):
@@ -57,6 +67,23 @@ class StepResult:
     status: StepStatus
     reason: str = ""
     hint: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tracked:
+    """What a promotion knows of the refs it moves: whether it moved the stable tag, what that tag holds by its doing, and its lock."""
+
+    moved: Moved = Moved.NO
+    stable: Tag | None = None
+    lock: Lock | None = None
+
+
+class Changes(TypedDict, total=False):
+    """The fields of `Tracked` that become known."""
+
+    moved: Moved
+    stable: Tag | None
+    lock: Lock | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -92,9 +119,7 @@ class PromotionContext:
     journal: Journal
     choices: Choices = Choices()
     trunk_seen: str = ""  # the remote trunk's head when this clone was found up to date with it
-    lock: Lock | None = None
-    moved: Moved = Moved.NO
-    stable: Tag | None = None  # what the stable tag holds by our doing
+    tracked: Tracked = Tracked()  # written by `update` alone
     baseline: Baseline | None = None
     baseline_file: Path | None = None
     t_before: datetime | None = None
@@ -124,6 +149,33 @@ class PromotionContext:
     @property
     def settings(self) -> Settings:
         return self.deps.settings
+
+    @property
+    def moved(self) -> Moved:
+        return self.tracked.moved
+
+    @property
+    def stable(self) -> Tag | None:
+        """What the stable tag holds by this promotion's doing; before that, or where it is to be replaced, what was found there."""
+        return self.tracked.stable
+
+    @property
+    def lock(self) -> Lock | None:
+        return self.tracked.lock
+
+    def update(self, **changes: Unpack[Changes]) -> None:
+        """Write down what became known of the refs: the only writer of `moved`, `stable` and `lock`."""
+        self.tracked = replace(self.tracked, **changes)
+
+    @property
+    def legacy(self) -> bool:
+        """Whether an older workflow moves the tags: it takes only a version and does not read the lock."""
+        return self.settings.workflow.legacy and self.settings.promotion.via == "workflow"
+
+    @property
+    def is_back(self) -> bool:
+        """Whether the stable tag holds what a rollback restores, as far as this promotion knows."""
+        return self.stable is not None and self.stable == self.target.back
 
     @property
     def whole(self) -> bool:
@@ -177,23 +229,9 @@ class PromotionContext:
         self.deps.report.step_finished(step)
 
     def still_ours(self) -> None:
-        """Raise Superseded unless the remote's stable tag and lock are what we made them and no branch hides the tag."""
-        stable, settings = self.stable, self.settings
-        refs = self.deps.git.refs(self.names.stable, self.names.shadow, LOCK)
-        here, lock = refs.get(self.names.stable), refs.get(LOCK)
-        if self.names.shadow in refs:
-            raise Superseded(
-                f"somebody pushed a branch named {settings.tags.stable}: Argo CD now follows either of the two, anew at every look",
-                hint=f"delete it: git push {settings.repository.remote} :{self.names.shadow}",
-            )
-        if stable and (here is None or here.object != stable.object):
-            now = f"{short(here.object)} (commit {short(here.commit)})" if here else "deleted"
-            raise Superseded(
-                f"{settings.tags.stable} is {now} now, not {short(stable.object)} (commit {short(stable.commit)}) as this promotion left it",
-                hint="somebody else moved production's tag; nothing was overwritten. See who: `promote status`",
-            )
-        if self.lock and (lock is None or lock.object != self.lock.oid):
-            raise Superseded(f"{LOCK} is not ours any more: {lock_words(self.deps.git)[1]}", hint="look with `promote status` before anything else")
+        """Raise Superseded unless the remote's stable tag and lock are what this promotion made them and no branch hides the tag."""
+        expected = Kept(stable=self.stable.object if self.stable else None, lock=self.lock.oid if self.lock else None)
+        require(self.deps.git, classify(observe(self.deps.git, self.names), expected))
 
 
 def _fields(tag: Tag | None) -> dict[str, str] | None:

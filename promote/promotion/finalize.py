@@ -41,7 +41,8 @@ def _release(ctx: PromotionContext, end: End) -> None:
     assert lock is not None
     here = git.refs(LOCK, ctx.names.working)
     if LOCK in here and here[LOCK].object != lock.oid and (unseen := _our_own(ctx, here[LOCK])):
-        ctx.lock = lock = unseen
+        lock = unseen
+        ctx.update(lock=lock)
     if LOCK not in here or here[LOCK].object != lock.oid:  # not ours to delete, nor is prod-working ours to move
         _say_who_has_it(ctx, end, there=LOCK in here)
         return

@@ -1,23 +1,20 @@
-"""PRECHECKED → PROMOTED: move the tag, through the workflow or directly, and find out what really happened when that is unclear.
-
-Whatever interrupts it, `settle` has the last word: fence our run off, then read the refs. Only then is "nothing moved" said.
-"""
+"""PRECHECKED → PROMOTED: move the tag, through the workflow or directly, and find out what really happened when that is unclear (`outcome.py`)."""
 
 from __future__ import annotations
 
 import traceback
+from collections.abc import Callable
 
 from promote.core.deadline import Deadline
-from promote.core.errors import Denied, Interrupted, PromoteError, Rejected, Superseded, Unreachable
-from promote.core.model import Tag, Verdict, short
-from promote.core.retry import retry_until
+from promote.core.errors import Denied, Interrupted, PromoteError, Rejected, Superseded
+from promote.core.model import Verdict, short
 from promote.core.signals import defer_signals
 from promote.promotion.context import Moved, PromotionContext, StepResult, StepStatus
 from promote.promotion.driver_checks import record_check, tags_made
-from promote.promotion.forge.legacy_workflow import compare
-from promote.promotion.forge.workflow_run import FENCE_FOR_S, fence_off, run_workflow, stop_run
+from promote.promotion.forge.workflow_run import run_workflow
+from promote.promotion.outcome import Direction, OutcomeUnknown, cause_of, read_outcome, resolve_outcome
 from promote.promotion.recording import expect_record, record_directly
-from promote.tags.lock import LOCK, lock_at
+from promote.tags.observation import Reading
 from promote.tags.publish import Request, publish, undo_commands
 
 
@@ -32,19 +29,19 @@ def promote(ctx: PromotionContext) -> StepResult:
     ctx.deps.report.step_started("promote")
     deadline = ctx.deadline(ctx.settings.workflow.timeout)
     # From here on a move is possible: until the refs were read, "nothing moved" must not be said, whatever escapes.
-    ctx.moved = Moved.UNKNOWN
+    ctx.update(moved=Moved.UNKNOWN)
     try:
         if ctx.settings.promotion.via == "git":
             detail = _directly(ctx)
         else:
-            detail = run_workflow(ctx, {"version": ctx.version.text} if is_legacy(ctx) else _inputs(ctx), deadline)
+            detail = run_workflow(ctx, {"version": ctx.version.text} if ctx.legacy else _inputs(ctx), deadline)
         return confirm(ctx, deadline, detail)
     except Superseded:
         raise
     except (Interrupted, Exception) as error:
         _never_dispatched(ctx, error)
         ctx.journal.write("note", "the move was cut short", error=f"{type(error).__name__}: {error}", traceback=traceback.format_exc())
-        return resolve_outcome(ctx, error, deadline)
+        return _give_up(ctx, error, deadline)
 
 
 def _request(ctx: PromotionContext) -> Request:
@@ -64,7 +61,7 @@ def _directly(ctx: PromotionContext) -> str:
         record_check(ctx, check, Verdict.DISABLED, 'promotion.via = "git": there is no workflow')
     with defer_signals():
         published = ctx.journal.effect("move the stable tag", {"to": ctx.target.commit}, lambda: publish(ctx.deps.git, ctx.settings, request))
-    ctx.lock, ctx.stable, ctx.moved = published.lock, published.stable, Moved.YES
+    ctx.update(lock=published.lock, stable=published.stable, moved=Moved.YES)
     record_directly(ctx, request, published)
     return "one push"
 
@@ -74,11 +71,6 @@ def _never_dispatched(ctx: PromotionContext, error: BaseException) -> None:
     if not any(check.id == "workflow-dispatched" for check in ctx.checks):
         what = getattr(error, "what", "") or f"stopped: {type(error).__name__}"
         record_check(ctx, "workflow-dispatched", Verdict.FAILED if _said_no(error) else Verdict.ERRORED, str(what))
-
-
-def is_legacy(ctx: PromotionContext) -> bool:
-    """Whether an older workflow moves the tags, which knows no lock."""
-    return ctx.settings.workflow.legacy and ctx.settings.promotion.via == "workflow"
 
 
 def _inputs(ctx: PromotionContext) -> dict[str, str]:
@@ -93,7 +85,7 @@ def _inputs(ctx: PromotionContext) -> dict[str, str]:
 
 def confirm(ctx: PromotionContext, deadline: Deadline, detail: str) -> StepResult:
     """Read the refs back: the move counts only if stable and the prod tag are one object at our commit and the lock says it was us."""
-    problem = _read_back(ctx)
+    problem = _read_back(ctx, lambda: read_outcome(ctx, Direction.FORWARD))
     tags_made(ctx, problem)
     if problem:
         ctx.step("promote", Verdict.FAILED, deadline.elapsed, problem)
@@ -104,83 +96,44 @@ def confirm(ctx: PromotionContext, deadline: Deadline, detail: str) -> StepResul
         "promote",
         Verdict.PASSED,
         deadline.elapsed,
-        f"{detail} · {prod} and {ctx.settings.tags.stable} → {short(ctx.stable.commit)}{'' if is_legacy(ctx) else ' in one push'}",
+        f"{detail} · {prod} and {ctx.settings.tags.stable} → {short(ctx.stable.commit)}{'' if ctx.legacy else ' in one push'}",
     )
     if back := ctx.target.back:
         exact, _ = undo_commands(ctx.settings, stable_now=ctx.stable.object, back_to=back.object)
         ctx.deps.report.note(f"exact undo: {exact}")
-    if ctx.settings.promotion.via == "workflow" and not is_legacy(ctx):  # an older workflow writes none
+    if ctx.settings.promotion.via == "workflow" and not ctx.legacy:  # an older workflow writes none
         expect_record(ctx)
     return StepResult(status=StepStatus.PASSED)
 
 
-def _read_back(ctx: PromotionContext) -> str:
-    """What `look` says; somebody else's value there is the check's failure as well."""
+def _read_back(ctx: PromotionContext, read: Callable[[], Reading]) -> str:
+    """What is wrong with what was read back, "" when nothing is. A foreign value there is the check's failure as well."""
     try:
-        return look(ctx)
+        return read().problem
     except Superseded as gone:
         tags_made(ctx, gone.what)
         raise
 
 
-def look(ctx: PromotionContext) -> str:
-    """Read what became of the move and write it into the run. Returns "" when it is what we asked for, else what is the matter.
-
-    Raises Superseded when somebody else's value is there.
-    """
-    if is_legacy(ctx):
-        return compare(ctx)
-    refs = ctx.deps.git.refs(ctx.names.stable, ctx.names.prod, LOCK)
-    stable, prod, before = refs.get(ctx.names.stable), refs.get(ctx.names.prod), ctx.target.stable
-    lock, unmoved = lock_at(ctx.deps.git, refs.get(LOCK)), (stable.object if stable else "") == (before.object if before else "")
-    ours = lock is not None and lock.request_id == ctx.request_id
-    if unmoved and not (ours and lock and lock.state == "promoted"):
-        ctx.moved = Moved.NO
-        return f"{ctx.settings.tags.stable} is still {f'at {short(stable.commit)}' if stable else 'absent'}: nothing was moved"
-    if stable is None or lock is None or not ours or not (unmoved or (prod and prod.object == stable.object)):
-        now = short(stable.commit) if stable else "nothing"
-        raise Superseded(
-            f"{ctx.settings.tags.stable} is at {now}, which this promotion did not put there",
-            hint="somebody else moved production's tag; nothing was overwritten. See who: `promote status`",
-        )
-    if ctx.lock and lock.holder != ctx.lock.holder:
-        raise Superseded(f"{LOCK} is not ours any more: {lock.sentence()}", hint="look with `promote status` before anything else")
-    ctx.lock, ctx.moved, ctx.stable = lock, Moved.YES, Tag(ref=stable.ref, object=stable.object, commit=stable.commit)
-    if unmoved:
-        return f"{ctx.settings.tags.stable} was moved, and put back to {short(stable.commit)} by hand"
-    if stable.commit != ctx.target.commit:
-        return f"{ctx.settings.tags.stable} was moved to {short(stable.commit)} instead of {short(ctx.target.commit)}"
-    return ""
-
-
-def resolve_outcome(ctx: PromotionContext, error: BaseException, deadline: Deadline) -> StepResult:
-    """Give up a move whose outcome is not known: fence, look, and say what is true. Not itself interruptible."""
-    said = StepStatus.INTERRUPTED if isinstance(error, Interrupted) else StepStatus.FAILED if _said_no(error) else StepStatus.ERRORED
-    reason = f"stopped by {error.signal_name}" if isinstance(error, Interrupted) else getattr(error, "what", str(error))
-    patience = Deadline(FENCE_FOR_S, ctx.deps.clock)
-    with defer_signals():
-        try:
-            if is_legacy(ctx):  # it does not read the lock: only a run that is over moves nothing any more
-                stop_run(ctx, patience)
-            else:
-                fence_off(ctx, error, patience, state="promoted" if ctx.moved is Moved.YES else "fenced")
-        except PromoteError as unfenced:
-            return _not_known(ctx, said, f"{reason}; and a late move could not be fenced off: {unfenced.what}", deadline)
-        try:
-            what = retry_until(lambda: _read_back(ctx), on=Unreachable, deadline=Deadline(FENCE_FOR_S, ctx.deps.clock))
-        except Unreachable as unread:
-            return _not_known(ctx, said, f"{reason}; and what became of the tag could not be read: {unread.what}", deadline)
-    tags_made(ctx, what)
-    if not what:  # it moved after all, and rightly: go on to proof unless a person asked to stop
+def _give_up(ctx: PromotionContext, error: BaseException, deadline: Deadline) -> StepResult:
+    """End a move that `error` cut short with what is true of the tag."""
+    status = StepStatus.INTERRUPTED if isinstance(error, Interrupted) else StepStatus.FAILED if _said_no(error) else StepStatus.ERRORED
+    reason = cause_of(error)
+    try:
+        problem = _read_back(ctx, lambda: resolve_outcome(ctx, error, Direction.FORWARD))
+    except OutcomeUnknown as unknown:
+        return _not_known(ctx, status, f"{reason}; and {unknown.what}", deadline)
+    tags_made(ctx, problem)
+    if not problem:  # it moved after all, and rightly: go on to proof unless a person asked to stop
         ctx.step("promote", Verdict.PASSED, deadline.elapsed, f"the move was made although: {reason}")
-        return StepResult(status=StepStatus.INTERRUPTED if said is StepStatus.INTERRUPTED else StepStatus.PASSED, reason=reason)
+        return StepResult(status=StepStatus.INTERRUPTED if status is StepStatus.INTERRUPTED else StepStatus.PASSED, reason=reason)
     _candidate_still_tagged(ctx)
-    ctx.step("promote", Verdict.ERRORED if said is not StepStatus.FAILED else Verdict.FAILED, deadline.elapsed, f"{reason}; {what}")
-    return StepResult(status=said, reason=f"{reason}; {what}", hint=getattr(error, "hint", "") or by_hand(ctx))
+    ctx.step("promote", Verdict.FAILED if status is StepStatus.FAILED else Verdict.ERRORED, deadline.elapsed, f"{reason}; {problem}")
+    return StepResult(status=status, reason=f"{reason}; {problem}", hint=getattr(error, "hint", "") or by_hand(ctx))
 
 
 def _candidate_still_tagged(ctx: PromotionContext) -> None:
-    """Raise Superseded when the reason that nothing moved is that somebody re-created or deleted the dev tag after it was checked."""
+    """Raise Superseded when nothing moved because another user re-created or deleted the dev tag after it was checked."""
     try:
         dev = ctx.deps.git.ref(ctx.names.dev)
     except PromoteError:
@@ -188,17 +141,16 @@ def _candidate_still_tagged(ctx: PromotionContext) -> None:
     if dev is None or dev.commit != ctx.target.commit:
         name, now = ctx.names.dev.removeprefix("refs/tags/"), f"at {short(dev.commit)}" if dev else "gone"
         raise Superseded(
-            f"{name} is {now}, but {short(ctx.target.commit)} was checked: somebody changed it meanwhile; nothing was moved",
+            f"{name} is {now}, but {short(ctx.target.commit)} was checked: another user or process changed it meanwhile; nothing was moved",
             hint="run the promotion again for what the tag says now",
         )
 
 
-def _not_known(ctx: PromotionContext, said: StepStatus, reason: str, deadline: Deadline) -> StepResult:
-    """Neither moved nor unmoved can be said: a person must look."""
-    ctx.moved = Moved.UNKNOWN
+def _not_known(ctx: PromotionContext, status: StepStatus, reason: str, deadline: Deadline) -> StepResult:
+    """Neither "moved" nor "not moved" may be reported: manual action is needed."""
     record_check(ctx, "prod-tags-created", Verdict.ERRORED, reason)
     ctx.step("promote", Verdict.ERRORED, deadline.elapsed, reason)
-    return StepResult(status=said, reason=reason, hint=by_hand(ctx))
+    return StepResult(status=status, reason=reason, hint=by_hand(ctx))
 
 
 def _said_no(error: BaseException) -> bool:

@@ -45,7 +45,7 @@ def precheck(ctx: PromotionContext) -> StepResult:
             raise
     ctx.step("before", result.verdict, deadline.elapsed, result.reason)
     if result.verdict is not Verdict.PASSED:
-        return StepResult(status=StepStatus(result.verdict.value), reason=f"the pre suite did not pass: {result.reason}", hint=_what_to_do(result))
+        return StepResult(status=StepStatus.of(result.verdict), reason=f"the pre suite did not pass: {result.reason}", hint=_what_to_do(result))
     if unasked := _unasked(before):
         why, hint = unasked.detail.partition("\n")[0], "every [[smoke.urls]] must be one that can be asked from here: pytest checks/smoke"
         return StepResult(status=StepStatus.ERRORED, reason=f"the smoke suite could prove nothing after a move: {unasked.id}: {why}", hint=hint)
@@ -69,9 +69,8 @@ def _take_lock(ctx: PromotionContext) -> None:
         plan=ctx.plan(),
     )
     with defer_signals():
-        ctx.lock = ctx.journal.effect(
-            "take the lock", {"stable_before": lock.stable_before, "holder": lock.holder}, lambda: acquire(ctx.deps.git, lock)
-        )
+        detail = {"stable_before": lock.stable_before, "holder": lock.holder}
+        ctx.update(lock=ctx.journal.effect("take the lock", detail, lambda: acquire(ctx.deps.git, lock)))
 
 
 def _what_to_do(result: SuiteResult) -> str:
@@ -118,11 +117,12 @@ def _candidate(ctx: PromotionContext, result: SuiteResult) -> None:
         goal = Goal.for_tag((target.stable.object, target.stable.commit), ctx.settings, git.url)
         updates.append(baseline_update(git, ctx.request_id, ctx.baseline, goal, ctx.smoke_before or frozenset()))
     with defer_signals():
-        ctx.lock = ctx.journal.effect(
+        authorised = ctx.journal.effect(
             "authorise the move",
             {"dev_tag": name, "commit": target.commit, "prechecked": verdict_id},
             lambda: advance(git, lock, *updates, patience=Deadline(AUTHORISE_FOR_S, ctx.deps.clock), state="prechecked", prechecked=verdict_id),
         )
+        ctx.update(lock=authorised)
     candidate_tagged(ctx)
     made = "was there already" if not tag else "moved here" if target.dev_tag else "created and pushed"
     ctx.step("candidate", Verdict.PASSED, 0.0, f"{name} → {git.describe(target.commit)} (tag {made})")

@@ -37,6 +37,14 @@ def expect_record(ctx: PromotionContext) -> None:
         ctx.warnings.append(f"{path} is not on {branch}: the log of the workflow's run says why; the promotion itself is not affected")
 
 
+def record_after_all(ctx: PromotionContext) -> None:
+    """See to the record of a move that was cut short before it: an older workflow writes none, and ours may not have been allowed to."""
+    if ctx.settings.promotion.via == "git":
+        catch_up_record(ctx)
+    elif not ctx.legacy:
+        expect_record(ctx)
+
+
 def catch_up_record(ctx: PromotionContext) -> None:
     """Write it after all, where a move that was made directly was cut short before it."""
     if ctx.stable and look_for_record(ctx) is False:

@@ -7,7 +7,7 @@ from promote.core.errors import Denied, Forbidden, PromoteError, Rejected, Unrea
 from promote.core.model import SuiteResult, Tag, Verdict, short
 from promote.core.signals import defer_signals
 from promote.promotion.context import Moved, PromotionContext, StepResult, StepStatus
-from promote.promotion.forge.rollback_by_workflow import by_workflow, has_second_way, resolve_outcome
+from promote.promotion.forge.rollback_by_workflow import by_workflow, has_second_way, still_away
 from promote.promotion.steps import failing, goal_of, proofs, wait_for_convergence
 from promote.tags.publish import move_back
 
@@ -28,11 +28,11 @@ def roll_back(ctx: PromotionContext) -> StepResult:
         _push_back(ctx, before)
     converged = wait_for_convergence(ctx, goal_of(ctx), rollback=True)
     if converged.verdict is not Verdict.PASSED:
-        return StepResult(status=StepStatus(converged.verdict.value), reason=converged.reason, hint=RESUME)
+        return StepResult(status=StepStatus.of(converged.verdict), reason=converged.reason, hint=RESUME)
     _name_recreated(ctx)
     for name, result in proofs(ctx, "back"):
         if (verdict := _proven_back(ctx, name, result)) is not Verdict.PASSED:
-            return StepResult(status=StepStatus(verdict.value), reason=f"after the tag was moved back: {failing(result)}", hint=RESUME)
+            return StepResult(status=StepStatus.of(verdict), reason=f"after the tag was moved back: {failing(result)}", hint=RESUME)
     ctx.still_ours()
     return StepResult(status=StepStatus.PASSED)
 
@@ -44,10 +44,10 @@ def _push_back(ctx: PromotionContext, before: Tag) -> None:
     deadline = Deadline(PUSH_FOR_S, ctx.deps.clock)
     ctx.t_before = ctx.deps.clock.now()
     how = "lease held"
-    ctx.moved = Moved.UNKNOWN  # from here on it may be back: until that is known, neither is said, whatever escapes
+    ctx.update(moved=Moved.UNKNOWN)  # from here on it may be back: until that is known, neither is reported, whatever escapes
     try:
         with defer_signals():
-            ctx.lock = ctx.journal.effect(
+            moved = ctx.journal.effect(
                 "move the stable tag back",
                 {"to": before.object, "replacing": replacing.object},
                 lambda: move_back(
@@ -55,17 +55,17 @@ def _push_back(ctx: PromotionContext, before: Tag) -> None:
                 ),
                 best_effort_journal=True,
             )
-            ctx.moved, ctx.stable = Moved.YES, before  # within: a stop request that came meanwhile counts at the end of this block
+            ctx.update(lock=moved, moved=Moved.YES, stable=before)  # within: a stop request that came meanwhile counts at the end of this block
     except (Forbidden, Denied) as refusal:
-        ctx.moved = Moved.YES  # where we put it
+        ctx.update(moved=Moved.YES)  # refused: it is where this promotion put it
         if not has_second_way(ctx):
             raise
         how = by_workflow(ctx, before, refusal)
     except (Unreachable, Rejected) as unclear:
         ctx.workflow_run = None  # the one that moved it forward is over: there is nothing to cancel
-        if problem := resolve_outcome(ctx, before, unclear, asked=f"{ctx.settings.tags.stable} was to be put back"):
+        if problem := still_away(ctx, unclear, asked=f"{ctx.settings.tags.stable} was to be put back"):
             raise PromoteError(f"{problem}: {unclear.what}", hint=RESUME) from unclear
-        how = "although nobody answered" if isinstance(unclear, Unreachable) else f"although: {unclear.what}"
+        how = "although the push got no answer" if isinstance(unclear, Unreachable) else f"although: {unclear.what}"
     ctx.step("rollback", Verdict.PASSED, deadline.elapsed, f"{ctx.settings.tags.stable} → {short(before.commit)}, {how}")
 
 

@@ -76,5 +76,5 @@ def ask_again(ctx: PromotionContext) -> StepResult | None:
             for check in result.failed:
                 ctx.deps.report.check(check)
             take(ctx, result)
-            return StepResult(status=StepStatus(result.verdict.value), reason=failing(result))
+            return StepResult(status=StepStatus.of(result.verdict), reason=failing(result))
     return None

@@ -17,10 +17,10 @@ def verify(ctx: PromotionContext) -> StepResult:
     ctx.bad_since = ctx.deps.clock.now()
     converged = wait_for_convergence(ctx, goal_of(ctx), rollback=False)
     if converged.verdict is not Verdict.PASSED:
-        return StepResult(status=StepStatus(converged.verdict.value), reason=converged.reason, hint="")
+        return StepResult(status=StepStatus.of(converged.verdict), reason=converged.reason, hint="")
     for _, result in proofs(ctx, "after"):
         if result.verdict is not Verdict.PASSED:
-            return StepResult(status=StepStatus(result.verdict.value), reason=failing(result))
+            return StepResult(status=StepStatus.of(result.verdict), reason=failing(result))
     return _soak_and_last_look(ctx)
 
 
@@ -39,7 +39,7 @@ def _soak_and_last_look(ctx: PromotionContext) -> StepResult:
         if not found and ctx.ends.expired:
             found = StepResult(status=StepStatus.ERRORED, reason="it did not come to its end in time")
         if found:
-            ctx.step("last look", Verdict(found.status.value), soak.elapsed, found.reason)
+            ctx.step("last look", found.status.verdict, soak.elapsed, found.reason)
             return StepResult(status=found.status, reason=f"at the last look: {found.reason}", hint=found.hint)
         if over and not watch.blind:
             ctx.step("last look", Verdict.PASSED, soak.elapsed, "still so" + (f" after a soak of {soak.seconds:.0f} s" if soak.seconds else ""))
@@ -61,4 +61,4 @@ def _look(ctx: PromotionContext) -> StepResult | None:
         effect=ctx.journal.effect,
     )
     ctx.applications, ctx.proven_at = look.applications or ctx.applications, look.proven_at or ctx.proven_at
-    return None if look.verdict is Verdict.PASSED else StepResult(status=StepStatus(look.verdict.value), reason=look.reason)
+    return None if look.verdict is Verdict.PASSED else StepResult(status=StepStatus.of(look.verdict), reason=look.reason)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from promote.connect import alerts_reader
 from promote.convergence.baseline import Baseline, take_baseline
 from promote.convergence.probe import observe
-from promote.core.model import AppState, End, Tag, Verdict
+from promote.core.model import AppState, Tag, Verdict
 from promote.promotion.context import PromotionContext, StepResult, StepStatus
 from promote.promotion.steps import failing, goal_of, keep_baseline, known_before, proofs
 from promote.tags.records import last_entry
@@ -21,7 +21,7 @@ def verify_current(ctx: PromotionContext) -> StepResult:
     """
     stable = ctx.target.stable
     assert stable is not None
-    ctx.stable = stable
+    ctx.update(stable=stable)
     ctx.deps.report.note(f"{stable.name} is {ctx.version} already: nothing is moved; looking whether production runs it")
     everything = take_baseline(ctx.deps.production(), alerts_reader(ctx.settings))
     keep_baseline(ctx, _only(everything, tolerated_then(last_entry(ctx.deps.git), stable)), smoke_passed=None)
@@ -45,20 +45,9 @@ def verify_current(ctx: PromotionContext) -> StepResult:
     return StepResult(status=StepStatus.PASSED, reason=f"nothing to do: production runs {ctx.version} already")
 
 
-def end_of(result: StepResult) -> End:
-    """Nothing was moved, whatever was seen."""
-    ends = {
-        StepStatus.PASSED: End.VERIFIED,
-        StepStatus.FAILED: End.REFUSED,
-        StepStatus.SUPERSEDED: End.SUPERSEDED,
-        StepStatus.INTERRUPTED: End.INTERRUPTED,
-    }
-    return ends.get(result.status, End.UNCHECKED)
-
-
 def _not_proven(ctx: PromotionContext, verdict: Verdict, reason: str) -> StepResult:
     return StepResult(
-        status=StepStatus(verdict.value),
+        status=StepStatus.of(verdict),
         reason=f"{ctx.settings.tags.stable} is {ctx.version} already, but production is not proven to run it: {reason}",
         hint="mend what is named and start again, or `promote rollback`",
     )

@@ -26,7 +26,12 @@ from promote.git.remote import GitRemote
 LOCK = "refs/promote/lock"
 UNDO = "refs/promote/undo"
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,80}")
+LOOK_FIRST = "look with `promote status` before anything else"
 TRIES = 6  # how often a ref may be replaced while it is read; a promotion does so a few times in minutes
+
+
+class UnreadableLock(PromoteError):
+    """The lock's content is not one that this version understands."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -114,7 +119,7 @@ def lock_at(git: GitRemote, ref: Tag | None) -> Lock | None:
             raise ValueError(lock.request_id)
         return lock
     except (ValueError, TypeError, KeyError, ServiceError) as error:  # ServiceError: not even a tag object
-        raise PromoteError(
+        raise UnreadableLock(
             f"{LOCK} on the remote ({ref.object[:7]}) is not a lock this version can read",
             hint="upgrade promote, or look at it with `git show`; when nobody needs it: `promote abort --break-lock`",
         ) from error
@@ -132,6 +137,11 @@ def brought(git: GitRemote, ref: Tag | None) -> Tag | None:
         if not git.has(ref.object):
             ref = git.ref(ref.ref)
     return ref
+
+
+def lock_lost(holder: str) -> Superseded:
+    """The exception for a lock that another process replaced or deleted; `holder` says what is there now."""
+    return Superseded(f"{LOCK} is no longer this promotion's: {holder}", hint=LOOK_FIRST)
 
 
 def lock_words(git: GitRemote) -> tuple[Lock | None, str]:
@@ -189,13 +199,10 @@ def advance(git: GitRemote, lock: Lock, *others: RefUpdate, patience: Deadline |
         holds = seen.get(LOCK)
         if holds is not None and holds.object == following.oid:  # all or nothing: it landed
             changed = ", ".join(u.ref for u in others if not u.is_done(seen))
-            raise Superseded(f"{changed} was changed by somebody else just after we wrote it", hint="look with `promote status` before anything else")
+            raise Superseded(f"another user or process changed {changed} just after this promotion wrote it", hint=LOOK_FIRST)
         if holds is None or holds.object != lock.oid:
             other = read_lock(git)
-            raise Superseded(
-                f"{LOCK} is not ours any more: " + (other.sentence() if other else "it was deleted"),
-                hint="look with `promote status` before anything else",
-            )
+            raise lock_lost(other.sentence() if other else "it was deleted")
         raise refused(git, result, "write " + ", ".join(u.ref for u in others) if others else f"renew the lock ({LOCK})")
 
     return retry_until(push, on=Unreachable, deadline=patience)

@@ -17,7 +17,8 @@ from promote.core.version import Version
 from promote.git.remote import GitRemote
 from promote.tags.lock import UNDO, Lock, acquire, move_once, new_lock
 from promote.tags.names import ref_names
-from promote.tags.publish import bring, given_lock, known_tags, move_back, unshadowed
+from promote.tags.observation import Kept, Observation, classify, require, watched
+from promote.tags.publish import bring, given_lock, known_tags, move_back
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,15 +58,16 @@ def publish_back(git: GitRemote, settings: Settings, request: BackRequest, *, pa
     """
     names = ref_names(settings, request.to.text if request.to else "")
     wanted = names.prod if request.to else UNDO
-    refs = git.refs(names.stable, names.shadow, wanted)
-    unshadowed(git, settings, refs)
-    if names.stable not in refs:
+    refs = git.refs(*dict.fromkeys((*watched(names), wanted)))
+    seen = Observation.of(refs, names)
+    require(git, classify(seen, Kept(stable=None)))
+    if seen.stable is None:
         raise Rejected("publish", f"{names.stable} does not exist on the remote: there is nothing to put back", hint="look with `promote status`")
     if request.lock_id:
-        lock = given_lock(git, request.lock_id)
+        lock = given_lock(git, seen, request.lock_id)
         move = _authorised(git, settings, lock)
     else:
-        move = _by_hand(git, settings, request, refs.get(wanted), refs[names.stable])
+        move = _by_hand(git, settings, request, refs.get(wanted), seen.stable)
     for oid in (move.to, move.replacing):  # the undo ref may be pushed with what goes
         bring(git, oid)
     commit = git.commit_of(move.to)

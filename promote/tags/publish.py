@@ -7,7 +7,7 @@ afresh, which would overwrite a foreign move), the prod tag, the lock and the un
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -19,8 +19,9 @@ from promote.core.retry import retry_until
 from promote.core.version import Version, version_of_tag
 from promote.git.push import RefUpdate
 from promote.git.remote import GitRemote
-from promote.tags.lock import UNDO, Lock, acquire, advance, move_once, new_lock, read_lock
+from promote.tags.lock import UNDO, Lock, acquire, advance, move_once, new_lock
 from promote.tags.names import TagNames, ref_names
+from promote.tags.observation import Kept, Observation, classify, observe, require, watched, with_lock
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,35 +53,27 @@ def publish(git: GitRemote, settings: Settings, request: Request, *, patience: D
     A push that nobody answers is asked for until the end of `patience`.
     """
     names = ref_names(settings, request.version.text)
-    refs = git.refs(names.dev, names.prod, names.stable, names.shadow, UNDO)
+    refs = git.refs(names.dev, *watched(names))
+    seen = Observation.of(refs, names)
     dev = _dev_tag(git, settings, refs, names, request)
-    unshadowed(git, settings, refs)
-    absent = [names.stable] if names.stable in refs and not git.has(refs[names.stable].object) else []
+    require(git, classify(seen, Kept(stable=None)))
+    absent = [names.stable] if seen.stable and not git.has(seen.stable.object) else []
     git.fetch(names.dev, *absent)  # the undo ref is pushed with what stable holds now
-    given = _authorising(git, request, dev) if request.lock_id else None
-    prod = refs.get(names.prod)
+    given = _authorising(git, seen, request, dev) if request.lock_id else None
+    prod = seen.prod
     if prod and not request.recreate_prod and (given is None or given.replaces != prod.object):
         raise Rejected("publish", f"{prod.name} exists already at {short(prod.commit)}", hint="choose a new version, or pass --recreate-prod")
-    lock = given or _own_lock(settings, request, dev, refs.get(names.stable))
+    lock = given or _own_lock(settings, request, dev, seen.stable)
     tag = git.make_tag(name=names.prod.removeprefix("refs/tags/"), commit=dev.commit, message=tag_message(dev, request, lock))
     stable = Tag(ref=names.stable, object=tag, commit=dev.commit)
 
     def move() -> Lock:
-        return _move(git, names, refs, tag, request, lock, patience)
+        return _move(git, seen, tag, request, lock, patience)
 
     if given:
         return Published(stable=stable, previous=lock.stable_before, lock=move())
     lock = acquire(git, lock)  # the last thing before the move: from here on it has to be let go
     return Published(stable=stable, previous=lock.stable_before, lock=None, left=move_once(git, lock, move))
-
-
-def unshadowed(git: GitRemote, settings: Settings, refs: Collection[str]) -> None:
-    """Raise Superseded when a branch with the stable tag's name is among these refs."""
-    if (shadow := ref_names(settings, "").shadow) in refs:
-        raise Superseded(
-            f"a branch named {settings.tags.stable} exists on the remote, so Argo CD would follow either of the two",
-            hint=f"delete or rename it: git push {git.remote} :{shadow}",
-        )
 
 
 def _dev_tag(git: GitRemote, settings: Settings, refs: dict[str, Tag], names: TagNames, request: Request) -> Tag:
@@ -108,21 +101,22 @@ def known_tags(git: GitRemote, settings: Settings, template: str) -> str:
     return ", ".join(sorted(versions, key=lambda name: versions[name])[-10:]) or "none"
 
 
-def given_lock(git: GitRemote, lock_id: str) -> Lock:
-    """The lock that authorises a move. Raises Superseded when it is not the remote's any more."""
-    lock = read_lock(git)
-    if lock is None or lock.oid != lock_id:
-        now = lock.sentence() if lock else "there is no lock any more"
-        raise Superseded(
-            f"this move was authorised by lock {short(lock_id)}, which is gone: {now}",
-            hint="nothing was moved and nothing may be: the promotion that asked for it gave up; start a new one",
-        )
-    return lock
+def given_lock(git: GitRemote, seen: Observation, lock_id: str) -> Lock:
+    """The lock that authorises a move, as it was read with the tags.
+
+    Raises Superseded when it is no longer on the remote, or a branch has the tag's name.
+    """
+    seen = with_lock(git, seen)
+    require(git, classify(seen, Kept(stable=None, lock=lock_id)))
+    if seen.unreadable:
+        raise seen.unreadable
+    assert seen.says is not None
+    return seen.says
 
 
-def _authorising(git: GitRemote, request: Request, dev: Tag) -> Lock:
-    """The lock given, which must have this very move in mind: any lock's id can be read by all. Raises Superseded, Rejected."""
-    lock = given_lock(git, request.lock_id)
+def _authorising(git: GitRemote, seen: Observation, request: Request, dev: Tag) -> Lock:
+    """The lock given, which must be for this very move: everybody can read a lock's id. Raises Superseded, Rejected."""
+    lock = given_lock(git, seen, request.lock_id)
     if (lock.state, lock.version, lock.candidate) != ("prechecked", request.version.text, dev.commit):
         raise Rejected(
             "publish",
@@ -144,17 +138,13 @@ def _own_lock(settings: Settings, request: Request, dev: Tag, stable: Tag | None
     )  # fmt: skip
 
 
-def _move(git: GitRemote, names: TagNames, refs: dict[str, Tag], tag: str, request: Request, lock: Lock, patience: Deadline | None) -> Lock:
-    before = refs[names.stable].object if names.stable in refs else ""
-    if before != lock.stable_before:
-        raise Superseded(
-            f"{names.stable} holds {short(before) or 'nothing'}, but this move was authorised when it held {short(lock.stable_before) or 'nothing'}",
-            hint="somebody else moved production's tag: look with `promote status`",
-        )
+def _move(git: GitRemote, seen: Observation, tag: str, request: Request, lock: Lock, patience: Deadline | None) -> Lock:
+    # The move was authorised for what the lock says; a value read afresh here would be a foreign move that is overwritten.
+    require(git, classify(seen, Kept(stable=lock.stable_before)))
     updates = [
-        RefUpdate(ref=names.stable, new=tag, expected=lock.stable_before),
-        RefUpdate(ref=names.prod, new=tag, expected=refs[names.prod].object if names.prod in refs else ""),
-        *undo_update(refs.get(UNDO), lock.stable_before),
+        RefUpdate(ref=seen.names.stable, new=tag, expected=lock.stable_before),
+        RefUpdate(ref=seen.names.prod, new=tag, expected=seen.prod.object if seen.prod else ""),
+        *undo_update(seen.undo, lock.stable_before),
     ]
     return advance(git, lock, *updates, patience=patience, state="promoted", run=request.promoted_by)
 
@@ -181,12 +171,6 @@ def tag_message(dev: Tag, request: Request, lock: Lock) -> str:
     return f"Promotion of {request.version} to production\n\n" + "\n".join(f"{k}: {v}" for k, v in trailers.items())
 
 
-def trailers_of(message: str) -> dict[str, str]:
-    """The trailers of a prod tag's message; empty for tags not made by publish."""
-    found = (line.partition(": ") for line in message.splitlines())
-    return {key: value for key, sep, value in found if sep and key.replace("-", "").isalpha()}
-
-
 def move_back(
     git: GitRemote, settings: Settings, lock: Lock, *, to: str, replacing: str, keep_undo: bool = True, patience: Deadline | None = None
 ) -> Lock:
@@ -199,14 +183,9 @@ def move_back(
 
     def unmoved() -> Sequence[RefUpdate]:
         bring(git, to)
-        here = git.refs(names.stable, UNDO)
-        if names.stable not in here or here[names.stable].object != replacing:
-            now = short(here[names.stable].object) if names.stable in here else "nothing"
-            raise Superseded(
-                f"{names.stable} holds {now}, not {short(replacing)}: somebody else moved it",
-                hint="nothing was overwritten; look with `promote status`",
-            )
-        return () if keep_undo else undo_update(here.get(UNDO), replacing)
+        seen = observe(git, names)
+        require(git, classify(seen, Kept(stable=replacing, shadow=False)))
+        return () if keep_undo else undo_update(seen.undo, replacing)
 
     also = retry_until(unmoved, on=Unreachable, deadline=patience)
     return advance(git, lock, RefUpdate(ref=names.stable, new=to, expected=replacing), *also, state="rolling_back", patience=patience)

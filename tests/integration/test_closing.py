@@ -19,7 +19,7 @@ from promote.git.remote import GitRemote
 from promote.promotion.context import Dependencies, Moved, PromotionContext, StepResult, StepStatus
 from promote.promotion.finalize import finalize
 from promote.promotion.journal import Journal
-from promote.promotion.move import look
+from promote.promotion.outcome import Direction, read_outcome
 from promote.promotion.recovery.takeover import take_over_promotion
 from promote.tags.lock import LOCK, acquire, advance, new_lock, release, release_anyway, take_over, write_lock
 from promote.tags.publish import Request, publish
@@ -47,7 +47,7 @@ class Bench:
             deps=tools, target=target, version=version, request_id="r1", journal=Journal.open(folder, "r1"), choices=Choices()
         )
         lock = new_lock(request_id="r1", version="v1.1.0", candidate=self.candidate, stable_before=stable.object, state="promoted")
-        self.run.lock, self.run.stable = acquire(end, lock), stable
+        self.run.update(lock=acquire(end, lock), stable=stable)
 
     def stranger(self, folder: Path) -> GitRemote:
         """Another clone of the same remote."""
@@ -86,7 +86,7 @@ def test_a_working_tag_at_what_no_other_clone_has_is_remarked_on_and_holds_nothi
 
 
 def test_a_ledger_for_which_there_is_no_room_is_a_warning_and_the_lock_goes(bench: Bench, tmp_path: Path) -> None:
-    bench.run.moved = Moved.YES
+    bench.run.update(moved=Moved.YES)
     bench.run.deps.git.git_dir = tmp_path / "gone"  # where its scratch files would be
     finalize(bench.run, End.VERIFIED, {"outcome": "verified"})
     (warning,) = bench.run.warnings
@@ -112,7 +112,7 @@ def test_who_took_the_lock_over_is_named_and_keeps_it(bench: Bench, tmp_path: Pa
     assert there.push_and_look(RefUpdate(ref=LOCK, new=theirs.oid, expected=lock.oid))[0]
     finalize(bench.run, end, {})
     (warning,) = bench.run.warnings
-    assert warning.startswith(f"{LOCK} is somebody else's by now: grace on laptop-7 is promoting v1.1.0 since ")
+    assert warning.startswith(f"{LOCK} is another user's by now: grace on laptop-7 is promoting v1.1.0 since ")
     assert bench.repos.holds(LOCK) == theirs.oid
     checks = {check.id: check.verdict for check in bench.run.checks}
     assert checks == ({"prod-working-updated": Verdict.FAILED} if end is End.VERIFIED else {}), "it was not ours to move either"
@@ -152,16 +152,21 @@ def test_a_lock_that_was_taken_over_after_our_run_moved_is_not_ours_again(bench:
     """The same promotion, the same request: only the holder of the lock shows that another machine continues it."""
     bench.repos.tag("dev-v1.1.0")
     assert bench.run.lock
-    bench.run.lock = advance(bench.run.deps.git, bench.run.lock, state="prechecked")
+    bench.run.update(lock=advance(bench.run.deps.git, bench.run.lock, state="prechecked"))
     request = Request(version=bench.run.version, request_id="r1", promoted_by="the run", lock_id=bench.run.lock.oid)
     moved = publish(bench.run.deps.git, bench.run.settings, request)
-    assert (look(bench.run), bench.run.lock) == ("", moved.lock), "our run moved it: the lock goes on with us"
+    assert (look(bench), bench.run.lock) == ("", moved.lock), "our run moved it: the lock goes on with us"
     there = bench.stranger(tmp_path)
     there.fetch(LOCK)
     assert moved.lock
     take_over(there, moved.lock)
-    with pytest.raises(Superseded, match="is not ours any more"):
-        look(bench.run)
+    with pytest.raises(Superseded, match="is no longer this promotion's"):
+        look(bench)
+
+
+def look(bench: Bench) -> str:
+    """What is wrong with a move forward, as read from the refs; "" when it is as asked for."""
+    return read_outcome(bench.run, Direction.FORWARD).problem
 
 
 def _moved_by(bench: Bench, *, request_id: str = "r1", prod: bool = True) -> None:
@@ -178,19 +183,19 @@ def _moved_by(bench: Bench, *, request_id: str = "r1", prod: bool = True) -> Non
 
 def test_a_move_that_our_run_made_is_ours(bench: Bench) -> None:
     _moved_by(bench)
-    assert look(bench.run) == ""
+    assert look(bench) == ""
 
 
 def test_a_move_of_another_promotion_is_not_ours(bench: Bench) -> None:
     _moved_by(bench, request_id="r2")
-    with pytest.raises(Superseded, match="this promotion did not put there"):
-        look(bench.run)
+    with pytest.raises(Superseded, match="this promotion did not put it there"):
+        look(bench)
 
 
 def test_a_move_without_its_prod_tag_is_not_ours(bench: Bench) -> None:
     _moved_by(bench, prod=False)
-    with pytest.raises(Superseded, match="this promotion did not put there"):
-        look(bench.run)
+    with pytest.raises(Superseded, match="this promotion did not put it there"):
+        look(bench)
 
 
 def test_a_lock_made_by_hand_has_too_little_to_be_resumed(bench: Bench) -> None:
@@ -199,6 +204,7 @@ def test_a_lock_made_by_hand_has_too_little_to_be_resumed(bench: Bench) -> None:
 
 
 def test_how_long_production_was_bad_is_omitted_without_the_days(bench: Bench) -> None:
-    bench.run.moved, bench.run.bad_since = Moved.YES, datetime.now(UTC) - timedelta(hours=25)
+    bench.run.update(moved=Moved.YES)
+    bench.run.bad_since = datetime.now(UTC) - timedelta(hours=25)
     (first, *_) = final_lines(bench.run, End.ROLLED_BACK, StepResult(status=StepStatus.PASSED))
     assert "Bad for 900" in first, "90,000 s, not 3,600"

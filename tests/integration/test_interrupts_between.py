@@ -118,7 +118,7 @@ def test_between_two_steps_it_is_answered_by_the_next(tmp_path: Path, stop_at: S
     run.journal = Stopping(tmp_path / "j.jsonl")
 
     def moves(run: Any) -> StepResult:
-        run.moved = Moved.YES
+        run.update(moved=Moved.YES)
         return StepResult(status=StepStatus.PASSED)
 
     steps: Any = {

@@ -15,7 +15,8 @@ from promote.git.push import Pushed, RefUpdate
 from promote.git.remote import GitRemote
 from promote.tags.lock import LOCK, UNDO, Lock, acquire, advance, new_lock, read_lock, release
 from promote.tags.names import ref_names
-from promote.tags.publish import Request, fence, move_back, publish, trailers_of
+from promote.tags.observation import trailers_of
+from promote.tags.publish import Request, fence, move_back, publish
 from promote.tags.records import LEDGER, write_ledger, write_record
 from tests.repos import Repos, git, make_repos
 
@@ -68,7 +69,7 @@ def test_a_fenced_run_moves_nothing_even_when_stable_holds_the_old_value_again(b
     """The ABA case: the lease on stable alone would hold; the lock is what stops the late run."""
     lock = bench.lock()
     fence(bench.git, lock)
-    with pytest.raises(Superseded, match="authorised by lock"):
+    with pytest.raises(Superseded, match="no longer this promotion's"):
         publish(bench.git, bench.settings, bench.request(lock))
     assert bench.repos.holds("refs/tags/prod-stable") == bench.old
     assert not bench.repos.holds("refs/tags/prod-v1.1.0")
@@ -107,7 +108,7 @@ def test_a_token_that_the_remotes_refusal_repeats_is_masked(
 def test_the_lock_lease_alone_stops_a_push_that_read_before_the_fence(bench: Bench) -> None:
     lock = bench.lock()
     fence(bench.git, lock)
-    with pytest.raises(Superseded, match="not ours any more"):
+    with pytest.raises(Superseded, match="no longer this promotion's"):
         advance(bench.git, lock, RefUpdate(ref="refs/tags/prod-stable", new=bench.candidate, expected=bench.old), state="promoted")
     assert bench.repos.holds("refs/tags/prod-stable") == bench.old
 
@@ -115,7 +116,7 @@ def test_the_lock_lease_alone_stops_a_push_that_read_before_the_fence(bench: Ben
 def test_a_run_whose_lock_was_broken_moves_nothing(bench: Bench) -> None:
     lock = bench.lock()
     git(bench.repos.clone, "push", "-q", "origin", f":{LOCK}")
-    with pytest.raises(Superseded, match="there is no lock any more"):
+    with pytest.raises(Superseded, match="it was deleted"):
         publish(bench.git, bench.settings, bench.request(lock))
     assert (bench.repos.holds("refs/tags/prod-stable"), bench.repos.holds(LOCK)) == (bench.old, "")
 
@@ -132,9 +133,18 @@ def test_a_foreign_move_after_ours_is_not_rolled_back_over(bench: Bench) -> None
     published = publish(bench.git, bench.settings, bench.request(bench.lock()))
     foreign = bench.repos.tag("prod-stable", force=True)
     assert published.lock is not None
-    with pytest.raises(Superseded, match="somebody else moved"):
+    with pytest.raises(Superseded, match="another user or process moved"):
         move_back(bench.git, bench.settings, published.lock, to=bench.old, replacing=published.stable.object)
     assert bench.repos.holds("refs/tags/prod-stable") == foreign
+
+
+def test_a_branch_that_hides_the_tag_does_not_keep_it_from_going_back(bench: Bench) -> None:
+    """Production is broken meanwhile; the branch is reported by the next look."""
+    published = publish(bench.git, bench.settings, bench.request(bench.lock()))
+    git(bench.repos.clone, "push", "-q", "origin", "HEAD:refs/heads/prod-stable")
+    assert published.lock is not None
+    move_back(bench.git, bench.settings, published.lock, to=bench.old, replacing=published.stable.object)
+    assert bench.repos.holds("refs/tags/prod-stable") == bench.old
 
 
 def test_move_back_restores_the_very_object(bench: Bench) -> None:

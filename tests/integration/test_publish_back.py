@@ -100,7 +100,7 @@ def test_a_resumed_rollback_brings_what_this_clone_never_saw(bad: Bad) -> None:
 
 def test_a_lock_that_was_replaced_authorises_nothing(bad: Bad) -> None:
     fence(bad.git, bad.promotion, state="promoted")
-    with pytest.raises(Superseded, match="which is gone"):
+    with pytest.raises(Superseded, match="no longer this promotion's"):
         bad.back(lock_id=bad.promotion.oid)
     assert untouched(bad)
 
@@ -120,7 +120,7 @@ def test_another_commit_than_was_meant_is_refused(bad: Bad) -> None:
 
 def test_a_foreign_move_of_the_tag_stays(bad: Bad) -> None:
     foreign = bad.repos.tag("prod-stable", force=True)
-    with pytest.raises(Superseded, match="somebody else moved it"):
+    with pytest.raises(Superseded, match="another user or process moved it"):
         bad.back(lock_id=bad.promotion.oid)
     assert bad.repos.holds(STABLE) == foreign
 

@@ -23,7 +23,7 @@ def directly(place: Place, published: Published) -> PromotionContext:
     """The promotion was cut short after its own push."""
     run = place.run
     run.deps = replace(run.deps, settings=replace(place.settings, promotion=Promotion(via="git")))
-    run.stable, run.lock = published.stable, published.lock
+    run.update(stable=published.stable, lock=published.lock)
     return run
 
 

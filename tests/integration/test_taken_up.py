@@ -18,14 +18,14 @@ from promote.core.errors import PromoteError, Superseded, Unreachable, UsageErro
 from promote.core.model import End
 from promote.git.push import Pushed, RefUpdate
 from promote.git.remote import GitRemote
-from promote.promotion.context import Moved, StepStatus
+from promote.promotion.context import Moved, PromotionContext, StepStatus
 from promote.promotion.finalize import finalize
-from promote.promotion.forge.legacy_workflow import compare
 from promote.promotion.journal import Journal, read_journal
-from promote.promotion.move import confirm, look
-from promote.promotion.recovery.resume import abort, where
+from promote.promotion.move import confirm
+from promote.promotion.outcome import Direction, read_outcome
+from promote.promotion.recovery.resume import locate, resume
 from promote.promotion.recovery.takeover import take_over_promotion
-from promote.promotion.state_machine import State
+from promote.promotion.state_machine import State, next_state, run_promotion, run_transition
 from promote.sandbox.http_server import Fault
 from promote.sandbox.http_server import Request as HttpRequest
 from promote.tags.heartbeat import HEARTBEAT, beating
@@ -39,6 +39,17 @@ from tests.robustness.harness import STABLE, silence
 
 def _nobody_answers() -> Any:
     raise Unreachable("cluster", "no answer", hint="")
+
+
+def look(run: PromotionContext) -> str:
+    """What is wrong with a move forward, as read from the refs; "" when it is as asked for."""
+    return read_outcome(run, Direction.FORWARD).problem
+
+
+def stands(run: PromotionContext) -> State | End:
+    """Where a promotion that was taken over goes on."""
+    result = run_transition(resume, run)
+    return next_state(State.RESUMING, result.status, run.moved, hold=bool(run.hold), is_back=run.is_back)
 
 
 def older_workflow(place: Place, commit: str = "") -> None:
@@ -63,10 +74,10 @@ def test_a_first_promotion_whose_tag_was_deleted_was_moved(make: Make) -> None:
     assert "nothing was moved" in look(place.run)
     place.publish()
     place.remote.put(STABLE, "")
-    with pytest.raises(Superseded, match="which this promotion did not put there"):
+    with pytest.raises(Superseded, match="this promotion did not put it there"):
         look(place.run)
-    with pytest.raises(Superseded, match="prod-stable is gone"):
-        where(place.taken_up())
+    with pytest.raises(Superseded, match="prod-stable is absent"):
+        locate(place.taken_up())
 
 
 def test_an_older_workflows_move_that_was_written_down_unheard_is_ours(make: Make) -> None:
@@ -74,9 +85,9 @@ def test_an_older_workflows_move_that_was_written_down_unheard_is_ours(make: Mak
     older_workflow(place)
     place.remote.server.weather = silence(lambda met: met > 8)
     with pytest.raises(Unreachable):
-        compare(place.run)
+        look(place.run)
     place.remote.server.weather = None
-    assert (compare(place.run), place.run.moved) == ("", Moved.YES)
+    assert (look(place.run), place.run.moved) == ("", Moved.YES)
     assert place.run.lock and place.run.lock.oid == place.remote.holds(LOCK)
 
 
@@ -85,9 +96,9 @@ def test_an_older_workflows_tag_that_was_put_back_unheard_is_back(make: Make) ->
     place.remote.put(STABLE, "")
     place.remote.server.weather = silence(lambda met: met > 8)
     with pytest.raises(Unreachable):
-        compare(place.run)
+        look(place.run)
     place.remote.server.weather = None
-    assert "nothing was moved" in compare(place.run)
+    assert "nothing was moved" in look(place.run)
     assert place.remote.holds(STABLE) == place.remote.start
 
 
@@ -98,22 +109,22 @@ def test_a_lock_that_was_taken_over_during_an_older_workflow_is_not_ours(make: M
     there = place.remote.clones[1]
     there.fetch(LOCK)
     take_over(there, place.run.lock)
-    with pytest.raises(Superseded, match="is not ours any more"):
-        compare(place.run)
+    with pytest.raises(Superseded, match="is no longer this promotion's"):
+        look(place.run)
 
 
 def test_aborted_with_a_moved_tag_it_is_reported_as_moved(make: Make) -> None:
     place = make()
     place.publish()
     run = place.taken_up()
-    end, result = abort(run, keep=True)
+    end, result = run_promotion(run, State.LEAVING)
     lines = "\n".join(final_lines(run, end, result))
     assert end is End.STUCK and "was moved by this promotion and stays so" in lines and "was not moved" not in lines, lines
 
 
 def test_aborted_with_an_unmoved_tag_it_is_reported_as_unmoved(make: Make) -> None:
     run = make().taken_up()
-    end, result = abort(run, keep=True)
+    end, result = run_promotion(run, State.LEAVING)
     assert (end, run.moved, run.release_anyway) == (End.STUCK, Moved.NO, True)
     assert "was not moved" in "\n".join(final_lines(run, end, result))
 
@@ -121,12 +132,12 @@ def test_aborted_with_an_unmoved_tag_it_is_reported_as_unmoved(make: Make) -> No
 def test_aborted_with_a_foreign_tag_it_is_reported_as_foreign(make: Make) -> None:
     place = make()
     place.remote.put(STABLE, place.remote.commits["v1.1.0"])
-    assert abort(place.taken_up(), keep=True)[0] is End.SUPERSEDED
+    assert run_promotion(place.taken_up(), State.LEAVING)[0] is End.SUPERSEDED
 
 
 def test_aborted_no_claim_is_made_about_an_older_workflow_that_may_still_run(make: Make) -> None:
     run = make(legacy=True).taken_up()
-    end, result = abort(run, keep=True)
+    end, result = run_promotion(run, State.LEAVING)
     assert (end, run.moved) == (End.STUCK, Moved.UNKNOWN)
     assert "may still be moved" in "\n".join(final_lines(run, end, result))
 
@@ -162,7 +173,7 @@ def test_its_own_run_may_move_the_tag_while_the_lock_is_taken_over(make: Make) -
     assert run and run.lock and place.run.lock
     assert (run.lock.state, place.remote.holds(LOCK)) == ("promoted", run.lock.oid)
     assert run.lock.holder != place.run.lock.holder and run.t_before == datetime.fromisoformat(run.lock.at)
-    assert (where(run), run.moved) == (State.PROMOTED, Moved.YES)
+    assert (stands(run), run.moved) == (State.PROMOTED, Moved.YES)
 
 
 def test_what_it_handed_over_meanwhile_is_read(make: Make) -> None:
@@ -203,7 +214,7 @@ def test_another_user_may_not(make: Make) -> None:
     assert lock
     there.fetch(LOCK)
     place.remote.server.moment, place.remote.server.meddle = "git-receive-pack", lambda: take_over(there, lock)
-    with pytest.raises(Superseded, match="not ours any more"):
+    with pytest.raises(Superseded, match="no longer this promotion's"):
         take_over_promotion(place.deps())
 
 
@@ -259,7 +270,7 @@ def test_a_rollback_that_was_decided_on_and_not_begun_is_no_reason_in_the_verifi
     place.publish()
     place.run.journal.write("note", "said", state="promoted", said="failed", reason="smoke failed", moved="yes", next="rolling_back")
     taken = place.taken_up()
-    assert (taken.cause, where(taken), taken.cause) == ("smoke failed", State.PROMOTED, "")
+    assert (taken.cause, stands(taken), taken.cause) == ("smoke failed", State.PROMOTED, "")
 
 
 def test_a_journal_of_another_user_is_named_as_that(make: Make) -> None:
@@ -291,7 +302,7 @@ def test_a_requested_rollback_that_has_pushed_is_proven_despite_the_plan_of_its_
     place.take(asked)
     taken = place.taken_up()
     taken.deps = replace(taken.deps, production=_nobody_answers)
-    result = abort(taken, keep=False)[1]
+    result = run_promotion(taken, State.ABORTING)[1]
     assert "unsafe" not in result.reason and result.reason == "cluster: no answer", result
 
 
@@ -313,7 +324,7 @@ def test_a_release_without_reply_is_not_reported_as_failed_when_the_next_promote
         return Fault(kind="drop_after")
 
     server.weather = weather
-    place.run.moved = Moved.NO  # so that no ledger is written before
+    place.run.update(moved=Moved.NO)  # so that no ledger is written before
     finalize(place.run, End.VERIFIED, {})
     assert place.remote.holds("refs/tags/prod-working") == place.remote.holds(STABLE), "it did land"
     assert (place.run.warnings, place.remote.holds(LOCK)) == ([], theirs.oid)
@@ -348,7 +359,7 @@ def test_a_release_whose_working_tag_another_process_moved_first_is_made_without
     assert look(place.run) == ""
     server = place.remote.server
     server.moment, server.meddle = "git-receive-pack", lambda: place.remote.put("refs/tags/prod-working", place.remote.holds(STABLE))
-    place.run.moved = Moved.NO
+    place.run.update(moved=Moved.NO)
     finalize(place.run, End.VERIFIED, {})
     assert place.remote.holds(LOCK) == ""
     assert place.remote.holds("refs/tags/prod-working") == place.remote.holds(STABLE)

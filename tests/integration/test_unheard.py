@@ -67,7 +67,7 @@ def test_stopped_while_a_push_back_never_gets_a_reply_its_result_is_reported_as_
     with as_interrupts(), defer_signals(drop=True):
         end, result = run_promotion(place.run, State.ROLLING_BACK)
     assert (end, place.run.moved) == (End.STUCK, Moved.UNKNOWN)
-    assert "what becomes of the tag is not known" in result.reason
+    assert "whether the tag is back is not known" in result.reason
     place.git.weather = None
     assert "stays so" not in "\n".join(final_lines(place.run, end, result))
 

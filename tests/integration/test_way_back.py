@@ -25,7 +25,7 @@ from promote.core.signals import as_interrupts
 from promote.core.version import parse_version
 from promote.git.remote import GitRemote
 from promote.github.workflow_runs import GitHubRuns
-from promote.promotion.context import Dependencies, Moved, PromotionContext
+from promote.promotion.context import Dependencies, Moved, PromotionContext, Tracked
 from promote.promotion.forge.rollback_by_workflow import by_workflow
 from promote.promotion.forge.workflow_run import fence_off
 from promote.promotion.journal import Journal, read_journal
@@ -108,7 +108,7 @@ class Place:
             ),
         )
         published = publish(self.end, settings, Request(version=version, request_id=run.request_id, promoted_by="us", lock_id=lock.oid))
-        run.lock, run.stable, run.moved = published.lock, published.stable, Moved.YES
+        run.update(lock=published.lock, stable=published.stable, moved=Moved.YES)
         return run
 
     def go_back(self, run: PromotionContext | None = None) -> str:
@@ -224,7 +224,7 @@ def test_one_that_hangs_times_out_and_moves_nothing_later(tmp_path: Path) -> Non
     wait_until(
         "the late run ends", lambda: run, ready=lambda r: r.status == "completed" and r.execution is not None, deadline=Deadline(30), every_s=0.05
     )
-    assert run.conclusion == "failure" and "which is gone" in run.log
+    assert run.conclusion == "failure" and "is no longer this promotion's" in run.log
     nothing_moved(place)
     place.stop()
 
@@ -288,7 +288,7 @@ def test_one_that_timed_out_is_looked_after_before_its_result_is_reported(place:
 def test_one_without_any_reply_is_reported_as_unknown(place: Place) -> None:
     place.git.protect()
     place.git.weather = silence(over=lambda _: False)
-    with pytest.raises(PromoteError, match="was to be put back: .*what becomes of the tag is not known"):
+    with pytest.raises(PromoteError, match="was to be put back: .*whether the tag is back is not known"):
         push_back(place, Hurry())
     assert place.run.moved is Moved.UNKNOWN
 
@@ -316,10 +316,10 @@ def meddle(place: Place, act: Callable[[], object]) -> None:
 
 def test_a_foreign_move_meanwhile_is_not_overwritten(place: Place) -> None:
     meddle(place, lambda: place.writer.tag("prod-stable", place.holds("main~1"), "hotfix by hand"))
-    with pytest.raises(Superseded, match="neither this promotion nor its rollback"):
+    with pytest.raises(Superseded, match="this promotion did not put it there"):
         place.go_back()
     assert place.holds(STABLE) not in (place.old, place.bad)
-    assert "somebody else moved it" in place.github.runs[0].log
+    assert "another user or process moved it" in place.github.runs[0].log
 
 
 def test_a_lock_that_was_taken_over_meanwhile_authorises_nothing(place: Place) -> None:
@@ -327,7 +327,7 @@ def test_a_lock_that_was_taken_over_meanwhile_authorises_nothing(place: Place) -
     with pytest.raises(PromoteError):
         place.go_back()
     assert place.holds(STABLE) == place.bad
-    assert "which is gone" in place.github.runs[0].log
+    assert "is no longer this promotion's" in place.github.runs[0].log
 
 
 def asked_for(place: Place, end: GitRemote | None = None) -> PromotionContext:
@@ -344,12 +344,12 @@ def asked_for(place: Place, end: GitRemote | None = None) -> PromotionContext:
     )  # fmt: skip
     asked = PromotionContext(
         deps=replace(run.deps, git=end), target=target, version=run.version, request_id="rollback-1",
-        journal=Journal.open(place.end.git_dir, "rollback-1"), stable=refs[STABLE], moved=Moved.YES, undo_moves=True, asked_rollback=True,
+        journal=Journal.open(place.end.git_dir, "rollback-1"), tracked=Tracked(stable=refs[STABLE], moved=Moved.YES), undo_moves=True, asked_rollback=True,
     )  # fmt: skip
     lock = new_lock(
         request_id="rollback-1", version="v1.0.0", candidate=back.commit, stable_before=refs[STABLE].object, state="rolling_back", plan=asked.plan()
     )
-    asked.lock = acquire(end, lock)
+    asked.update(lock=acquire(end, lock))
     return asked
 
 

@@ -30,11 +30,12 @@ Label = str
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """`token` is the object id: a new one at every replacement. `state` is the promotion's state in the lock."""
+    """`token` is the object id: a new one at every replacement. `state` is the promotion's state in the lock, `holder` its driver: a run keeps it."""
 
     token: int
     promotion: str
     state: str
+    holder: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,7 @@ class Push:
     before: str
     to: str
     state: str
+    holder: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,14 +99,14 @@ class Model:
             broken = broken or f"{push.to} was put over another user's change"
         if (end := dict(s.said).get(promotion)) and end != "stuck":
             broken = broken or f"{promotion} wrote {push.to} after its end ({end}) was reported"
-        lock = Lock(s.tokens, promotion, push.state)
+        lock = Lock(s.tokens, promotion, push.state, push.holder)
         return replace(s, stable=push.to, lock=lock, tokens=s.tokens + 1, broken=broken)
 
     def swap(self, s: State, token: int, state: str) -> State | None:
         """Replace the lock under its lease."""
         if s.lock is None or s.lock.token != token:
             return None
-        return replace(s, lock=Lock(s.tokens, s.lock.promotion, state), tokens=s.tokens + 1)
+        return replace(s, lock=Lock(s.tokens, s.lock.promotion, state, s.lock.holder), tokens=s.tokens + 1)
 
     def end(self, s: State, who: str, promotion: str, end: str) -> State:
         """Report the end and release the lock if it is ours; stuck keeps it."""
@@ -139,7 +141,7 @@ class Model:
         if d.at == "start" and (s.lock is None or not self.has("one lock")) and s.stable in (OLD, A):
             if s.stable == promotion or (who == "q" and s.p.at == "start"):
                 return
-            taken = replace(s, lock=Lock(s.tokens, promotion, "prechecking"), tokens=s.tokens + 1)
+            taken = replace(s, lock=Lock(s.tokens, promotion, "prechecking", who), tokens=s.tokens + 1)
             if s.lock and s.stable == A and A not in dict(s.said):
                 taken = replace(taken, broken=f"{promotion} was begun over {s.stable}, which is unproven")
             yield "take the lock", at("prechecking", taken, token=s.tokens, before=s.stable)
@@ -200,7 +202,7 @@ class Model:
 
     def moving(self, s: State, who: str, promotion: str, at: object) -> Iterator[tuple[Label, State]]:
         d: Driver = getattr(s, who)
-        wanted = Push(promotion, d.token, d.before, promotion, "promoted")
+        wanted = Push(promotion, d.token, d.before, promotion, "promoted", who)
         yield "abandoned before it was tried", at("releasing")  # type: ignore[operator]
         if s.stable != d.before or s.lock is None or s.lock.token != d.token:
             yield "another user was first", self.end(s, who, promotion, "superseded")
@@ -214,12 +216,18 @@ class Model:
             yield "dispatch the workflow", at("waiting", replace(s, run=wanted, run_is="queued"))  # type: ignore[operator]
 
     def looking(self, s: State, who: str, promotion: str, at: object) -> Iterator[tuple[Label, State]]:
-        """Our move is known by the lock's promotion, which its push wrote."""
+        """Our move is known by the lock, which its push wrote; one that another driver holds by now is theirs."""
         d: Driver = getattr(s, who)
+        ours = s.lock is not None and (s.lock.promotion, s.lock.holder) == (promotion, who)
         if not self.has("look after giving up"):
             yield "unmoved", self.end(s, who, promotion, "unchecked")
-        elif s.stable == promotion and s.lock and s.lock.promotion == promotion:
+        elif s.lock and ours and s.stable == promotion:
             yield "it was moved after all", at("promoted", token=s.lock.token)  # type: ignore[operator]
+        elif s.lock and s.lock.promotion == promotion and s.lock.state == "promoted" and s.stable == d.before:
+            if ours:
+                yield "put back by hand", at("proving back", token=s.lock.token)  # type: ignore[operator]
+            else:
+                yield "another user's", self.end(s, who, promotion, "superseded")
         elif s.stable == d.before:
             yield "unmoved", at("releasing")  # type: ignore[operator]
         else:
@@ -227,7 +235,7 @@ class Model:
 
     def back(self, s: State, who: str, promotion: str, at: object) -> Iterator[tuple[Label, State]]:
         d: Driver = getattr(s, who)
-        wanted = Push(promotion, d.token, promotion, d.before, "rolling_back")
+        wanted = Push(promotion, d.token, promotion, d.before, "rolling_back", who)
         if moved := self.push(s, wanted):
             yield "move the stable tag back", at("proving back", moved, token=s.tokens)  # type: ignore[operator]
             yield "move back forbidden", at("refused back")  # type: ignore[operator]
@@ -244,13 +252,13 @@ class Model:
         yield "dispatch refused", at("giving up back")  # type: ignore[operator]
         under_way = s.run_is in ("queued", "running")
         if not under_way or s.late is None:
-            wanted = Push(promotion, d.token, promotion, d.before, "rolling_back")
+            wanted = Push(promotion, d.token, promotion, d.before, "rolling_back", who)
             here = replace(s, run=wanted, run_is="queued", late=s.run if under_way else s.late)
             yield "dispatch the rollback", at("waiting back", here)  # type: ignore[operator]
 
     def looking_back(self, s: State, who: str, promotion: str, at: object) -> Iterator[tuple[Label, State]]:
         d: Driver = getattr(s, who)
-        if s.stable == d.before and s.lock and s.lock.promotion == promotion:
+        if s.stable == d.before and s.lock and (s.lock.promotion, s.lock.holder) == (promotion, who):
             yield "it is back", at("proving back", token=s.lock.token)  # type: ignore[operator]
         elif s.stable == promotion:
             yield "not back, timed out", self.end(s, who, promotion, "stuck")
@@ -272,7 +280,7 @@ class Model:
         if s.p.at not in ("start", "dead") and not s.p.at.startswith("end"):
             yield "p: kill -9", replace(s, p=replace(s.p, at="dead"))
         if s.r.at == "absent" and s.lock and s.lock.promotion == A:  # from the lock alone; P may still live
-            taken = replace(s, lock=replace(s.lock, token=s.tokens), tokens=s.tokens + 1) if self.has("takeover replaces the lock") else s
+            taken = replace(s, lock=replace(s.lock, token=s.tokens, holder="r"), tokens=s.tokens + 1) if self.has("takeover replaces the lock") else s
             token = taken.lock.token if taken.lock else -1
             r = Driver(token=token, before=s.p.before)
             place = "looking back" if s.lock.state == "rolling_back" else "looking"

@@ -24,9 +24,8 @@ from promote.git.remote import GitRemote
 from promote.promotion.context import Dependencies, PromotionContext, StepResult
 from promote.promotion.finalize import finalize
 from promote.promotion.journal import Journal, read_journal
-from promote.promotion.recovery.resume import resume
 from promote.promotion.recovery.takeover import take_over_promotion
-from promote.promotion.state_machine import run_promotion
+from promote.promotion.state_machine import State, run_promotion
 from promote.sandbox.http_server import Fault
 from promote.tags.lock import LOCK, read_lock, take_over
 from promote.tags.target import resolve_target
@@ -122,7 +121,7 @@ class Game:
         self.seen["resumed"] += 1
         held = run.target.stable
         here.before = held.object if held else ""
-        self._drive(run, lambda: resume(run), here, held="")
+        self._drive(run, lambda: run_promotion(run, State.RESUMING), here, held="")
 
     def _drive(self, run: PromotionContext, act: Callable[[], tuple[End, StepResult]], here: Here, *, held: str) -> None:
         try:

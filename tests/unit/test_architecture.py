@@ -18,7 +18,8 @@ import pytest
 import promote.checks
 import promote.connect
 from promote.checklist import fixtures
-from promote.promotion.forge.legacy_workflow import compare
+from promote.promotion.context import PromotionContext
+from promote.promotion.forge.legacy_workflow import complete
 from promote.tags.publish import publish
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -262,7 +263,21 @@ def moves_stable(tree: ast.AST) -> bool:
 
 def test_the_stable_tag_is_moved_in_one_place() -> None:
     found = {path for path in sources("promote") if moves_stable(ast.parse(path.read_text()))}
-    assert found == {Path(act.__code__.co_filename) for act in (publish, compare)}
+    assert found == {Path(act.__code__.co_filename) for act in (publish, complete)}
+
+
+def writes_tracked(tree: ast.AST) -> bool:
+    """Whether a module assigns what a promotion knows of its refs."""
+    targets = [t for node in ast.walk(tree) if isinstance(node, ast.Assign) for t in node.targets]
+    return any(isinstance(target, ast.Attribute) and target.attr == "tracked" for target in targets)
+
+
+def test_what_is_known_of_the_refs_is_written_in_one_place() -> None:
+    assert {path for path in sources("promote") if writes_tracked(ast.parse(path.read_text()))} == {
+        Path(PromotionContext.update.__code__.co_filename)
+    }
+    for name in ("moved", "stable", "lock"):
+        assert getattr(PromotionContext, name).fset is None
 
 
 def test_help_loads_no_vendor() -> None:
@@ -277,6 +292,7 @@ PROMISES = {
     "The only reader of environment variables.": test_variables_of_the_environment_are_read_in_connect_alone,
     "the one place that moves the stable tag": test_the_stable_tag_is_moved_in_one_place,
     "Only this module imports rich": test_a_vendor_is_imported_only_in_its_own_client,
+    "the only writer of `moved`, `stable` and `lock`": test_what_is_known_of_the_refs_is_written_in_one_place,
 }
 _PROMISE = re.compile(
     r"\bonly (?:module|reader|writer|way|place|caller|factory|one that)\b|\bone (?:place|module|way) that\b"

@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
-from promote.cli.prompt import bring_forward, choices_of, choose
+from promote.cli.prompt import choices_of
 from promote.config.schema import Settings
 from promote.core.errors import Rejected, UsageError
 from promote.core.model import Choices
 from promote.core.version import parse_version
 from promote.git.remote import GitRemote
+from promote.promotion.choose_candidate import bring_forward, choose
 from tests.repos import Repos, git, make_repos
 
 VERSION = parse_version("v1.1.0", "semver")

@@ -141,12 +141,13 @@ def fence_off(ctx: PromotionContext, error: BaseException, deadline: Deadline, *
     lock = ctx.lock
     assert lock is not None
     try:
-        ctx.lock = ctx.journal.effect(
+        fenced = ctx.journal.effect(
             "fence",
             {"lock": lock.oid},
             lambda: fence(ctx.deps.git, lock, state, patience=deadline),
             best_effort_journal=True,
         )
+        ctx.update(lock=fenced)
     except Superseded:
         return
     if not isinstance(error, Rejected):  # a run that said no is over

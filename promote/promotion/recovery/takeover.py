@@ -20,7 +20,7 @@ from promote.core.errors import PromoteError, Superseded, UsageError
 from promote.core.model import Choices, Tag
 from promote.core.signals import allow_signals
 from promote.core.version import recorded_version
-from promote.promotion.context import Dependencies, Moved, PromotionContext
+from promote.promotion.context import Dependencies, Moved, PromotionContext, Tracked
 from promote.promotion.journal import Journal, is_open_elsewhere, read_journal
 from promote.promotion.state_machine import State
 from promote.promotion.steps import keep_baseline
@@ -57,10 +57,11 @@ def take_over_promotion(deps: Dependencies, *, orphaned_s: float | None = None) 
 
 def _take(ctx: PromotionContext, lock: Lock, here: bool) -> None:
     git, holder = ctx.deps.git, secrets.token_hex(4)
-    ctx.moved = Moved.UNKNOWN  # until the refs were read: whatever stops us before, "nothing was moved" is not said
+    ctx.update(moved=Moved.UNKNOWN)  # until the refs were read: whatever stops us before, "nothing was moved" is not said
     ctx.remember()
     ctx.journal.write("note", "taken up", lock=lock.oid, state=lock.state, here=here)
-    ctx.lock = ctx.journal.effect("take the lock over", {"lock": lock.oid, "holder": holder}, lambda: take_over(git, lock, holder))
+    taken = ctx.journal.effect("take the lock over", {"lock": lock.oid, "holder": holder}, lambda: take_over(git, lock, holder))
+    ctx.update(lock=taken)
 
 
 def _has_it_still(deps: Dependencies, lock: Lock) -> bool:
@@ -152,7 +153,7 @@ def _rebuild(deps: Dependencies, lock: Lock, journal: Journal, plan: Mapping[str
         journal=journal,
         choices=Choices(**plan["choices"]),
         waivers=tuple(Waiver(**waiver) for waiver in plan.get("waivers") or ()),
-        lock=lock,
+        tracked=Tracked(lock=lock),
         undo_moves=plan["undo_moves"],
         asked_rollback=plan["asked_rollback"],
         workflow_run=_last(lines, "run").get("id"),
