@@ -7,7 +7,6 @@ from tests.robustness.guard import Guard
 PUBLISHING = "tests/integration/test_publish.py"
 ORDER = "tests/robustness/test_stateful.py"
 FLOW = "tests/robustness/test_flow_stories.py"
-SHORT = "tests/robustness/test_short.py"
 CLOSING = "tests/integration/test_closing.py"
 HEART = "tests/integration/test_heartbeat.py"
 RESUMING = "tests/integration/test_resume.py"
@@ -18,29 +17,33 @@ AGAIN = "tests/integration/test_reads_again.py"
 JOURNAL = "tests/unit/test_journal.py"
 TABLE = "tests/unit/test_flow.py"
 MODEL = "tests/model/test_protocol.py"
+BETWEEN = "tests/integration/test_between_read_and_push.py"
+OBSERVATION, OUTCOME = "promote/tags/observation.py", "promote/promotion/outcome.py"
 BACK, WAY_BACK = "promote/promotion/forge/rollback_by_workflow.py", "tests/integration/test_way_back.py"
 PUSH, REMOTE, LOCK, PUBLISH = "promote/git/push.py", "promote/git/remote.py", "promote/tags/lock.py", "promote/tags/publish.py"
 LEASED = "RefUpdate(ref=LOCK, new=following.oid, expected=lock.oid)"
 
 TAGS = (
-    Guard("the lease", PUSH, "        *leases,\n", '        "--force",\n', SHORT, "R5 or R1"),
+    Guard("the lease", PUSH, "        *leases,\n", '        "--force",\n', BETWEEN, "foreign_move and advertised"),
     Guard("all or nothing", PUSH, '        "--atomic",\n', "", PUBLISHING),
     Guard("up to date is not done", PUSH, '_CHANGED_FLAGS = " +*-"', '_CHANGED_FLAGS = " +*-="', f"{PUBLISHING}::test_a_push_of_the_same_object_is_not_taken_for_ours"),
     Guard("re-read after an unclear push", REMOTE, '        return all(u.is_done(seen) for u in updates), result, seen\n', "        return False, result, seen\n", ORDER),
     Guard("all refs of an unclear push", REMOTE, "return all(u.is_done", "return any(u.is_done", f"{PUBLISHING}::test_a_push_of_which_only_a_part_is_there_is_not_done"),
     Guard("absent is believed of a repository only", REMOTE, "        if not held and not self._listed():\n", "        if False:\n", "tests/integration/test_bad_connections.py", "git-html"),
-    Guard("the fence", PUBLISH, "    if lock is None or lock.oid != lock_id:\n", "    if lock is None:\n", PUBLISHING, "fenced"),
-    Guard("a lock at all", PUBLISH, "    if lock is None or lock.oid != lock_id:\n", "    if lock is not None and lock.oid != lock_id:\n", PUBLISHING, "lock_was_broken"),
+    Guard("the fence", OBSERVATION, "    if expected.lock is not None and _object(seen.lock) != expected.lock:\n", "    if expected.lock is not None and not seen.lock:\n", PUBLISHING, "fenced"),
+    Guard("a lock at all", OBSERVATION, "    if expected.lock is not None and _object(seen.lock) != expected.lock:\n", "    if expected.lock is not None and seen.lock and _object(seen.lock) != expected.lock:\n", PUBLISHING, "lock_was_broken"),
     Guard("expected_commit", PUBLISH, "    if request.expected_commit and dev.commit != request.expected_commit:\n", "    if False:\n", PUBLISHING, "re_created"),
-    Guard("the fence of a rollback's run", BACK, "            fence_off(ctx, error, Deadline(FENCE_FOR_S, clock), state=ctx.lock.state)\n", "            pass\n", WAY_BACK, "hangs"),
-    Guard("the look after a rollback's run", BACK, "        if still := _look(ctx, before):\n", '        if still := "":\n', WAY_BACK, "something_else"),
-    Guard("the old value of the lock", PUBLISH, "    if before != lock.stable_before:\n", "    if False:\n", PUBLISHING, "foreign"),
-    Guard("the lease on the lock's content", PUBLISH, "RefUpdate(ref=names.stable, new=tag, expected=lock.stable_before)", "RefUpdate(ref=names.stable, new=tag, expected=now.object if (now := git.ref(names.stable)) else '')", SHORT, "R5"),
-    Guard("the branch of the tag's name", PUBLISH, '    if (shadow := ref_names(settings, "").shadow) in refs:\n', "    if False:\n", PUBLISHING, "branch"),
+    Guard("the fence of a rollback's run", OUTCOME, "                fence_off(ctx, error, patience, state=state)\n", "                pass\n", WAY_BACK, "hangs"),
+    Guard("the look after a rollback's run", BACK, "        if still := read_outcome(ctx, Direction.BACK).problem:\n", '        if still := "":\n', WAY_BACK, "something_else"),
+    Guard("the old value of the lock", PUBLISH, "    require(git, classify(seen, Kept(stable=lock.stable_before)))\n", "", PUBLISHING, "foreign"),
+    Guard("the lease on the lock's content", PUBLISH, "RefUpdate(ref=seen.names.stable, new=tag, expected=lock.stable_before)", "RefUpdate(ref=seen.names.stable, new=tag, expected=now.object if (now := git.ref(seen.names.stable)) else '')", BETWEEN, "foreign_move and looked"),
+    Guard("the branch of the tag's name", OBSERVATION, "    if expected.shadow and seen.shadow:\n", "    if False:\n", PUBLISHING, "branch"),
     Guard("a prod tag is made once", PUBLISH, "    if prod and not request.recreate_prod and (", "    if False and (", PUBLISHING, "existing_prod"),
     Guard("a lock by hand too", PUBLISH, "    lock = acquire(git, lock)  #", "    lock = read_lock(git) or acquire(git, lock)  #", PUBLISHING, "by_hand"),
-    Guard("the undo ref goes along", PUBLISH, "        *undo_update(refs.get(UNDO), lock.stable_before),\n", "", PUBLISHING, "one_push"),
-    Guard("back over our own only", PUBLISH, "        if names.stable not in here or here[names.stable].object != replacing:\n", "        if False:\n", PUBLISHING, "rolled_back_over"),
+    Guard("the undo ref goes along", PUBLISH, "        *undo_update(seen.undo, lock.stable_before),\n", "", PUBLISHING, "one_push"),
+    Guard("back under a branch of the tag's name too", PUBLISH, "Kept(stable=replacing, shadow=False)", "Kept(stable=replacing)", PUBLISHING, "branch_hides"),
+    Guard("the lease of the way back", PUBLISH, "RefUpdate(ref=names.stable, new=to, expected=replacing)", "RefUpdate(ref=names.stable, new=to, expected=now.object if (now := git.ref(names.stable)) else '')", BETWEEN, "foreign_move and looked"),
+    Guard("back over our own only", PUBLISH, "        require(git, classify(seen, Kept(stable=replacing, shadow=False)))\n", "", PUBLISHING, "rolled_back_over"),
 )  # fmt: skip
 LOCKS = (
     Guard("a lock authorises its own move", PUBLISH, "    if (lock.state, lock.version, lock.candidate) != (", "    if False and (", PUBLISHING, "only_the_move"),
@@ -53,10 +56,10 @@ LOCKS = (
     Guard("the lock is taken when it is free", LOCK, 'new=lock.oid, expected="")', "new=lock.oid, expected=now.object if (now := git.ref(LOCK)) else '')", PUBLISHING, "only_one"),
     Guard("the lock is released when it is ours", LOCK, 'RefUpdate(ref=LOCK, new="", expected=lock.oid))\n    # All', "RefUpdate(ref=LOCK, new='', expected=now.object if (now := git.ref(LOCK)) else lock.oid))\n    # All", PUBLISHING, "does_not_release"),
     Guard("a lock that changes while it is read", LOCK, "        if not git.has(ref.object):\n            ref = git.ref(ref.ref)\n", "", AGAIN, "lock_that_changes"),
-    Guard("an unreadable lock is not a free one", LOCK, "        raise PromoteError(\n            f\"{LOCK} on the remote", "        return None\n        raise PromoteError(\n            f\"{LOCK} on the remote", RESUMING, "unreadable_lock"),
+    Guard("an unreadable lock is not a free one", LOCK, "        raise UnreadableLock(\n            f\"{LOCK} on the remote", "        return None\n        raise UnreadableLock(\n            f\"{LOCK} on the remote", RESUMING, "unreadable_lock"),
     Guard("when a state was entered", LOCK, '    if changes.get("state", lock.state) != lock.state:\n', "    if True:\n", CLOSING, "written_into_the_lock"),
     Guard("who took it over", LOCK, "advance(git, lock, owner=owner, host=host,", "advance(git, lock,", CLOSING, "written_into_the_lock"),
-    Guard("a lock taken over is not ours again", "promote/promotion/move.py", "    if ctx.lock and lock.holder != ctx.lock.holder:\n", "    if False:\n", CLOSING, "not_ours_again"),
+    Guard("a lock taken over is not ours again", OBSERVATION, "    if not held:\n", "    if False:\n", CLOSING, "not_ours_again"),
     Guard("a foreign lock stays at the end", "promote/promotion/finalize.py", "    if LOCK not in here or here[LOCK].object != lock.oid:", "    if LOCK not in here:", CLOSING),
     Guard("the lock stays while manual action is needed", "promote/promotion/finalize.py", "(end is not End.STUCK or ctx.release_anyway)", "True", FLOW, "never and refreshes"),
     Guard("the plan in the lock", "promote/promotion/precheck.py", "        plan=ctx.plan(),\n", "", f"{RESUMING}::test_another_machine_releases_a_promotion_that_stopped_before_the_move"),
@@ -66,7 +69,7 @@ LOCKS = (
     Guard("its own run may replace the lock meanwhile", "promote/promotion/recovery/takeover.py", "            if tries == TRIES or not _has_it_still(deps, lock):\n", "            if True:\n", TAKEN, "own_run"),
     Guard("another user may not", "promote/promotion/recovery/takeover.py", "            if tries == TRIES or not _has_it_still(deps, lock):\n", "            if tries == TRIES:\n", TAKEN, "another_user_may_not"),
     Guard("an owner that wakes up keeps it", "promote/promotion/recovery/takeover.py", "            found = _left_over(deps, orphaned_s)\n", "            found = _left_over(deps, orphaned_s if tries == 1 else 0.0)\n", TAKEN, "wakes_up"),
-    Guard("only what this promotion did is resumed", "promote/promotion/recovery/resume.py", "    elif now is None or _made_by(git, now) != ctx.request_id:\n", "    elif now is None:\n", RESUMING, "foreign_change_meanwhile"),
+    Guard("only what this promotion did is resumed", OBSERVATION, "        return seen.made_by == expected.request_id\n", "        return True\n", RESUMING, "foreign_change_meanwhile"),
     Guard("the heartbeat's lease", "promote/tags/heartbeat.py", "RefUpdate(ref=HEARTBEAT, new=new, expected=known)", "RefUpdate(ref=HEARTBEAT, new=new, expected=now.object if (now := git.ref(HEARTBEAT)) else '')", HEART),
     Guard("the last beat of a former owner", "promote/tags/heartbeat.py", "        if holds not in ours | {known}:\n", "        if False:\n", HEART),
     Guard("whose heartbeat", "promote/tags/heartbeat.py", '            if said["request_id"] == lock.request_id:\n', "            if True:\n", HEART),
@@ -94,13 +97,13 @@ READS = (
     Guard("a write of the cluster goes out once", "promote/kube/client.py", "self._with_retries(method, path, body) if repeatable else", "self._with_retries(method, path, body) if True else", AGAIN, "write"),
     Guard("a push goes out once", "promote/git/process.py", "    reads = bool(args) and args[0] in _READS\n", "    reads = True\n", AGAIN, "push"),
     Guard("a dispatch goes out once", "promote/github/session.py", 'allowed_methods={"GET", "HEAD"}', 'allowed_methods={"GET", "HEAD", "POST"}', RUNS, "never_repeated"),
-    Guard("whose run it is", "promote/github/workflow_runs.py", ' if request_id in (run.display_title or "")', "", SHORT, "R2"),
+    Guard("whose run it is", "promote/github/workflow_runs.py", ' if request_id in (run.display_title or "")', "", RUNS, "passes_over"),
     Guard("without an id no run", "promote/github/workflow_runs.py", "        if not request_id:\n            return None\n", "", RUNS, "without_an_id"),
-    Guard("an unclear dispatch may have happened", "promote/github/workflow_runs.py", "            if may_have_happened(error.__cause__):\n", "            if False:\n", SHORT, "R2"),
+    Guard("an unclear dispatch may have happened", "promote/github/workflow_runs.py", "            if may_have_happened(error.__cause__):\n", "            if False:\n", RUNS, "answer_was_lost"),
 )  # fmt: skip
 ENDS = (
-    Guard("whose move it was", "promote/promotion/move.py", " or not ours or", " or", CLOSING, "another_promotion"),
-    Guard("both tags are one object", "promote/promotion/move.py", " or not (unmoved or (prod and prod.object == stable.object))", "", CLOSING, "without_its_prod_tag"),
+    Guard("whose move it was", OBSERVATION, "    if not ours or not (put_back or", "    if not (put_back or", CLOSING, "another_promotion"),
+    Guard("both tags are one object", OBSERVATION, "    if prod is None:\n        return False\n", "    if expected.sign is Sign.PROD_TAG:\n        return True\n", CLOSING, "without_its_prod_tag"),
     Guard("failed after the move goes back", "promote/promotion/state_machine.py", "        if moved is Moved.YES:\n", "        if False:\n", TABLE),
     Guard("unknown needs manual action", "promote/promotion/state_machine.py", "        if moved is Moved.UNKNOWN:\n", "        if False:\n", TABLE),
     Guard("whatever escapes is no pass", "promote/promotion/state_machine.py", "        ctx.journal.write(\"note\", \"unexpected\", traceback=traceback.format_exc())\n        return StepResult(\n            status=StepStatus.ERRORED", "        ctx.journal.write(\"note\", \"unexpected\", traceback=traceback.format_exc())\n        return StepResult(\n            status=StepStatus.PASSED", TABLE),
@@ -119,8 +122,8 @@ ENDS = (
     Guard("a silent way back is looked after", "promote/promotion/rollback.py", "    except (Unreachable, Rejected) as unclear:\n", "    except ZeroDivisionError as unclear:\n", WAY_BACK, "timed_out_is"),
     Guard("back, and the suites pass", "promote/promotion/rollback.py", "        if (verdict := _proven_back(ctx, name, result)) is not Verdict.PASSED:\n", "        if False:\n", FLOW, "way and back and too"),
     Guard("back, and still ours", "promote/promotion/rollback.py", "    ctx.still_ours()\n", "", FLOW, "way and back and hidden"),
-    Guard("still our tag", "promote/promotion/context.py", "        if stable and (here is None or here.object != stable.object):\n", "        if False:\n", FLOW, "moved and way and back"),
-    Guard("still our lock", "promote/promotion/context.py", "        if self.lock and (lock is None or lock.object != self.lock.oid):\n", "        if False:\n", FLOW, "lock and broken"),
-    Guard("no branch over it", "promote/promotion/context.py", "        if self.names.shadow in refs:\n", "        if False:\n", FLOW, "hidden and branch"),
+    Guard("still our tag", OBSERVATION, "    if expected.stable is not None and _object(seen.stable) != expected.stable:\n", "    if False:\n", FLOW, "moved and way and back"),
+    Guard("still our lock", OBSERVATION, "    if expected.lock is not None and _object(seen.lock) != expected.lock:\n", "    if False:\n", FLOW, "lock and broken"),
+    Guard("no branch over it", OBSERVATION, "    if expected.shadow and seen.shadow:\n", "    if False:\n", FLOW, "hidden and branch"),
 )  # fmt: skip
 MOVING = (*TAGS, *LOCKS, *MEMORY, *READS, *ENDS)

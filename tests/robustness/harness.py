@@ -31,7 +31,11 @@ STABLE = "refs/tags/prod-stable"
 
 
 class Meddled(GitServer):
-    """A git server with another user at it: `meddle` is called once, at the first request that `moment` names, before it is answered."""
+    """A git server at which another party acts: `meddle` is called once, at the first request that `moment` names.
+
+    "git-upload-pack", "git-receive-pack": before the refs are listed for a reader or a push. "pushed": when the push itself has arrived, before it is
+    applied. "looked": when the refs were read and the answer is complete, before it is sent.
+    """
 
     moment, meddle = "", staticmethod(lambda: None)
 
@@ -40,7 +44,13 @@ class Meddled(GitServer):
         if self.moment and where == self.moment:
             self.moment = ""
             self.meddle()
-        return super().handle(request)
+        response = super().handle(request)
+        if self.moment == "looked" and request.method == "POST" and request.path.endswith("/git-upload-pack"):
+            self.moment = ""
+            body = response.body if isinstance(response.body, bytes) else b"".join(response.body)
+            self.meddle()
+            return Response(status=response.status, headers=response.headers, body=body)
+        return response
 
 
 def silence(over: Callable[[int], bool], *, push: int = 1) -> Callable[[HttpRequest], Fault | None]:

@@ -11,7 +11,8 @@ import pytest
 from tests.robustness.guard import Guard
 from tests.robustness.guards import GUARDS, ROOT
 
-_LEAST = 165
+_LEAST = 167
+_RANDOM = re.compile(r"\b(R1|R2|R5)\b")  # chance decides whether these proofs meet the moment
 
 
 @pytest.fixture(scope="session")
@@ -48,3 +49,8 @@ def test_the_text_of_every_guard_occurs_once() -> None:
 
 def test_no_guard_was_dropped_and_each_has_its_own_name() -> None:
     assert len({guard.name for guard in GUARDS}) == len(GUARDS) >= _LEAST
+
+
+def test_every_guard_has_a_test_that_does_not_depend_on_chance() -> None:
+    short = "tests/robustness/test_short.py"
+    assert [guard.name for guard in GUARDS if guard.tests.split() == [short] and _RANDOM.search(guard.words)] == []
