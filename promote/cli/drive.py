@@ -17,8 +17,8 @@ def drive(
 ) -> int:
     """Run a promotion from this state to its end, with heartbeats while it holds the lock. Returns the exit code.
 
-    `begin` is done first, and what it raises means that nothing was begun. `lock_is_ours`: it was taken over, and still says when its former owner
-    wrote it, so the first heartbeat cannot wait.
+    `begin` is done first, and what it raises means that nothing was begun. `lock_is_ours`: it was taken over, and still carries the time of its
+    former owner, so the first heartbeat cannot wait.
     """
     # A stop request is answered by a step; one that comes between two steps or after the last is dropped here, so that the end is always reported.
     with defer_signals(drop=True):

@@ -131,7 +131,7 @@ def _unmoved(ctx: PromotionContext) -> str:
         return f"{stable} was {was} before, and could not be read now"
     if (now.object if now else "") == (before.object if before else ""):
         return f"{stable} is still {was}"
-    return f"{stable} was {was}, and somebody else has it at {short(now.commit) if now else 'nothing'} now"
+    return f"{stable} was {was}, and another user has moved it to {short(now.commit) if now else 'nothing'}"
 
 
 def _not_known(ctx: PromotionContext) -> str:
@@ -146,7 +146,7 @@ def _stuck(ctx: PromotionContext) -> list[str]:
     stable, here = ctx.settings.tags.stable, ctx.stable or (_stable_now(ctx)[0] if ctx.release_anyway else None)
     back = here is not None and ctx.target.back is not None and here.object == ctx.target.back.object
     moved = {
-        Moved.YES: "was moved back by us, and nobody could prove that production followed" if back else "was moved by this promotion and stays so",
+        Moved.YES: "was moved back by us, but it is not proven that production followed" if back else "was moved by this promotion and stays so",
         Moved.NO: "was not moved",
         Moved.UNKNOWN: _not_known(ctx),
     }

@@ -12,7 +12,7 @@ AROUND_S = 900  # how much of the time before and after the promotion a link sho
 
 
 def annotate(ctx: PromotionContext, end: End) -> str:
-    """Write the region and tell the links. Returns a warning, or ""."""
+    """Write the region and show the links. Returns a warning, or ""."""
     settings, start = ctx.settings.grafana, ctx.moved_at or ctx.t_before
     if not settings.url or ctx.moved is Moved.NO or start is None:
         return ""

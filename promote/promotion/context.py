@@ -53,7 +53,7 @@ class StepStatus(StrEnum):
 
 class Moved(StrEnum):
     """Whether the stable tag was moved by us. UNKNOWN from before a push or a dispatch (or from taking the promotion over) until the refs were read,
-    and for good where a run that nobody could fence may still do it."""
+    and for good where a run that could not be fenced off may still do it."""
 
     NO = "no"
     YES = "yes"
@@ -62,7 +62,7 @@ class Moved(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StepResult:
-    """What a transition says: a verdict, why in one sentence, and what a person can do."""
+    """The result of a transition: its status, why in one sentence, and what to do."""
 
     status: StepStatus
     reason: str = ""
@@ -128,20 +128,20 @@ class PromotionContext:
     moved_at: datetime | None = None  # when the first move of this promotion was begun
     cause: str = ""  # why production has to go back
     asked_rollback: bool = False  # `promote rollback`: target.stable is where it goes, not what was before
-    release_anyway: bool = False  # give the lock up although the end is STUCK: a person said so
+    release_anyway: bool = False  # give the lock up although the end is STUCK: a person asked for it
     undo_moves: bool = False  # an asked-for move to a named version: the undo ref takes what it replaces
     checks: list[CheckResult] = field(default_factory=list)
     suites: list[SuiteResult] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
     applications: tuple[AppVerdict, ...] = ()
     proven_at: datetime | None = None  # when all of them were last seen to be there
-    smoke_before: frozenset[str] | None = None  # smoke checks that passed before the move; None: nobody looked (an asked-for rollback)
+    smoke_before: frozenset[str] | None = None  # smoke checks that passed before the move; None: not looked at (an asked-for rollback)
     waivers: tuple[Waiver, ...] = ()  # typed for this promotion: --waive
     warnings: list[str] = field(default_factory=list)
     record: str = ""
     driver_junit: str = ""  # the JUnit file of the driver's own checks
     bad_since: datetime | None = None
-    ends: Deadline = field(init=False)  # of the way forward; a resumed promotion has its time anew
+    ends: Deadline = field(init=False)  # of the way forward; a resumed promotion has its whole time again
 
     def __post_init__(self) -> None:
         self.ends = Deadline(self.settings.promotion.timeout, self.deps.clock)

@@ -29,7 +29,7 @@ def age(git: GitRemote, commit: str, *, now: datetime | None = None) -> str:
 
 
 def version_carried(deps: Dependencies, tag: Tag) -> str:
-    """The newest version whose prod tag is at this tag's commit, or "" (also when the remote cannot be asked: a name is no reason to fail)."""
+    """The newest version whose prod tag is at this tag's commit, or "" (also when the remote cannot be read: a name is no reason to fail)."""
     settings = deps.settings
     try:
         prod = deps.git.refs(f"refs/tags/{settings.tags.prod.format(version='*')}").values()

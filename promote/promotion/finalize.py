@@ -87,8 +87,8 @@ def _our_own(ctx: PromotionContext, ref: Tag) -> Lock | None:
 
 
 def _say_who_has_it(ctx: PromotionContext, end: End, *, there: bool) -> None:
-    """The lock was taken over, or broken, while we thought it ours: said even when all went well, for somebody else acts here now."""
-    whose = f"is somebody else's by now: {lock_words(ctx.deps.git)[1]}" if there else "was deleted meanwhile: nothing keeps others from promoting"
+    """The lock was taken over, or broken, while this process thought it held it: reported even when all went well, since another process acts now."""
+    whose = f"is another user's by now: {lock_words(ctx.deps.git)[1]}" if there else "was deleted meanwhile: nothing keeps others from promoting"
     kept = f"; {ctx.settings.tags.working} was left where it is" if end is End.VERIFIED else ""
     _warn(ctx, f"{LOCK} {whose}{kept}")
     if end is End.VERIFIED:

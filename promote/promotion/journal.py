@@ -25,7 +25,7 @@ SCHEMA = 1
 class Journal:
     """Append-only. An intent that cannot be written raises PromoteError: what cannot be remembered is not done.
 
-    Any other line that cannot be written is `trouble`, which the end of the promotion tells: what was done must still be finished.
+    Any other line that cannot be written is `trouble`, which the end of the promotion reports: what was done must still be finished.
     """
 
     def __init__(self, path: Path, redact: Redactor | None = None) -> None:
@@ -67,7 +67,7 @@ class Journal:
 
     def write(self, event: str, name: str, **fields: object) -> None:
         """One durable line. Keys: schema, at (UTC), event (intent, result, error, state, note), name, and what the event is about."""
-        said = json.loads(json.dumps(fields, default=str))  # as text first: what a value says of itself is masked like the rest
+        said = json.loads(json.dumps(fields, default=str))  # as text first: the text form of a value is masked like the rest
         line = json.dumps({"schema": SCHEMA, "at": datetime.now(UTC).isoformat(), "event": event, "name": name, **_pairs(self._redact, said)})
         try:
             self._append(line.encode() + b"\n")
@@ -79,7 +79,7 @@ class Journal:
     def _append(self, line: bytes) -> None:
         descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         try:
-            while line:  # a disk that fills up takes a part of it and says so only at the next try
+            while line:  # a disk that fills up takes a part of it and reports that only at the next try
                 line = line[os.write(descriptor, line) :]
             os.fsync(descriptor)
         finally:

@@ -28,7 +28,7 @@ def promote(ctx: PromotionContext) -> StepResult:
     ctx.journal.write("note", "t_before", at=ctx.t_before.isoformat())
     ctx.deps.report.step_started("promote")
     deadline = ctx.deadline(ctx.settings.workflow.timeout)
-    # From here on a move is possible: until the refs were read, "nothing moved" must not be said, whatever escapes.
+    # From here on a move is possible: until the refs were read, "nothing moved" must not be reported, whatever escapes.
     ctx.update(moved=Moved.UNKNOWN)
     try:
         if ctx.settings.promotion.via == "git":
@@ -67,7 +67,7 @@ def _directly(ctx: PromotionContext) -> str:
 
 
 def _never_dispatched(ctx: PromotionContext, error: BaseException) -> None:
-    """The dispatch itself did not come through: nobody saw a run."""
+    """The dispatch itself did not come through: no run was seen."""
     if not any(check.id == "workflow-dispatched" for check in ctx.checks):
         what = getattr(error, "what", "") or f"stopped: {type(error).__name__}"
         record_check(ctx, "workflow-dispatched", Verdict.FAILED if _said_no(error) else Verdict.ERRORED, str(what))
@@ -84,7 +84,7 @@ def _inputs(ctx: PromotionContext) -> dict[str, str]:
 
 
 def confirm(ctx: PromotionContext, deadline: Deadline, detail: str) -> StepResult:
-    """Read the refs back: the move counts only if stable and the prod tag are one object at our commit and the lock says it was us."""
+    """Read the refs back: the move counts only if stable and the prod tag are one object at our commit and the lock shows that it was ours."""
     problem = _read_back(ctx, lambda: read_outcome(ctx, Direction.FORWARD))
     tags_made(ctx, problem)
     if problem:

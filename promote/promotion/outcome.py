@@ -29,7 +29,7 @@ class OutcomeUnknown(PromoteError):
 
 
 def read_outcome(ctx: PromotionContext, direction: Direction, *, taken_over: bool = False) -> Reading:
-    """Read what became of the move and write it into the context. `taken_over`: another process asked for it, whose word was the lock.
+    """Read what became of the move and write it into the context. `taken_over`: another process asked for it, and left only the lock.
 
     Raises Superseded when another user or process changed the refs, PromoteError when the lock cannot be read.
     """
@@ -85,7 +85,7 @@ def resolve_outcome(ctx: PromotionContext, error: BaseException, direction: Dire
     patience = Deadline(FENCE_FOR_S, ctx.deps.clock)
     lock = ctx.lock
     assert lock is not None
-    # On the way back the lock's state stays: whoever resumes still has to go back.
+    # On the way back the lock's state stays: a resume still has to go back.
     state = lock.state if direction is Direction.BACK else "promoted" if ctx.moved is Moved.YES else "fenced"
     ctx.update(moved=Moved.UNKNOWN)
     with defer_signals():

@@ -22,7 +22,7 @@ from promote.promotion.steps import keep_baseline, suite
 from promote.tags.lock import UNDO, acquire, advance, new_lock
 from promote.tags.publish import undo_update
 
-AUTHORISE_FOR_S = 60.0  # how long an unreachable remote is asked to renew the lock: the pre suite's work is in it
+AUTHORISE_FOR_S = 60.0  # how long renewing the lock is retried against an unreachable remote: the pre suite's work is in it
 
 
 def precheck(ctx: PromotionContext) -> StepResult:
@@ -79,7 +79,7 @@ def _what_to_do(result: SuiteResult) -> str:
 
 
 def _unasked(smoke: SuiteResult) -> CheckResult | None:
-    """A declared address that nobody could ask (none is declared, a header's variable is not set): it would be unknown after the move as well, and
+    """A declared address that could not be requested (none declared, a header's variable is not set): it would be unknown after the move as well, and
     cost a rollback. One that answers wrongly is production's own trouble, which a fix must be able to mend."""
     return next((check for check in smoke.checks if check.id.startswith("smoke-url[") and check.verdict is Verdict.ERRORED), None)
 
@@ -93,7 +93,7 @@ def _too_late(ctx: PromotionContext) -> str:
 
 
 def _way_back(ctx: PromotionContext) -> None:
-    """The check `stable-tag` says so too; this holds even where the checks are somebody else's. Raises Rejected."""
+    """The check `stable-tag` reports this too; this guard holds even where the checks were changed. Raises Rejected."""
     if ctx.target.stable is None and not ctx.choices.first:
         name = ctx.settings.tags.stable
         hint = f"create {name} once at what production runs; when production never ran anything: --first"
@@ -138,7 +138,7 @@ def _candidate(ctx: PromotionContext, result: SuiteResult) -> None:
 
 
 def _announce(ctx: PromotionContext) -> None:
-    """What is special about this one is said before anything moves."""
+    """Report what is special about this one before anything moves."""
     note = ctx.deps.report.note
     if flags := ctx.choices.describe():
         note(f"allowed for this promotion: {' '.join(flags)}")

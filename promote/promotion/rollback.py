@@ -70,7 +70,7 @@ def _push_back(ctx: PromotionContext, before: Tag) -> None:
 
 
 def _name_recreated(ctx: PromotionContext) -> None:
-    """Applications that the bad version had removed exist again, but as new ones: what they kept in volumes is said to be gone."""
+    """Applications that the bad version had removed exist again, but as new ones: what they kept in volumes is reported as lost."""
     if ctx.baseline is None:
         return
     now = {(m["metadata"]["namespace"], m["metadata"]["name"]): m["metadata"].get("uid") for m in ctx.deps.production().manifests()}
@@ -82,7 +82,7 @@ def _name_recreated(ctx: PromotionContext) -> None:
         resources = manifest.get("status", {}).get("resources") or []
         claims = [f"{r.get('namespace', '')}/{r['name']}" for r in resources if r.get("kind") == "PersistentVolumeClaim"]
         lost = f"; these volume claims are new, their data is not there unless you restore it: {', '.join(claims)}" if claims else ""
-        ctx.warnings.append(f"{meta['name']} had been removed and was created anew{lost}")
+        ctx.warnings.append(f"{meta['name']} had been removed and was created again{lost}")
 
 
 def _proven_back(ctx: PromotionContext, name: str, result: SuiteResult) -> Verdict:

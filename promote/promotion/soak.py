@@ -18,7 +18,7 @@ from promote.monitoring.alerts import compare, parse_alert
 from promote.promotion.context import PromotionContext, StepResult, StepStatus
 from promote.promotion.steps import failing, suite, take
 
-PATIENCE_S = 30.0  # how long a source may be unreachable before nobody knows any more how production is
+PATIENCE_S = 30.0  # how long a source may be unreachable before the state of production counts as unknown
 
 
 @dataclass(kw_only=True)
@@ -30,7 +30,7 @@ class Watch:
     blind: Deadline | None = None
 
     def look(self) -> StepResult | None:
-        """One look at both: None when nothing is new or it cannot be told yet, else what is the matter."""
+        """One look at both: None when nothing is new or that is not known yet, else what is wrong."""
         try:
             found = [*self._pods(), *self._alerts()]
         except Unreachable as error:
@@ -63,7 +63,7 @@ class Watch:
 
 
 def ask_again(ctx: PromotionContext) -> StepResult | None:
-    """The post and the smoke suite once more: None when both pass, else what did not. Only what did not pass is told."""
+    """The post and the smoke suite once more: None when both pass, else what did not. Only what did not pass is reported."""
     deadline, stop = ctx.deadline(ctx.settings.suites.timeout), threading.Event()
     with ThreadPoolExecutor(2) as pool:
         try:

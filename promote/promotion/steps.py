@@ -20,7 +20,7 @@ from promote.promotion.context import PromotionContext
 
 
 def context(ctx: PromotionContext, state: str) -> SuiteContext:
-    """What a suite of this run is told: the target, what the stable tag must hold, our lock, the baseline."""
+    """What a suite of this run receives: the target, what the stable tag must hold, our lock, the baseline."""
     target, stable = ctx.target, ctx.stable
     return SuiteContext(
         version=ctx.version.text,
@@ -48,7 +48,7 @@ def _pair(tag: Tag | None) -> dict[str, str] | None:
 def suite(
     ctx: PromotionContext, name: str, state: str, deadline: Deadline, *, quiet: bool = False, stop: threading.Event | None = None
 ) -> SuiteResult:
-    """Run one suite as a child and remember what it said. `quiet`: looked at for the baseline only, judged by nobody yet."""
+    """Run one suite as a child and remember its result. `quiet`: for the baseline only, not judged yet."""
     folder = ctx.settings.root / getattr(ctx.settings.suites, name)
     label = name if state == "after" or name == "pre" else f"{name}-{state}"
     result = ctx.deps.run_suite(
@@ -124,10 +124,10 @@ def _show_trouble(ctx: PromotionContext, result: ConvergenceResult) -> None:
     late = {a.name for a in result.applications if a.state not in CONVERGED}
     kube, assumed = ctx.deps.production().kube, ctx.t_before or ctx.deps.clock.now()
     try:
-        unwell = [a for a in ctx.deps.production().applications() if a.name in late]
-        for command in (c for a in unwell if (c := _look_at_hook(a))):
+        unhealthy = [a for a in ctx.deps.production().applications() if a.name in late]
+        for command in (c for a in unhealthy if (c := _look_at_hook(a))):
             ctx.deps.report.note(f"look: {command}")
-        namespaces = {a.destination_namespace for a in unwell}
+        namespaces = {a.destination_namespace for a in unhealthy}
         for pod in pods(kube):
             if pod.namespace in namespaces and pod.trouble:
                 ctx.deps.report.note(f"pod {pod.key}: {pod.trouble}, {pod.restarts} restarts")
@@ -140,16 +140,16 @@ def _show_trouble(ctx: PromotionContext, result: ConvergenceResult) -> None:
 
 
 def _look_at_hook(app: Application) -> str:
-    """The command that shows what a hook waits for, when that is what its sync says it does."""
+    """The command that shows what a hook waits for, if its sync reports that it waits for one."""
     said = app.operation.message if app.operation else ""
     found = re.search(r"waiting for completion of hook (?:[^\s/]*/)?(\w+)/([\w.-]+)", said)
     return f"kubectl -n {app.destination_namespace} describe {found[1].lower()} {found[2]}" if found else ""
 
 
 def proofs(ctx: PromotionContext, state: str) -> Iterator[tuple[str, SuiteResult]]:
-    """The post and the smoke suite, run side by side (both only read) and told one after the other: (suite, what it said).
+    """The post and the smoke suite, run side by side (both only read) and reported one after the other: (suite, its result).
 
-    Smoke is stopped when nobody asks for it any more, because post did not pass or a person wants to stop.
+    Smoke is stopped when its result is no longer needed, because post did not pass or a stop was requested.
     """
     deadline, stop = ctx.deadline(ctx.settings.suites.timeout), threading.Event()
     with ThreadPoolExecutor(1) as pool:

@@ -15,7 +15,7 @@ from promote.tags.records import last_entry
 
 
 def verify_current(ctx: PromotionContext) -> StepResult:
-    """Look at production as after a move, but move nothing and take no lock. What was unwell when it was proven is still not counted.
+    """Look at production as after a move, but move nothing and take no lock. What was unhealthy when it was proven is still not counted.
 
     Raises what the clients raise.
     """
@@ -54,7 +54,7 @@ def _not_proven(ctx: PromotionContext, verdict: Verdict, reason: str) -> StepRes
 
 
 def tolerated_then(entry: Mapping[str, object], stable: Tag) -> frozenset[str]:
-    """The applications that were unwell already when this very tag object was last proven, as the ledger's newest entry says."""
+    """The applications that were unhealthy already when this very tag object was last proven, as the ledger's newest entry says."""
     after = entry.get("stable_after")
     if not isinstance(after, dict) or after.get("object") != stable.object:
         return frozenset()

@@ -1,7 +1,7 @@
-"""The sign of life of whoever holds the lock: `refs/promote/heartbeat`, renewed under lease while a promotion runs.
+"""The sign of life of the process that holds the lock: `refs/promote/heartbeat`, renewed under lease while a promotion runs.
 
 A ref of its own and not the lock: a workflow run carries the lock's object id as its permission to move the tag, so a lock renewed meanwhile would
-fence off our own run. It decides nothing by itself: who takes a lock over does it by the lock's lease, whatever the heart says.
+fence off our own run. It decides nothing by itself: a takeover is decided by the lock's lease, whatever the heartbeat shows.
 """
 
 from __future__ import annotations
@@ -43,10 +43,10 @@ def sign_of(git: GitRemote, lock: Lock) -> Sign:
     ref = brought(git, git.ref(HEARTBEAT))
     if ref is not None:
         try:
-            said = json.loads(git.read_tag(ref.object).message)
-            if said["request_id"] == lock.request_id:
-                signs.append((_time(said["at"]), ref.object))
-        except (ValueError, TypeError, KeyError, ServiceError):  # not one of ours: it says nothing about this owner
+            beat = json.loads(git.read_tag(ref.object).message)
+            if beat["request_id"] == lock.request_id:
+                signs.append((_time(beat["at"]), ref.object))
+        except (ValueError, TypeError, KeyError, ServiceError):  # not one of ours: no evidence about this owner
             pass
     return Sign(at=max(at for at, _ in signs), objects=tuple(oid for _, oid in signs))
 
@@ -73,9 +73,9 @@ def silent(git: GitRemote, lock: Lock, *, seconds: float, clock: Clock, every_s:
 @contextmanager
 def beating(git: GitRemote, lock: Callable[[], Lock | None], *, every_s: float, at_once: bool = False) -> Iterator[None]:
     """Beat in the background for as long as the block runs and `lock()` is held. The first beat comes after `every_s`, for taking the lock was one;
-    or `at_once`: a lock that was taken over still says when its former owner wrote it.
+    or `at_once`: a lock that was taken over still carries its former owner's time.
 
-    No network, and what this machine cannot do just now, is not told: a promotion does not depend on it, and one that lost its lock learns it
+    Neither a missing network nor a fault of this machine is reported: a promotion does not depend on it, and one that lost its lock learns it
     from the lock.
     """
     stop = threading.Event()
@@ -95,17 +95,17 @@ def _beat(git: GitRemote, lock: Callable[[], Lock | None], every_s: float, stop:
         held, at_once = lock(), False
         if held is None:
             continue
-        said = {"request_id": held.request_id, "at": datetime.now(UTC).isoformat(timespec="seconds")}
+        beat = {"request_id": held.request_id, "at": datetime.now(UTC).isoformat(timespec="seconds")}
         try:
             if known is None:
                 before = git.ref(HEARTBEAT)
                 known = before.object if before else ""
-            new = git.make_tag(name="promote-heartbeat", commit=held.candidate, message=json.dumps(said))
+            new = git.make_tag(name="promote-heartbeat", commit=held.candidate, message=json.dumps(beat))
             ours.add(new)
             landed, _, seen = git.push_and_look(RefUpdate(ref=HEARTBEAT, new=new, expected=known))
         except (PromoteError, OSError):
             continue  # no network, or no process to be had just now: the next one
         holds = new if landed else seen[HEARTBEAT].object if HEARTBEAT in seen else ""
         if holds not in ours | {known}:
-            return  # whoever took over beats now
+            return  # the process that took over beats now
         known = holds

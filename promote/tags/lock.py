@@ -1,7 +1,7 @@
 """The lock `refs/promote/lock`: who is promoting, where they are, and the fence against a late run.
 
 It is an annotated tag object with JSON in its message, unique by its nonce (pushing an equal object would not be a compare-and-swap), and is
-replaced under lease at every transition, in the same push as the tag that moves. Whoever holds the current object id may write; nobody else.
+replaced under lease at every transition, in the same push as the tag that moves. Only the process that knows the current object id may write.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ class UnreadableLock(PromoteError):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Lock:
-    """What the lock says. `oid` is the object that says it; `stable_before` the stable tag's object when the move was authorised ("" = absent).
+    """The content of the lock. `oid` is the object that holds it; `stable_before` the stable tag's object when the move was authorised ("" = absent).
 
     `at` is when `state` was entered: made before the push that enters it, so never later than what that push moved.
-    `holder` tells the processes of one promotion apart: a run keeps it when it moves the tag for us, whoever takes over puts its own.
+    `holder` tells the processes of one promotion apart: a run keeps it when it moves the tag for us, a process that takes over enters its own.
     `plan` is all that another machine needs to pick the promotion up (`promote.promotion.context.Run.plan`); empty for a move made by hand.
     """
 
@@ -96,7 +96,7 @@ def _now() -> str:
 
 
 def write_lock(git: GitRemote, lock: Lock) -> Lock:
-    """Make the object that says this (unpushed) and return the lock with its id."""
+    """Make the object with this content (unpushed) and return the lock with its id."""
     fields = {k: v for k, v in asdict(lock).items() if k != "oid"} | {"nonce": secrets.token_hex(8)}
     return replace(lock, oid=git.make_tag(name="promote-lock", commit=lock.candidate, message=json.dumps(fields, indent=1)))
 
@@ -121,7 +121,7 @@ def lock_at(git: GitRemote, ref: Tag | None) -> Lock | None:
     except (ValueError, TypeError, KeyError, ServiceError) as error:  # ServiceError: not even a tag object
         raise UnreadableLock(
             f"{LOCK} on the remote ({ref.object[:7]}) is not a lock this version can read",
-            hint="upgrade promote, or look at it with `git show`; when nobody needs it: `promote abort --break-lock`",
+            hint="upgrade promote, or look at it with `git show`; when it is not needed: `promote abort --break-lock`",
         ) from error
 
 
@@ -140,7 +140,7 @@ def brought(git: GitRemote, ref: Tag | None) -> Tag | None:
 
 
 def lock_lost(holder: str) -> Superseded:
-    """The exception for a lock that another process replaced or deleted; `holder` says what is there now."""
+    """The exception for a lock that another process replaced or deleted; `holder` names what is there now."""
     return Superseded(f"{LOCK} is no longer this promotion's: {holder}", hint=LOOK_FIRST)
 
 
@@ -150,7 +150,7 @@ def lock_words(git: GitRemote) -> tuple[Lock | None, str]:
         lock = read_lock(git)
     except PromoteError as error:
         return None, error.what
-    return lock, lock.sentence() if lock else "nobody holds the lock"
+    return lock, lock.sentence() if lock else "the lock is free"
 
 
 def remove_lock(git: GitRemote, oid: str) -> str:
@@ -158,11 +158,11 @@ def remove_lock(git: GitRemote, oid: str) -> str:
     done, result, seen = git.push_and_look(RefUpdate(ref=LOCK, new="", expected=oid))
     if done:
         return ""
-    return "somebody replaced it meanwhile" if LOCK in seen and seen[LOCK].object != oid else result.text
+    return "another process replaced it meanwhile" if LOCK in seen and seen[LOCK].object != oid else result.text
 
 
 def acquire(git: GitRemote, lock: Lock) -> Lock:
-    """Take the lock; it must not exist. Raises Rejected naming the owner when somebody has it."""
+    """Take the lock; it must not exist. Raises Rejected naming the owner when the lock is held."""
     lock = write_lock(git, lock)
     try:
         taken, result, _ = git.push_and_look(RefUpdate(ref=LOCK, new=lock.oid, expected=""))
@@ -185,7 +185,7 @@ def acquire(git: GitRemote, lock: Lock) -> Lock:
 def advance(git: GitRemote, lock: Lock, *others: RefUpdate, patience: Deadline | None = None, **changes: str) -> Lock:
     """Replace the lock by its next state, together with other refs in one push. Raises Superseded when the lock is not ours any more.
 
-    With `patience` an unreachable remote is asked until then, always for the same object: a push of ours that landed unseen is known by it.
+    With `patience` an unreachable remote is retried until then, always with the same object: it identifies a push of ours whose answer was lost.
     """
     if changes.get("state", lock.state) != lock.state:
         changes["at"] = _now()
@@ -209,9 +209,9 @@ def advance(git: GitRemote, lock: Lock, *others: RefUpdate, patience: Deadline |
 
 
 def take_over(git: GitRemote, lock: Lock, holder: str = "") -> Lock:
-    """Make somebody's lock ours, in the state it is in: it says our name from now on, and whoever had it can write nothing any more.
+    """Make another process's lock ours, in the state it is in: it carries our name from now on, and its former owner can write nothing any more.
 
-    Raises Superseded when somebody else was first.
+    Raises Superseded when another process was first.
     """
     owner, host = _me()
     return advance(git, lock, owner=owner, host=host, holder=holder or secrets.token_hex(4))
@@ -229,7 +229,7 @@ def release(git: GitRemote, lock: Lock, *others: RefUpdate) -> PushResult:
 def move_once(git: GitRemote, lock: Lock, move: Callable[[], Lock]) -> str:
     """One move, made by hand under a lock that this process took for it; whatever comes of it, the lock is let go. Returns what `release` reports.
 
-    A move that was sent and not answered is looked for: it may have landed. A stop request meanwhile comes too late: what was done is told.
+    A move that was sent and not answered is looked for: it may have landed. A stop request meanwhile comes too late: what was done is reported.
     Raises what `move` raises, with what is left in its hint.
     """
     try:
@@ -244,7 +244,7 @@ def move_once(git: GitRemote, lock: Lock, move: Callable[[], Lock]) -> str:
 
 
 def _landed(git: GitRemote, lock: Lock, silence: Unreachable) -> Lock:
-    """The lock as the move has left it, although nobody answered. Raises `silence` when nothing was moved or nobody knows, which it says then."""
+    """The lock as the move has left it, although no answer came. Raises `silence`, with what is known, when no move is seen."""
     try:
         here = _ours_by_now(git, lock)
     except PromoteError:
@@ -264,7 +264,7 @@ def _leave(git: GitRemote, lock: Lock, error: BaseException) -> None:
 
 
 def _ours_by_now(git: GitRemote, lock: Lock) -> Lock | None:
-    """A lock of this process as the remote has it now, in whatever state; None when it is gone or somebody else's."""
+    """A lock of this process as the remote has it now, in whatever state; None when it is gone or another process's."""
     here = read_lock(git)
     return here if here and here.holder == lock.holder else None
 

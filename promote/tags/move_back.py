@@ -1,4 +1,4 @@
-"""`action: rollback`: the stable tag back to where it was, for whoever may push it where the driver may not (the workflow's token), or by hand.
+"""`action: rollback`: the stable tag back to where it was, where only the workflow's token may push it and the driver may not, or by hand.
 
 The move is `move_back`: one push leased on stable and lock. Nothing is proven here: that is the driver's, or `promote status`.
 """
@@ -24,7 +24,7 @@ from promote.tags.publish import bring, given_lock, known_tags, move_back
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BackRequest:
     """`to`: the promoted version to go back to; None: what the last move replaced. `lock_id`: the lock of the promotion (or asked-for rollback) that
-    goes back, which says by itself where to; "" means by hand. `expected_commit`: refuse when that is another commit.
+    goes back, which contains where to; "" means by hand. `expected_commit`: refuse when that is another commit.
     """
 
     request_id: str
@@ -90,7 +90,7 @@ def publish_back(git: GitRemote, settings: Settings, request: BackRequest, *, pa
 
 
 def _authorised(git: GitRemote, settings: Settings, lock: Lock) -> _Move:
-    """What this lock says is to go back: the promotion that moved the tag, to what it replaced; or a rollback that a person asked for."""
+    """What goes back according to this lock: the promotion that moved the tag, to what it replaced; or a rollback that a person asked for."""
     plan: Mapping[str, Any] = lock.plan
     if plan.get("asked_rollback") and plan.get("stable"):
         return _Move(to=plan["stable"]["object"], replacing=lock.stable_before, keep_undo=not plan.get("undo_moves"))

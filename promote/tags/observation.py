@@ -180,7 +180,7 @@ def _moved(seen: Observation, expected: Move) -> RefState:
         return RefState.UNKNOWN
     lock, now = seen.says, _object(seen.stable)
     ours = lock is not None and lock.request_id == expected.request_id
-    held = ours and lock is not None and lock.holder == expected.holder  # whoever takes a promotion over keeps its id and enters another holder
+    held = ours and lock is not None and lock.holder == expected.holder  # a takeover keeps the id and enters another holder
     if not expected.reads_lock and not held:
         return RefState.LOCK_LOST  # nothing fences an older workflow off, so "unmoved" would be no lasting truth
     if not expected.reads_lock and not now and expected.before:

@@ -50,7 +50,7 @@ class Published:
 def publish(git: GitRemote, settings: Settings, request: Request, *, patience: Deadline | None = None) -> Published:
     """Create the prod tag and move the stable tag to the commit of the dev tag. Raises Rejected, Superseded, Denied, Unreachable.
 
-    A push that nobody answers is asked for until the end of `patience`.
+    A push without an answer is retried until the end of `patience`.
     """
     names = ref_names(settings, request.version.text)
     refs = git.refs(names.dev, *watched(names))
@@ -89,7 +89,7 @@ def _dev_tag(git: GitRemote, settings: Settings, refs: dict[str, Tag], names: Ta
     if request.expected_commit and dev.commit != request.expected_commit:
         raise Superseded(
             f"{name} is at {short(dev.commit)} now, but {short(request.expected_commit)} was checked",
-            hint="somebody re-created the dev tag: run the promotion again for what it is now",
+            hint="the dev tag was re-created: run the promotion again for what it is now",
         )
     return dev
 
@@ -157,7 +157,7 @@ def undo_update(undo: Tag | None, to: str) -> Sequence[RefUpdate]:
 
 
 def tag_message(dev: Tag, request: Request, lock: Lock) -> str:
-    """What the prod tag says, with trailers that `promote status` and people read back."""
+    """The message of the prod tag, with trailers that `promote status` and people read back."""
     trailers = {
         "Version": request.version.text,
         "Commit": dev.commit,
@@ -177,7 +177,7 @@ def move_back(
     """Put the stable tag back to the object `to`, leased on `replacing` and on our lock. Raises Superseded when either is not there any more.
 
     With `keep_undo` the undo ref stays (it already holds `to`); else it takes the object that is replaced, so this move can be undone.
-    An unreachable remote is asked until the end of `patience`.
+    An unreachable remote is retried until the end of `patience`.
     """
     names = ref_names(settings, lock.version)
 
@@ -209,5 +209,5 @@ def undo_commands(settings: Settings, *, stable_now: str, back_to: str) -> tuple
 
 
 def fence(git: GitRemote, lock: Lock, state: str = "fenced", *, patience: Deadline | None = None) -> Lock:
-    """Replace the lock so that a run which holds the old one can move nothing any more. Raises Superseded when somebody replaced it first."""
+    """Replace the lock so that a run which holds the old one can move nothing any more. Raises Superseded when another process replaced it first."""
     return advance(git, lock, state=state, patience=patience)

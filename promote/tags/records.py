@@ -20,7 +20,7 @@ from promote.tags.publish import Published, Request
 
 LEDGER = "refs/promote/ledger"
 TRIES = 6
-PATIENCE_S = 20.0  # after that, one that cannot be reached is not asked again: a person waits for the end
+PATIENCE_S = 20.0  # after that, an unreachable remote is not retried: a person waits for the end
 
 
 def record_path(settings: Settings, version: str) -> str:

@@ -105,7 +105,7 @@ def test_a_rollback_that_moved_nothing_names_what_production_still_has(sandbox: 
     sandbox.protect()
     assert (code, said["outcome"], sandbox.writer.holds(f"{STABLE}^{{commit}}")) == (5, "unchecked", here), progress
     (line,) = [line for line in progress.splitlines() if "nothing was moved" in line]
-    assert f"is still prod-stable ({here[:7]})" in line and "somebody else" not in line
+    assert f"is still prod-stable ({here[:7]})" in line and "another user" not in line
 
 
 @pytest.mark.parametrize("lacking", ["address", "variable"])

@@ -79,7 +79,7 @@ def test_stopped_while_the_tag_goes_back_it_does_not_report_the_tag_as_unmoved(s
     assert sandbox.writer.holds(STABLE) == old
     assert (code, said["outcome"]) == (4, "stuck"), progress
     assert said["stable_after"]["object"] == old
-    assert "was moved back by us, and nobody could prove that production followed" in progress
+    assert "was moved back by us, but it is not proven that production followed" in progress
     assert "stays so" not in progress
 
 
@@ -88,7 +88,7 @@ def test_a_rollback_by_hand_stopped_during_its_push_keeps_the_lock_and_reports_t
     code, said, progress = stopped(sandbox, clone, "rollback", "--to", "v1.7.3", at=STABLE)
     assert sandbox.writer.holds(STABLE) == then
     assert (code, said["outcome"]) == (4, "stuck"), progress
-    assert "somebody else" not in progress and "nothing was moved" not in progress
+    assert "another user" not in progress and "nothing was moved" not in progress
     assert sandbox.writer.holds(LOCK) != "", "`promote resume` proves it"
 
 

@@ -41,7 +41,7 @@ TAGS = (
     Guard("a prod tag is made once", PUBLISH, "    if prod and not request.recreate_prod and (", "    if False and (", PUBLISHING, "existing_prod"),
     Guard("a lock by hand too", PUBLISH, "    lock = acquire(git, lock)  #", "    lock = read_lock(git) or acquire(git, lock)  #", PUBLISHING, "by_hand"),
     Guard("the undo ref goes along", PUBLISH, "        *undo_update(seen.undo, lock.stable_before),\n", "", PUBLISHING, "one_push"),
-    Guard("back under a branch of the tag's name too", PUBLISH, "Kept(stable=replacing, shadow=False)", "Kept(stable=replacing)", PUBLISHING, "branch_hides"),
+    Guard("back under a branch of the tag's name too", PUBLISH, "Kept(stable=replacing, shadow=False)", "Kept(stable=replacing)", PUBLISHING, "hides_the_tag"),
     Guard("the lease of the way back", PUBLISH, "RefUpdate(ref=names.stable, new=to, expected=replacing)", "RefUpdate(ref=names.stable, new=to, expected=now.object if (now := git.ref(names.stable)) else '')", BETWEEN, "foreign_move and looked"),
     Guard("back over our own only", PUBLISH, "        require(git, classify(seen, Kept(stable=replacing, shadow=False)))\n", "", PUBLISHING, "rolled_back_over"),
 )  # fmt: skip
@@ -72,7 +72,7 @@ LOCKS = (
     Guard("only what this promotion did is resumed", OBSERVATION, "        return seen.made_by == expected.request_id\n", "        return True\n", RESUMING, "foreign_change_meanwhile"),
     Guard("the heartbeat's lease", "promote/tags/heartbeat.py", "RefUpdate(ref=HEARTBEAT, new=new, expected=known)", "RefUpdate(ref=HEARTBEAT, new=new, expected=now.object if (now := git.ref(HEARTBEAT)) else '')", HEART),
     Guard("the last beat of a former owner", "promote/tags/heartbeat.py", "        if holds not in ours | {known}:\n", "        if False:\n", HEART),
-    Guard("whose heartbeat", "promote/tags/heartbeat.py", '            if said["request_id"] == lock.request_id:\n', "            if True:\n", HEART),
+    Guard("whose heartbeat", "promote/tags/heartbeat.py", '            if beat["request_id"] == lock.request_id:\n', "            if True:\n", HEART),
     Guard("silence by our own clock", "promote/tags/heartbeat.py", " or sign_of(git, lock).objects != first.objects", "", HEART),
 )  # fmt: skip
 MEMORY = (

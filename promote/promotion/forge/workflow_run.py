@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from promote.github.workflow_runs import GitHubRuns, RunState
 
 SKEW = timedelta(minutes=5)  # between our clock and GitHub's
-FENCE_FOR_S = 60.0  # how long an unreachable remote is asked before the end is "a person must look"
+FENCE_FOR_S = 60.0  # how long an unreachable remote is retried before the promotion ends STUCK
 APPEARS_S = 60.0  # GitHub lists a dispatched run within seconds; one that has not appeared by then is given up and fenced off
 
 
@@ -84,12 +84,12 @@ def _find(ctx: PromotionContext, forge: GitHubRuns, run_id: int | None, request_
     found = [state for state in forge.since(file, since - SKEW) if state.id not in others]
     if len(found) > 1:
         ids = ", ".join(str(state.id) for state in found)
-        raise Rejected("workflow", f"{len(found)} runs of {file} began since the dispatch ({ids}); which one is ours cannot be told", hint="")
+        raise Rejected("workflow", f"{len(found)} runs of {file} began since the dispatch ({ids}); which one is ours is not known", hint="")
     return found[0] if found else None
 
 
 def _follow(ctx: PromotionContext, forge: GitHubRuns, run_id: int, deadline: Deadline) -> RunState:
-    """Until it completes. Waiting for a person's approval has a deadline of its own, and the run's begins anew after it."""
+    """Until it completes. An approval has a deadline of its own, and the run's deadline restarts after it."""
     shown = ""
 
     def look() -> RunState:
@@ -133,9 +133,9 @@ def cancel_run(ctx: PromotionContext) -> None:
 
 
 def fence_off(ctx: PromotionContext, error: BaseException, deadline: Deadline, *, state: str = "fenced") -> None:
-    """Make our run unable to move anything, whatever `error` ended the wait for it, and cancel it. `state` is what the lock says from now on.
+    """Make our run unable to move anything, whatever `error` ended the wait for it, and cancel it. `state` is the lock's state from now on.
 
-    A lock that somebody replaced before is passed over: perhaps it was our own run, which moved just now; the refs tell. Raises PromoteError when
+    A lock that was replaced before is passed over: perhaps our own run did it, which moved just now; the refs show it. Raises PromoteError when
     nothing is known.
     """
     lock = ctx.lock
@@ -150,7 +150,7 @@ def fence_off(ctx: PromotionContext, error: BaseException, deadline: Deadline, *
         ctx.update(lock=fenced)
     except Superseded:
         return
-    if not isinstance(error, Rejected):  # a run that said no is over
+    if not isinstance(error, Rejected):  # a run that failed is over
         cancel_run(ctx)
 
 

@@ -32,11 +32,11 @@ Lines = list[dict[str, Any]]
 
 
 def take_over_promotion(deps: Dependencies, *, orphaned_s: float | None = None) -> PromotionContext | None:
-    """The promotion that holds the lock, with the lock taken over; None when nobody holds it.
+    """The promotion that holds the lock, with the lock taken over; None when the lock is free.
 
     It is rebuilt from its journal in this clone or, anywhere else, from the lock alone. With `orphaned_s` also None while its owner was heard of in
     the last so many seconds, or is heard of while we watch.
-    Raises UsageError when its owner still lives or the lock says too little, Superseded when somebody else took it over first. Called with stop
+    Raises UsageError when its owner still lives or the lock contains too little, Superseded when another process took it over first. Called with stop
     requests held: one that comes while the lock is taken over is for what follows to answer.
     """
     for tries in count(1):
@@ -57,7 +57,7 @@ def take_over_promotion(deps: Dependencies, *, orphaned_s: float | None = None) 
 
 def _take(ctx: PromotionContext, lock: Lock, here: bool) -> None:
     git, holder = ctx.deps.git, secrets.token_hex(4)
-    ctx.update(moved=Moved.UNKNOWN)  # until the refs were read: whatever stops us before, "nothing was moved" is not said
+    ctx.update(moved=Moved.UNKNOWN)  # until the refs were read: whatever stops us before, "nothing was moved" is not reported
     ctx.remember()
     ctx.journal.write("note", "taken up", lock=lock.oid, state=lock.state, here=here)
     taken = ctx.journal.effect("take the lock over", {"lock": lock.oid, "holder": holder}, lambda: take_over(git, lock, holder))
@@ -90,7 +90,7 @@ def _left_over(deps: Dependencies, orphaned_s: float | None) -> tuple[PromotionC
     if orphaned_s is not None:
         if not _is_orphaned(deps, lock, orphaned_s):
             return None
-    elif not any(line.get("holder") == lock.holder for line in lines):  # no process of this clone has it, whoever began it
+    elif not any(line.get("holder") == lock.holder for line in lines):  # no process of this clone has it, even if one began it
         _refuse_a_living_owner(deps, lock)
     try:
         return _rebuild(deps, lock, journal, plan, lines), lock, bool(lines)
@@ -102,7 +102,7 @@ def _left_over(deps: Dependencies, orphaned_s: float | None) -> tuple[PromotionC
 
 
 def _refuse_a_living_owner(deps: Dependencies, lock: Lock) -> None:
-    """Its process cannot be asked from another machine: only its silence tells. Taking over a living one would be safe, and still be rude."""
+    """From another machine only its silence shows that a process is gone. Taking over a living one would be safe, and still be rude."""
     every = deps.settings.lock.heartbeat
     age = sign_of(deps.git, lock).age(deps.clock.now()).total_seconds()
     if age < MISSED * every:
