@@ -117,21 +117,21 @@ def test_a_check_that_is_cut_off_names_the_system_it_asked(tmp_path: Path, slow:
 
         import pytest
 
-        from promote.core.in_flight import asking
+        from promote.core.in_flight import in_flight
 
         @pytest.mark.check("asked")
         def test_asked():
-            with asking("the cluster"):
+            with in_flight("the cluster"):
                 time.sleep(0.1)
             time.sleep(30)
 
         @pytest.mark.check("asking")
         def test_asking():
-            with asking("the cluster"):
+            with in_flight("the cluster"):
                 time.sleep(30)
 
         def test_before():
-            with asking("the forge"):
+            with in_flight("the forge"):
                 pass
 
         @pytest.mark.check("alone")
