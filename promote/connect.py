@@ -1,7 +1,7 @@
 """Creates all clients from the settings: the remote, the forge, the two clusters. The only reader of environment variables.
 
-Exceptions (listed in tests/unit/test_architecture.py): a module that starts a child program passes the environment on, and a few variables belong to
-git and to the terminal. Dev and production are two clients with two kubeconfigs or contexts, never a process-wide default.
+Exceptions (listed in tests/project/test_architecture.py): a module that starts a child program passes the environment on, and a few variables belong
+to git and the terminal. Dev and production are two clients with two kubeconfigs or contexts, never a process-wide default.
 """
 
 from __future__ import annotations

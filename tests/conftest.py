@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.installed import require_this_tree
+from tests.support.installed import require_this_tree
 
-pytest_plugins = ["pytester", "tests.declared", "tests.realstack.plugin", "tests.prechecked"]
+pytest_plugins = ["pytester", "tests.support.declared", "tests.realstack.plugin", "tests.support.prechecked"]
 
 _LEADS_OUT = ("GIT_", "GITHUB_", "GH_", "KUBE", "PROMOTE_")
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from promote.git.remote import GitRemote
 from promote.sandbox.real.gitea import Gitea, Repository
-from tests.repos import git
 from tests.robustness.harness import Remote, populated
+from tests.support.repos import git
 
 WRITERS, READER, NOBODY = ("ada", "grace"), "rita", "eve"
 

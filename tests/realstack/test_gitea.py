@@ -17,9 +17,9 @@ from promote.tags.lock import LOCK, UNDO, acquire, read_lock, release
 from promote.tags.publish import Published, move_back, publish, undo_commands
 from promote.tags.records import LEDGER, last_entry, write_ledger, write_record
 from tests.realstack.forge import NOBODY, READER, clone_of, history, listed, repository_of
-from tests.repos import git
 from tests.robustness import races
 from tests.robustness.harness import STABLE, Remote, at_once, lock_of, request_of, settings
+from tests.support.repos import git
 
 pytestmark = pytest.mark.gitea
 PROD, WORKING = "refs/tags/prod-v1.1.0", "refs/tags/prod-working"

@@ -14,8 +14,8 @@ from promote.sandbox.real.gitea import READ, Repository
 from promote.sandbox.sandbox import Sandbox
 from promote.sandbox.scenarios import SCENARIOS
 from promote.sandbox.scenarios.scenario import once_moved
-from tests.outside import Outside, Told
 from tests.realstack.forge import NOBODY, READER, listed, with_token
+from tests.support.outside import Outside, Told
 
 pytestmark = [pytest.mark.gitea, pytest.mark.timeout(300)]
 BIN = Path(sys.executable).parent

@@ -15,7 +15,7 @@ PROOFS = (
 )  # fmt: skip
 UNSEEDED = {  # they take no options: each of their cases is tried anyway
     "guards": ("-m", "tests.robustness.guards"),
-    "suites (R7)": ("-m", "pytest", "-q", "tests/integration/test_suites.py"),
+    "suites (R7)": ("-m", "pytest", "-q", "tests/checklist/test_suites.py"),
 }
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from promote.argocd.client import ArgoCD
 from promote.core.deadline import Clock
-from tests.manifests import child, made_by
+from tests.support.manifests import child, made_by
 
 REFRESH = "argocd.argoproj.io/refresh"
 POLL_S = 180.0  # Argo CD looks by itself so often

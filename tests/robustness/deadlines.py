@@ -23,11 +23,11 @@ from random import Random
 
 from promote.cli.sandbox_session import repository_files
 from promote.sandbox.sandbox import Sandbox
-from tests.connections import BIN, Bench, executable
-from tests.processes import left, mark
-from tests.production import oidc_user
 from tests.robustness.harness import STABLE, Figures, scratch
 from tests.robustness.troubles import FORMS, KINDS, PLUGINS, Trouble
+from tests.support.connections import BIN, Bench, executable
+from tests.support.processes import left, mark
+from tests.support.production import oidc_user
 
 NAME = "R8 deadlines"
 DEADLINE_S, GRACE_S = 110.0, 5.0

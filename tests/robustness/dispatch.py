@@ -24,9 +24,9 @@ from promote.promotion.forge.workflow_run import run_workflow
 from promote.promotion.journal import Journal
 from promote.sandbox.http_server import Fault, Request, Response
 from promote.tags.target import Target
-from tests.integration.test_github_runs import DISPATCHES, TOKEN, Forge, Job, earlier
+from tests.github.test_workflow_runs import DISPATCHES, TOKEN, Forge, Job, earlier
 from tests.robustness.harness import Figures, dice, main, scratch
-from tests.silent_report import Silent
+from tests.support.silent_report import Silent
 
 PATIENCE_S = 6.0
 COMMIT = "0" * 40

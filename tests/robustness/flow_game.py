@@ -32,7 +32,7 @@ from promote.tags.target import resolve_target
 from tests.model.journal import problem
 from tests.robustness.cluster import ROOT, Cluster, Time, Ways
 from tests.robustness.harness import STABLE, Remote, silence
-from tests.silent_report import Silent
+from tests.support.silent_report import Silent
 
 VERSIONS, SHADOW, WORKING = 12, "refs/heads/prod-stable", "refs/tags/prod-working"
 GONE_S = 600.0  # a promoter that has been silent for so long may be taken over

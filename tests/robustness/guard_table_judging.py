@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from tests.robustness.guard import Guard
 
-PREDICATE = "tests/unit/test_convergence_predicate.py"
-LOOKS = "tests/unit/test_convergence_looks.py"
-FLEET = "tests/unit/test_convergence_fleet.py"
-READING = "tests/unit/test_applications.py"
-LOOP = "tests/integration/test_argocd_client.py"
-SUITES = "tests/integration/test_suites.py"
+PREDICATE = "tests/convergence/test_application_status.py"
+LOOKS = "tests/convergence/test_evaluator.py"
+FLEET = "tests/convergence/test_fleet.py"
+READING = "tests/argocd/test_application.py"
+LOOP = "tests/argocd/test_client.py"
+SUITES = "tests/checklist/test_suites.py"
 ARRIVAL, CONVERGENCE, FLEETS, CONVERGE = (f"promote/convergence/{name}.py" for name in ("application_status", "evaluator", "fleet", "wait"))
 FORGOTTEN = "        self._held.pop(app.key, None)\n        since"
 LET_GO = "        self._held.pop(app.key, None)\n        self._trouble_since"
@@ -100,7 +100,7 @@ SEVERAL_LOOKS = (
     Guard("many blind at once", CONVERGENCE, "        if len(blind) < AT_ONCE:\n", "        if True:\n", LOOKS),
 )  # fmt: skip
 FLEETWIDE = (
-    Guard("whose repository", "promote/argocd/application.py", " and normalise_repository(source.repository) == normalise_repository(repository)", "", "tests/unit/test_baseline.py"),
+    Guard("whose repository", "promote/argocd/application.py", " and normalise_repository(source.repository) == normalise_repository(repository)", "", "tests/convergence/test_baseline.py"),
     Guard("what the root lists must exist", FLEETS, "for k, p in wanted.items() if k not in present", "for k, p in {}.items() if k not in present", FLEET),
     Guard("gone, without a change in git", FLEETS, "        if not _rightly_removed(before[key], present, before, settled):\n", "        if False:\n", FLEET),
     Guard("dropped by a settled root only", FLEETS, "return parent.key not in present or parent.key in settled", "return True", FLEET),
@@ -118,9 +118,9 @@ FLEETWIDE = (
     Guard("an operation is ended as it was seen", "promote/argocd/client.py", 'body = {"metadata": {"resourceVersion": app.resource_version}, "status"', 'body = {"status"', f"{LOOP}::test_terminate_is_guarded_by_the_resource_version"),
     Guard("no end for what does not run", "promote/argocd/client.py", "        if not app.in_progress:\n            return False\n", "", f"{LOOP}::test_terminate_is_never_sent_without_an_operation"),
     Guard("no sync over another", "promote/argocd/client.py", "        if app.in_progress or app.deleting:\n            return False\n", "", f"{LOOP}::test_a_sync_is_not_requested_over_another"),
-    Guard("an unknown beginning is no beginning", "promote/convergence/baseline.py", "*_unknown(apps), ", "", "tests/unit/test_baseline.py"),
-    Guard("a broken beginning is none", "promote/convergence/baseline.py", ", *_too_many_unhealthy(apps, limits, settings.baseline.max_unhealthy)]", "]", "tests/unit/test_baseline.py"),
-    Guard("an application must follow the tag", "promote/convergence/baseline.py", "    if not tracked:\n", "    if False:\n", "tests/unit/test_baseline.py"),
+    Guard("an unknown beginning is no beginning", "promote/convergence/baseline.py", "*_unknown(apps), ", "", "tests/convergence/test_baseline.py"),
+    Guard("a broken beginning is none", "promote/convergence/baseline.py", ", *_too_many_unhealthy(apps, limits, settings.baseline.max_unhealthy)]", "]", "tests/convergence/test_baseline.py"),
+    Guard("an application must follow the tag", "promote/convergence/baseline.py", "    if not tracked:\n", "    if False:\n", "tests/convergence/test_baseline.py"),
 )  # fmt: skip
 SUITE = (
     Guard("recorder's finish", "promote/checklist/runner.py", "    if not finish:\n", "    if False:\n", f"{SUITES}::test_a_suite_that_breaks_off_after_its_last_check_is_no_pass"),
@@ -128,14 +128,14 @@ SUITE = (
     Guard("pytest's own end", "promote/checklist/runner.py", '    if finish[-1]["exit"] != 0:\n', "    if False:\n", f"{SUITES}::test_a_session_that_pytest_calls_failed_is_no_pass_though_every_check_passed"),
     Guard("the suite's deadline", "promote/checklist/runner.py", "    if killed:\n", "    if False:\n", f"{SUITES}::test_the_suites_deadline_kills_the_whole_group"),
     Guard("the end of the whole group", "promote/checklist/runner.py", "            _end_session(child.pid)\n", "            child.kill()\n", f"{SUITES}::test_the_suites_deadline_kills_the_whole_group"),
-    Guard("what a suite asks stays in its session", "promote/transport/programs.py", '{"process_group": 0}', '{"start_new_session": True}', "tests/integration/test_suites_stopped.py", "dies_with_it"),
+    Guard("what a suite asks stays in its session", "promote/transport/programs.py", '{"process_group": 0}', '{"start_new_session": True}', "tests/checklist/test_stopped_suites.py", "dies_with_it"),
     Guard("options of the environment", "promote/checklist/runner.py", '_HIJACKS = ("PYTEST_ADDOPTS", "PYTEST_PLUGINS",', '_HIJACKS = ("PYTEST_PLUGINS",', f"{SUITES}::test_options_in_the_environment_cannot_deselect"),
     Guard("options of the repository", "promote/checklist/runner.py", '"-c", os.devnull, ', "", f"{SUITES}::test_an_ini_of_the_repository_cannot_deselect"),
-    Guard("verdicts on the disk", "promote/checklist/recorder.py", "            os.fsync(descriptor)\n", "", "tests/unit/test_journal.py"),
+    Guard("verdicts on the disk", "promote/checklist/recorder.py", "            os.fsync(descriptor)\n", "", "tests/promotion/test_journal.py"),
     Guard("the guard", "promote/checklist/outcome.py", "not self.guard.returned", "False", f"{SUITES}::test_a_conftest_cannot_make_a_no_a_pass"),
     Guard("expected to fail is no pass", "promote/checklist/outcome.py", '    if hasattr(report, "wasxfail"):\n', "    if False:\n", SUITES, "only_looks"),
-    Guard("what protects the tag", "promote/checklist/registry.py", "return frozenset(r.id for r in CHECKS if r.protected)", "return frozenset()", "tests/unit/test_waivers.py"),
-    Guard("a waiver ends", "promote/checklist/waivers.py", "tuple(w for w in entries if w.until >= today.isoformat())", "tuple(entries)", "tests/unit/test_waivers.py"),
+    Guard("what protects the tag", "promote/checklist/registry.py", "return frozenset(r.id for r in CHECKS if r.protected)", "return frozenset()", "tests/checklist/test_waivers.py"),
+    Guard("a waiver ends", "promote/checklist/waivers.py", "tuple(w for w in entries if w.until >= today.isoformat())", "tuple(entries)", "tests/checklist/test_waivers.py"),
     Guard("unknown is no pass", "promote/core/model.py", "return Verdict.PASSED if seen == {Verdict.PASSED} else Verdict.ERRORED", "return Verdict.PASSED", SUITES, "only_looks"),
 )  # fmt: skip
 JUDGING = (*ONE_LOOK, *SEVERAL_LOOKS, *FLEETWIDE, *SUITE)

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from tests.robustness.guard import Guard
 
-PUBLISHING = "tests/integration/test_publish.py"
+PUBLISHING = "tests/tags/test_publish.py"
 ORDER = "tests/robustness/test_stateful.py"
 FLOW = "tests/robustness/test_flow_stories.py"
-CLOSING = "tests/integration/test_closing.py"
-HEART = "tests/integration/test_heartbeat.py"
-RESUMING = "tests/integration/test_resume.py"
-RUNS = "tests/integration/test_github_runs.py"
-UNHEARD = "tests/integration/test_unheard.py"
-TAKEN = "tests/integration/test_taken_up.py"
-AGAIN = "tests/integration/test_reads_again.py"
-JOURNAL = "tests/unit/test_journal.py"
-TABLE = "tests/unit/test_flow.py"
+CLOSING = "tests/promotion/test_finalize.py"
+HEART = "tests/tags/test_heartbeat.py"
+RESUMING = "tests/promotion/test_resume.py"
+RUNS = "tests/github/test_workflow_runs.py"
+UNHEARD = "tests/promotion/test_lost_replies.py"
+TAKEN = "tests/promotion/test_takeover.py"
+AGAIN = "tests/transport/test_retried_reads.py"
+JOURNAL = "tests/promotion/test_journal.py"
+TABLE = "tests/promotion/test_state_machine.py"
 MODEL = "tests/model/test_protocol.py"
-BETWEEN = "tests/integration/test_between_read_and_push.py"
+BETWEEN = "tests/tags/test_between_read_and_push.py"
 OBSERVATION, OUTCOME = "promote/tags/observation.py", "promote/promotion/outcome.py"
-BACK, WAY_BACK = "promote/promotion/forge/rollback_by_workflow.py", "tests/integration/test_way_back.py"
+BACK, WAY_BACK = "promote/promotion/forge/rollback_by_workflow.py", "tests/promotion/test_rollback_by_workflow.py"
 PUSH, REMOTE, LOCK, PUBLISH = "promote/git/push.py", "promote/git/remote.py", "promote/tags/lock.py", "promote/tags/publish.py"
 LEASED = "RefUpdate(ref=LOCK, new=following.oid, expected=lock.oid)"
 
@@ -29,7 +29,7 @@ TAGS = (
     Guard("up to date is not done", PUSH, '_CHANGED_FLAGS = " +*-"', '_CHANGED_FLAGS = " +*-="', f"{PUBLISHING}::test_a_push_of_the_same_object_is_not_taken_for_ours"),
     Guard("re-read after an unclear push", REMOTE, '        return all(u.is_done(seen) for u in updates), result, seen\n', "        return False, result, seen\n", ORDER),
     Guard("all refs of an unclear push", REMOTE, "return all(u.is_done", "return any(u.is_done", f"{PUBLISHING}::test_a_push_of_which_only_a_part_is_there_is_not_done"),
-    Guard("absent is believed of a repository only", REMOTE, "        if not held and not self._listed():\n", "        if False:\n", "tests/integration/test_bad_connections.py", "git-html"),
+    Guard("absent is believed of a repository only", REMOTE, "        if not held and not self._listed():\n", "        if False:\n", "tests/cli/test_bad_connections.py", "git-html"),
     Guard("the fence", OBSERVATION, "    if expected.lock is not None and _object(seen.lock) != expected.lock:\n", "    if expected.lock is not None and not seen.lock:\n", PUBLISHING, "fenced"),
     Guard("a lock at all", OBSERVATION, "    if expected.lock is not None and _object(seen.lock) != expected.lock:\n", "    if expected.lock is not None and seen.lock and _object(seen.lock) != expected.lock:\n", PUBLISHING, "lock_was_broken"),
     Guard("expected_commit", PUBLISH, "    if request.expected_commit and dev.commit != request.expected_commit:\n", "    if False:\n", PUBLISHING, "re_created"),
@@ -88,12 +88,12 @@ MEMORY = (
     Guard("the table of the journals is the model's", "tests/model/edges.json", '["p", "looking", "unmoved", "releasing"],\n', "", MODEL, "every_promise or journals"),
 )  # fmt: skip
 READS = (
-    Guard("a read is asked again", "promote/core/retry.py", "        if not passing(answer) or deadline.left <= pause:\n", "        if True:\n", "tests/unit/test_asking_again.py"),
-    Guard("within its deadline", "promote/core/retry.py", " or deadline.left <= pause:\n", ":\n", "tests/unit/test_asking_again.py"),
+    Guard("a read is asked again", "promote/core/retry.py", "        if not passing(answer) or deadline.left <= pause:\n", "        if True:\n", "tests/transport/test_retry.py"),
+    Guard("within its deadline", "promote/core/retry.py", " or deadline.left <= pause:\n", ":\n", "tests/transport/test_retry.py"),
     Guard("an answer that broke off is asked for again", "promote/github/session.py", 'request.method == "GET" and isinstance', "False and isinstance", RUNS, "asked_again_after"),
     Guard("a write's is not", "promote/github/session.py", 'request.method == "GET" and isinstance', "isinstance", RUNS, "TestDispatch and cut"),
     Guard("git's answer that broke off", "promote/git/process.py", "transfer closed|", "", AGAIN, "cut"),
-    Guard("a whole answer's deadline", "promote/transport/http_deadline.py", "time.monotonic() + times * silence_s", "time.monotonic() + 900", "tests/integration/test_monitoring_client.py", "dripping"),
+    Guard("a whole answer's deadline", "promote/transport/http_deadline.py", "time.monotonic() + times * silence_s", "time.monotonic() + 900", "tests/monitoring/test_clients.py", "dripping"),
     Guard("a write of the cluster goes out once", "promote/kube/client.py", "self._with_retries(method, path, body) if repeatable else", "self._with_retries(method, path, body) if True else", AGAIN, "write"),
     Guard("a push goes out once", "promote/git/process.py", "    reads = bool(args) and args[0] in _READS\n", "    reads = True\n", AGAIN, "push"),
     Guard("a dispatch goes out once", "promote/github/session.py", 'allowed_methods={"GET", "HEAD"}', 'allowed_methods={"GET", "HEAD", "POST"}', RUNS, "never_repeated"),
@@ -116,7 +116,7 @@ ENDS = (
     Guard("the promotion's own deadline", "promote/promotion/verify.py", "        if not found and ctx.ends.expired:\n", "        if False:\n", FLOW, "takes_too_long"),
     Guard("the way back has its time", "promote/promotion/context.py", "seconds if going_back else min(seconds, self.ends.left)", "min(seconds, self.ends.left)", FLOW, "takes_too_long"),
     Guard("by hand, one's own lock only", LOCK, "here if here and here.holder == lock.holder else None", "here", CLOSING, "own_lock_only"),
-    Guard("a record is named when it was read", "promote/promotion/recording.py", 'path if there else ""', "path", "tests/integration/test_recording.py"),
+    Guard("a record is named when it was read", "promote/promotion/recording.py", 'path if there else ""', "path", "tests/promotion/test_recording.py"),
     Guard("our own lock is known again", "promote/promotion/finalize.py", " and there.holder == ctx.lock.holder else None", " else None", CLOSING, "named_and_keeps"),
     Guard("our own push is known again", LOCK, "retry_until(push, on=Unreachable, deadline=patience)", "retry_until((lambda: advance(git, lock, *others, **changes)) if patience else push, on=Unreachable, deadline=patience)", WAY_BACK, "known_again"),
     Guard("a silent way back is looked after", "promote/promotion/rollback.py", "    except (Unreachable, Rejected) as unclear:\n", "    except ZeroDivisionError as unclear:\n", WAY_BACK, "timed_out_is"),

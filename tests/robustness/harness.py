@@ -24,7 +24,7 @@ from promote.sandbox.http_server import Fault, Response
 from promote.sandbox.http_server import Request as HttpRequest
 from promote.tags.lock import LOCK, Lock, new_lock
 from promote.tags.publish import Request
-from tests.repos import git
+from tests.support.repos import git
 
 TOKEN = "proof-token"
 STABLE = "refs/tags/prod-stable"

@@ -17,9 +17,9 @@ from multiprocessing import get_context
 from typing import Any
 
 from promote.sandbox.http_server import Fault, Request
-from tests.processes import left, mark
 from tests.robustness.harness import STABLE, Figures, dice
 from tests.robustness.world import World, world
+from tests.support.processes import left, mark
 
 NAME = "R8 outage"
 TIMEOUT_S = 75  # promotion.timeout; the way back has it once more

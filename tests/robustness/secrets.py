@@ -22,8 +22,8 @@ from promote.cli.sandbox_session import repository_files
 from promote.sandbox.http_server import Fault
 from promote.sandbox.sandbox import TOKEN, WORKFLOW_TOKEN, Sandbox
 from promote.sandbox.scenarios import SCENARIOS
-from tests.processes import is_marked, mark
 from tests.robustness.harness import Figures, dice, main, scratch
+from tests.support.processes import is_marked, mark
 
 SMOKE, PROMETHEUS, PASSWORD = "smoke-header-secret-4711", "prometheus-header-secret-42", "url-password-secret-0815"
 KUBE = {"prod": "kube-bearer-of-prod-1111", "dev": "kube-bearer-of-dev-2222"}

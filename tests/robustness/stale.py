@@ -15,9 +15,9 @@ from promote.convergence.fleet import select
 from promote.convergence.wait import converge
 from promote.core.deadline import Deadline
 from promote.core.model import Verdict
-from tests.manifests import NEW, OLD, OTHER, SETTINGS, T0, at, child, goal, made_by, manifest, operation
 from tests.robustness.cluster import ROOT, Frozen, Time
 from tests.robustness.harness import Figures, main
+from tests.support.manifests import NEW, OLD, OTHER, SETTINGS, T0, at, child, goal, made_by, manifest, operation
 
 PATIENCE_S = 90.0  # longer than any grace
 WITH_ROOT = replace(SETTINGS, prod=replace(SETTINGS.prod, root_app=ROOT, namespaces=("argocd",)))

@@ -19,8 +19,8 @@ from promote.sandbox import seed
 from promote.sandbox.http_server import Fault, Request
 from promote.sandbox.http_server import World as HttpWorld
 from promote.sandbox.sandbox import Sandbox
-from tests.repos import git
 from tests.robustness.harness import LOCK, STABLE, scratch
+from tests.support.repos import git
 
 BIN, SITE = Path(sys.executable).parent, Path(__file__).parent / "crash_site"
 GITEA = "apps/gitea/overlays/prod/service.yaml"

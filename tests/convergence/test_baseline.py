@@ -1,0 +1,104 @@
+"""The required state of production before the move, and the baseline that a child process reads exactly as written."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from promote.convergence.application_status import Limits
+from promote.convergence.baseline import Baseline, problems
+from promote.core.errors import UsageError
+from tests.support.manifests import SETTINGS, T0, goal, manifest
+
+WITH_ROOT = replace(SETTINGS, prod=replace(SETTINGS.prod, root_app="argocd"))
+
+
+def baseline(*manifests: dict[str, Any]) -> Baseline:
+    return Baseline(taken=T0, manifests=manifests, pod_manifests=({"metadata": {"name": "p", "namespace": "n"}, "status": {"phase": "Running"}},))
+
+
+def fleet(count: int, **first: Any) -> list[dict[str, Any]]:
+    return [manifest("app0", **first), *(manifest(f"app{n}") for n in range(1, count))]
+
+
+def test_a_fleet_that_is_well_has_no_problems():
+    assert problems(baseline(manifest("argocd"), *fleet(5)), goal(root="argocd"), WITH_ROOT) == []
+
+
+def test_no_application_follows_the_tag():
+    stranger = manifest(spec={"source": {"repoURL": "https://git.example.org/x/y", "targetRevision": "prod-stable"}})
+    assert problems(baseline(stranger), goal(), SETTINGS) == [
+        "no application in namespaces argocd follows prod-stable of https://git.example.org/acme/gitops.git"
+    ]
+
+
+def test_the_root_is_not_there():
+    assert problems(baseline(*fleet(3)), goal(root="argocd"), WITH_ROOT) == [
+        "the root application argocd is not in namespaces argocd or does not follow the tag; "
+        'its name is prod.root_app in promotion.toml, "" where there is none'
+    ]
+
+
+def test_a_root_that_follows_something_else_is_no_root():
+    other = manifest("argocd", spec={"source": {"repoURL": "https://git.example.org/acme/gitops", "targetRevision": "main"}})
+    assert "does not follow the tag" in problems(baseline(other, *fleet(3)), goal(root="argocd"), WITH_ROOT)[0]
+
+
+def test_the_root_is_unhealthy_however_many_others_are_well():
+    found = problems(baseline(manifest("argocd", health="Degraded", health_message="x"), *fleet(30)), goal(root="argocd"), WITH_ROOT)
+    assert found == ["the root application argocd is Degraded: x"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"conditions": [("ComparisonError", "no such\npath")]}, "app0: ComparisonError: no such path"),
+        ({"conditions": [("InvalidSpecError", "no project")]}, "app0: InvalidSpecError: no project"),
+        ({"sync": "Unknown"}, "app0: its sync status is Unknown"),
+    ],
+)
+def test_an_undetermined_baseline_names_the_reason(changes, message):
+    assert problems(baseline(*fleet(30, **changes)), goal(), SETTINGS) == [message]
+
+
+def test_a_few_unhealthy_are_lived_with_and_named():
+    known = baseline(*fleet(10, health="Degraded"))
+    assert problems(known, goal(), SETTINGS) == []
+    assert known.unhealthy(goal(), Limits.of(SETTINGS)) == {"app0"}
+
+
+def test_too_many_unhealthy():
+    found = problems(baseline(*fleet(9, health="Degraded")), goal(), SETTINGS)
+    assert found == ["1 of 9 applications are already unhealthy (app0), more than baseline.max_unhealthy = 0.1 allows"]
+
+
+def test_it_reads_back_as_it_was_written(tmp_path: Path):
+    written = replace(baseline(*fleet(3)), smoke_passed=("smoke-url[shop]",))
+    (tmp_path / "b.json").write_text(written.to_json())
+    assert Baseline.read(tmp_path / "b.json") == written
+    assert set(written.pods()) == {"n/p"}
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", '{"taken": 3, "applications": [], "pods": []}'])
+def test_an_invalid_baseline_is_refused(tmp_path: Path, text: str):
+    (tmp_path / "b.json").write_text(text)
+    with pytest.raises(UsageError, match="not a baseline"):
+        Baseline.read(tmp_path / "b.json")
+
+
+def test_the_baseline_ref_has_no_message_of_a_pod():
+    """All who can read the repository can read it, and a container's last log lines may be its message."""
+    crashing = {
+        "name": "shop",
+        "restartCount": 3,
+        "state": {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off, of postgres://app:hunter22@db"}},
+        "lastState": {"terminated": {"reason": "Error", "message": "cannot connect to postgres://app:hunter22@db/prod"}},
+    }
+    pod = {"metadata": {"name": "p", "namespace": "n"}, "status": {"phase": "Running", "message": "hunter22", "containerStatuses": [crashing]}}
+    whole = replace(baseline(*fleet(1)), pod_manifests=(pod,))
+    handed = whole.slim(goal())
+    assert "hunter22" not in handed.to_json()
+    assert handed.pods() == whole.pods() and handed.pods()["n/p"].trouble == "CrashLoopBackOff"

@@ -1,0 +1,97 @@
+"""The verdict of the soak on pods and alerts, against a small cluster of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from promote.argocd.client import ArgoCD
+from promote.convergence.baseline import Baseline, take_baseline
+from promote.core.deadline import Clock
+from promote.kube.client import connect
+from promote.promotion.context import Dependencies, PromotionContext, StepStatus
+from promote.promotion.soak import PATIENCE_S, Watch
+from promote.sandbox.cluster import Cluster
+from promote.sandbox.http_server import Fault
+from tests.support.production import SETTINGS, kubeconfig
+from tests.support.silent_report import Silent
+
+
+class Place:
+    """A cluster with one healthy and one long crashing pod, and a clock of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.cluster = Cluster("prod", repositories={})
+        self.cluster.api.start()
+        self.seconds = 0.0
+        self.pod("well", 0)
+        self.pod("sick", 7, "CrashLoopBackOff")
+        self.argocd = ArgoCD(connect("prod", kubeconfig(folder, self.cluster.url), ""), ["argocd"])
+
+    def pod(self, name: str, restarts: int, waiting: str = "") -> None:
+        state: dict[str, Any] = {"waiting": {"reason": waiting}} if waiting else {"running": {}}
+        status = {"phase": "Running", "containerStatuses": [{"name": "main", "restartCount": restarts, "state": state}]}
+        self.cluster.apply({"kind": "Pod", "metadata": {"name": name, "namespace": "shop"}, "status": status})
+
+    def watch(self, baseline: Baseline | None) -> Watch:
+        clock = Clock(monotonic=lambda: self.seconds, sleep=lambda _: None)
+        tools = Dependencies(
+            settings=replace(SETTINGS), git=None, report=Silent(), production=lambda: self.argocd, forge=None, who="test", clock=clock  # type: ignore[arg-type]
+        )  # fmt: skip
+        run = PromotionContext(deps=tools, target=None, version=None, request_id="r", journal=None, baseline=baseline)  # type: ignore[arg-type]
+        return Watch(run=run)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Place]:
+    here = Place(tmp_path)
+    yield here
+    here.cluster.api.stop()
+
+
+def test_earlier_trouble_is_tolerated_and_a_restart_is_not(place: Place) -> None:
+    watch = place.watch(take_baseline(place.argocd))
+    assert watch.look() is None
+    place.pod("sick", 9, "CrashLoopBackOff")
+    assert watch.look() is None
+    place.pod("new", 2)
+    assert watch.look() is None, "a new pod may have restarted on its way up"
+    place.pod("well", 1)
+    found = watch.look()
+    assert found is not None
+    assert (found.status, found.reason) == (StepStatus.FAILED, "shop/well: restarted 1 times since the baseline")
+
+
+def test_a_pod_that_came_with_the_version_must_not_restart_during_the_soak(place: Place) -> None:
+    baseline = take_baseline(place.argocd)
+    place.pod("new", 2)
+    watch = place.watch(baseline)
+    assert watch.look() is None
+    place.pod("new", 3)
+    found = watch.look()
+    assert found is not None
+    assert found.reason == "shop/new: restarted during the soak"
+
+
+def test_without_a_baseline_nothing_is_excused(place: Place) -> None:
+    found = place.watch(None).look()
+    assert found is not None
+    assert found.reason == "shop/sick: CrashLoopBackOff, 7 restarts"
+
+
+def test_a_cluster_that_does_not_answer_is_waited_for_and_then_unknown(place: Place) -> None:
+    watch = place.watch(take_baseline(place.argocd))
+    place.cluster.api.fault(Fault(kind="status", status=503))
+    assert watch.look() is None
+    assert watch.blind is not None
+    place.seconds += PATIENCE_S + 1
+    found = watch.look()
+    assert found is not None
+    assert found.status is StepStatus.ERRORED
+    place.cluster.api.clear_faults()
+    assert watch.look() is None
+    assert watch.blind is None
