@@ -63,6 +63,10 @@ class CheckOutcome:
 
     def take(self, report: pytest.TestReport, call: pytest.CallInfo[None]) -> None:
         """Fold one phase in. The first phase that did not pass is reported."""
+        if report.when == "setup" and self.phases:  # a plugin repeats the check: it must run whole, and the earlier verdict still counts
+            self.phases.clear()
+            self.guard.ran = self.guard.returned = False
+            self.guard.error = None
         self.phases.append(report.when or "")
         self.seconds += report.duration
         verdict, detail = phase_verdict(report, call)

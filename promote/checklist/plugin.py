@@ -6,30 +6,27 @@ Inert in test runs that have no check and no --promote option. Hooks at module l
 from __future__ import annotations
 
 import re
-import secrets
 import sys
 from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
 
-from promote import connect
+from promote.checklist.conclusion import Conclusion
 from promote.checklist.fixtures import *  # noqa: F403 - fixtures are found by name in a plugin module
 from promote.checklist.outcome import CheckOutcome, timed_out
-from promote.checklist.promotion import STATE, state_of, usable
+from promote.checklist.promotion import state_of, usable
 from promote.checklist.recorder import Recorder
-from promote.checklist.registry import CHECKS, NO_RULES, NO_URL, limit_of, not_applicable
+from promote.checklist.registry import CHECKS, NO_RULES, NO_URL, limit_of
+from promote.checklist.session import WORKER_KEY, Session, is_worker, left_out, named_suites, packed, redactor, suite_of
 from promote.config.schema import FILE_NAME
 from promote.core.errors import PromoteError
 from promote.core.in_flight import clear
-from promote.core.model import Verdict
+from promote.core.model import CheckResult, Verdict
 from promote.core.redact import Redactor
-from promote.report import github_actions
 
 EVIDENCE = pytest.StashKey[dict[str, object]]()
-REDACTOR = pytest.StashKey[Redactor]()
 OUTCOME = pytest.StashKey[CheckOutcome]()
-MARKS = {Verdict.PASSED: "✓", Verdict.FAILED: "✗", Verdict.ERRORED: "?", Verdict.WARNING: "!", Verdict.WAIVED: "~"}
 _DO, _WHY = re.compile(r"\n\s*do\b"), re.compile(r"\n\s*why\b")
 
 
@@ -53,7 +50,10 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", 'check(id, fix=""): this test is the checklist check `id`; `fix` is the command or sentence that mends it')
     path = config.getoption("--promote-recorder")
-    config.pluginmanager.register(Checklist(config, Recorder(Path(path) if path else None), asked=bool(path)), "promote-checklist")
+    recorder, session = Recorder(Path(path) if path else None), Session()
+    config.pluginmanager.register(Checklist(config, recorder, session, asked=bool(path)), "promote-checklist")
+    if not is_worker(config):
+        config.pluginmanager.register(Conclusion(config, recorder, session, asked=bool(path)), "promote-conclusion")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -73,56 +73,66 @@ def evidence(request: pytest.FixtureRequest) -> Callable[[str, object], None]:
 
     def remember(name: str, value: object) -> None:
         seen[name] = redactor(request.config).value(value)
-        node.user_properties.append((name, str(seen[name])[:2000]))
+        # Other reporters read these, also across the channel of xdist, which cannot carry half a surrogate pair (a file name that is no UTF-8).
+        node.user_properties.append((name, str(seen[name])[:2000].encode("utf-8", "backslashreplace").decode()))
 
     return remember
 
 
 class Checklist:
-    """Follows one session: collects checks, judges them, records and summarises."""
+    """Judges the checks of one session, in the process that runs them; `Conclusion` draws the session's conclusion from them."""
 
-    def __init__(self, config: pytest.Config, recorder: Recorder, *, asked: bool) -> None:
-        self.config, self.recorder, self.asked = config, recorder, asked
-        self.ids: dict[str, str] = {}
-        self.checks: list[tuple[str, Verdict, str]] = []
-        self.left_out: dict[str, str] = {}
-        self._silence = ""
+    def __init__(self, config: pytest.Config, recorder: Recorder, session: Session, *, asked: bool) -> None:
+        self.config, self.recorder, self.session, self.asked = config, recorder, session, asked
+        self._items: list[pytest.Item] = []  # all that were collected, before -k and others take some away
+
+    def pytest_itemcollected(self, item: pytest.Item) -> None:
+        self._items.append(item)
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
-        if not self.asked and not any(item.get_closest_marker("check") for item in items):
+        if not (self.asked or named_suites(config) or any(item.get_closest_marker("check") for item in items)):
             return
         state = usable(config)
-        seen: dict[str, str] = {}
+        self.session.collected = {check_id(item): suite_of(item.path, state.settings) for item in self._items}
+        self.session.start(self.session.collected[check_id(item)] for item in items)
+        self._take_out_ambiguous(items)
         for item in items:
-            check = check_id(item)
-            if check in seen:
-                raise pytest.UsageError(f"check {check!r} stands twice: {seen[check]} and {item.nodeid}; give each its own id")
-            seen[check] = item.nodeid
-            self.ids[item.nodeid] = check
-            item.user_properties.append(("check", check))
+            item.user_properties.append(("check", check_id(item)))
             if isinstance(item, pytest.Function):
                 item.obj = item.stash.setdefault(OUTCOME, CheckOutcome()).guard.watch(item.obj)
             if item.get_closest_marker("timeout") is None:
-                item.add_marker(pytest.mark.timeout(limit_of(_plain(check), state.settings), method="signal"))
-        off = {spec.id: f"disabled: {why}" for spec in CHECKS if (why := spec.disabled_reason(state.settings))}
-        off |= not_applicable(from_tree=state.from_tree(), versioned=state.versioned())
+                item.add_marker(pytest.mark.timeout(limit_of(_plain(check_id(item)), state.settings), method="signal"))
+        self.session.ids = {item.nodeid: check_id(item) for item in items}
+        off = left_out(state, {spec.suite for spec in CHECKS})
         out = [i for i in items if _plain(check_id(i)) in off]
         if out:
-            self.left_out = {_plain(check_id(i)): off[_plain(check_id(i))] for i in out}
             items[:] = [i for i in items if i not in out]
             config.hook.pytest_deselected(items=out)
-        self.recorder.write("collected", ids=[self.ids[i.nodeid] for i in items])
+        self.recorder.write("collected", ids=[check_id(i) for i in items])
+        if is_worker(config):
+            config.workeroutput[WORKER_KEY] = self.session.collection()  # type: ignore[attr-defined]
+
+    def _take_out_ambiguous(self, items: list[pytest.Item]) -> None:
+        """Two checks with one id, or a marker without one: nothing that they said would be an answer, so they do not run and are undetermined."""
+        places: dict[str, list[str]] = {}
+        for item in items:
+            places.setdefault(check_id(item), []).append(item.nodeid)
+        wrong = {check: f"stands twice: {nodes[0]} and {nodes[1]}; give each its own id" for check, nodes in places.items() if len(nodes) > 1}
+        wrong |= {item.nodeid: "@pytest.mark.check needs the check's id" for item in items if _nameless(item)}
+        for check, why in wrong.items():
+            self._record(CheckResult(id=check, suite=self.session.collected[check], verdict=Verdict.ERRORED, detail=why))
+        items[:] = [item for item in items if check_id(item) not in wrong]
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
-        if nodeid in self.ids:
-            self.recorder.write("begin", id=self.ids[nodeid])
+        if nodeid in self.session.ids:
+            self.recorder.write("begin", id=self.session.ids[nodeid])
             clear()
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         report = yield
-        check = self.ids.get(item.nodeid)
+        check = self.session.ids.get(item.nodeid)
         if check is None:
             return report
         judged = item.stash.setdefault(OUTCOME, CheckOutcome())
@@ -136,68 +146,33 @@ class Checklist:
             seen, detail = item.stash.get(EVIDENCE, {}), redactor(self.config).text(detail)
             if verdict is Verdict.FAILED:
                 detail = _whole(detail, why=_why(item, check), fix=_fix(item))
-            warning = str(seen.get("warning") or "") if verdict is Verdict.PASSED else ""
-            self.checks.append((check, verdict, detail or warning))
-            self.recorder.write("check", id=check, verdict=verdict.value, detail=detail, seconds=round(judged.seconds, 3), evidence=seen)
+            seconds = round(judged.seconds, 3)
+            said = CheckResult(id=check, suite=self.session.collected[check], verdict=verdict, seconds=seconds, detail=detail, evidence=seen)
+            self._record(said)
+            report.promote_check = packed(said)  # type: ignore[attr-defined]  # what a worker sends to its controller
         _mask(report, redactor(self.config))
         return report
 
-    def pytest_sessionstart(self) -> None:
-        """In a step of GitHub Actions nothing that a check or a captured output prints may be obeyed as a command."""
-        if self.speaks_to_actions():
-            self._silence = secrets.token_hex(16)
-            sys.stdout.write(f"::stop-commands::{self._silence}\n")
-
-    def speaks_to_actions(self) -> bool:
-        """By hand in CI; under the driver its own report speaks."""
-        return connect.on_actions() and not self.asked
-
-    def pytest_report_header(self, config: pytest.Config) -> list[str]:
-        return config.stash[STATE].header() if STATE in config.stash else []
-
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        if not self.checks:
-            return
-        state = self.config.stash[STATE]
-        terminalreporter.section(f"checklist: {state.describe()}")
-        for check, verdict, detail in self.checks:
-            terminalreporter.write_line(f"{MARKS[verdict]} {check}" + (f": {detail.splitlines()[0]}" if detail else ""))
-        for check, why in self.left_out.items():
-            terminalreporter.write_line(f"- {check}: {why}")
-        if self.speaks_to_actions():
-            self._tell_actions(terminalreporter, state.describe())
-
-    def _tell_actions(self, terminalreporter: pytest.TerminalReporter, title: str) -> None:
-        clean = Redactor(connect.secrets())
-        checks = [(check, verdict, clean.text(detail)) for check, verdict, detail in self.checks]
-        terminalreporter.write_line(f"::{self._silence}::")
-        for line in github_actions.commands(checks):
-            terminalreporter.write_line(line)
-        if file := connect.step_summary():
-            with file.open("a", encoding="utf-8") as page:
-                page.write(github_actions.summary(f"checklist: {title}", checks))
-
-    @pytest.hookimpl(trylast=True)
-    def pytest_sessionfinish(self, exitstatus: int) -> None:
-        self.recorder.write("finish", exit=int(exitstatus))
-
-
-def redactor(config: pytest.Config) -> Redactor:
-    """Masks the forge's token and what the headers of promotion.toml take from the environment: nothing of it goes into a report or the record."""
-    if REDACTOR not in config.stash:
-        config.stash[REDACTOR] = Redactor((*connect.secrets(), *connect.header_secrets(state_of(config).settings)))
-    return config.stash[REDACTOR]
+    def _record(self, check: CheckResult) -> None:
+        """On disk before the next check starts."""
+        if self.session.take(check):
+            self.recorder.write(
+                "check", id=check.id, verdict=check.verdict.value, detail=check.detail, seconds=check.seconds, evidence=check.evidence
+            )
 
 
 def check_id(item: pytest.Item) -> str:
     """The marker's id, with the parameter's id for a parametrised check; a user's unmarked test goes by its node id."""
     marker = item.get_closest_marker("check")
-    if marker is None:
+    if marker is None or _nameless(item):
         return item.nodeid
-    if not marker.args or not isinstance(marker.args[0], str):
-        raise pytest.UsageError(f"{item.nodeid}: @pytest.mark.check needs the check's id")
     callspec = getattr(item, "callspec", None)
-    return f"{marker.args[0]}[{callspec.id}]" if callspec else marker.args[0]
+    return f"{marker.args[0]}[{callspec.id}]" if callspec else str(marker.args[0])
+
+
+def _nameless(item: pytest.Item) -> bool:
+    marker = item.get_closest_marker("check")
+    return marker is not None and not (marker.args and isinstance(marker.args[0], str))
 
 
 def _plain(check: str) -> str:

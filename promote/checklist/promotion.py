@@ -86,7 +86,7 @@ def load_state(config: pytest.Config) -> State:
     """Read options, settings and context. Raises UsageError."""
     file = config.getoption("--promote-config")
     start = Path(config.args[0].partition("::")[0]).absolute() if config.args else config.invocation_params.dir
-    settings = read_settings(Path(file) if file else find_settings_file(start if start.is_dir() else start.parent))
+    settings = read_settings(config.invocation_params.dir / file if file else find_settings_file(start if start.is_dir() else start.parent))
     context_file = config.getoption("--promote-context")
     context = SuiteContext.read(Path(context_file)) if context_file else None
     if context is None or context.state == "before":

@@ -13,7 +13,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from promote import connect
@@ -21,12 +22,14 @@ from promote.checklist.context import SuiteContext
 from promote.checklist.policy import Policy
 from promote.checklist.recorder import read_events
 from promote.checklist.registry import disabled_checks, required_checks
+from promote.checklist.suite_verdict import suite_verdict
 from promote.config.schema import Settings
 from promote.core.deadline import Deadline
 from promote.core.errors import PromoteError
 from promote.core.model import CheckResult, SuiteResult, Verdict
 from promote.core.redact import Redactor
 from promote.core.signals import defer_signals
+from promote.report.junit import write_junit
 
 TICK_S = 0.05
 _HIJACKS = ("PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTEST_CURRENT_TEST")
@@ -49,9 +52,6 @@ def run_suite(
 
     Writes NAME.xml (JUnit), NAME.log and NAME.jsonl under `reports`. Setting `stop` ends it like its deadline would.
     """
-    if not folder.is_dir():
-        reason = f"there is no folder {folder}"
-        return SuiteResult(suite=name, verdict=Verdict.ERRORED, checks=(), seconds=0.0, reason=reason)
     recorder, log, junit = (reports / f"{name}.{end}" for end in ("jsonl", "log", "xml"))
     try:
         reports.mkdir(parents=True, exist_ok=True)
@@ -63,10 +63,15 @@ def run_suite(
         raise PromoteError(
             f"{error.filename or reports}: cannot be made: {error.strerror}", hint="suites.reports in promotion.toml must be a writable folder"
         ) from error
+    about = {"version": context.version or "", "commit": context.commit, "state": context.state}
+    redact = connect.redactor(settings)
+    if not folder.is_dir():
+        result = SuiteResult(suite=name, verdict=Verdict.ERRORED, checks=(), seconds=0.0, reason=f"there is no folder {folder}", log=str(log))
+        return _with_junit(result, junit, redact, about)
     argv = [
         *(sys.executable, "-P", "-m", "pytest", str(folder), "-c", os.devnull, f"--rootdir={settings.root}", "-p", "no:cacheprovider", "-q"),
         *(arg for plugin in (*_PLUGINS, *settings.suites.plugins) for arg in ("-p", plugin)),
-        *("--color=no", f"--junitxml={junit}", f"--promote-recorder={recorder}", f"--promote-config={settings.root / 'promotion.toml'}"),
+        *("--color=no", f"--promote-recorder={recorder}", f"--promote-config={settings.root / 'promotion.toml'}"),
         f"--promote-context={told}",
     ]
     started = time.monotonic()
@@ -74,13 +79,16 @@ def run_suite(
         killed = _run(argv, log, settings.root, recorder, deadline, _Teller(name, on_check), stop or threading.Event())
     finally:  # also when a person stops it: what a check has printed by then stays on disk
         with defer_signals():
-            _mask(connect.redactor(settings), log, junit, recorder)
+            _mask(redact, log, recorder)
     events = read_events(recorder)
     checks = _checks(name, events)
     versioned = context.version is not None
     required = required_checks(name, settings, from_tree=context.from_tree, versioned=versioned)
     policy = Policy.of(settings, context.waivers, back=context.state == "back")
-    verdict, reason, missing = _judge(events, checks, required, policy)
+    begun = [str(e["id"]) for e in events if e["event"] == "begin"]
+    # Only at a regular end: without this event the session broke off, whatever its checks say.
+    finish = next((int(e["exit"]) for e in reversed(events) if e["event"] == "finish"), None)
+    verdict, reason, missing = suite_verdict(name, checks, required=required, begun=begun, exit_status=finish, policy=policy)
     if killed:
         verdict, reason = Verdict.worst([Verdict.ERRORED, verdict]), f"ended by its deadline of {deadline.seconds:.0f} s; {reason}"
     off = tuple(
@@ -88,10 +96,19 @@ def run_suite(
     )
     for check in (*missing, *off):
         on_check(check)
-    return SuiteResult(
-        suite=name, verdict=verdict, checks=(*checks, *missing, *off), seconds=time.monotonic() - started, reason=reason,
-        junit=str(junit) if junit.exists() else "", log=str(log),
-    )  # fmt: skip
+    result = SuiteResult(
+        suite=name, verdict=verdict, checks=(*checks, *missing, *off), seconds=time.monotonic() - started, reason=reason, log=str(log)
+    )
+    return _with_junit(result, junit, redact, about)
+
+
+def _with_junit(result: SuiteResult, path: Path, redact: Redactor, about: Mapping[str, object]) -> SuiteResult:
+    """Write the JUnit file from the verdicts, not in the child: it also has the checks that never ran, and is there when the child was killed."""
+    try:
+        write_junit(path, [result], redact, **about)
+    except OSError:
+        return result  # the verdict does not depend on it, and the report names no file then
+    return replace(result, junit=str(path))
 
 
 class _Teller:
@@ -155,7 +172,8 @@ def _end_session(leader: int) -> None:
 
 
 def _checks(suite: str, events: list[dict[str, object]]) -> tuple[CheckResult, ...]:
-    return tuple(
+    """The last event of an id counts: a check that is run again is written again only when it says worse."""
+    checks = (
         CheckResult(
             id=str(e["id"]), suite=suite, verdict=Verdict(str(e["verdict"])), seconds=float(str(e["seconds"])), detail=str(e["detail"]),
             evidence=e["evidence"] if isinstance(e["evidence"], dict) else {},
@@ -163,33 +181,4 @@ def _checks(suite: str, events: list[dict[str, object]]) -> tuple[CheckResult, .
         for e in events
         if e["event"] == "check"
     )  # fmt: skip
-
-
-def _judge(
-    events: list[dict[str, object]], checks: tuple[CheckResult, ...], required: tuple[str, ...], policy: Policy
-) -> tuple[Verdict, str, tuple[CheckResult, ...]]:
-    """(verdict, one sentence, checks made up for required ones that did not report)."""
-    reported = {check.id for check in checks}
-    suite = checks[0].suite if checks else ""
-    begun = [str(e["id"]) for e in events if e["event"] == "begin" and e["id"] not in reported]
-    silent = [name for name in required if name not in reported and name not in begun]
-    missing = tuple(_missing(name, suite, policy, begun=name in begun) for name in (*begun, *silent))
-    finish = [e for e in events if e["event"] == "finish"]
-    verdicts = [check.verdict for check in (*checks, *missing)]
-    if not finish:
-        return Verdict.worst([Verdict.ERRORED, *verdicts]), "the suite did not reach its end", missing
-    if not checks:
-        return Verdict.ERRORED, "no check ran", missing
-    worst = Verdict.worst(verdicts)
-    bad = [check.id for check in (*checks, *missing) if check.verdict.blocks]
-    if worst is not Verdict.PASSED:
-        return worst, f"{len(bad)} of {len(verdicts)}: {', '.join(bad[:6])}", missing
-    if finish[-1]["exit"] != 0:
-        return Verdict.ERRORED, f"every check passed, but pytest ended with {finish[-1]['exit']}", missing
-    return Verdict.PASSED, f"{verdicts.count(Verdict.PASSED)} passed", missing
-
-
-def _missing(name: str, suite: str, policy: Policy, *, begun: bool) -> CheckResult:
-    why = "the suite ended while it ran: its log has the reason" if begun else "did not report: deleted, deselected or never reached"
-    verdict, detail = policy.stands(name, Verdict.ERRORED, why)
-    return CheckResult(id=name, suite=suite, verdict=verdict, detail=detail)
+    return tuple({check.id: check for check in checks}.values())

@@ -5,13 +5,11 @@ A check says what was read back afterwards, never what was meant. Nothing is dec
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from xml.etree import ElementTree
-
 from promote.checklist.registry import CHECKS
 from promote.core.errors import PromoteError
-from promote.core.model import CheckResult, Verdict
+from promote.core.model import CheckResult, SuiteResult, Verdict
 from promote.promotion.context import PromotionContext
+from promote.report.junit import write_junit
 
 NAME = "during"
 
@@ -67,28 +65,16 @@ def working_moved(ctx: PromotionContext) -> None:
         record_check(ctx, "prod-working-updated", Verdict.FAILED, f"{name} is {at}, not {wanted}\ndo   promote mark-working", tag=name)
 
 
-def write_junit(ctx: PromotionContext) -> str:
-    """The checks as JUnit beside the suites' own files. Returns its path, "" when there is no such check."""
-    checks = [check for check in ctx.checks if check.suite in (NAME, "after")]
+def write_report(ctx: PromotionContext) -> str:
+    """The checks as JUnit beside the suites' own files. Returns its path, "" when there is no such check. Raises OSError."""
+    checks = tuple(check for check in ctx.checks if check.suite in (NAME, "after"))
     if not checks:
         return ""
-    count = {v: sum(r.verdict is v for r in checks) for v in Verdict}
-    numbers = {"tests": len(checks), "failures": count[Verdict.FAILED], "errors": count[Verdict.ERRORED], "skipped": count[Verdict.DISABLED]}
-    top = ElementTree.Element("testsuites")
-    suite = ElementTree.SubElement(top, "testsuite", {"name": NAME, **{k: str(v) for k, v in numbers.items()}})
-    for check in checks:
-        case = ElementTree.SubElement(suite, "testcase", {"classname": f"promote.{check.suite}", "name": check.id, "time": f"{check.seconds:.3f}"})
-        _properties(case, {"check": check.id, **check.evidence})
-        tag = {Verdict.FAILED: "failure", Verdict.ERRORED: "error", Verdict.DISABLED: "skipped"}.get(check.verdict)
-        if tag:
-            ElementTree.SubElement(case, tag, {"message": check.detail.partition("\n")[0]}).text = check.detail
+    # PASSED first: checks that are all disabled leave nothing open, since nothing had to be judged.
+    verdict = Verdict.worst([Verdict.PASSED, *(check.verdict for check in checks)])
+    bad = [check.id for check in checks if check.verdict.blocks]
+    reason = f"{len(bad)} of {len(checks)}: {', '.join(bad)}" if bad else ""
+    result = SuiteResult(suite=NAME, verdict=verdict, checks=checks, seconds=sum(check.seconds for check in checks), reason=reason)
     path = ctx.reports / NAME / f"{NAME}.xml"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(ElementTree.tostring(top, encoding="utf-8", xml_declaration=True))
+    write_junit(path, [result], ctx.deps.redact, version=ctx.version.text, commit=ctx.target.commit)
     return str(path)
-
-
-def _properties(case: ElementTree.Element, values: Mapping[str, object]) -> None:
-    holder = ElementTree.SubElement(case, "properties")
-    for name, value in values.items():
-        ElementTree.SubElement(holder, "property", {"name": name, "value": str(value)})

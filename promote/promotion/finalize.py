@@ -7,7 +7,7 @@ from promote.core.model import End, Tag, short
 from promote.git.push import Pushed, RefUpdate
 from promote.promotion.annotation import annotate
 from promote.promotion.context import Moved, PromotionContext
-from promote.promotion.driver_checks import working_moved, write_junit
+from promote.promotion.driver_checks import working_moved, write_report
 from promote.tags.lock import LOCK, Lock, lock_at, lock_words, release
 from promote.tags.records import write_ledger
 
@@ -97,7 +97,7 @@ def _say_who_has_it(ctx: PromotionContext, end: End, *, there: bool) -> None:
 
 def _own_checks(ctx: PromotionContext) -> None:
     try:
-        ctx.driver_junit = write_junit(ctx)
+        ctx.driver_junit = write_report(ctx)
     except OSError as error:
         _warn(ctx, f"the JUnit of the driver's own checks could not be written: {error.strerror}")
 

@@ -74,6 +74,7 @@ def test_by_hand_a_declared_waiver_counts_and_is_reported(tmp_path: Path) -> Non
     (tmp_path / "promotion.toml").write_text('[[waivers]]\nid = "mine"\nreason = "later"\nauthor = "Ada"\nuntil = 2999-01-01\n')
     (tmp_path / "checks" / "smoke").mkdir(parents=True)
     (tmp_path / "checks" / "smoke" / "test_a.py").write_text(FAILS.replace("smoke-url[a]", "mine"))
+    (tmp_path / "checks" / "smoke" / "test_b.py").write_text(OTHER)
     subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
     argv = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "checks/smoke", "--promote-config", "promotion.toml"]
     done = subprocess.run([*argv, "--promote-context", _context(tmp_path)], cwd=tmp_path, capture_output=True, text=True, check=False)

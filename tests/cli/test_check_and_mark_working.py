@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from promote.sandbox.http_server import Fault
 from promote.sandbox.sandbox import Sandbox
 from promote.tags.lock import acquire, new_lock, remove_lock
 from tests.support.json_documents import read_document
+from tests.support.junit import outcomes
 
 BIN = Path(sys.executable).parent
 WORKING, STABLE = "refs/tags/prod-working", "refs/tags/prod-stable"
@@ -44,6 +46,23 @@ def promote(sandbox: Sandbox, clone: Path, *args: str) -> tuple[int, dict[str, A
     done = subprocess.run(argv, cwd=clone, env=sandbox.env, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
     assert "Traceback" not in done.stderr, done.stderr
     return done.returncode, read_document(args[0], done.stdout), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("wrong", "code"),
+    [("", 0), ("the work tree", 1), ("the clusters", 5)],
+    ids=["passes", "says no", "is undetermined"],
+)
+def test_by_hand_the_suite_ends_with_the_same_code_and_file(sandbox: Sandbox, clone: Path, tmp_path: Path, wrong: str, code: int) -> None:
+    if wrong == "the work tree":
+        (clone / "README.md").write_text("changed")
+    env = {**sandbox.env, "PYTHONDONTWRITEBYTECODE": "1"} | ({"KUBECONFIG": str(tmp_path / "none")} if wrong == "the clusters" else {})
+    argv = [sys.executable, "-m", "pytest", "checks/pre", "-q", "-p", "no:cacheprovider", f"--junitxml={tmp_path / 'pre.xml'}"]
+    by_hand = subprocess.run(argv, cwd=clone, env=env, capture_output=True, text=True, check=False)
+    argv = [sys.executable, "-m", "promote", "check", "pre", "--json"]
+    done = subprocess.run(argv, cwd=clone, env=env, capture_output=True, text=True, check=False)
+    assert (by_hand.returncode, done.returncode) == (code, code), by_hand.stdout + done.stderr
+    assert outcomes(tmp_path / "pre.xml", "pre") == outcomes(json.loads(done.stdout)["junit"], "pre")
 
 
 def test_can_this_be_shipped(sandbox: Sandbox, clone: Path) -> None:

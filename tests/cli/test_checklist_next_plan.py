@@ -8,7 +8,6 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
 import pytest
 import yaml
@@ -16,6 +15,7 @@ import yaml
 from promote.sandbox.seed import deployment
 from tests.support.checking import Desk, desk
 from tests.support.json_documents import read_document
+from tests.support.junit import outcomes
 
 SECRET = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "stringData": {"password": "hunter2-old"}}
 
@@ -152,14 +152,6 @@ def test_a_plan_writes_a_migration_plan_once(tmp_path: Path) -> None:
         assert code == 2 and "exists" in err and (world.clone / "migrations/v2.0.0.md").read_text() == written
 
 
-def checks_of(path: Path) -> dict[str, str]:
-    found = {}
-    for case in ElementTree.parse(path).iter("testcase"):
-        bad = [e.tag for e in case if e.tag != "properties"]
-        found[case.get("name") or ""] = bad[0] if bad else "passed"
-    return found
-
-
 def test_the_drivers_own_checks_are_in_report_and_junit(tmp_path: Path) -> None:
     with desk(tmp_path) as world:
         world.commit("feat(grafana): more", {"apps/grafana/base/deployment.yaml": deployment("grafana", memory="256Mi")})
@@ -168,7 +160,7 @@ def test_the_drivers_own_checks_are_in_report_and_junit(tmp_path: Path) -> None:
         assert checks["dev-tag-created"]["evidence"]["commit"] == said["commit"] == checks["prod-tags-created"]["evidence"]["commit"]
         assert checks["workflow-dispatched"]["verdict"] == "disabled"
         (file,) = [path for path in said["junit"] if path.endswith("during.xml")]
-        assert checks_of(Path(file)) == {
+        assert outcomes(file, "during") == {
             "dev-tag-created": "passed", "workflow-dispatched": "skipped", "workflow-succeeded": "skipped", "prod-tags-created": "passed",
             "prod-working-updated": "passed",
         }  # fmt: skip

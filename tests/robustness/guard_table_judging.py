@@ -10,6 +10,10 @@ FLEET = "tests/convergence/test_fleet.py"
 READING = "tests/argocd/test_application.py"
 LOOP = "tests/argocd/test_client.py"
 SUITES = "tests/checklist/test_suites.py"
+HAND = "tests/checklist/test_suites_by_hand.py"
+WRITER = "tests/report/test_junit.py"
+VERDICT, SESSION, CONCLUSION = (f"promote/checklist/{name}.py" for name in ("suite_verdict", "session", "conclusion"))
+JUNIT = "promote/report/junit.py"
 ARRIVAL, CONVERGENCE, FLEETS, CONVERGE = (f"promote/convergence/{name}.py" for name in ("application_status", "evaluator", "fleet", "wait"))
 FORGOTTEN = "        self._held.pop(app.key, None)\n        since"
 LET_GO = "        self._held.pop(app.key, None)\n        self._trouble_since"
@@ -123,9 +127,9 @@ FLEETWIDE = (
     Guard("an application must follow the tag", "promote/convergence/baseline.py", "    if not tracked:\n", "    if False:\n", "tests/convergence/test_baseline.py"),
 )  # fmt: skip
 SUITE = (
-    Guard("recorder's finish", "promote/checklist/runner.py", "    if not finish:\n", "    if False:\n", f"{SUITES}::test_a_suite_that_breaks_off_after_its_last_check_is_no_pass"),
-    Guard("required checks", "promote/checklist/runner.py", "for name in required if name not in reported", "for name in () if name not in reported", f"{SUITES}::test_a_conftest_that_ignores_the_check_is_noticed"),
-    Guard("pytest's own end", "promote/checklist/runner.py", '    if finish[-1]["exit"] != 0:\n', "    if False:\n", f"{SUITES}::test_a_session_that_pytest_calls_failed_is_no_pass_though_every_check_passed"),
+    Guard("recorder's finish", VERDICT, "    if exit_status is None:\n", "    if False:\n", f"{SUITES}::test_a_suite_that_breaks_off_after_its_last_check_is_no_pass"),
+    Guard("required checks", VERDICT, "for name in dict.fromkeys(required) if name not in reported", "for name in () if name not in reported", f"{SUITES}::test_a_conftest_that_ignores_the_check_is_noticed"),
+    Guard("pytest's own end", VERDICT, "    if exit_status != 0:\n", "    if False:\n", f"{SUITES}::test_a_session_that_pytest_calls_failed_is_no_pass_though_every_check_passed"),
     Guard("the suite's deadline", "promote/checklist/runner.py", "    if killed:\n", "    if False:\n", f"{SUITES}::test_the_suites_deadline_kills_the_whole_group"),
     Guard("the end of the whole group", "promote/checklist/runner.py", "            _end_session(child.pid)\n", "            child.kill()\n", f"{SUITES}::test_the_suites_deadline_kills_the_whole_group"),
     Guard("what a suite asks stays in its session", "promote/transport/programs.py", '{"process_group": 0}', '{"start_new_session": True}', "tests/checklist/test_stopped_suites.py", "dies_with_it"),
@@ -138,4 +142,20 @@ SUITE = (
     Guard("a waiver ends", "promote/checklist/waivers.py", "tuple(w for w in entries if w.until >= today.isoformat())", "tuple(entries)", "tests/checklist/test_waivers.py"),
     Guard("unknown is no pass", "promote/core/model.py", "return Verdict.PASSED if seen == {Verdict.PASSED} else Verdict.ERRORED", "return Verdict.PASSED", SUITES, "only_looks"),
 )  # fmt: skip
-JUDGING = (*ONE_LOOK, *SEVERAL_LOOKS, *FLEETWIDE, *SUITE)
+BY_HAND = (
+    Guard("a missing required check ends 5", SESSION, "required = [*known, *own]", "required = []", f"{HAND}::test_a_check_that_did_not_run_makes_it_undetermined"),
+    Guard("an own check that was deselected ends 5", SESSION, "required = [*known, *own]", "required = [*known]", f"{HAND}::test_a_check_that_did_not_run_makes_it_undetermined", "own"),
+    Guard("pytest ends as the suite does", CONCLUSION, "            session.exitstatus = exit_code(self.results)\n", "            pass\n", f"{HAND}::test_both_ways_to_start_a_suite_say_the_same"),
+    Guard("another attempt takes no answer back", SESSION, "        if before and _SEVERITY", "        if False and _SEVERITY", "tests/checklist/test_session.py"),
+    Guard("a worker's verdict counts", CONCLUSION, "            self.checks.take(check)\n", "", f"{HAND}::test_github_actions_is_shown_each_check_once_and_is_obeyed_again"),
+    Guard("a step obeys commands again", "promote/checklist/actions_log.py", '        self._line(f"::{self._token}::")\n', "", f"{HAND}::test_the_step_obeys_commands_again_however_the_session_ends"),
+    Guard("pytest's own JUnit file is written over", CONCLUSION, "        self._write_junit(self.results)\n", "", f"{HAND}::test_both_ways_to_start_a_suite_say_the_same"),
+    Guard("an old JUnit file answers for no other run", CONCLUSION, "file.unlink(missing_ok=True)", "pass", f"{HAND}::test_a_session_that_dies_leaves_no_green_file"),
+    Guard("a session that dies has a JUnit file", CONCLUSION, "            self._write_junit(self.checks.results(usable(self.config), 0))", "            pass", f"{HAND}::test_a_session_that_dies_leaves_no_green_file"),
+    Guard("undetermined is an <error>", JUNIT, 'Verdict.ERRORED: "error"', 'Verdict.ERRORED: "failure"', WRITER),
+    Guard("waived is no pass in JUnit", JUNIT, 'Verdict.WAIVED: "skipped", ', "", WRITER),
+    Guard("a suite's own trouble is in JUnit", JUNIT, "    if result.verdict.blocks and not result.failed:\n", "    if False:\n", WRITER),
+    Guard("JUnit holds no secret", JUNIT, "_legal(redact.text(check.detail))", "_legal(check.detail)", WRITER),
+    Guard("JUnit holds no sign that XML forbids", JUNIT, "    return _ILLEGAL.sub(", "    return text or _ILLEGAL.sub(", WRITER),
+)  # fmt: skip
+JUDGING = (*ONE_LOOK, *SEVERAL_LOOKS, *FLEETWIDE, *SUITE, *BY_HAND)
