@@ -1,4 +1,4 @@
-"""What a pytest session by hand shows in a step of GitHub Actions: no command of a check is obeyed, what did not pass is annotated."""
+"""The output of a pytest session in a step of GitHub Actions: no command printed by a check is obeyed, and checks that did not pass are annotated."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ class Conclusion:
     def pytest_collection_finish(self) -> None:
         if self.checks.engaged and self._meant_to_run:
             self._start(())
-            self._write_junit(self.checks.results(usable(self.config), 0))  # "did not report", should the process die before it can say more
+            self._write_junit(self.checks.results(usable(self.config), 0))  # "did not report", in case the process dies before it can report more
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         self.checks.begun.append(nodeid)
@@ -75,7 +75,7 @@ class Conclusion:
             self._start(())
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
-        self._interrupted = excinfo.type is KeyboardInterrupt  # pytest ends -x and collection errors with a subclass of it: that is no person's ^C
+        self._interrupted = excinfo.type is KeyboardInterrupt  # pytest ends -x and collection errors with a subclass of it: that is no Ctrl-C
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> Generator[None, None, None]:
@@ -128,7 +128,7 @@ class Conclusion:
         """Write over the file that pytest writes.
 
         pytest's writer knows phases, not verdicts: any exception in a call is a <failure>, the suite is called pytest, a check without a report is
-        not there. To make it tell the truth, reports would have to lie about their phase to every other plugin, and be made up for what never ran.
+        not there. To correct it, reports would have to claim a wrong phase to every other plugin, and be invented for checks that never ran.
         """
         if path := self._junit_path():
             told = state_of(self.config).context or state_of(self.config).target

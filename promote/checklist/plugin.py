@@ -48,7 +48,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", 'check(id, fix=""): this test is the checklist check `id`; `fix` is the command or sentence that mends it')
+    config.addinivalue_line("markers", 'check(id, fix=""): this test is the checklist check `id`; `fix` is the command or sentence that fixes it')
     path = config.getoption("--promote-recorder")
     recorder, session = Recorder(Path(path) if path else None), Session()
     config.pluginmanager.register(Checklist(config, recorder, session, asked=bool(path)), "promote-checklist")

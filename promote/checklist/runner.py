@@ -134,7 +134,7 @@ def _run(argv: list[str], log: Path, cwd: Path, recorder: Path, deadline: Deadli
     child: subprocess.Popen[bytes] | None = None
     with log.open("wb") as out:
         try:
-            with defer_signals():  # a stop request while it starts would leave a child that nobody knows
+            with defer_signals():  # a stop request during the start would orphan the child
                 child = subprocess.Popen(
                     argv, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, start_new_session=True
                 )

@@ -1,4 +1,4 @@
-"""What one pytest session says about the suites it was started for: which checks reported, which did not, and the exit code that follows.
+"""The result of one pytest session for the suites it was started for: which checks reported, which did not, and the exit code that follows.
 
 `pytest checks/pre` and `promote check pre` are judged by the same function, so no option of pytest (-k, --lf, -x, --collect-only, workers, a plugin
 that leaves tests out or runs them again) can end a session with 0 while a required check has no verdict.
@@ -90,7 +90,7 @@ class Session:
         self.suites |= {*suites} & {*SUITES}
 
     def collection(self) -> str:
-        """What was collected, and judged by then, as text: how a controller learns what was left out of the run."""
+        """The collected checks, and those judged so far, as text: from it a controller learns which checks were left out."""
         return json.dumps(
             {"ids": self.ids, "collected": self.collected, "suites": sorted(self.suites), "checks": [packed(check) for check in self.judged.values()]}
         )
@@ -104,7 +104,7 @@ class Session:
             self.take(unpacked(check))
 
     def take(self, check: CheckResult) -> bool:
-        """Remember a verdict. One that a plugin asks for again never takes back what the check said before: only a worse one counts."""
+        """Keep a verdict. A repeated check (a plugin's retry) never improves its earlier verdict: only a worse one counts."""
         before = self.judged.get(check.id)
         if before and _SEVERITY[check.verdict] <= _SEVERITY[before.verdict]:
             return False
@@ -146,7 +146,7 @@ def left_out(state: State, suites: Iterable[str]) -> dict[str, str]:
 
 
 def exit_code(results: Iterable[SuiteResult]) -> pytest.ExitCode:
-    """0 passed, 1 a check says no, 5 undetermined: as `promote check`. pytest's own number 5 (no tests ran) means the same."""
+    """0 passed, 1 a check failed, 5 undetermined: as `promote check`. pytest's own number 5 (no tests ran) means the same."""
     return _EXITS.get(Verdict.worst(result.verdict for result in results), pytest.ExitCode.NO_TESTS_COLLECTED)
 
 
@@ -161,7 +161,7 @@ def unpacked(text: str) -> CheckResult:
 
 
 def shown(check: CheckResult) -> str:
-    """What a check says: its detail, of one that passed its warning."""
+    """The text shown for a check: its detail, or the warning of one that passed."""
     return check.detail or (str(check.evidence.get("warning") or "") if check.verdict is Verdict.PASSED else "")
 
 
@@ -186,7 +186,7 @@ def _line(check: CheckResult) -> str:
 
 
 def _unsaid(result: SuiteResult) -> bool:
-    """No check says why the suite is no pass."""
+    """No check explains why the suite did not pass."""
     return result.verdict.blocks and not result.failed
 
 

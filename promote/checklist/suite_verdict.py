@@ -1,4 +1,4 @@
-"""What a suite comes to: the one judgement, for `promote check` and the driver as for `pytest checks/SUITE`. Pure."""
+"""The verdict of a suite: one function for `promote check` and the driver as for `pytest checks/SUITE`. Pure."""
 
 from __future__ import annotations
 

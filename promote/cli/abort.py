@@ -23,21 +23,21 @@ def main(args: argparse.Namespace) -> int:
 
 
 def break_lock(args: argparse.Namespace) -> int:
-    """Delete the lock and nothing else, whoever has it: after its owner was shown and a person said yes. Returns the exit code.
+    """Delete the lock, of any owner, and nothing else. Shows the owner and asks for confirmation first. Returns the exit code.
 
     A living owner is fenced off by it: its next push fails, and it ends superseded.
     """
     settings, git = open_repository(args.folder)
     ref = git.ref(LOCK)
     if ref is None:
-        answer("nothing to do: nobody holds the lock", document={"outcome": "nothing", "exit": 0} if args.json else None, secrets=secrets())
+        answer("nothing to do: the lock is free", document={"outcome": "nothing", "exit": 0} if args.json else None, secrets=secrets())
         return 0
     shown = _what_it_is(git, settings)
     if not args.yes:
         _ask(shown)
     result = remove_lock(git, ref.object)
     if result:
-        raise Rejected("lock", f"{LOCK} was not deleted: {result}", hint="look with `promote status`, then decide anew")
+        raise Rejected("lock", f"{LOCK} was not deleted: {result}", hint="look with `promote status`, then decide again")
     lines = [*shown, f"the lock {short(ref.object)} is gone; no tag was touched and nothing was proven", "next: promote status"]
     answer(*lines, document={"outcome": "lock_broken", "exit": 0, "lock": ref.object, "was": shown} if args.json else None, secrets=secrets())
     return 0
@@ -60,10 +60,10 @@ def _what_it_is(git: GitRemote, settings: Settings) -> list[str]:
 
 
 def _ask(shown: list[str]) -> None:
-    """Raises UsageError when nobody can be asked, or the answer is not yes."""
+    """Raises UsageError without a terminal, or when the answer is not yes."""
     said = terminal_question("\n".join([*shown, "Break this lock? Type yes: "]))
     if said != "yes":
         raise UsageError(
             f"the lock was left alone: {'; '.join(shown)}",
-            hint="`promote resume` or `promote abort` once its owner is gone; when you are sure, and nobody can be asked here: --yes",
+            hint="`promote resume` or `promote abort` once its owner is gone; without a terminal, and when you are sure: --yes",
         )

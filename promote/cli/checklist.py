@@ -1,4 +1,4 @@
-"""`promote checklist`: every check, what it is about, where its evidence comes from, and whether it counts here. Runs nothing, asks nobody."""
+"""`promote checklist`: lists every check, its subject, the source of its evidence, and whether it counts here. Runs no check."""
 
 from __future__ import annotations
 

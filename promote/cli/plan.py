@@ -189,7 +189,7 @@ def text(plan: Plan, *, diff: bool) -> Iterator[str]:
         yield from (f"  {words}" for words in plan.tasks.values())
     yield f"applications  {len(plan.applications)} of {plan.production_applications} of production's would change"
     if not plan.production_applications:
-        yield "  none of the Applications in this repository is production's (manifests.prod in promotion.toml): what would change cannot be told"
+        yield "  none of the Applications in this repository is production's (manifests.prod in promotion.toml): the changes are unknown"
     for app in plan.applications:
         yield from _application(app, diff=diff)
     if plan.breaking:

@@ -23,7 +23,7 @@ from promote.tags.move_back import BackRequest, publish_back
 from promote.tags.publish import Request, publish
 from promote.tags.records import record_path, write_record
 
-PATIENCE_S = 60.0  # how long a push that nobody answers is asked for: seconds without a network must not hide that the tag was moved
+PATIENCE_S = 60.0  # how long an unanswered push is looked up: seconds without a network must not hide that the tag moved
 Told = tuple[dict[str, object], list[str]]  # the JSON document, the lines for people
 _OID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
@@ -45,7 +45,7 @@ def main(args: argparse.Namespace) -> int:
 
 def _forward(args: argparse.Namespace, settings: Settings, git: GitRemote, version: Version | None, request_id: str) -> Told:
     if version is None:
-        raise UsageError("which version is to be published is not said", hint="promote publish VERSION (in the Actions page: the field `version`)")
+        raise UsageError("no version was given to publish", hint="promote publish VERSION (in the Actions page: the field `version`)")
     request = Request(
         version=version,
         request_id=request_id,
@@ -99,7 +99,7 @@ def _back(args: argparse.Namespace, settings: Settings, git: GitRemote, version:
 
 
 def _check(args: argparse.Namespace) -> None:
-    """What the workflow passes on comes from whoever filled in its form: it must not write trailers of its own. Raises UsageError."""
+    """The workflow's inputs come from the user who filled in its form: they must not add trailers. Raises UsageError."""
     if args.request_id and not REQUEST_ID.fullmatch(args.request_id):
         raise UsageError(f"--request-id {args.request_id[:80]!r} is not an id", hint="letters, digits, dot, dash and underscore; or leave it out")
     for option, oid in (("--expected-commit", args.expected_commit), ("--lock", args.lock)):

@@ -99,7 +99,7 @@ def _start(sandbox: Sandbox) -> None:
     try:
         sandbox.start()
     except RealStackError as error:
-        raise PromoteError(str(error), hint="build it anew: just real-stack; redis-server and openssl must be on PATH") from error
+        raise PromoteError(str(error), hint="build it again: just real-stack; redis-server and openssl must be on PATH") from error
 
 
 def _environment(sandbox: Sandbox) -> dict[str, str]:

@@ -138,7 +138,7 @@ def _not_known(ctx: PromotionContext) -> str:
     if ctx.release_anyway:
         return "was left there; whether this promotion moved it is not known, and it may still be moved by a run of its own"
     if ctx.stable and (ctx.cause or ctx.asked_rollback):
-        return "was there when it was last seen, and what was sent to put it back may have come since or still come"
+        return "was last seen there; the rollback push got no reply and may still take effect"
     return "may still be moved by a run that could not be fenced"
 
 

@@ -13,7 +13,7 @@ from promote.tags.records import write_ledger
 
 
 def finalize(ctx: PromotionContext, end: End, entry: dict[str, object]) -> None:
-    """Write what lasts and let go of the lock (kept when STUCK: the next one must see that a person is needed)."""
+    """Write the records and release the lock. STUCK keeps it, so that the next promotion sees that manual action is needed."""
     entry = {name: ctx.deps.redact.value(value) for name, value in entry.items()}
     try:
         if ctx.moved is not Moved.NO:
@@ -29,7 +29,7 @@ def finalize(ctx: PromotionContext, end: End, entry: dict[str, object]) -> None:
             _release(ctx, end)
     except (PromoteError, OSError) as error:
         why = os_error_message(error) if isinstance(error, OSError) else error.what
-        _warn(ctx, f"whether {LOCK} was released is not known: {why} (do: when that is mended, `promote resume` lets it go)")
+        _warn(ctx, f"whether {LOCK} was released is not known: {why} (do: fix that, then `promote resume` releases it)")
     _warn(ctx, annotate(ctx, end))
     _own_checks(ctx)
     ctx.journal.write("state", end.value)

@@ -80,7 +80,7 @@ def _what_to_do(result: SuiteResult) -> str:
 
 def _unasked(smoke: SuiteResult) -> CheckResult | None:
     """A declared address that could not be requested (none declared, a header's variable is not set): it would be unknown after the move as well, and
-    cost a rollback. One that answers wrongly is production's own trouble, which a fix must be able to mend."""
+    cost a rollback. One that answers wrongly is production's own trouble, which the new version may be meant to fix."""
     return next((check for check in smoke.checks if check.id.startswith("smoke-url[") and check.verdict is Verdict.ERRORED), None)
 
 

@@ -86,7 +86,7 @@ def _name_recreated(ctx: PromotionContext) -> None:
 
 
 def _proven_back(ctx: PromotionContext, name: str, result: SuiteResult) -> Verdict:
-    """Post must pass; of smoke, the checks that passed before the promotion: what was broken then is not this rollback's to mend."""
+    """Post must pass; of smoke, the checks that passed before the promotion: a check that failed then is not this rollback's to fix."""
     if name != "smoke" or result.verdict is Verdict.PASSED or ctx.smoke_before is None:
         return result.verdict
     owed = {check.id: check.verdict for check in result.checks if check.id in ctx.smoke_before}

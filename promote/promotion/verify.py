@@ -42,7 +42,7 @@ def _soak_and_last_look(ctx: PromotionContext) -> StepResult:
             ctx.step("last look", found.status.verdict, soak.elapsed, found.reason)
             return StepResult(status=found.status, reason=f"at the last look: {found.reason}", hint=found.hint)
         if over and not watch.blind:
-            ctx.step("last look", Verdict.PASSED, soak.elapsed, "still so" + (f" after a soak of {soak.seconds:.0f} s" if soak.seconds else ""))
+            ctx.step("last look", Verdict.PASSED, soak.elapsed, "still holds" + (f" after a soak of {soak.seconds:.0f} s" if soak.seconds else ""))
             return StepResult(status=StepStatus.PASSED)
         (Deadline(ctx.settings.argocd.poll_interval, ctx.deps.clock) if over else soak).sleep(ctx.settings.argocd.poll_interval)
 

@@ -49,7 +49,7 @@ def _not_proven(ctx: PromotionContext, verdict: Verdict, reason: str) -> StepRes
     return StepResult(
         status=StepStatus.of(verdict),
         reason=f"{ctx.settings.tags.stable} is {ctx.version} already, but production is not proven to run it: {reason}",
-        hint="mend what is named and start again, or `promote rollback`",
+        hint="fix the named cause and start again, or `promote rollback`",
     )
 
 

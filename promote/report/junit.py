@@ -1,6 +1,6 @@
 """JUnit files: the one writer, for suites and for the driver's own checks.
 
-A verdict has one form each: `<failure>` the check says no, `<error>` the check is undetermined, `<skipped>` with the reason the check does not
+A verdict has one form each: `<failure>` the check fails, `<error>` the check is undetermined, `<skipped>` with the reason the check does not
 count here (waived, disabled, warning). The files follow Jenkins' junit-10 schema, with one addition that pytest writes too: `<properties>` in a
 `<testcase>`.
 """
@@ -41,7 +41,7 @@ def junit_xml(results: Sequence[SuiteResult], redact: Redactor, about: Mapping[s
 def _suite(result: SuiteResult, redact: Redactor, about: Mapping[str, object]) -> ElementTree.Element:
     checks = [*result.checks]
     if result.verdict.blocks and not result.failed:
-        # No check says why the suite is no pass (its deadline, pytest's own end): without this the file would be green.
+        # No check explains why the suite did not pass (its deadline, pytest's own end): without this the file would be green.
         checks.append(CheckResult(id="the suite itself", suite=result.suite, verdict=result.verdict, detail=result.reason))
     tags = [_ELEMENTS.get(check.verdict, "") for check in checks]
     numbers = {"tests": len(checks), "failures": tags.count("failure"), "errors": tags.count("error"), "skipped": tags.count("skipped")}

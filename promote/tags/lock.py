@@ -227,7 +227,7 @@ def release(git: GitRemote, lock: Lock, *others: RefUpdate) -> PushResult:
 
 
 def move_once(git: GitRemote, lock: Lock, move: Callable[[], Lock]) -> str:
-    """One move, made by hand under a lock that this process took for it; whatever comes of it, the lock is let go. Returns what `release` reports.
+    """One move, made by hand under a lock that this process took for it; the lock is released whatever the result. Returns the report of `release`.
 
     A move that was sent and not answered is looked for: it may have landed. A stop request meanwhile comes too late: what was done is reported.
     Raises what `move` raises, with what is left in its hint.

@@ -2,7 +2,7 @@
 workflow left deleted is put back by `legacy`.
 
 One atomic push leased on everything it replaces: stable (on the object the lock recorded when the move was authorised, never on one read
-afresh, which would overwrite a foreign move), the prod tag, the lock and the undo ref. The stable tag is never absent.
+again here, which would overwrite a foreign move), the prod tag, the lock and the undo ref. The stable tag is never absent.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def publish(git: GitRemote, settings: Settings, request: Request, *, patience: D
 
     if given:
         return Published(stable=stable, previous=lock.stable_before, lock=move())
-    lock = acquire(git, lock)  # the last thing before the move: from here on it has to be let go
+    lock = acquire(git, lock)  # the last thing before the move: from here on it has to be released
     return Published(stable=stable, previous=lock.stable_before, lock=None, left=move_once(git, lock, move))
 
 
@@ -139,7 +139,7 @@ def _own_lock(settings: Settings, request: Request, dev: Tag, stable: Tag | None
 
 
 def _move(git: GitRemote, seen: Observation, tag: str, request: Request, lock: Lock, patience: Deadline | None) -> Lock:
-    # The move was authorised for what the lock says; a value read afresh here would be a foreign move that is overwritten.
+    # The move was authorised for what the lock says; a value read again here could be a foreign move, which the push would overwrite.
     require(git, classify(seen, Kept(stable=lock.stable_before)))
     updates = [
         RefUpdate(ref=seen.names.stable, new=tag, expected=lock.stable_before),

@@ -153,7 +153,7 @@ def test_a_quiet_soak_is_reported_and_both_suites_run_once_more_at_its_end(start
     place = start(("[post]\n", '[post]\nsoak = "1s"\n'))
     code, said, progress = place.promote()
     assert (code, said["outcome"]) == (0, "verified"), progress
-    assert "still so after a soak of 1 s" in progress
+    assert "still holds after a soak of 1 s" in progress
     assert {p.name for p in (place.clone / "reports" / "v1.8.0").iterdir()} >= {"post-soaked", "smoke-soaked"}
     assert len(said["checks"]) == len({c["id"] for c in said["checks"]}), "no check counts twice"
 

@@ -103,7 +103,7 @@ def test_killed_after_the_move_it_can_be_aborted(cut: Cut) -> None:
     code, said, progress = cut.promote("abort")
     assert (code, said["outcome"], said["exit"]) == (0, "rolled_back", 0), progress
     assert (cut.holds(STABLE), cut.holds(LOCK)) == (cut.old, "")
-    assert "given up by `promote abort`" in progress
+    assert "ended by `promote abort`" in progress
 
 
 def test_aborted_before_the_move_nothing_was_and_is_moved(cut: Cut) -> None:

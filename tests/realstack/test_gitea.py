@@ -209,7 +209,7 @@ def test_the_lease_on_the_tag_alone_keeps_two_apart_who_keep_their_locks_locally
     ends = [GitRemote(end.root, "origin", keeps="refs/promote/") for end in there.clones]
     locks = [acquire(end, lock_of(n, f"v1.{n + 1}.0", there.commits[f"v1.{n + 1}.0"], there.start)) for n, end in enumerate(ends)]
     won = publish(ends[0], settings(ends[0]), request_of(locks[0]))
-    with pytest.raises((Superseded, PromoteError), match="somebody else|changed meanwhile"):
+    with pytest.raises((Superseded, PromoteError), match="another user or process|changed meanwhile"):
         publish(ends[1], settings(ends[1]), request_of(locks[1]))
     seen = listed(there.server)
     assert seen[STABLE] == won.stable.object and "refs/tags/prod-v1.2.0" not in seen

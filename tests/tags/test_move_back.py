@@ -153,8 +153,8 @@ def test_a_missing_object_is_reported_as_missing(bad: Bad) -> None:
 @pytest.mark.parametrize(
     ("argv", "words"),
     [
-        ([], "which version is to be published is not said"),
-        ([""], "which version is to be published is not said"),
+        ([], "no version was given to publish"),
+        ([""], "no version was given to publish"),
         (["--action=rollback", "--lock", "0" * 40, "v1.0.0"], "the lock says where to go back to"),
         (["--action=undo"], "invalid choice: 'undo'"),
     ],

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 SKEW = timedelta(minutes=5)  # between our clock and GitHub's
 FENCE_FOR_S = 60.0  # how long an unreachable remote is retried before the promotion ends STUCK
-APPEARS_S = 60.0  # GitHub lists a dispatched run within seconds; one that has not appeared by then is given up and fenced off
+APPEARS_S = 60.0  # GitHub lists a dispatched run within seconds; one that has not appeared by then is fenced off
 
 
 def run_workflow(ctx: PromotionContext, inputs: dict[str, str], deadline: Deadline, *, effect: str = "dispatch the workflow") -> str:

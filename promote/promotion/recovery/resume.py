@@ -15,7 +15,7 @@ from promote.tags.observation import Reading, RefState
 
 STOP_S = 60.0
 KEEP = "`promote abort --keep` gives up the lock and leaves the tag"
-KEPT = "given up as it is: nothing was proven and the tag was left where it is; only the lock is given up"
+KEPT = "abandoned as it is: nothing was proven, the tag stays where it is, and only the lock is released"
 
 
 def resume(ctx: PromotionContext) -> StepResult:
@@ -26,7 +26,7 @@ def resume(ctx: PromotionContext) -> StepResult:
     reading = locate(ctx)
     if ctx.moved is Moved.NO:
         _cancel(ctx)
-        reason = "it had been cut short before the move; the lock is given up"
+        reason = "it was interrupted before the move; the lock is released"
         return StepResult(status=StepStatus.ERRORED, reason=reason, hint="start it again")
     if (
         reading.state is RefState.UNMOVED and ctx.baseline is None
@@ -43,14 +43,14 @@ def abort(ctx: PromotionContext) -> StepResult:
     _locate_to_give_up(ctx)
     if ctx.moved is Moved.NO:
         _cancel(ctx)
-        return StepResult(status=StepStatus.INTERRUPTED, reason="given up before the move")
+        return StepResult(status=StepStatus.INTERRUPTED, reason="aborted before the move")
     if ctx.target.back is None:
         ctx.release_anyway = True
-        reason = f"there is no earlier {ctx.settings.tags.stable} to go back to: the tag stays where it is, unproven, and the lock is given up"
+        reason = f"there is no earlier {ctx.settings.tags.stable} to go back to: the tag stays where it is, unproven, and the lock is released"
         return StepResult(status=StepStatus.FAILED, reason=reason, hint="fix forward with a new version")
     if not ctx.is_back and (why := _hold(ctx)):
         return StepResult(status=StepStatus.FAILED, reason=f"{why}: the tag stays where it is", hint=f"`promote resume` proves it again; {KEEP}")
-    ctx.cause = ctx.cause or "given up by `promote abort`"
+    ctx.cause = ctx.cause or "ended by `promote abort`"
     return StepResult(status=StepStatus.PASSED, reason=ctx.cause)
 
 
@@ -83,7 +83,7 @@ def locate(ctx: PromotionContext) -> Reading:
     ctx.bad_since = ctx.t_before
     if direction is Direction.FORWARD and ctx.moved is Moved.YES:
         if reading.state is RefState.OURS:
-            ctx.cause = ""  # a rollback that had been decided on, and had not begun: what is true now decides afresh
+            ctx.cause = ""  # a rollback that was decided on but had not begun: the present state decides again
         elif reading.state is RefState.OTHER_COMMIT:
             ctx.cause = reading.problem
         else:

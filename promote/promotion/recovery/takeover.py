@@ -59,7 +59,7 @@ def _take(ctx: PromotionContext, lock: Lock, here: bool) -> None:
     git, holder = ctx.deps.git, secrets.token_hex(4)
     ctx.update(moved=Moved.UNKNOWN)  # until the refs were read: whatever stops us before, "nothing was moved" is not reported
     ctx.remember()
-    ctx.journal.write("note", "taken up", lock=lock.oid, state=lock.state, here=here)
+    ctx.journal.write("note", "taken over", lock=lock.oid, state=lock.state, here=here)
     taken = ctx.journal.effect("take the lock over", {"lock": lock.oid, "holder": holder}, lambda: take_over(git, lock, holder))
     ctx.update(lock=taken)
 
