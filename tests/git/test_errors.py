@@ -16,7 +16,11 @@ CASES: dict[str, tuple[str, type[PromoteError], str]] = {
     "a wrong token": (f"remote: Failed to authenticate user\nfatal: Authentication failed for '{URL}'\n", Denied, "check the credentials"),
     "no token": ("fatal: could not read Username for 'http://127.0.0.1:59729': terminal prompts disabled\n", Denied, "GITHUB_TOKEN"),
     "forbidden": (f"remote: Forbidden\nfatal: unable to access '{URL}': The requested URL returned error: 403\n", Denied, "check the credentials"),
-    "hidden or absent": (f"remote: Repository not found\nfatal: repository '{URL}' not found\n", Denied, "a forge also answers this for a repository they may not read"),
+    "hidden or absent": (
+        f"remote: Repository not found\nfatal: repository '{URL}' not found\n",
+        Denied,
+        "a forge also answers this for a repository they may not read",
+    ),
     "unreachable": ("fatal: unable to access 'http://127.0.0.1:40312/x.git/': Failed to connect to 127.0.0.1\n", Unreachable, "check the network"),
     "out of order": (f"fatal: unable to access '{URL}': The requested URL returned error: 500\n", Unreachable, "check the network"),
     "a misleading name": ("fatal: unable to access 'https://git/Permission denied/403/': Could not resolve host: git\n", Unreachable, "network"),
