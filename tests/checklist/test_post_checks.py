@@ -367,7 +367,7 @@ def test_while_a_rollback_is_proven_the_monitoring_is_reported_and_does_not_coun
 
 def test_rows_without_a_source_are_listed_as_off(post: Post, tmp_path: Path) -> None:
     text = (post.clone / "promotion.toml").read_text()
-    bare = text[: text.index("# The monitoring")] + text[text.index("[suites]") :]
+    bare = text[: text.index("# Monitoring:")] + text[text.index("[suites]") :]
     clone = tmp_path / "clone"
     post.sandbox.clone(clone)
     (clone / "promotion.toml").write_text(bare)

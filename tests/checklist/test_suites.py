@@ -206,7 +206,7 @@ def test_the_suites_deadline_kills_the_whole_group(tmp_path: Path) -> None:
             open({str(marker)!r}, "w").write(str(child.pid))
             time.sleep(300)
     """
-    result = judge(tmp_path, {"test_a.py": text}, seconds=4)
+    result = judge(tmp_path, {"test_a.py": text}, seconds=8)
     assert result.verdict is Verdict.ERRORED
     assert "deadline" in result.reason
     assert [(r.id, "ended while it ran" in r.detail) for r in result.failed] == [("smoke-url[a]", True)]
