@@ -324,7 +324,7 @@ def test_a_breaking_commit_asks_for_a_major_version_and_a_plan(tmp_path_factory:
         world.commit("feat(gitea)!: the database moves")
         checks = world.check()
         assert verdicts(checks) == {"version-bump": "failed", "breaking-changes": "failed"}
-        assert "v1.7.4 → v1.8.0 is a step of minor, the changes ask for major" in checks["version-bump"]["detail"]
+        assert "v1.7.4 → v1.8.0 is a step of minor, expected major" in checks["version-bump"]["detail"]
         assert "promote run v2.0.0" in checks["version-bump"]["detail"]
         assert verdicts(world.check(version="v2.0.0")) == {"breaking-changes": "failed"}
         world.commit("docs: a plan", {"migrations/v2.0.0.md": PLAN.format("v2.0.0").encode()})
@@ -337,7 +337,7 @@ def test_a_version_that_is_too_small_fails_and_the_fitting_one_is_named(world: D
     checks = world.check(version="v1.7.5")
     assert verdicts(checks) == {"version-bump": "failed"}
     assert (
-        "is a step of patch, the changes ask for minor" in checks["version-bump"]["detail"]
+        "is a step of patch, expected minor" in checks["version-bump"]["detail"]
         and "promote run v1.8.0" in checks["version-bump"]["detail"]
     )
     assert verdicts(world.check(version="v3.0.0")) == {}, "the user may choose a greater step than needed"

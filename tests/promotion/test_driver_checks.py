@@ -81,7 +81,7 @@ CASES = {
         begin=lambda s: once_moved(s, lambda: elsewhere(s, "refs/tags/prod-stable")),
         outcome="superseded",
         checks={"prod-tags-created": "failed"},
-        text="which this promotion did not put there",
+        text="and this promotion did not put it there",
     ),
     "prod-working is moved on at once": Case(
         via="git",
