@@ -61,7 +61,7 @@ class Conclusion:
         self.checks.begun.append(nodeid)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """The only way that a worker's verdict comes. One of this process is known already, and hearing it again changes nothing."""
+        """Take the verdicts of workers, which arrive here. One of this process is known already, and hearing it again changes nothing."""
         if text := getattr(report, "promote_check", ""):
             check = unpacked(text)
             self._start([check.suite])

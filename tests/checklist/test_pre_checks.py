@@ -336,10 +336,7 @@ def test_a_breaking_commit_asks_for_a_major_version_and_a_plan(tmp_path_factory:
 def test_a_version_that_is_too_small_fails_and_the_fitting_one_is_named(world: Desk) -> None:
     checks = world.check(version="v1.7.5")
     assert verdicts(checks) == {"version-bump": "failed"}
-    assert (
-        "is a step of patch, expected minor" in checks["version-bump"]["detail"]
-        and "promote run v1.8.0" in checks["version-bump"]["detail"]
-    )
+    assert "is a step of patch, expected minor" in checks["version-bump"]["detail"] and "promote run v1.8.0" in checks["version-bump"]["detail"]
     assert verdicts(world.check(version="v3.0.0")) == {}, "the user may choose a greater step than needed"
 
 
