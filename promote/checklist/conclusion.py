@@ -131,5 +131,6 @@ class Conclusion:
         not there. To correct it, reports would have to claim a wrong phase to every other plugin, and be invented for checks that never ran.
         """
         if path := self._junit_path():
-            told = state_of(self.config).context or state_of(self.config).target
-            write_junit(path, results, redactor(self.config), version=str(told.version or ""), commit=told.commit)
+            state = state_of(self.config)
+            about = state.context or state.target
+            write_junit(path, results, redactor(self.config), version=str(about.version or ""), commit=about.commit)

@@ -96,11 +96,11 @@ class Session:
         )
 
     def add_collection(self, text: str) -> None:
-        told = json.loads(text)
-        self.ids |= told["ids"]
-        self.collected |= told["collected"]
-        self.start(told["suites"])
-        for check in told["checks"]:
+        reported = json.loads(text)
+        self.ids |= reported["ids"]
+        self.collected |= reported["collected"]
+        self.start(reported["suites"])
+        for check in reported["checks"]:
             self.take(unpacked(check))
 
     def take(self, check: CheckResult) -> bool:
