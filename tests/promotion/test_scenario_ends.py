@@ -164,7 +164,7 @@ def _late_run_moves_nothing(here: Stage) -> None:
         assert time.monotonic() < end
         time.sleep(0.05)
     assert run.conclusion == "failure"
-    assert "which is gone" in run.log
+    assert "no longer this promotion's: it was deleted" in run.log
     assert here.holds(STABLE) == here.played[-1].before
     text = here.played[-1].progress
     typed = text[text.index("by hand: ") + len("by hand: ") :].partition("; then")[0]
