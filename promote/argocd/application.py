@@ -53,6 +53,28 @@ class Child:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Resource:
+    """One entry of `status.resources`: an object that Argo CD compares and applies. `health` is "" where Argo CD does not show it (3.0 and later by
+    default) or does not know the kind. `hook`: it runs during a sync and is never compared. `pruned`: no longer in git, waits for its removal.
+    """
+
+    group: str
+    kind: str
+    namespace: str
+    name: str
+    sync: str = ""
+    health: str = ""
+    health_message: str = ""
+    hook: bool = False
+    pruned: bool = False
+
+    @property
+    def key(self) -> tuple[str, str, str, str]:
+        """Group, kind, namespace, name: unique in its cluster."""
+        return self.group, self.kind, self.namespace, self.name
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Application:
     """One Application. `in_progress`: its top-level `operation` is set, the only sign that a sync is running or will be retried.
 
@@ -80,6 +102,7 @@ class Application:
     destination_namespace: str
     destination_server: str
     out_of_sync: tuple[str, ...]
+    resources: tuple[Resource, ...]
     children: tuple[Child, ...]
     refresh_pending: bool
     deleting: bool
@@ -135,12 +158,28 @@ def parse_application(data: Mapping[str, Any]) -> Application:
         destination_namespace=destination.get("namespace") or "",
         destination_server=destination.get("server") or destination.get("name") or "",
         out_of_sync=tuple(_resource(r) for r in resources if _differs(r, sync.get("status"))),
+        resources=tuple(map(_parse_resource, resources)),
         children=tuple(_child(r, meta) for r in resources if r.get("group") == GROUP and r.get("kind") in ("Application", "ApplicationSet")),
         refresh_pending=REFRESH in (meta.get("annotations") or {}),
         deleting="deletionTimestamp" in meta,
         managed_by=_managed_by(meta),
         owner=next((o.get("name", "") for o in meta.get("ownerReferences") or () if o.get("kind") == "ApplicationSet"), ""),
         labels=meta.get("labels") or {},
+    )
+
+
+def _parse_resource(entry: Mapping[str, Any]) -> Resource:
+    health = entry.get("health") or {}
+    return Resource(
+        group=entry.get("group") or "",
+        kind=entry.get("kind") or "",
+        namespace=entry.get("namespace") or "",
+        name=entry.get("name") or "",
+        sync=entry.get("status") or "",
+        health=health.get("status") or "",
+        health_message=health.get("message") or "",
+        hook=bool(entry.get("hook")),
+        pruned=bool(entry.get("requiresPruning")),
     )
 
 

@@ -15,7 +15,7 @@ from promote.sandbox.real.processes import free_ports
 
 CONTROLLERS = (
     "deployment-controller", "replicaset-controller", "statefulset-controller", "daemonset-controller", "job-controller", "namespace-controller",
-    "garbage-collector-controller", "serviceaccount-controller", "endpointslice-controller",
+    "garbage-collector-controller", "serviceaccount-controller", "endpointslice-controller", "cronjob-controller",
 )  # fmt: skip
 NEEDED = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok", "kustomize", "helm", "argocd", "crds")
 Argv = list[str | Path | int]
@@ -129,6 +129,8 @@ class Programs:
             "ARGOCD_BINARY_NAME": program,
             "ARGOCD_FAKE_IN_CLUSTER": "true",
             "ARGOCD_GPG_ENABLED": "false",
+            "ARGOCD_APPLICATION_NAMESPACES": "team-a,team-b",
+            "ARGOCD_HYDRATOR_ENABLED": "true",
             "ARGOCD_TLS_DATA_PATH": str(self.state / "tls"),
             "ARGOCD_SSH_DATA_PATH": str(self.state / "ssh"),
             "KUBECONFIG": str(self.kubeconfig),
