@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from promote.core.time import parse_time
+from promote.core.deadline import parse_time
 from promote.git.url import normalise_repository
 
 GROUP = "argoproj.io"

@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 
 from promote.cli import resume
-from promote.cli.bootstrap import open_repository
-from promote.cli.prompt import terminal_question
+from promote.cli.bootstrap import open_repository, terminal_question
 from promote.config.schema import Settings
 from promote.connect import secrets
 from promote.core.errors import Rejected, UsageError

@@ -1,9 +1,10 @@
-"""From a folder to the things a command works with: settings, the remote, and the tools of a promotion."""
+"""From a folder to the things a command works with: settings, the remote, the tools of a promotion, and a question to the user."""
 
 from __future__ import annotations
 
 import getpass
 import socket
+import sys
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +18,7 @@ from promote.git.remote import GitRemote
 
 if TYPE_CHECKING:
     from promote.promotion.context import Dependencies
-    from promote.report.events import Reporter
+    from promote.report.plain import Reporter
 
 
 def open_repository(folder: Path) -> tuple[Settings, GitRemote]:
@@ -60,3 +61,11 @@ def tools(settings: Settings, git: GitRemote, report: Reporter) -> Dependencies:
         forge=cache(lambda: connect.forge(settings, git)),
         redact=connect.redactor(settings),
     )
+
+
+def terminal_question(text: str) -> str:
+    """Ask on the terminal; "" (the safe default) without one, so that no job ever waits for a person."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return ""
+    print(text, end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower()

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from promote.candidate import version_bump
 from promote.checklist.history import changes_of, production_version
-from promote.checklist.promotion import Promotion
+from promote.checklist.promotion import Promotion, State
 from promote.cli.bootstrap import open_repository
-from promote.cli.preview import preview
+from promote.config.schema import Settings
 from promote.core.errors import NotFound, UsageError
+from promote.core.model import Choices
 from promote.core.version import Version
+from promote.promotion.choose_candidate import simply_behind
 from promote.report.screen import answer
+from promote.report.words import counted
 
 
 def main(args: argparse.Namespace) -> int:
@@ -25,6 +29,20 @@ def main(args: argparse.Namespace) -> int:
     if not args.json:
         print(why, file=sys.stderr)
     return 0
+
+
+def preview(settings: Settings, version: Version | None, choices: Choices | None = None) -> tuple[Promotion, str]:
+    """(the promotion that a run would be, a remark when this clone is behind), for `next` and `plan`.
+
+    Its commit is not always HEAD: a run pulls what the trunk has more than a clean clone.
+    """
+    state = State(settings=settings, version=version, context=None)
+    target, branch = state.target, settings.repository.branch
+    behind = 0 if version and target.dev_tag else simply_behind(settings, state.remote, target.branch.commit)
+    if behind:
+        state.target = replace(target, version=version, commit=target.branch.commit, from_tree=True, dev_tag=None)
+    remark = f"{branch} is {counted(behind, 'commit')} ahead of this clone: they are in this, for `promote run` pulls them first" if behind else ""
+    return Promotion(state, choices=choices or Choices()), remark
 
 
 def _forced(args: argparse.Namespace) -> version_bump.Level | None:

@@ -15,7 +15,7 @@ from promote.checklist.policy import Policy
 from promote.checklist.promotion import Promotion
 from promote.checklist.registry import required_checks
 from promote.cli.bootstrap import open_repository
-from promote.cli.preview import preview
+from promote.cli.next import preview
 from promote.config.schema import Settings
 from promote.connect import secrets
 from promote.core.errors import PromoteError, UsageError

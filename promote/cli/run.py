@@ -8,10 +8,11 @@ from datetime import UTC, datetime
 
 from promote.checklist.policy import Policy, validate
 from promote.checklist.waivers import given
-from promote.cli.bootstrap import open_repository, tools, who
+from promote.cli.bootstrap import open_repository, terminal_question, tools, who
 from promote.cli.drive import drive
-from promote.cli.prompt import choices_of, terminal_question
 from promote.connect import secrets, slug
+from promote.core.errors import UsageError
+from promote.core.model import Choices
 from promote.core.version import Version, parse_version
 from promote.promotion.choose_candidate import bring_forward, choose
 from promote.promotion.context import Dependencies, PromotionContext
@@ -47,6 +48,21 @@ def main(args: argparse.Namespace) -> int:
         )
         state = State.CURRENT if target.in_production else State.START
         return drive(ctx, state, json=args.json, begin=PromotionContext.remember)
+
+
+def choices_of(args: argparse.Namespace) -> Choices:
+    """The flags of `promote run`. Raises UsageError for a pair that contradicts itself."""
+    if args.tagged and args.recreate_dev:
+        raise UsageError("--tagged and --recreate-dev contradict each other", hint="promote the tagged commit, or put the tag on HEAD: choose one")
+    fallback = args.first_fallback or ""
+    return Choices(
+        recreate_dev=args.recreate_dev,
+        recreate_prod=args.recreate_prod,
+        first=args.first or bool(fallback),
+        fallback=fallback,
+        downgrade=args.downgrade,
+        again=args.again,
+    )
 
 
 def _headline(deps: Dependencies, version: Version, target: Target) -> str:

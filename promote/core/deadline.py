@@ -1,4 +1,4 @@
-"""Time as a value: the clock, and a deadline that callers pass down to the calls they make.
+"""Time as a value: the clock, an API's timestamp, and a deadline that callers pass down to the calls they make.
 
 Every call inside a wait gets `deadline.limit(...)` as its own timeout, and every sleep is clipped to the remaining time. So neither a hung call nor
 a long interval can overrun the deadline.
@@ -58,3 +58,8 @@ class Deadline:
         """Sleep for `seconds` or the remaining time, whichever is shorter."""
         if (pause := min(seconds, self.left)) > 0:
             self.clock.sleep(pause)
+
+
+def parse_time(text: object) -> datetime | None:
+    """A Kubernetes timestamp (RFC 3339; whole seconds, or microseconds in events) in UTC; None for an empty or absent one."""
+    return datetime.fromisoformat(text).astimezone(UTC) if isinstance(text, str) and text else None

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from promote.core.deadline import parse_time
 from promote.core.errors import PromoteError
-from promote.core.time import parse_time
 from promote.kube.client import Kube
 
 _POD_HASH = re.compile(r"-(?:[a-z0-9]{6,10}-[a-z0-9]{1,5}|[a-z0-9]{5}|[0-9]+)$")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from promote.core.time import parse_time
+from promote.core.deadline import parse_time
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from promote.argocd.client import ArgoCD
     from promote.convergence.baseline import Baseline
     from promote.github.workflow_runs import GitHubRuns
-    from promote.report.events import Reporter
+    from promote.report.plain import Reporter
 
 
 class StepStatus(StrEnum):

@@ -15,9 +15,8 @@ from promote.core.errors import Interrupted, PromoteError, Superseded, os_error_
 from promote.core.model import End
 from promote.core.signals import allow_signals, clear_pending, defer_signals
 from promote.promotion.context import Moved, PromotionContext, StepResult, StepStatus
-from promote.promotion.move import promote
+from promote.promotion.move import promote, record_after_all
 from promote.promotion.precheck import precheck
-from promote.promotion.recording import record_after_all
 from promote.promotion.recovery.resume import abort, leave, resume
 from promote.promotion.requested_rollback import roll_back_as_requested
 from promote.promotion.rollback import roll_back

@@ -1,4 +1,4 @@
-"""Plain lines for pipes and CI logs: in order, without repetition or cursor movement."""
+"""What a reporter receives, and the one for pipes and CI logs: plain lines in order, without repetition or cursor movement."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ import json
 import re
 import sys
 from collections.abc import Sequence
-from typing import TextIO
+from typing import Protocol, TextIO
 
 from promote.core.deadline import Clock
-from promote.core.model import AppState, CheckResult, End, Step
+from promote.core.model import AppState, AppVerdict, CheckResult, End, Step
 from promote.core.redact import Redactor
-from promote.report.events import Looked
 from promote.report.sink import Sink
 from promote.report.words import WIDTH, check_lines, clock, counted, grouped, not_converged, step_line
 
@@ -20,6 +19,35 @@ QUIET_S = 5.0  # between two lists of the applications that have not converged, 
 AT_ONCE = 8  # lines of one such list
 ENDS = {End.VERIFIED: "✔", End.STUCK: "⛔", End.UNCHECKED: "?"}
 _NUMBER = re.compile(r"\d+")
+
+
+class Looked(Protocol):
+    """The result of one look at the cluster while waiting."""
+
+    @property
+    def applications(self) -> tuple[AppVerdict, ...]: ...
+    @property
+    def done(self) -> int: ...
+    @property
+    def elapsed_s(self) -> float: ...
+    @property
+    def limit_s(self) -> float: ...
+    @property
+    def notes(self) -> tuple[str, ...]: ...
+
+
+class Reporter(Protocol):
+    """Receives the events of a run in order. No method may raise: a broken output must not stop a promotion."""
+
+    def headline(self, text: str) -> None: ...
+    def step_started(self, name: str) -> None: ...
+    def step_finished(self, step: Step) -> None: ...
+    def check(self, check: CheckResult) -> None: ...
+    def applications(self, look: Looked) -> None: ...
+    def note(self, text: str) -> None: ...
+    def undo(self, lines: Sequence[str]) -> None: ...
+    def end(self, end: End, lines: Sequence[str], *, code: int | None = None) -> None: ...
+    def document(self, document: object) -> None: ...
 
 
 class Plain:

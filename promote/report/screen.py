@@ -13,8 +13,7 @@ from collections.abc import Iterable, Iterator
 
 from promote.core.errors import PromoteError
 from promote.core.redact import Redactor
-from promote.report.events import Reporter
-from promote.report.plain import Plain
+from promote.report.plain import Plain, Reporter
 from promote.report.sink import Sink
 
 

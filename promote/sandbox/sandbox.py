@@ -18,7 +18,7 @@ from typing import Any
 import yaml
 
 from promote.sandbox import seed
-from promote.sandbox.argocd.settled import at_rest, shows
+from promote.sandbox.argocd.compare import at_rest, shows
 from promote.sandbox.argocd.sync import Timing
 from promote.sandbox.cluster import AnyCluster, Cluster
 from promote.sandbox.git.server import AnyRemote, GitServer

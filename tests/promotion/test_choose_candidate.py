@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from promote.cli.prompt import choices_of
+from promote.cli.run import choices_of
 from promote.config.schema import Settings
 from promote.core.errors import Rejected, UsageError
 from promote.core.model import Choices

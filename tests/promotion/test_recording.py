@@ -8,8 +8,7 @@ from dataclasses import replace
 from promote.config.schema import Promotion
 from promote.core.deadline import Deadline
 from promote.promotion.context import PromotionContext, StepStatus
-from promote.promotion.move import confirm
-from promote.promotion.recording import catch_up_record, expect_record
+from promote.promotion.move import catch_up_record, confirm, expect_record
 from promote.sandbox.http_server import Fault
 from promote.tags.publish import Published
 from promote.tags.records import write_record

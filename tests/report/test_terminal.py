@@ -10,9 +10,8 @@ from rich.console import Console
 
 from promote.core.model import AppState, CheckResult, End, Step, Verdict
 from promote.core.redact import Redactor
-from promote.report.foot import foot
 from promote.report.screen import reporter
-from promote.report.terminal import Live
+from promote.report.terminal import Live, foot
 from tests.report.test_plain import Look, Time, app, lines, ok
 
 APPS = (

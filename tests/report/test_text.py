@@ -13,7 +13,7 @@ import pytest
 from promote.core.model import AppState, AppVerdict, CheckResult, End, Step, Tag, Verdict
 from promote.core.redact import Redactor
 from promote.report.document import run_document
-from promote.report.events import Reporter
+from promote.report.plain import Reporter
 from promote.report.words import clock, counted, duration, local_time, spoken
 from tests.support.silent_report import Silent
 

@@ -148,7 +148,7 @@ BY_HAND = (
     Guard("pytest ends as the suite does", CONCLUSION, "            session.exitstatus = exit_code(self.results)\n", "            pass\n", f"{HAND}::test_both_ways_to_start_a_suite_say_the_same"),
     Guard("another attempt takes no answer back", SESSION, "        if before and _SEVERITY", "        if False and _SEVERITY", "tests/checklist/test_session.py"),
     Guard("a worker's verdict counts", CONCLUSION, "            self.checks.take(check)\n", "", f"{HAND}::test_github_actions_is_shown_each_check_once_and_is_obeyed_again"),
-    Guard("a step obeys commands again", "promote/checklist/actions_log.py", '        self._line(f"::{self._token}::")\n', "", f"{HAND}::test_the_step_obeys_commands_again_however_the_session_ends"),
+    Guard("a step obeys commands again", "promote/checklist/conclusion.py", '        self._line(f"::{self._token}::")\n', "", f"{HAND}::test_the_step_obeys_commands_again_however_the_session_ends"),
     Guard("pytest's own JUnit file is written over", CONCLUSION, "        self._write_junit(self.results)\n", "", f"{HAND}::test_both_ways_to_start_a_suite_say_the_same"),
     Guard("an old JUnit file answers for no other run", CONCLUSION, "file.unlink(missing_ok=True)", "pass", f"{HAND}::test_a_session_that_dies_leaves_no_green_file"),
     Guard("a session that dies has a JUnit file", CONCLUSION, "            self._write_junit(self.checks.results(usable(self.config), 0))", "            pass", f"{HAND}::test_a_session_that_dies_leaves_no_green_file"),

@@ -116,7 +116,7 @@ ENDS = (
     Guard("the promotion's own deadline", "promote/promotion/verify.py", "        if not found and ctx.ends.expired:\n", "        if False:\n", FLOW, "takes_too_long"),
     Guard("the way back has its time", "promote/promotion/context.py", "seconds if going_back else min(seconds, self.ends.left)", "min(seconds, self.ends.left)", FLOW, "takes_too_long"),
     Guard("by hand, one's own lock only", LOCK, "here if here and here.holder == lock.holder else None", "here", CLOSING, "own_lock_only"),
-    Guard("a record is named when it was read", "promote/promotion/recording.py", 'path if there else ""', "path", "tests/promotion/test_recording.py"),
+    Guard("a record is named when it was read", "promote/promotion/move.py", 'path if there else ""', "path", "tests/promotion/test_recording.py"),
     Guard("our own lock is known again", "promote/promotion/finalize.py", " and there.holder == ctx.lock.holder else None", " else None", CLOSING, "named_and_keeps"),
     Guard("our own push is known again", LOCK, "retry_until(push, on=Unreachable, deadline=patience)", "retry_until((lambda: advance(git, lock, *others, **changes)) if patience else push, on=Unreachable, deadline=patience)", WAY_BACK, "known_again"),
     Guard("a silent way back is looked after", "promote/promotion/rollback.py", "    except (Unreachable, Rejected) as unclear:\n", "    except ZeroDivisionError as unclear:\n", WAY_BACK, "timed_out_is"),

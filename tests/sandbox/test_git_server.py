@@ -16,8 +16,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from promote.sandbox.git.packets import HOOK, RULE, in_githubs_words, packet, packets
-from promote.sandbox.git.server import GitServer
+from promote.sandbox.git.server import HOOK, RULE, GitServer, in_githubs_words, packet, packets
 from promote.sandbox.http_server import Fault, Request, Response, World
 from tests.support.repos import git as plain_git
 

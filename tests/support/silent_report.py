@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from promote.core.model import CheckResult, End, Step
-from promote.report.events import Looked
+from promote.report.plain import Looked
 
 
 @dataclass(kw_only=True, slots=True)
