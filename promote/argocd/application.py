@@ -32,7 +32,10 @@ class Source:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Operation:
-    """`status.operationState`. `phase` Running with `finished` set means a failed sync that waits for its retry. `revisions` in source order."""
+    """`status.operationState`. `phase` Running with `finished` set means a failed sync that waits for its retry. `revisions` in source order.
+
+    `touched`: group, kind, namespace and name of the objects in its result, hooks included, which `status.resources` does not list while they run.
+    """
 
     phase: str
     message: str = ""
@@ -40,6 +43,7 @@ class Operation:
     started: datetime | None = None
     finished: datetime | None = None
     failed_resources: tuple[str, ...] = ()
+    touched: tuple[tuple[str, str, str, str], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -234,6 +238,7 @@ def _operation(state: Mapping[str, Any] | None) -> Operation | None:
         started=parse_time(state.get("startedAt")),
         finished=parse_time(state.get("finishedAt")),
         failed_resources=tuple(f"{_resource(r)}: {r.get('message', '')}" for r in result.get("resources") or () if _sync_failed(r)),
+        touched=tuple(_parse_resource(r).key for r in result.get("resources") or ()),
     )
 
 
