@@ -61,7 +61,7 @@ def observed(promotion: Promotion) -> ConvergenceResult:
         baseline=promotion.applications_before,
         t_before=promotion.started,
         rollback=promotion.state == "back",
-        whole=promotion.context is None or promotion.context.baseline_complete,
+        baseline_complete=promotion.context is None or promotion.context.baseline_complete,
     )
 
 

@@ -17,7 +17,7 @@ from promote.core.model import Evidence, Task, short
 from promote.core.version import Version, parse_version
 
 SHOWN = 8
-UNTOLD = "vX.Y.Z"  # stands for a version that cannot be computed
+UNKNOWN_VERSION = "vX.Y.Z"  # stands for a version that cannot be computed
 
 
 def changes_of(promotion: Promotion) -> list[Change]:
@@ -37,7 +37,7 @@ def stable_commit(promotion: Promotion) -> str | None:
         raise NotFound(
             "git remote",
             f"{name} does not exist, so there is nothing to compare the candidate with",
-            hint=f"create {name} at the commit that production runs, or promote run {promotion.version or UNTOLD} --first",
+            hint=f"create {name} at the commit that production runs, or promote run {promotion.version or UNKNOWN_VERSION} --first",
         )
     return stable.commit
 
@@ -173,7 +173,9 @@ def bump_suggestion(promotion: Promotion, changes: list[Change]) -> str:
         return version_bump.next_calendar_version(list(promotion.promoted_versions()), datetime.now(UTC).date())
     wanted, old = version_bump.required_bump(changes, default_bump=promotion.settings.version.default_bump), production_version(promotion)
     return (
-        version_bump.next_available(old, version_bump.effective_level(wanted.level, old), promotion.promoted_versions()) if wanted and old else UNTOLD
+        version_bump.next_available(old, version_bump.effective_level(wanted.level, old), promotion.promoted_versions())
+        if wanted and old
+        else UNKNOWN_VERSION
     )
 
 

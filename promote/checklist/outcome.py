@@ -81,8 +81,8 @@ class CheckOutcome:
             hidden = self.guard.error
             if hidden is None:
                 return Verdict.ERRORED, "reported as passed, but its function " + ("did not return" if self.guard.ran else "was never called")
-            said_no = isinstance(hidden, AssertionError | pytest.fail.Exception)
-            return (Verdict.FAILED if said_no else Verdict.ERRORED), f"{_own_words(hidden)}\n(something in this suite had turned it into a pass)"
+            is_failure = isinstance(hidden, AssertionError | pytest.fail.Exception)
+            return (Verdict.FAILED if is_failure else Verdict.ERRORED), f"{_own_words(hidden)}\n(something in this suite had turned it into a pass)"
         return self.verdict, self.detail
 
 
@@ -106,8 +106,8 @@ def phase_verdict(report: pytest.TestReport, call: pytest.CallInfo[None]) -> tup
             Verdict.ERRORED,
             f"{text}: it could not be judged in time{doing}\ndo   start again; a check's limit is suites.check_timeout in promotion.toml",
         )
-    said_no = report.when == "call" and isinstance(error, AssertionError | pytest.fail.Exception)
-    return (Verdict.FAILED, text) if said_no else (Verdict.ERRORED, f"{type(error).__name__}: {text}")
+    is_failure = report.when == "call" and isinstance(error, AssertionError | pytest.fail.Exception)
+    return (Verdict.FAILED, text) if is_failure else (Verdict.ERRORED, f"{type(error).__name__}: {text}")
 
 
 def _own_words(error: BaseException | None) -> str:

@@ -114,7 +114,7 @@ class Checklist:
             config.workeroutput[WORKER_KEY] = self.session.collection()  # type: ignore[attr-defined]
 
     def _take_out_ambiguous(self, items: list[pytest.Item]) -> None:
-        """Two checks with one id, or a marker without one: nothing that they said would be an answer, so they do not run and are undetermined."""
+        """Two checks with one id, or a marker without one: their verdicts could not be told apart, so neither runs and both are undetermined."""
         places: dict[str, list[str]] = {}
         for item in items:
             places.setdefault(check_id(item), []).append(item.nodeid)
@@ -140,16 +140,16 @@ class Checklist:
         _dress(report, call, item)
         policy = state_of(self.config).policy
         if report.failed:
-            _excuse(report, item, policy.stands(check, judged.verdict, judged.detail))
+            _show_as_skipped(report, item, policy.stands(check, judged.verdict, judged.detail))
         if report.when == "teardown":
             verdict, detail = policy.stands(check, *judged.final())
             seen, detail = item.stash.get(EVIDENCE, {}), redactor(self.config).text(detail)
             if verdict is Verdict.FAILED:
-                detail = _whole(detail, why=_why(item, check), fix=_fix(item))
+                detail = _with_why_and_fix(detail, why=_why(item, check), fix=_fix(item))
             seconds = round(judged.seconds, 3)
-            said = CheckResult(id=check, suite=self.session.collected[check], verdict=verdict, seconds=seconds, detail=detail, evidence=seen)
-            self._record(said)
-            report.promote_check = packed(said)  # type: ignore[attr-defined]  # what a worker sends to its controller
+            result = CheckResult(id=check, suite=self.session.collected[check], verdict=verdict, seconds=seconds, detail=detail, evidence=seen)
+            self._record(result)
+            report.promote_check = packed(result)  # type: ignore[attr-defined]  # what a worker sends to its controller
         _mask(report, redactor(self.config))
         return report
 
@@ -180,8 +180,8 @@ def _plain(check: str) -> str:
     return check.partition("[")[0]
 
 
-def _excuse(report: pytest.TestReport, item: pytest.Item, stands: tuple[Verdict, str]) -> None:
-    """A check that may fail is no failure of pytest's either: in JUnit and on the screen it is skipped, with who answers for it and what it said."""
+def _show_as_skipped(report: pytest.TestReport, item: pytest.Item, stands: tuple[Verdict, str]) -> None:
+    """A check that may fail is no failure of pytest's either: in JUnit and on the screen it is skipped, with its text and the owner of its waiver."""
     verdict, detail = stands
     if not verdict.blocks:
         report.outcome = "skipped"
@@ -195,13 +195,13 @@ def _fix(item: pytest.Item) -> str:
 
 
 def _why(item: pytest.Item, check: str) -> str:
-    """Why a registered check matters: what its function's docstring says. Of declared checks (an address, a number) the declaration says it all."""
+    """Why a registered check matters: its function's docstring. Of declared checks (an address, a number) the declaration says it all."""
     spec = next((spec for spec in CHECKS if spec.id == check), None)
     return " ".join((getattr(getattr(item, "obj", None), "__doc__", None) or "").split()) if spec and not spec.sources else ""
 
 
-def _whole(detail: str, *, why: str, fix: str) -> str:
-    """A failure says what was seen, why that matters, and what to do: what the check itself does not say is put in its place."""
+def _with_why_and_fix(detail: str, *, why: str, fix: str) -> str:
+    """A failure shows the facts, why they matter, and what to do. Parts that the check's own text lacks are added."""
     do = _DO.search(detail)
     seen, rest = (detail[: do.start()], detail[do.start() :]) if do else (detail, f"\ndo   {fix}" if fix else "")
     return seen + (f"\nwhy  {why}" if why and not _WHY.search(seen) else "") + rest

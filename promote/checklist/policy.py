@@ -45,7 +45,7 @@ class Policy:
         if waiver := self.waived.get(check):
             return Verdict.WAIVED, f"{waiver.describe()}\nit {'failed' if verdict is Verdict.FAILED else 'could not be judged'}: {detail}"
         if check.partition("[")[0] in self.informative:
-            return Verdict.WARNING, f"{detail}\nnot counted: it is no part of what proves a rollback"
+            return Verdict.WARNING, f"{detail}\nignored: this check is no part of the proof of a rollback"
         if check in self.advisory or check.partition("[")[0] in self.advisory:
             return Verdict.WARNING, detail
         if waiver := self.expired.get(check):

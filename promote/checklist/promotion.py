@@ -225,7 +225,7 @@ class Promotion:
     def other_lock(self) -> str:
         """One sentence about the promotion that holds the lock; "" when the lock is free or this promotion's own."""
         lock = read_lock(self.remote)
-        return "" if lock is None or lock.oid == self.lock else lock.sentence()
+        return "" if lock is None or lock.oid == self.lock else lock.describe()
 
     def tag_rules(self) -> TagRules:
         """The forge's rules on the stable tag for this account; `known` is False where no forge can be queried (a plain push to another remote)."""

@@ -76,7 +76,7 @@ def run_suite(
     ]
     started = time.monotonic()
     try:
-        killed = _run(argv, log, settings.root, recorder, deadline, _Teller(name, on_check), stop or threading.Event())
+        killed = _run(argv, log, settings.root, recorder, deadline, _Announcer(name, on_check), stop or threading.Event())
     finally:  # also when a person stops it: what a check has printed by then stays on disk
         with defer_signals():
             _mask(redact, log, recorder)
@@ -111,20 +111,20 @@ def _with_junit(result: SuiteResult, path: Path, redact: Redactor, about: Mappin
     return replace(result, junit=str(path))
 
 
-class _Teller:
-    """Tells each check once, as soon as it is on disk."""
+class _Announcer:
+    """Passes each check on once, as soon as it is on disk."""
 
     def __init__(self, suite: str, on_check: Callable[[CheckResult], None]) -> None:
-        self._suite, self._on_check, self._told = suite, on_check, 0
+        self._suite, self._on_check, self._announced = suite, on_check, 0
 
     def look(self, recorder: Path) -> None:
         checks = _checks(self._suite, read_events(recorder))
-        for check in checks[self._told :]:
+        for check in checks[self._announced :]:
             self._on_check(check)
-        self._told = len(checks)
+        self._announced = len(checks)
 
 
-def _run(argv: list[str], log: Path, cwd: Path, recorder: Path, deadline: Deadline, teller: _Teller, stop: threading.Event) -> bool:
+def _run(argv: list[str], log: Path, cwd: Path, recorder: Path, deadline: Deadline, announcer: _Announcer, stop: threading.Event) -> bool:
     """Start the child and watch it; True when the deadline ended it. Whatever ends us ends its whole group."""
     env = {k: v for k, v in os.environ.items() if k not in _HIJACKS} | {
         "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
@@ -142,13 +142,13 @@ def _run(argv: list[str], log: Path, cwd: Path, recorder: Path, deadline: Deadli
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     child.wait(TICK_S)
                     return False
-                teller.look(recorder)
+                announcer.look(recorder)
             return True
         finally:
             if child:
                 _end_session(child.pid)
                 child.wait()
-            teller.look(recorder)
+            announcer.look(recorder)
 
 
 def _mask(redact: Redactor, *files: Path) -> None:

@@ -176,16 +176,16 @@ def summary_lines(session: Session, results: Iterable[SuiteResult], settings: Se
             folder = getattr(settings.suites, result.suite)
             lines += [f"? not run: {', '.join(names)}", f"  do   {_whole_suite(session, names, folder)}"]
     end = "interrupted" if interrupted else f"exit code {int(exit_code(results))}"
-    said = ", ".join(f"{result.suite} {_WORDS[result.verdict]}" + (f" ({result.reason})" if _unsaid(result) else "") for result in results)
-    return [*lines, f"{said}: {end}"]
+    verdicts = ", ".join(f"{result.suite} {_WORDS[result.verdict]}" + (f" ({result.reason})" if _unexplained(result) else "") for result in results)
+    return [*lines, f"{verdicts}: {end}"]
 
 
 def _line(check: CheckResult) -> str:
-    said = shown(check)
-    return f"{MARKS[check.verdict]} {check.id}" + (f": {said.splitlines()[0]}" if said else "")
+    text = shown(check)
+    return f"{MARKS[check.verdict]} {check.id}" + (f": {text.splitlines()[0]}" if text else "")
 
 
-def _unsaid(result: SuiteResult) -> bool:
+def _unexplained(result: SuiteResult) -> bool:
     """No check explains why the suite did not pass."""
     return result.verdict.blocks and not result.failed
 

@@ -60,8 +60,8 @@ def _what_it_is(git: GitRemote, settings: Settings) -> list[str]:
 
 def _ask(shown: list[str]) -> None:
     """Raises UsageError without a terminal, or when the answer is not yes."""
-    said = terminal_question("\n".join([*shown, "Break this lock? Type yes: "]))
-    if said != "yes":
+    reply = terminal_question("\n".join([*shown, "Break this lock? Type yes: "]))
+    if reply != "yes":
         raise UsageError(
             f"the lock was left alone: {'; '.join(shown)}",
             hint="`promote resume` or `promote abort` once its owner is gone; without a terminal, and when you are sure: --yes",

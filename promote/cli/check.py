@@ -88,10 +88,10 @@ def _context(target: Target, waivers: tuple[Waiver, ...], choices: Choices) -> S
 
 def _words(suite: str, what: str, result: SuiteResult) -> list[str]:
     passed, failed, errored = MEANT[suite]
-    said = {Verdict.PASSED: passed, Verdict.FAILED: failed, Verdict.ERRORED: errored}[result.verdict]
+    outcome = {Verdict.PASSED: passed, Verdict.FAILED: failed, Verdict.ERRORED: errored}[result.verdict]
     subject = f"{what} " if suite == "pre" else ""
     names = ", ".join(check.id for check in result.failed[:6])
     return [
-        f"{subject}{said}" + (f": {names or result.reason}." if result.failed or result.verdict is not Verdict.PASSED else "."),
+        f"{subject}{outcome}" + (f": {names or result.reason}." if result.failed or result.verdict is not Verdict.PASSED else "."),
         f"log: {result.log}",
     ]

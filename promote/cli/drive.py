@@ -22,7 +22,7 @@ def drive(
     """
     # A stop request is answered by a step; one that comes between two steps or after the last is dropped here, so that the end is always reported.
     with defer_signals(drop=True):
-        with beating(ctx.deps.git.hurried(BEAT_S), lambda: ctx.lock, every_s=ctx.settings.lock.heartbeat, at_once=lock_is_ours):
+        with beating(ctx.deps.git.with_timeout(BEAT_S), lambda: ctx.lock, every_s=ctx.settings.lock.heartbeat, at_once=lock_is_ours):
             if begin:
                 begin(ctx)
             end, result = run_promotion(ctx, state)

@@ -161,8 +161,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         with as_interrupts():
             args = parser().parse_args(argv)
             return _dispatch(args)
-    except SystemExit as said:  # --help and --version
-        return _said(said)
+    except SystemExit as done:  # --help and --version
+        return _flushed_code(done)
     except UsageError as error:
         return _say(args, "USAGE", error)
     except PromoteError as error:
@@ -170,25 +170,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Interrupted as stop:
         return _say(args, "INTERRUPTED", PromoteError(f"stopped by {stop.signal_name}", hint="see what is true now: promote status"))
     except BrokenPipeError:
-        return _nobody_reads()
+        return _reader_gone()
     except Exception:
         return _say(args, "UNCHECKED", _unexpected())
 
 
-def _said(done: SystemExit) -> int:
+def _flushed_code(done: SystemExit) -> int:
     """argparse has printed what was asked for; whether it got out is known only after a flush."""
     try:
         if sys.stdout is not None:
             sys.stdout.flush()
     except BrokenPipeError:
-        return _nobody_reads()
+        return _reader_gone()
     except OSError as error:
-        _nobody_reads()
+        _reader_gone()
         return _say(argparse.Namespace(json=False), "UNCHECKED", PromoteError(f"stdout cannot be written: {error.strerror}", hint="free space"))
     return int(done.code or 0)
 
 
-def _nobody_reads() -> int:
+def _reader_gone() -> int:
     """What is still in the buffer of stdout must not fail once more at exit. Returns the code of a program that a closed pipe ended."""
     with contextlib.suppress(OSError, ValueError, AttributeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -229,8 +229,8 @@ def _unexpected() -> PromoteError:
     with tempfile.NamedTemporaryFile("w", prefix="promote-", suffix=".log", delete=False) as log:
         log.write(masked.text(traceback.format_exc()))
     kind, value, _ = sys.exc_info()
-    said = masked.text(str(value))[:200]  # in this order: half a secret would not be known
-    return PromoteError(f"unexpected {kind.__name__ if kind else 'error'}: {said}", hint=f"this is a bug; the details are in {log.name}")
+    text = masked.text(str(value))[:200]  # in this order: half a secret would not be known
+    return PromoteError(f"unexpected {kind.__name__ if kind else 'error'}: {text}", hint=f"this is a bug; the details are in {log.name}")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from pathlib import Path
 from promote.candidate import migration_plan
 from promote.candidate.commits import Change, breaking
 from promote.checklist.candidate import builder, expected_of, trees
-from promote.checklist.history import UNTOLD, bump_suggestion, changes_of, production_version, report, version_bump_problem
+from promote.checklist.history import UNKNOWN_VERSION, bump_suggestion, changes_of, production_version, report, version_bump_problem
 from promote.checklist.policy import Policy
 from promote.checklist.promotion import Promotion
 from promote.checklist.registry import required_checks
@@ -158,7 +158,7 @@ def _steps(promotion: Promotion, version: str) -> tuple[str, ...]:
         f"{names['prod']} and {names['stable']} to the candidate, both in one leased push, by {move}",
         f"every application proven at it (within {settings.argocd.converge_timeout:.0f} s), then the post and smoke suites{soak}, a last look",
         f"{names['working']} to the same object, the ledger written, the lock released",
-        f"whatever is not well after the move: {names['stable']} back by itself, and proven back",
+        f"on a failure after the move: {names['stable']} goes back automatically, and production is proven to follow",
     )
 
 
@@ -213,7 +213,7 @@ def _last_words(plan: Plan) -> Iterator[str]:
 
 def bump_note(plan: Plan) -> str:
     """A remark when the version is not the smallest that fits."""
-    return "" if plan.fitting in (plan.version, UNTOLD) or not plan.commits else f"the smallest version that fits is {plan.fitting}"
+    return "" if plan.fitting in (plan.version, UNKNOWN_VERSION) or not plan.commits else f"the smallest version that fits is {plan.fitting}"
 
 
 def _application(app: AppChange, *, diff: bool) -> Iterator[str]:

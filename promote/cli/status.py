@@ -56,7 +56,7 @@ def tags(deps: Dependencies) -> dict[str, object]:
         "shadowed": names.shadow in refs,
         "shallow": git.is_shallow(),
         "prechecked": prechecked(deps, refs.get(names.stable)),
-        "lock": lock.sentence() if lock else None,
+        "lock": lock.describe() if lock else None,
     }
 
 

@@ -84,12 +84,12 @@ def final_lines(ctx: PromotionContext, end: End, result: StepResult) -> list[str
 
 
 def proof(ctx: PromotionContext) -> str:
-    """`proven for 11 of 12 applications at 14:02:31 CET, not counted: velero`."""
+    """`proven for 11 of 12 applications at 14:02:31 CET, ignored: velero (already unhealthy before)`."""
     apps = ctx.applications
     tolerated = [a.name for a in apps if a.state is AppState.TOLERATED]
     proven = sum(a.state is AppState.PROVEN for a in apps)
     text = f"proven for {proven} of {len(apps)} applications at {_proven_at(ctx).astimezone():%H:%M:%S %Z}"
-    return text + (f", not counted: {', '.join(tolerated)} (unhealthy before)" if tolerated else "")
+    return text + (f", ignored: {', '.join(tolerated)} (already unhealthy before)" if tolerated else "")
 
 
 def _proven_at(ctx: PromotionContext) -> datetime:

@@ -27,14 +27,14 @@ class Kind(StrEnum):
     OPERATION = "operation"
     STUCK = "stuck"  # an operation in progress that applies another commit
     STALE = "stale"
-    ELSEWHERE = "elsewhere"
+    WRONG_REVISION = "wrong revision"
     UNSYNCED = "unsynced"
     LAST_SYNC = "last sync"
     HEALTH_UNSEEN = "health unseen"
 
 
 # A refresh by Argo CD can change these. It cannot change a running operation, and health changes without one.
-REFRESHABLE = frozenset({Kind.CONDITION, Kind.STALE, Kind.ELSEWHERE, Kind.UNSYNCED, Kind.HEALTH_UNSEEN})
+REFRESHABLE = frozenset({Kind.CONDITION, Kind.STALE, Kind.WRONG_REVISION, Kind.UNSYNCED, Kind.HEALTH_UNSEEN})
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,28 +78,28 @@ def tracked_names(tag: str) -> frozenset[str]:
 class Limits:
     """The thresholds of the evaluation.
 
-    `degraded_grace_s`: seconds an application may stay Degraded. `looks`: successive looks that must agree. `suspended_ok`: applications that may be
-    Suspended. `auto_sync_required`: Argo CD starts the syncs, not promote.
+    `degraded_grace_s`: seconds an application may stay Degraded. `successes`: successive looks that must agree. `allow_suspended`: applications that
+    may be Suspended. `auto_sync_required`: Argo CD starts the syncs, not promote.
     """
 
     degraded_grace_s: float
-    looks: int
-    suspended_ok: frozenset[str] = frozenset()
+    successes: int
+    allow_suspended: frozenset[str] = frozenset()
     auto_sync_required: bool = True
 
     @classmethod
-    def of(cls, settings: Settings, *, looks: int | None = None) -> Limits:
+    def of(cls, settings: Settings, *, successes: int | None = None) -> Limits:
         argocd = settings.argocd
         return cls(
             degraded_grace_s=argocd.degraded_grace,
-            looks=looks or argocd.successes,
-            suspended_ok=frozenset(argocd.allow_suspended),
+            successes=successes or argocd.successes,
+            allow_suspended=frozenset(argocd.allow_suspended),
             auto_sync_required=argocd.sync == "auto",
         )
 
 
 def healthy(app: Application, limits: Limits) -> bool:
-    return app.health == "Healthy" or (app.health == "Suspended" and app.name in limits.suspended_ok)
+    return app.health == "Healthy" or (app.health == "Suspended" and app.name in limits.allow_suspended)
 
 
 def worse(now: Application, before: Application) -> bool:
@@ -146,7 +146,7 @@ def pending_reason(
 
 def arrived(app: Application, goal: Goal, *, fresh_after: datetime | None, t_before: datetime | None) -> str:
     """The text of `pending_reason` for a single look outside of a promotion; "" when the goal is applied."""
-    reason = pending_reason(app, goal, Limits(degraded_grace_s=0, looks=1), fresh_after=fresh_after, t_before=t_before)
+    reason = pending_reason(app, goal, Limits(degraded_grace_s=0, successes=1), fresh_after=fresh_after, t_before=t_before)
     return reason.text if reason else ""
 
 
@@ -164,7 +164,7 @@ def _compared(app: Application, goal: Goal, limits: Limits, denied: str) -> Reas
         at = f" (shows {where})" if where else ""
         return Reason(Kind.CONDITION, f"{kind}: {_cut(message)}{at}", final=bool(not where and _failed_for_good(app, goal)))
     if where:
-        return Reason(Kind.ELSEWHERE, f"still at {where}")
+        return Reason(Kind.WRONG_REVISION, f"still at {where}")
     if app.sync != "Synced" or app.out_of_sync:
         return _unsynced(app, goal, limits, denied)
     return None

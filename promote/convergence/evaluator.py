@@ -34,7 +34,7 @@ class Convergence:
     baseline: Mapping[str, Application]
     t_before: datetime | None
     rollback: bool = False
-    whole: bool = True  # the baseline lists all applications; after a first promotion only git determines which ones belong there
+    baseline_complete: bool = True  # the baseline lists all applications; after a first promotion only git determines which ones belong there
     ignore_other_revisions: bool = False  # a finished failed sync of another commit is no evidence about this one
     namespaces: Collection[str] = ()
     denied: Mapping[str, str] = field(default_factory=dict)
@@ -53,7 +53,7 @@ class Convergence:
         self.present = select(snapshot, self.goal, self.baseline)
         self._remember()
         self.reasons = {key: self._missing(app) for key, app in self.present.items()}
-        self.reasons |= to_prune(self.present, self.baseline, all_back=self.rollback and self.whole)
+        self.reasons |= to_prune(self.present, self.baseline, all_back=self.rollback and self.baseline_complete)
         self.unknown_at_once = self._repo_server_trouble()
         children_count = self._root_applied or not self.goal.root
         states = {key: self._state(app, now, children_count) for key, app in self.present.items()}
@@ -102,7 +102,9 @@ class Convergence:
         if self.goal.root and root_of(self.present, self.goal) is None:
             return {self.goal.root: "the root application does not exist or does not follow the tag"}
         settled = {key for key, reason in self.reasons.items() if reason is None}
-        return unexpectedly_missing(self.present, self.baseline, settled, namespaces=self.namespaces, all_back=self.rollback and self.whole)
+        return unexpectedly_missing(
+            self.present, self.baseline, settled, namespaces=self.namespaces, all_back=self.rollback and self.baseline_complete
+        )
 
     def _state(self, app: Application, now: datetime, children_count: bool) -> tuple[AppState, str]:
         reason, is_root = self.reasons[app.key], app.name == self.goal.root
@@ -139,9 +141,9 @@ class Convergence:
     def _hold(self, app: Application, state: AppState, text: str) -> tuple[AppState, str]:
         self._trouble_since.pop(app.key, None)
         self._held[app.key] += 1
-        if (seen := self._held[app.key]) >= self.limits.looks:
+        if (seen := self._held[app.key]) >= self.limits.successes:
             return state, text
-        return AppState.WAITING, f"converged in {seen} of {self.limits.looks} successive looks"
+        return AppState.WAITING, f"converged in {seen} of {self.limits.successes} successive looks"
 
     def _patience(self, app: Application, now: datetime, text: str) -> tuple[AppState, str]:
         """FAILED once the fault has lasted longer than the grace, WAITING until then."""

@@ -22,7 +22,7 @@ def observe(
     baseline: Mapping[str, Application] | None = None,
     t_before: datetime | None = None,
     rollback: bool = False,
-    whole: bool = True,
+    baseline_complete: bool = True,
     clock: Clock | None = None,
 ) -> ConvergenceResult:
     """Refresh and evaluate for at most `seconds`. Writes only refresh requests.
@@ -38,7 +38,7 @@ def observe(
         settings=settings,
         deadline=Deadline(seconds, clock or Clock()),
         rollback=rollback,
-        whole=whole,
+        baseline_complete=baseline_complete,
         read_only=True,
         ignore_other_revisions=t_before is None,
     )

@@ -222,14 +222,14 @@ def converge(
     guard: Callable[[], None] = lambda: None,
     effect: Effect = _unjournaled,
     rollback: bool = False,
-    whole: bool = True,
-    looks: int | None = None,
+    baseline_complete: bool = True,
+    successes: int | None = None,
     read_only: bool = False,
     ignore_other_revisions: bool = False,
 ) -> ConvergenceResult:
     """Wait until production runs the goal. Call it after the move was confirmed: freshness counts from its first look.
 
-    `rollback`: the applications of the baseline must be back (unless not `whole`: the baseline is incomplete), stuck operations are ended, and a
+    `rollback`: the applications of the baseline must be back (unless the baseline is incomplete), stuck operations are ended, and a
     fault that existed before at this commit is tolerated.
     `effect`: every change in the cluster goes through it.
     `read_only`: end and start nothing.
@@ -238,11 +238,11 @@ def converge(
     """
     convergence = Convergence(
         goal=goal,
-        limits=Limits.of(settings, looks=looks),
+        limits=Limits.of(settings, successes=successes),
         baseline=baseline,
         t_before=t_before,
         rollback=rollback,
-        whole=whole,
+        baseline_complete=baseline_complete,
         ignore_other_revisions=ignore_other_revisions,
         namespaces=() if settings.prod.selector else settings.prod.namespaces,
     )
@@ -273,5 +273,5 @@ def last_look(
     """Verify all applications again from new evidence: each is refreshed and evaluated as in `converge`, but one look is enough."""
     return converge(
         argocd, goal, baseline=baseline, t_before=t_before, settings=settings, deadline=deadline, guard=guard, effect=effect,
-        rollback=rollback, looks=1,
+        rollback=rollback, successes=1,
     )  # fmt: skip

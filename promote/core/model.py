@@ -135,7 +135,7 @@ class AppState(StrEnum):
     PROVEN = "proven"
     WAITING = "waiting"
     FAILED = "failed"
-    TOLERATED = "excused"  # already unhealthy before the move: reported, and ignored in the verdict
+    TOLERATED = "tolerated"  # already unhealthy before the move: reported, and ignored in the verdict
     UNKNOWN = "unknown"
 
 

@@ -56,7 +56,7 @@ class GitRemote:
         self._token, self._timeout_s = token, timeout_s
         self._local = LocalRefs(self._read, self.git, keeps)
 
-    def hurried(self, timeout_s: float) -> GitRemote:
+    def with_timeout(self, timeout_s: float) -> GitRemote:
         """The same clone and remote with a shorter limit for one command, in seconds."""
         return GitRemote(
             self.root, self.remote, token=self._token, timeout_s=min(timeout_s, self._timeout_s), keeps=self._local.prefix, learn=self._learn

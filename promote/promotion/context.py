@@ -124,7 +124,7 @@ class PromotionContext:
     baseline_file: Path | None = None
     t_before: datetime | None = None
     workflow_run: int | None = None  # the forge's run that moves the tag for us, as soon as it is known
-    hold: str = ""  # why this promotion must not be rolled back by itself; "" when it may
+    hold: str = ""  # why this promotion must not be rolled back automatically; "" when it may
     moved_at: datetime | None = None  # when the first move of this promotion was begun
     cause: str = ""  # why production has to go back
     asked_rollback: bool = False  # `promote rollback`: target.stable is where it goes, not what was before
@@ -178,7 +178,7 @@ class PromotionContext:
         return self.stable is not None and self.stable == self.target.back
 
     @property
-    def whole(self) -> bool:
+    def baseline_complete(self) -> bool:
         """Whether the set of applications of before the move is known: a rollback brings exactly these back.
 
         Not so in a first promotion, in a rollback that a person asked for (the baseline is of the version that goes), and when the baseline is lost.

@@ -67,8 +67,8 @@ class Journal:
 
     def write(self, event: str, name: str, **fields: object) -> None:
         """One durable line. Keys: schema, at (UTC), event (intent, result, error, state, note), name, and what the event is about."""
-        said = json.loads(json.dumps(fields, default=str))  # as text first: the text form of a value is masked like the rest
-        line = json.dumps({"schema": SCHEMA, "at": datetime.now(UTC).isoformat(), "event": event, "name": name, **_pairs(self._redact, said)})
+        plain = json.loads(json.dumps(fields, default=str))  # as text first: the text form of a value is masked like the rest
+        line = json.dumps({"schema": SCHEMA, "at": datetime.now(UTC).isoformat(), "event": event, "name": name, **_pairs(self._redact, plain)})
         try:
             self._append(line.encode() + b"\n")
         except OSError as error:

@@ -73,7 +73,7 @@ def _never_dispatched(ctx: PromotionContext, error: BaseException) -> None:
     """The dispatch itself did not come through: no run was seen."""
     if not any(check.id == "workflow-dispatched" for check in ctx.checks):
         what = getattr(error, "what", "") or f"stopped: {type(error).__name__}"
-        record_check(ctx, "workflow-dispatched", Verdict.FAILED if _said_no(error) else Verdict.ERRORED, str(what))
+        record_check(ctx, "workflow-dispatched", Verdict.FAILED if _refused(error) else Verdict.ERRORED, str(what))
 
 
 def _inputs(ctx: PromotionContext) -> dict[str, str]:
@@ -120,7 +120,7 @@ def _read_back(ctx: PromotionContext, read: Callable[[], Reading]) -> str:
 
 def _give_up(ctx: PromotionContext, error: BaseException, deadline: Deadline) -> StepResult:
     """End a move that `error` cut short with what is true of the tag."""
-    status = StepStatus.INTERRUPTED if isinstance(error, Interrupted) else StepStatus.FAILED if _said_no(error) else StepStatus.ERRORED
+    status = StepStatus.INTERRUPTED if isinstance(error, Interrupted) else StepStatus.FAILED if _refused(error) else StepStatus.ERRORED
     reason = cause_of(error)
     try:
         problem = _read_back(ctx, lambda: resolve_outcome(ctx, error, Direction.FORWARD))
@@ -156,7 +156,7 @@ def _not_known(ctx: PromotionContext, status: StepStatus, reason: str, deadline:
     return StepResult(status=status, reason=reason, hint=by_hand(ctx))
 
 
-def _said_no(error: BaseException) -> bool:
+def _refused(error: BaseException) -> bool:
     return isinstance(error, Rejected | Denied)
 
 

@@ -93,5 +93,5 @@ def _proven_back(ctx: PromotionContext, name: str, result: SuiteResult) -> Verdi
     if len(owed) < len(ctx.smoke_before):
         return Verdict.ERRORED  # one that passed before did not report
     if not_owed := [check.id for check in result.failed if check.id not in ctx.smoke_before]:
-        ctx.deps.report.note(f"did not pass before the promotion either: {', '.join(not_owed)}: not counted")
+        ctx.deps.report.note(f"did not pass before the promotion either: {', '.join(not_owed)} (ignored)")
     return Verdict.worst(owed.values()) if owed else Verdict.PASSED

@@ -45,7 +45,7 @@ class Watch:
 
     def _pods(self) -> list[str]:
         run = self.run
-        known = run.baseline.pods() if run.baseline else {}  # a resumed promotion may have lost it: then nothing is excused
+        known = run.baseline.pods() if run.baseline else {}  # a resumed promotion may have lost it: then nothing is tolerated
         now = {p.key: p for p in map(parse_pod, run.deps.production().kube.items("/api/v1/pods"))}
         self.first = self.first or now
         found = newly_failing(now, known, at=run.deps.clock.now(), pending_grace_s=run.settings.post.pending_grace)

@@ -140,7 +140,7 @@ def _advance(ctx: PromotionContext, state: State, transitions: Mapping[State, Ca
         result = _timely(run_transition(transitions[state], ctx), ctx, state)
         unknown = ctx.settings.promotion.on_unknown == "hold"
         place = next_state(state, result.status, ctx.moved, hold_on_unknown=unknown, hold=bool(ctx.hold), is_back=ctx.is_back)
-        ctx.journal.write("note", "said", state=state, said=result.status, reason=result.reason, moved=ctx.moved, next=place)
+        ctx.journal.write("note", "transition", state=state, status=result.status, reason=result.reason, moved=ctx.moved, next=place)
         if isinstance(place, End):
             return place, result
         if place is State.ROLLING_BACK:

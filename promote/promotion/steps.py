@@ -36,7 +36,7 @@ def context(ctx: PromotionContext, state: str) -> SuiteContext:
         t_before=ctx.t_before.isoformat() if ctx.t_before else None,
         choices=ctx.choices,
         trunk=ctx.trunk_seen or target.branch.commit,
-        baseline_complete=ctx.whole,
+        baseline_complete=ctx.baseline_complete,
         waivers=ctx.waivers,
     )
 
@@ -109,7 +109,7 @@ def wait_for_convergence(ctx: PromotionContext, goal: Goal, *, rollback: bool) -
         guard=ctx.still_ours,
         effect=ctx.journal.effect,
         rollback=rollback,
-        whole=ctx.whole,
+        baseline_complete=ctx.baseline_complete,
     )
     ctx.applications, ctx.proven_at = result.applications, result.proven_at
     ctx.journal.write("note", "converge", verdict=result.verdict, reason=result.reason, rollback=rollback)
@@ -141,8 +141,8 @@ def _show_trouble(ctx: PromotionContext, result: ConvergenceResult) -> None:
 
 def _look_at_hook(app: Application) -> str:
     """The command that shows what a hook waits for, if its sync reports that it waits for one."""
-    said = app.operation.message if app.operation else ""
-    found = re.search(r"waiting for completion of hook (?:[^\s/]*/)?(\w+)/([\w.-]+)", said)
+    message = app.operation.message if app.operation else ""
+    found = re.search(r"waiting for completion of hook (?:[^\s/]*/)?(\w+)/([\w.-]+)", message)
     return f"kubectl -n {app.destination_namespace} describe {found[1].lower()} {found[2]}" if found else ""
 
 

@@ -15,7 +15,7 @@ from promote.tags.records import last_entry
 
 
 def verify_current(ctx: PromotionContext) -> StepResult:
-    """Look at production as after a move, but move nothing and take no lock. What was unhealthy when it was proven is still not counted.
+    """Look at production as after a move, but move nothing and take no lock. What was unhealthy when it was proven is still ignored.
 
     Raises what the clients raise.
     """

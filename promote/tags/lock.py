@@ -59,8 +59,8 @@ class Lock:
     plan: Mapping[str, object] = field(default_factory=dict)
     oid: str = ""
 
-    def sentence(self) -> str:
-        return f"{self.owner} on {self.host} is promoting {self.version or self.candidate[:7]} since {self.since} (state {self.state})"
+    def describe(self) -> str:
+        return f"{self.owner}@{self.host} has been promoting {self.version or self.candidate[:7]} since {self.since} ({self.state})"
 
 
 def new_lock(
@@ -150,7 +150,7 @@ def lock_words(git: GitRemote) -> tuple[Lock | None, str]:
         lock = read_lock(git)
     except PromoteError as error:
         return None, error.what
-    return lock, lock.sentence() if lock else "the lock is free"
+    return lock, lock.describe() if lock else "the lock is free"
 
 
 def remove_lock(git: GitRemote, oid: str) -> str:
@@ -176,7 +176,7 @@ def acquire(git: GitRemote, lock: Lock) -> Lock:
     if other:
         raise Rejected(
             "lock",
-            other.sentence(),
+            other.describe(),
             hint="wait for it to end; if it was cut short: `promote resume` or `promote abort`",
         )
     raise refused(git, result, f"take the lock ({LOCK})")
@@ -202,7 +202,7 @@ def advance(git: GitRemote, lock: Lock, *others: RefUpdate, patience: Deadline |
             raise Superseded(f"another user or process changed {changed} just after this promotion wrote it", hint=LOOK_FIRST)
         if holds is None or holds.object != lock.oid:
             other = read_lock(git)
-            raise lock_lost(other.sentence() if other else "it was deleted")
+            raise lock_lost(other.describe() if other else "it was deleted")
         raise refused(git, result, "write " + ", ".join(u.ref for u in others) if others else f"renew the lock ({LOCK})")
 
     return retry_until(push, on=Unreachable, deadline=patience)

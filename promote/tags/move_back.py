@@ -99,7 +99,7 @@ def _authorised(git: GitRemote, settings: Settings, lock: Lock) -> _Move:
     if lock.state != "promoted" or prod is None or not to:
         raise Rejected(
             "publish",
-            f"{lock.sentence()}: only a promotion that has moved the tag, and knows what it replaced, can be put back",
+            f"{lock.describe()}: only a promotion that has moved the tag, and knows what it replaced, can be put back",
             hint="look with `promote status`; by hand, without a lock: --action=rollback, or promote rollback --to VERSION",
         )
     return _Move(to=to, replacing=prod.object, keep_undo=True)

@@ -264,4 +264,4 @@ def _goes_back(expected: Kept | Move) -> bool:
 def _holder(seen: Observation) -> str:
     if seen.unreadable:
         return seen.unreadable.what
-    return seen.says.sentence() if seen.says else "another process replaced it" if seen.lock else "it was deleted"
+    return seen.says.describe() if seen.says else "another process replaced it" if seen.lock else "it was deleted"

@@ -120,7 +120,7 @@ def _authorising(git: GitRemote, seen: Observation, request: Request, dev: Tag) 
     if (lock.state, lock.version, lock.candidate) != ("prechecked", request.version.text, dev.commit):
         raise Rejected(
             "publish",
-            f"{lock.sentence()} at {short(lock.candidate)}: it does not authorise to publish {request.version} at {short(dev.commit)}",
+            f"{lock.describe()} at {short(lock.candidate)}: it does not authorise to publish {request.version} at {short(dev.commit)}",
             hint="a lock authorises one move, once its pre suite has passed: promote run",
         )
     return lock

@@ -114,7 +114,7 @@ def test_prod_working_is_left_to_a_promotion_that_runs(sandbox: Sandbox, clone: 
     code, said, progress = promote(sandbox, clone, "mark-working", "--force")
     assert remove_lock(end, lock.oid) == ""
     assert (code, sandbox.writer.holds(WORKING)) == (5, before), progress
-    assert "is promoting v1.9.0" in said["error"]
+    assert "has been promoting v1.9.0" in said["error"]
 
 
 def test_a_rollback_that_moved_nothing_names_what_production_still_has(sandbox: Sandbox, clone: Path) -> None:

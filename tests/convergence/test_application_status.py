@@ -8,7 +8,7 @@ from promote.argocd.application import Application, parse_application
 from promote.convergence.application_status import Kind, Limits, healthy, pending_reason, worse
 from tests.support.manifests import NEW, OLD, OTHER, TAG_OBJECT, application, at, goal, manifest, operation
 
-LIMITS = Limits(degraded_grace_s=60, looks=3)
+LIMITS = Limits(degraded_grace_s=60, successes=3)
 JOB_FAILED = {"kind": "Job", "namespace": "web", "name": "migrate", "status": "SyncFailed", "message": "boom"}
 DEPLOYMENT = {"kind": "Deployment", "namespace": "web", "name": "web", "status": "OutOfSync"}
 
@@ -34,9 +34,9 @@ def chart_only(**changes) -> Application:
 
 
 BELIEVED_WITHOUT = {
-    "the commit: it still shows the old one": (application(revision=OLD), Kind.ELSEWHERE, f"still at {OLD[:7]}"),
-    "the commit: it shows the tag's name": (application(revision="prod-stable"), Kind.ELSEWHERE, "still at prod-stable"),
-    "the commit: it shows none": (application(revision=""), Kind.ELSEWHERE, "still at no revision"),
+    "the commit: it still shows the old one": (application(revision=OLD), Kind.WRONG_REVISION, f"still at {OLD[:7]}"),
+    "the commit: it shows the tag's name": (application(revision="prod-stable"), Kind.WRONG_REVISION, "still at prod-stable"),
+    "the commit: it shows none": (application(revision=""), Kind.WRONG_REVISION, "still at no revision"),
     "the sync status: OutOfSync": (application(sync="OutOfSync", resources=[DEPLOYMENT]), Kind.UNSYNCED, "OutOfSync: Deployment web/web"),
     "the sync status: Unknown": (application(sync="Unknown"), Kind.UNSYNCED, "Unknown"),
     "its resources: one differs though it reads Synced": (
@@ -133,17 +133,17 @@ def test_of_several_sources_every_one_that_tracks_the_tag_must_be_there():
     assert judge(several(["1.2.3", NEW, NEW])) is None
     reason = judge(several(["1.2.3", NEW, OLD]))
     assert reason is not None
-    assert reason.kind is Kind.ELSEWHERE
+    assert reason.kind is Kind.WRONG_REVISION
 
 
-def test_a_failed_sync_is_excused_only_if_it_ended_before_the_move():
+def test_a_failed_sync_is_tolerated_only_if_it_ended_before_the_move():
     failed = application(state=operation("Failed", OLD, finished=-5))
     assert judge(failed, t_before=-4) is None
     assert judge(failed, t_before=-5) is not None
     assert judge(failed, t_before=None) is not None
 
 
-def test_failed_resources_are_excused_with_their_operation():
+def test_failed_resources_are_tolerated_with_their_operation():
     assert judge(application(state=operation(revision=OLD, finished=-5, resources=[JOB_FAILED])), t_before=-4) is None
 
 
@@ -189,7 +189,7 @@ def test_a_window_is_named():
 
 
 def test_auto_sync_may_be_off_when_the_syncs_are_ours():
-    reason = judge(application(sync="OutOfSync", spec={"syncPolicy": {}}), limits=Limits(degraded_grace_s=60, looks=3, auto_sync_required=False))
+    reason = judge(application(sync="OutOfSync", spec={"syncPolicy": {}}), limits=Limits(degraded_grace_s=60, successes=3, auto_sync_required=False))
     assert reason is not None
     assert reason.text == "OutOfSync"
 
@@ -228,7 +228,7 @@ def test_messages_are_one_line_and_short():
 
 
 def test_suspended_is_well_only_where_it_is_allowed():
-    allowing = Limits(degraded_grace_s=60, looks=3, suspended_ok=frozenset({"web"}))
+    allowing = Limits(degraded_grace_s=60, successes=3, allow_suspended=frozenset({"web"}))
     assert healthy(application(health="Suspended"), allowing)
     assert not healthy(application(health="Suspended"), LIMITS)
     assert not healthy(application(health="Degraded"), allowing)

@@ -10,7 +10,7 @@ from promote.convergence.evaluator import Convergence
 from promote.core.model import AppState, AppVerdict
 from tests.support.manifests import NEW, OLD, application, at, child, goal, made_by, operation, stamp
 
-LIMITS = Limits(degraded_grace_s=60, looks=3)
+LIMITS = Limits(degraded_grace_s=60, successes=3)
 OLD_OPERATION = operation("Succeeded", OLD, finished=-500)
 
 
@@ -131,7 +131,7 @@ def test_worse_health_than_before_is_new_trouble():
     [{"revision": OLD}, {"sync": "OutOfSync"}, {"conditions": [("SyncError", "x")]}, {"state": operation("Failed", NEW)}],
     ids=["revision", "sync", "condition", "last sync"],
 )
-def test_the_baseline_excuses_nothing_but_health(changes):
+def test_the_baseline_tolerates_nothing_but_health(changes):
     judged = convergence(before(health="Degraded", **{k: v for k, v in changes.items() if k != "state"}))
     look(judged, application())
     app = application(reconciled=6, **changes)
@@ -139,7 +139,7 @@ def test_the_baseline_excuses_nothing_but_health(changes):
     assert AppState.PROVEN not in states(judged, app, looks=4)
 
 
-def test_the_root_is_never_excused():
+def test_the_root_is_never_tolerated():
     judged = convergence(before("argocd", health="Degraded"), root="argocd")
     look(judged, application("argocd"))
     assert [look(judged, application("argocd", reconciled=6, health="Degraded"), second=s)["argocd"].state for s in (10, 70)][-1] is AppState.FAILED
@@ -214,7 +214,7 @@ def test_a_rollback_tolerates_earlier_trouble_only(changes):
 
 
 @pytest.mark.parametrize("changes", TROUBLE_BEFORE.values(), ids=TROUBLE_BEFORE.keys())
-def test_a_rollback_does_not_excuse_new_trouble(changes):
+def test_a_rollback_does_not_tolerate_new_trouble(changes):
     judged = convergence(before(), rollback=True, commit=OLD)
     look(judged, application(revision=OLD, **changes))
     assert AppState.TOLERATED not in states(judged, application(revision=OLD, reconciled=6, **changes), looks=4)

@@ -31,7 +31,7 @@ def settled(baseline: list[Application], now: list[Application], *, rollback: bo
     commit = OLD if rollback else NEW
     judged = Convergence(
         goal=goal(commit, root="argocd"),
-        limits=Limits(degraded_grace_s=grace, looks=1),
+        limits=Limits(degraded_grace_s=grace, successes=1),
         baseline={a.key: a for a in baseline},
         t_before=at(-1),
         rollback=rollback,

@@ -112,7 +112,7 @@ def test_who_took_the_lock_over_is_named_and_keeps_it(bench: Bench, tmp_path: Pa
     assert there.push_and_look(RefUpdate(ref=LOCK, new=theirs.oid, expected=lock.oid))[0]
     finalize(bench.run, end, {})
     (warning,) = bench.run.warnings
-    assert warning.startswith(f"{LOCK} is another user's by now: grace on laptop-7 is promoting v1.1.0 since ")
+    assert warning.startswith(f"{LOCK} is another user's by now: grace@laptop-7 has been promoting v1.1.0 since ")
     assert bench.repos.holds(LOCK) == theirs.oid
     checks = {check.id: check.verdict for check in bench.run.checks}
     assert checks == ({"prod-working-updated": Verdict.FAILED} if end is End.VERIFIED else {}), "it was not ours to move either"

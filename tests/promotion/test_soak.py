@@ -77,7 +77,7 @@ def test_a_pod_that_came_with_the_version_must_not_restart_during_the_soak(place
     assert found.reason == "shop/new: restarted during the soak"
 
 
-def test_without_a_baseline_nothing_is_excused(place: Place) -> None:
+def test_without_a_baseline_nothing_is_tolerated(place: Place) -> None:
     found = place.watch(None).look()
     assert found is not None
     assert found.reason == "shop/sick: CrashLoopBackOff, 7 restarts"

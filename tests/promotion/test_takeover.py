@@ -268,7 +268,7 @@ def test_an_id_that_would_lead_out_of_the_journals_folder_is_no_id(make: Make) -
 def test_a_rollback_that_was_decided_on_and_not_begun_is_no_reason_in_the_verified_end(make: Make) -> None:
     place = make()
     place.publish()
-    place.run.journal.write("note", "said", state="promoted", said="failed", reason="smoke failed", moved="yes", next="rolling_back")
+    place.run.journal.write("note", "transition", state="promoted", status="failed", reason="smoke failed", moved="yes", next="rolling_back")
     taken = place.taken_up()
     assert (taken.cause, stands(taken), taken.cause) == ("smoke failed", State.PROMOTED, "")
 

@@ -105,8 +105,8 @@ def test_a_good_version_is_shipped_proven_and_recorded(start: Any, via: str, act
     assert (record["version"], record["commit"], record["previous_stable_object"]) == ("v1.8.0", candidate, old)
     (entry,) = world.sandbox.writer.git("ls-tree", "--name-only", "refs/promote/ledger").splitlines()
     assert json.loads(world.sandbox.writer.git("show", f"refs/promote/ledger:{entry}"))["outcome"] == "verified"
-    assert {a["verdict"] for a in said["applications"]} == {"proven", "excused"}
-    assert [a["name"] for a in said["applications"] if a["verdict"] == "excused"] == ["velero"]
+    assert {a["verdict"] for a in said["applications"]} == {"proven", "tolerated"}
+    assert [a["name"] for a in said["applications"] if a["verdict"] == "tolerated"] == ["velero"]
     assert {suite for file in said["junit"] for suite in read(file)} == {"pre", "post", "smoke", "during"}
     off = {c["id"] for c in said["checks"] if c["verdict"] == "disabled"}
     assert off == (set() if via == "workflow" else {"workflow-dispatched", "workflow-succeeded"})
@@ -236,7 +236,7 @@ def test_rollback_by_hand_and_status(start: Any) -> None:
     assert (code, said["outcome"]) == (2, "usage"), "there is nothing to undo twice"
     code, said, _ = world.promote("status")
     assert (code, said["production"], said["tags"]["stable"]["version"], said["lock"]) == (0, "passed", "v1.7.4", None)
-    assert {a["name"]: a["verdict"] for a in said["applications"] if a["verdict"] != "proven"} == {"velero": "excused"}, "as when it was proven"
+    assert {a["name"]: a["verdict"] for a in said["applications"] if a["verdict"] != "proven"} == {"velero": "tolerated"}, "as when it was proven"
     assert said["last"] == "v1.7.4: rolled back"
     code, said, _ = world.promote("rollback", "--to-working")
     assert code == 2 and "ahead of what production runs: that is no way back" in said["error"]

@@ -34,7 +34,7 @@ WELL = (
     "config-map", "crashing-guestbook", "crd-creation", "deployment", "guestbook", "helm", "helm-guestbook", "hook-and-deployment", "multi-namespace",
     "one-deployment", "secrets", "service", "sync-waves",
 )  # fmt: skip
-DEGRADED = ("core-install", "kustomize")  # Synced, and Progressing for ever: what a baseline excuses
+DEGRADED = ("core-install", "kustomize")  # Synced, and Progressing for ever: what a baseline tolerates
 # Their sync can never succeed or never ends, so they can never show a commit; they live in the fleet, and `prod.selector` leaves them out.
 HOPELESS = ("failure-during-sync", "hook", "networking", "post-delete-hook", "ssa-revision-history")
 DEV = ("config-map", "guestbook", "service")

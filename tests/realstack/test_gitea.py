@@ -114,7 +114,7 @@ def test_two_promoters_at_once_have_one_winner(there: Remote, kind: str) -> None
 def test_the_loser_gets_the_name_of_the_lock_holder(there: Remote) -> None:
     ada, grace = there.clones
     lock = acquire(ada, lock_of(0, "v1.1.0", there.commits["v1.1.0"], there.start))
-    with pytest.raises(Rejected, match=f"{lock.owner} on {lock.host} is promoting v1.1.0"):
+    with pytest.raises(Rejected, match=f"{lock.owner}@{lock.host} has been promoting v1.1.0"):
         acquire(grace, lock_of(1, "v1.2.0", there.commits["v1.2.0"], there.start))
     assert listed(there.server)[LOCK] == lock.oid
 

@@ -45,7 +45,7 @@ def test_of_two_promoters_at_once_one_is_verified_and_the_other_gets_its_name(wo
         told = sorted(pool.map(lambda clone: world.promote(clone, "run", version, "--json"), clones), key=lambda one: one.code)
     (winner, loser), seen = told, listed(repository)
     assert (winner.code, loser.code) == (0, 5), [one.err for one in told]
-    assert f"is promoting {version}" in loser.document["reason"] and "promote resume" in said(loser)
+    assert f"has been promoting {version}" in loser.document["reason"] and "promote resume" in said(loser)
     document = winner.document
     assert (document["outcome"], document["warnings"]) == ("verified", []), winner.err
     assert seen[STABLE] == seen["refs/tags/prod-v1.8.0"] == seen["refs/tags/prod-working"] == document["stable_after"]["object"]

@@ -82,7 +82,7 @@ MEMORY = (
     Guard("memory on the disk", "promote/promotion/journal.py", "            os.fsync(descriptor)\n", "", JOURNAL),
     Guard("a torn line", "promote/promotion/journal.py", "        except ValueError:\n            continue\n", "        except KeyError:\n            continue\n", JOURNAL),
     Guard("memory for its owner only", "promote/promotion/journal.py", "os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)", "os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)", JOURNAL),
-    Guard("no secret in the memory", "promote/promotion/journal.py", "**_pairs(self._redact, said)", "**said", JOURNAL),
+    Guard("no secret in the memory", "promote/promotion/journal.py", "**_pairs(self._redact, plain)", "**plain", JOURNAL),
     Guard("the journal is a path of the model", "tests/model/journal.py", "        if not places:\n            return f", "        if False:\n            return f", MODEL, "journals"),
     Guard("and ends as the model does", "tests/model/journal.py", '    if end and f"end: {end}" not in', '    if False and f"end: {end}" not in', MODEL, "journals"),
     Guard("the table of the journals is the model's", "tests/model/edges.json", '["p", "looking", "unmoved", "releasing"],\n', "", MODEL, "every_promise or journals"),

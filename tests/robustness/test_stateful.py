@@ -80,7 +80,7 @@ class Game(RuleBasedStateMachine):
             lock = acquire(git, lock_of(who, version, self.there.commits[version], self.stable))
         except Rejected as no:
             assert self.lock, f"it was free: {no}"
-            assert "is promoting v1." in no.what
+            assert "has been promoting v1." in no.what
             return
         assert not self.lock, "taken from its holder"
         self.people[who], self.lock, self.next = Promoter(lock), lock.oid, self.next + 1

@@ -82,7 +82,7 @@ def test_a_version_that_was_never_promoted_lists_those_that_were(bad: Bad) -> No
 
 
 def test_by_hand_it_refuses_while_a_promotion_holds_the_lock(bad: Bad) -> None:
-    with pytest.raises(Rejected, match=r"is promoting v1\.1\.0"):
+    with pytest.raises(Rejected, match=r"has been promoting v1\.1\.0"):
         bad.back()
     assert untouched(bad) and bad.repos.holds(LOCK) == bad.promotion.oid
 

@@ -185,7 +185,7 @@ def test_by_hand_it_takes_and_releases_its_own_lock_and_is_marked_unchecked(benc
 
 def test_by_hand_it_refuses_while_a_promotion_is_under_way(bench: Bench) -> None:
     bench.lock()
-    with pytest.raises(Rejected, match="is promoting"):
+    with pytest.raises(Rejected, match="has been promoting"):
         publish(bench.git, bench.settings, bench.request(None))
     assert bench.repos.holds("refs/tags/prod-stable") == bench.old
 
@@ -198,7 +198,7 @@ def test_a_branch_of_the_tags_name_is_refused(bench: Bench) -> None:
 
 def test_only_one_of_two_gets_the_lock_and_the_other_learns_who_has_it(bench: Bench) -> None:
     bench.lock()
-    with pytest.raises(Rejected, match="is promoting v1.1.0"):
+    with pytest.raises(Rejected, match="has been promoting v1.1.0"):
         bench.lock()
 
 

@@ -79,14 +79,14 @@ def _left_over(deps: Dependencies, orphaned_s: float | None) -> tuple[PromotionC
     plan = {k: v for k, v in (_last(lines, "plan") or lock.plan).items() if k not in ("schema", "at", "event", "name")}
     if not plan:
         raise UsageError(
-            f"{lock.sentence()}: this lock does not say what it was about (a move by hand with `promote publish`)",
+            f"{lock.describe()}: this lock does not say what it was about (a move by hand with `promote publish`)",
             hint="when that is over or dead: `promote abort --break-lock`",
         )
     if lines and is_open_elsewhere(journal.path):
         if orphaned_s is not None:
-            _not_orphaned(deps, f"{lock.sentence()}: it is still running here")
+            _not_orphaned(deps, f"{lock.describe()}: it is still running here")
             return None
-        raise UsageError(f"{lock.sentence()}: it is still running (process {plan.get('pid')})", hint="wait for it, or stop it with ^C or SIGTERM")
+        raise UsageError(f"{lock.describe()}: it is still running (process {plan.get('pid')})", hint="wait for it, or stop it with ^C or SIGTERM")
     if orphaned_s is not None:
         if not _is_orphaned(deps, lock, orphaned_s):
             return None
@@ -96,7 +96,7 @@ def _left_over(deps: Dependencies, orphaned_s: float | None) -> tuple[PromotionC
         return _rebuild(deps, lock, journal, plan, lines), lock, bool(lines)
     except (KeyError, TypeError, ValueError) as error:
         raise PromoteError(
-            f"{lock.sentence()}: its plan is not one that this version of promote can read ({type(error).__name__}: {error})",
+            f"{lock.describe()}: its plan is not one that this version of promote can read ({type(error).__name__}: {error})",
             hint="resume or abort it with the version it was begun with, or a newer one",
         ) from error
 
@@ -107,7 +107,7 @@ def _refuse_a_living_owner(deps: Dependencies, lock: Lock) -> None:
     age = sign_of(deps.git, lock).age(deps.clock.now()).total_seconds()
     if age < MISSED * every:
         raise UsageError(
-            f"{lock.sentence()}: it gave its last sign of life {age:.0f} s ago",
+            f"{lock.describe()}: it gave its last sign of life {age:.0f} s ago",
             hint=f"stop it there, or try again in {MISSED * every - age:.0f} s if that machine is gone (or now: `promote abort --break-lock`)",
         )
 
@@ -116,13 +116,13 @@ def _is_orphaned(deps: Dependencies, lock: Lock, after_s: float) -> bool:
     """Silent for so long by its own clock, and by ours while we watch for longer than a beat takes."""
     age = sign_of(deps.git, lock).age(deps.clock.now()).total_seconds()
     if age < after_s:
-        _not_orphaned(deps, f"{lock.sentence()}: it gave a sign of life {age:.0f} s ago")
+        _not_orphaned(deps, f"{lock.describe()}: it gave a sign of life {age:.0f} s ago")
         return False
     watch = min(2 * deps.settings.lock.heartbeat, after_s)
-    deps.report.note(f"{lock.sentence()}: not heard of for {age:.0f} s; watching for {watch:.0f} s whether it lives")
+    deps.report.note(f"{lock.describe()}: not heard of for {age:.0f} s; watching for {watch:.0f} s whether it lives")
     if silent(deps.git, lock, seconds=watch, clock=deps.clock, every_s=max(1.0, watch / 10)):
         return True
-    _not_orphaned(deps, f"{lock.sentence()}: it lives")
+    _not_orphaned(deps, f"{lock.describe()}: it lives")
     return False
 
 
@@ -157,7 +157,9 @@ def _rebuild(deps: Dependencies, lock: Lock, journal: Journal, plan: Mapping[str
         undo_moves=plan["undo_moves"],
         asked_rollback=plan["asked_rollback"],
         workflow_run=_last(lines, "run").get("id"),
-        cause=next((str(line["reason"]) for line in reversed(lines) if line.get("name") == "said" and line.get("next") == State.ROLLING_BACK), ""),
+        cause=next(
+            (str(line["reason"]) for line in reversed(lines) if line.get("name") == "transition" and line.get("next") == State.ROLLING_BACK), ""
+        ),
     )
     before = "" if lock.state == "rolling_back" else _last(lines, "t_before").get("at")
     if at := before or (lock.at if lock.state in ("promoted", "rolling_back") else ""):
@@ -167,7 +169,7 @@ def _rebuild(deps: Dependencies, lock: Lock, journal: Journal, plan: Mapping[str
 
 
 def _baseline(ctx: PromotionContext, known: Mapping[str, Any]) -> None:
-    """Production as it was: from the file of this clone, else as it was handed over on the remote. Without either nothing is excused."""
+    """Production as it was: from the file of this clone, else as it was handed over on the remote. Without either nothing is tolerated."""
     if known and Path(known["file"]).is_file():
         ctx.baseline_file = Path(known["file"])
         ctx.baseline = Baseline.read(ctx.baseline_file)

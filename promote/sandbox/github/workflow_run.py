@@ -159,17 +159,17 @@ class Runner:
     def _heard(self, execution: Execution, line: str) -> None:
         """One line of act's JSON log, put as GitHub would."""
         try:
-            said = json.loads(line)
+            entry = json.loads(line)
         except ValueError:
-            said = {"raw_output": not line.startswith(("Error: Job ", "Error: context canceled")), "msg": line}
-        name, text = said.get("step", ""), str(said.get("msg", "")).rstrip("\n")
-        if name and name not in _ACT_OWN and not any(s.name == name for s in execution.steps) and "stepResult" not in said:
+            entry = {"raw_output": not line.startswith(("Error: Job ", "Error: context canceled")), "msg": line}
+        name, text = entry.get("step", ""), str(entry.get("msg", "")).rstrip("\n")
+        if name and name not in _ACT_OWN and not any(s.name == name for s in execution.steps) and "stepResult" not in entry:
             execution.begin(name)
-        if said.get("raw_output"):
+        if entry.get("raw_output"):
             execution.lines.append(text)
-        elif said.get("level") == "error":
-            execution.lines.append("##[error]" + str(said.get("arg") or text.replace("exit status", "Process completed with exit code")))
-        elif name not in _ACT_OWN and (result := said.get("stepResult")):
+        elif entry.get("level") == "error":
+            execution.lines.append("##[error]" + str(entry.get("arg") or text.replace("exit status", "Process completed with exit code")))
+        elif name not in _ACT_OWN and (result := entry.get("stepResult")):
             for step in execution.steps:
                 if step.name == name and not step.conclusion:
                     step.conclusion = str(result)

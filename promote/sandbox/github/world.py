@@ -104,12 +104,12 @@ class GitHubWorld(World):
         return self._repository(path.removeprefix(prefix).strip("/"), request)
 
     def _refused(self, request: Request) -> Response | None:
-        said = request.headers.get("authorization", "").rpartition(" ")[2]
-        if not said:
+        token = request.headers.get("authorization", "").rpartition(" ")[2]
+        if not token:
             return _message(401, "Requires authentication")
-        if said not in (self.token, self.workflow_token, *self.read_only):
+        if token not in (self.token, self.workflow_token, *self.read_only):
             return _message(401, "Bad credentials")
-        if said in self.read_only and request.method != "GET":
+        if token in self.read_only and request.method != "GET":
             return _message(403, "Resource not accessible by personal access token")
         return None
 

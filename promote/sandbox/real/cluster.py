@@ -50,9 +50,9 @@ class RealCluster(Guarded):
 
     def wait(self) -> dict[str, Any]:
         """Until Argo CD reconciles."""
-        said = super().wait()
-        self.rest = Rest(said["url"], self.token, self.folder / "certs" / "apiserver.crt")
-        return said
+        ready = super().wait()
+        self.rest = Rest(ready["url"], self.token, self.folder / "certs" / "apiserver.crt")
+        return ready
 
     def stop(self) -> None:
         if self._guard and hasattr(self, "rest"):

@@ -46,16 +46,18 @@ class Gitea(Guarded):
         return [name for name in NEEDED if not (self.binaries / name).exists()]
 
     def wait(self) -> dict[str, Any]:
-        said = super().wait()
-        self.url = said["url"]
+        ready = super().wait()
+        self.url = ready["url"]
         self._token = json.loads((self.folder / "admin.json").read_text())["token"]
-        return said
+        return ready
 
     def api(self, method: str, path: str, body: Mapping[str, object] | None = None, login: tuple[str, str] | None = None) -> Any:
         """One call as the administrator, or as an account with its password. Returns the JSON answer; raises GiteaError."""
-        said = f"Basic {base64.b64encode(':'.join(login).encode()).decode()}" if login else f"token {self._token}"
+        authorization = f"Basic {base64.b64encode(':'.join(login).encode()).decode()}" if login else f"token {self._token}"
         data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(f"{self.url}/api/v1{path}", data, {"Authorization": said, "Content-Type": "application/json"}, method=method)
+        request = urllib.request.Request(
+            f"{self.url}/api/v1{path}", data, {"Authorization": authorization, "Content-Type": "application/json"}, method=method
+        )
         try:
             with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=30) as answer:
                 return json.loads(answer.read() or b"null")

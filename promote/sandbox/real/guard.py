@@ -47,8 +47,8 @@ def main(argv: list[str]) -> int:
     state.mkdir(parents=True, exist_ok=True)
     processes = Processes(state)
     try:
-        said = gitea_server.bring_up(binaries, state, processes) if what == "gitea" else _cluster(binaries, state, processes)
-        _say({"ready": round(time.monotonic() - started, 1), **said, "pids": processes.pids()})
+        facts = gitea_server.bring_up(binaries, state, processes) if what == "gitea" else _cluster(binaries, state, processes)
+        _say({"ready": round(time.monotonic() - started, 1), **facts, "pids": processes.pids()})
         return _watch(processes)
     except (Stopped, BrokenPipeError):
         return 0
@@ -99,8 +99,8 @@ def _bring_up(programs: Programs, processes: Processes) -> None:
     rest = Rest(f"https://127.0.0.1:{ports.api}", token, state / "certs" / "apiserver.crt")
     rest.wait("/readyz")
     rest.wait("/api/v1/namespaces/default")
-    said = ("starting", "fatal: configuration key missing")
-    (state / "pod.log").write_text("".join(f"2026-01-01T00:00:00.000000000Z stderr F {line}\n" for line in said))
+    lines = ("starting", "fatal: configuration key missing")
+    (state / "pod.log").write_text("".join(f"2026-01-01T00:00:00.000000000Z stderr F {line}\n" for line in lines))
     (state / "kwok.yaml").write_text(stages.configuration(state / "pod.log"))
     processes.start("kube-controller-manager", programs.controller_manager(), plain)
     processes.start("kube-scheduler", programs.scheduler(), plain)
