@@ -165,6 +165,12 @@ class Model:
             else:
                 yield "fence refused", at("looking")
             yield "the remote cannot be reached", self.end(s, who, promotion, "stuck")
+        elif d.at == "unread":  # the fence keeps the lock's state: the move is known
+            if fenced := self.swap(s, d.token, "promoted"):
+                yield "fence", at("looking", fenced, token=s.tokens)
+            else:
+                yield "fence refused", at("looking")
+            yield "the remote cannot be reached", self.end(s, who, promotion, "stuck")
         elif d.at == "looking":
             yield from self.looking(s, who, promotion, at)
         elif d.at == "releasing":
@@ -208,6 +214,7 @@ class Model:
             yield "another user was first", self.end(s, who, promotion, "superseded")
         if moved := self.push(s, wanted):
             yield "move the stable tag", at("promoted", moved, token=s.tokens)  # type: ignore[operator]
+            yield "move the stable tag", at("unread", moved, token=s.tokens)  # type: ignore[operator]  # and the refs cannot be read back
         else:
             yield "move refused", at("giving up")  # type: ignore[operator]
         if s.late is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +13,8 @@ from promote.tags.observation import RefState, classify
 from tests.model.journal import EDGES, problem
 from tests.model.protocol import RULES, A, B, Model
 from tests.model.refs import FOLLOWS, NOT_OURS, expected, observed
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +26,7 @@ def model() -> Model:
 
 @pytest.mark.timeout(300)
 def test_every_promise_holds_in_every_state(model: Model) -> None:
-    assert len(model.seen) > 65_000, "docs/reliability.md names the number"
+    assert f"{len(model.seen):,} states" in (ROOT / "docs/reliability.md").read_text(), f"the model has {len(model.seen):,} states"
     assert {end for s in model.seen for _, end in s.said} == {"verified", "rolled back", "unchecked", "stuck", "superseded"}, "every end is reached"
     assert any(dict(s.said) == {"A": "verified", "B": "verified"} for s in model.seen), "one promotion after another"
     assert json.loads(EDGES.read_text()) == model.edges(), "write Model().edges() to edges.json"
@@ -83,7 +86,8 @@ FORBIDDEN = (*GOOD, "move the stable tag back !")
         ((*GOOD, "move the stable tag back !", "fence"), "stuck"),  # no reply, and it had not come
         ((*GOOD, "move the stable tag back !", "fence !"), "rolled_back"),  # it had
         ((*GOOD, "move the stable tag back !", "fence"), "rolled_back"),  # it had not, and a user ran the undo that was printed
-        ((*GOOD, "fence"), "rolled_back"),  # the tag could not be read, was put back by hand meanwhile, and production proven to be back
+        ((*GOOD, "fence"), "rolled_back"),  # the tags could not be read back, and a user put the old one back: docs/architecture.md, `PUT_BACK`
+        ((*GOOD, "fence"), "verified"),  # nor could they, and it was there
         ((*FORBIDDEN, "dispatch the rollback", "take the lock over", "move the stable tag back !", "dispatch the rollback"), "rolled_back"),
     ],
 )

@@ -20,12 +20,14 @@ from promote.git.remote import GitRemote
 from promote.promotion.context import Moved, PromotionContext
 from promote.promotion.finalize import finalize
 from promote.promotion.journal import Journal
+from promote.promotion.outcome import Direction, resolve_outcome
 from promote.promotion.rollback import PUSH_FOR_S, _push_back
 from promote.promotion.state_machine import State, run_promotion
 from promote.sandbox.http_server import Fault
 from promote.sandbox.http_server import Request as HttpRequest
 from promote.tags.lock import LOCK, read_lock
 from promote.tags.move_back import BackRequest, publish_back
+from promote.tags.observation import RefState
 from promote.tags.publish import Request, move_back, publish
 from tests.promotion.test_rollback_by_workflow import STABLE, Hurry, Place, asked_for, lines, place, push_back
 from tests.robustness.harness import silence
@@ -173,3 +175,13 @@ def test_an_exception_in_a_held_block_is_passed_on_and_the_request_kept() -> Non
             raise PromoteError("what became of it", hint="")
         with pytest.raises(Interrupted), defer_signals():
             pass
+
+
+def test_a_move_that_a_user_undid_before_the_tags_were_read_back_was_made(place: Place) -> None:
+    """Its fence keeps the lock's state: with any other the tag at its former value would read as never moved, and production would not be proven."""
+    place.writer.git("update-ref", STABLE, place.old)
+    reading = resolve_outcome(place.run, Unreachable("git", "no answer", hint="try again"), Direction.FORWARD)
+    assert (reading.state, place.run.moved) == (RefState.PUT_BACK, Moved.YES)
+    assert reading.problem
+    lock = read_lock(place.end)
+    assert lock == place.run.lock and lock is not None and lock.state == "promoted"

@@ -102,6 +102,7 @@ READS = (
     Guard("an unclear dispatch may have happened", "promote/github/workflow_runs.py", "            if may_have_happened(error.__cause__):\n", "            if False:\n", RUNS, "answer_was_lost"),
 )  # fmt: skip
 ENDS = (
+    Guard("a known move stays known behind its fence", OUTCOME, '"promoted" if ctx.moved is Moved.YES else "fenced"', '"fenced"', UNHEARD, "undid"),
     Guard("whose move it was", OBSERVATION, "    if not ours or not (put_back or", "    if not (put_back or", CLOSING, "another_promotion"),
     Guard("both tags are one object", OBSERVATION, "    if prod is None:\n        return False\n", "    if expected.sign is Sign.PROD_TAG:\n        return True\n", CLOSING, "without_its_prod_tag"),
     Guard("failed after the move goes back", "promote/promotion/state_machine.py", "        if moved is Moved.YES:\n", "        if False:\n", TABLE),
