@@ -19,7 +19,7 @@ from promote.init.discover import Finding, look
 from promote.init.files import Change, plan, write
 from promote.init.infer import decide
 from promote.init.settings_text import settings_text
-from promote.init.upgrade import upgrade_settings
+from promote.init.upgrade import outdated_settings, upgrade_settings
 
 
 def main(args: argparse.Namespace) -> int:
@@ -32,7 +32,7 @@ def main(args: argparse.Namespace) -> int:
     if args.print:
         print(next((c.content.decode() for c in upgraded if c.content), text), end="")
         return 0
-    changes = upgraded + plan(
+    changes = (upgraded if args.upgrade else outdated_settings(git.top)) + plan(
         git.top,
         _wanted(git.top, finding, text) | (_orphans(finding) if args.orphans else {}),
         (TEMPLATES / "promote.just").read_bytes(),
@@ -99,7 +99,8 @@ def _words(finding: Finding, changes: list[Change]) -> list[str]:
     lines = [f"found    {line}" for line in finding.found] + [f"guessed  {line}" for line in finding.guessed]
     lines += [f"{c.what:<8} {c.path}" + (f": {c.why}" if c.why else "") for c in changes if c.content is not None or c.why]
     if not wrote:
-        return [*lines, "nothing to do: everything is there"]
+        old = any(c.path == FILE_NAME for c in changes)
+        return [*lines, "nothing written; next: promote init --upgrade" if old else "nothing to do: everything is there"]
     first = " --first" if finding.first else ""
     return [
         *lines,

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from promote.config.reader import find_settings_file, parse_file
-from promote.config.renames import new_name, old_keys
+from promote.config.renames import OldKey, new_name, old_keys
 from promote.config.schema import FILE_NAME
 from promote.core.errors import UsageError
 from promote.init.files import Change
+from promote.report.words import counted
 
 if TYPE_CHECKING:
     from tomlkit.container import Container
@@ -38,16 +39,30 @@ def upgrade_settings(folder: Path) -> list[Change]:
                 f"{path}: [{key.where or 'top level'}] has both {key.old} and {key.new}, its new name",
                 hint=f"delete one of them, then: promote init --upgrade ({key.old} is no longer read)",
             )
-    renamed = [f"{key.path} → {key.new}" for key in found]
     text = path.read_bytes().decode()
     new = _rewritten(text.removeprefix(_MARK))
     if new is None:
         raise UsageError(
-            f"{path}: {len(found)} renamed {'key' if len(found) == 1 else 'keys'} cannot be rewritten without touching the rest of the file",
-            hint=f"rename them by hand: {', '.join(renamed)}",
+            f"{path}: {counted(len(found), 'renamed key')} cannot be rewritten without touching the rest of the file",
+            hint=f"rename by hand: {_renames(found)}",
         )
-    why = f"{len(found)} {'key' if len(found) == 1 else 'keys'} renamed: {', '.join(renamed)}"
+    why = f"{counted(len(found), 'key')} renamed: {_renames(found)}"
     return [Change(FILE_NAME, "changed", why, (_MARK * text.startswith(_MARK) + new).encode())]
+
+
+def outdated_settings(folder: Path) -> list[Change]:
+    """promotion.toml as it stays without --upgrade, with those of its keys that have new names; [] when there are none."""
+    path = folder / FILE_NAME
+    try:
+        found = list(old_keys(parse_file(path))) if path.is_file() else []
+    except UsageError:
+        return []  # this command needs none of its values; those that do report what is wrong with it
+    names = f"{counted(len(found), 'key')} with a former name: {_renames(found)} (see --upgrade, which renames in place)"
+    return [Change(FILE_NAME, "kept", names)] if found else []
+
+
+def _renames(found: Sequence[OldKey]) -> str:
+    return ", ".join(f"{key.path} → {key.new}" for key in found)
 
 
 def _rewritten(text: str) -> str | None:
