@@ -18,7 +18,7 @@ from promote.config.renames import new_name, old_keys
 from promote.config.schema import FILE_NAME, Choice, Seconds, Settings, SmokeUrl
 from promote.core.errors import UsageError
 
-_DURATION = re.compile(r"(?:([0-9]+)h)?(?:([0-9]+)m)?(?:([0-9]+(?:\.[0-9]+)?)s)?")
+DURATION = re.compile(r"(?:([0-9]+)h)?(?:([0-9]+)m)?(?:([0-9]+(?:\.[0-9]+)?)s)?")
 _NAMES = {str: "text", bool: "true or false", int: "a whole number", float: "a number", Seconds: 'a duration like "90s" or "10m"', list: "a list"}
 _NAMES |= {date: "a day like 2026-12-01"}
 
@@ -35,7 +35,7 @@ def parse_duration(value: object) -> Seconds:
     """`"1h30m"`, `"90s"` or a number of seconds → seconds. Raises ValueError for anything else, negative ones included."""
     if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < float("inf"):
         return Seconds(float(value))
-    match = _DURATION.fullmatch(value) if isinstance(value, str) and value and value.isascii() else None
+    match = DURATION.fullmatch(value) if isinstance(value, str) and value and value.isascii() else None
     if match is None:
         raise ValueError(value)
     hours, minutes, seconds = (float(part or 0) for part in match.groups())

@@ -14,6 +14,11 @@ HEAD = """# promotion.toml
 The file is read strictly: unknown keys, wrong types and impossible combinations are errors, and one error lists every problem. A duration is
 written `"90s"`, `"10m"`, `"1h30m"` or as a number of seconds. Every key has a default. `promote init --upgrade` renames the keys of an
 older file in place. This page is generated (`python -m promote.config.reference > docs/settings.md`).
+
+Editors that read JSON schemas for TOML (Even Better TOML, Taplo, Tombi) complete and check the file with
+[promotion.schema.json](promotion.schema.json): copy it beside promotion.toml, or write the installed version's with
+`python -m promote.config.json_schema > promotion.schema.json`, and begin promotion.toml with the line `#:schema ./promotion.schema.json`.
+The schema has the keys, their types and allowed words; only `promote` checks their combinations.
 """
 LISTS = (
     ("[[smoke.urls]]", SmokeUrl()),

@@ -140,8 +140,8 @@ class Post:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SmokeUrl:
-    name: str = key("", "name in the check's id: smoke-url[name]")
-    url: str = key("", "the URL to request")
+    name: str = key("", "name in the check's id: smoke-url[name]", required=True)
+    url: str = key("", "the URL to request", required=True)
     method: Annotated[str, Choice(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))] = key(
         "GET", "HTTP method; only GET, HEAD and OPTIONS are repeated (attempts)"
     )
@@ -165,12 +165,13 @@ class Smoke:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PromqlQuery:
-    name: str = key("", "name in the check's id: promql[name]")
+    name: str = key("", "name in the check's id: promql[name]", required=True)
     query: str = key(
         "",
         "PromQL expression that always has a value (compare in expect, not here); ranges are limited to the time since the move, $since is that time",
+        required=True,
     )
-    expect: str = key("", 'comparison that every value of the result must satisfy: "< 0.01", ">= 1", "== 0"')
+    expect: str = key("", 'comparison that every value of the result must satisfy: "< 0.01", ">= 1", "== 0"', required=True)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -36,8 +36,8 @@ class CandidateTests:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DocumentationRule:
-    paths: str = key("", 'files that need documentation: "apps/{app}/**"; * and {name} match within one folder, ** across folders')
-    document: str = key("", 'the document for them: "docs/apps/{app}.md"')
+    paths: str = key("", 'files that need documentation: "apps/{app}/**"; * and {name} match within one folder, ** across folders', required=True)
+    document: str = key("", 'the document for them: "docs/apps/{app}.md"', required=True)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,8 +67,8 @@ class Migration:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DisabledCheck:
-    id: str = key("", "the id of the disabled check")
-    reason: str = key("", "why the check is not needed in this repository")
+    id: str = key("", "the id of the disabled check", required=True)
+    reason: str = key("", "why the check is not needed in this repository", required=True)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,7 +79,7 @@ class Checklist:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WaiverEntry:
-    id: str = key("", "the check that may fail")
-    reason: str = key("", "why it may fail")
-    author: str = key("", "the person responsible for the waiver")
-    until: date = key(date.min, "last day (UTC) of the waiver: 2026-12-01; afterwards a failure blocks again")
+    id: str = key("", "the check that may fail", required=True)
+    reason: str = key("", "why it may fail", required=True)
+    author: str = key("", "the person responsible for the waiver", required=True)
+    until: date = key(date.min, "last day (UTC) of the waiver: 2026-12-01; afterwards a failure blocks again", required=True)

@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 import yaml
 
+from promote.config.json_schema import json_schema
 from promote.config.reader import read_settings
+from tests.support.json_schema import problems
 from tests.support.repos import git
 
 URL = "https://github.com/acme/gitops.git"
@@ -59,7 +61,10 @@ class Repository:
         return done.returncode, done.stdout + done.stderr
 
     def settings(self) -> Any:
-        return read_settings(self.folder / "promotion.toml")
+        """Of a file that satisfies the JSON schema too."""
+        file = self.folder / "promotion.toml"
+        assert list(problems(tomllib.loads(file.read_text()), json_schema())) == []
+        return read_settings(file)
 
     def on_github(self) -> None:
         """The remote's address is GitHub's; what answers there is the bare repository, through git's own ssh command."""
@@ -321,6 +326,10 @@ def test_upgrade_renames_the_keys_of_an_older_promotion_toml(tmp_path: Path) -> 
     file.chmod(0o640)
     code, said = repository.init()
     assert (code, file.read_text()) == (0, OLDER), "only with --upgrade"
+    old = "2 keys with a former name: argocd.looks → successes, smoke.urls[0].tries → attempts (see --upgrade, which renames in place)"
+    assert f"kept     promotion.toml: {old}\n" in said
+    assert said.splitlines()[-1] == "nothing written; next: promote init --upgrade"
+    assert {"path": "promotion.toml", "what": "kept", "why": old} in json.loads(repository.init("--json")[1])["files"]
     code, said = repository.init("--upgrade", "--print")
     assert (code, said, file.read_text()) == (0, NEWER, OLDER), "--print writes nothing"
     code, said = repository.init("--upgrade")
