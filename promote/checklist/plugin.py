@@ -114,7 +114,7 @@ class Checklist:
             config.workeroutput[WORKER_KEY] = self.session.collection()  # type: ignore[attr-defined]
 
     def _take_out_ambiguous(self, items: list[pytest.Item]) -> None:
-        """Two checks with one id, or a marker without one: their verdicts could not be told apart, so neither runs and both are undetermined."""
+        """Two checks with one id, or a marker without one: their verdicts could not be distinguished, so neither runs and both are undetermined."""
         places: dict[str, list[str]] = {}
         for item in items:
             places.setdefault(check_id(item), []).append(item.nodeid)
