@@ -18,8 +18,8 @@ from promote.core.errors import Unreachable
 from promote.core.model import Task
 from promote.transport.programs import run_program
 
-AT_ONCE = 4
-DELETED = "tombstone"
+AT_ONCE = 4  # `bd` answers for one id a call, and each call is a process
+DELETED = "tombstone"  # a deleted task stays in the export, so that a merge with an older one does not bring it back
 _ABSENT = re.compile(r"no issues? found|not found|no such issue", re.IGNORECASE)
 
 

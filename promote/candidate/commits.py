@@ -10,9 +10,10 @@ from promote.core.model import short
 from promote.git.objects import LoggedCommit
 
 _HEAD = re.compile(r"(?P<type>[A-Za-z][\w-]*)(?:\([^()\n]*\))?(?P<bang>!)?:\s+(?P<text>\S.*)")
+# A footer's text may have several lines; it ends where the next footer begins (Conventional Commits 1.0.0, rule 10).
 _FOOTER = re.compile(r"^BREAKING[ -]CHANGE:\s*(?P<text>.*(?:\n(?![A-Za-z-]+(?:: | #)|BREAKING).+)*)", re.MULTILINE)
 _TRAILER = re.compile(r"[A-Za-z][A-Za-z-]*(?:: | #)\S.*")
-_REVERT = re.compile(r'Revert "')
+_REVERT = re.compile(r'Revert "')  # the subject that `git revert` writes; the convention leaves the type of a revert open
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -13,9 +13,11 @@ from urllib.parse import unquote
 
 MARKDOWN = (".md", ".markdown")
 _NAME = re.compile(r"\\\{(\w+)\\\}")
+# Links in code blocks, code spans and comments are no links to a reader.
 _FENCE = re.compile(r"^( {0,3})(`{3,}|~{3,}).*?(?:^ {0,3}\2[`~]* *$|\Z)", re.MULTILINE | re.DOTALL)
 _CODE = re.compile(r"(`+)(?!`).+?(?<!`)\1(?!`)", re.DOTALL)
 _COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
+# A URL may contain a pair of brackets without <>, as in CommonMark: docs/page_(old).md.
 _INLINE = re.compile(r"\]\(\s*(?:<([^>\n]*)>|([^()\s]*(?:\([^()\s]*\)[^()\s]*)*))(?:\s+(?:\"[^\"]*\"|'[^']*'))?\s*\)")
 _DEFINED = re.compile(r"^ {0,3}\[[^\]\n]+\]:\s*(?:<([^>\n]*)>|(\S+))", re.MULTILINE)
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
@@ -66,6 +68,7 @@ def undocumented(changed: Collection[str], rules: Iterable[tuple[str, str]], fil
 
 def relative_links(text: str) -> list[str]:
     """The link targets of a Markdown page within the repository, as written, without their anchors. Ignores links in code."""
+    # Blocks first: a backtick or `<!--` inside of one begins nothing.
     for out in (_FENCE, _COMMENT, _CODE):
         text = out.sub("", text)
     found = [a or b for pattern in (_INLINE, _DEFINED) for a, b in pattern.findall(text)]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from xml.etree import ElementTree
 
-NAMES = ("commit", "sha", "git.commit")
+NAMES = ("commit", "sha", "git.commit")  # JUnit has no standard property for the commit
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

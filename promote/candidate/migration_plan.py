@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 _HEADING = re.compile(r"^#{1,6}[ \t]+(.+?)[ \t#]*$", re.MULTILINE)
 _UNSAFE = re.compile(r"^rollback:\s*unsafe\b[ :—-]*(.*)$", re.MULTILINE | re.IGNORECASE)
-_COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
+_COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)  # the hints of the skeleton are comments: they fill nothing in
 _PLACEHOLDER = re.compile(r"(?:todo|tbd|fixme|n/?a|\.{3}|…|-|\?|_)+[.!:\s]*", re.IGNORECASE)
 
 

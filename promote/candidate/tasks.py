@@ -14,6 +14,7 @@ from promote.candidate.commits import Change
 from promote.core.model import Task
 
 Look = Callable[[frozenset[str]], Mapping[str, "Task"]]
+# The forms that GitHub links, but not inside of a word or a path (`page/#12`).
 _HASH = re.compile(r"(?<![\w/#-])(?P<slug>[\w.-]+/[\w.-]+)?(?:#|GH-)(?P<number>[1-9][0-9]*)\b")
 _WORD = re.compile(r"(?<![\w.-])[A-Za-z0-9]\w*(?:-\w+)+(?:\.\d+)*(?![\w-])")
 

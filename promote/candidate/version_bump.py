@@ -14,6 +14,7 @@ from enum import IntEnum
 from promote.candidate.commits import Change
 from promote.core.version import Version, parse_version
 
+# `feature` is no type of the convention, but teams write it.
 FEATURES = ("feat", "feature")
 
 
@@ -79,6 +80,7 @@ def next_version(old: Version, level: Level) -> str:
     """The smallest version above `old` with this bump: `v1.8.0`."""
     major, minor, patch = (*old.numbers, 0, 0, 0)[:3]
     if old.prerelease:
+        # The prerelease made the bump already: v1.8.0-rc.1 sorts below v1.8.0 (SemVer 11).
         return f"v{major}.{minor}.{patch}"
     if level is Level.MAJOR:
         return f"v{major + 1}.0.0"

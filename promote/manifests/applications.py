@@ -60,6 +60,7 @@ class Found:
 def find(tree: Tree, repository: str, build: Build | None) -> Found:
     """Every Application and ApplicationSet that the tree declares. `repository`: our remote's URL; `build`: kustomize, or None."""
     listed = [p for p in tree.files if p.endswith(YAML)]
+    # One git process for all of them: a process for each file would take most of the time.
     tree.load(listed)
     files = [p for p in listed if _MARK.search(tree.text(p)) and _OF_ARGO_CD.search(tree.text(p))]
     apps: list[Declared] = []
@@ -161,6 +162,7 @@ def resources_of(tree: Tree, folder: str, seen: set[str] | None = None) -> Itera
 def declared(manifest: Object, folder: str, repository: str) -> Declared:
     """Parse one Application's manifest. `repository`: our remote's URL."""
     spec: dict[str, Any] = manifest.get("spec") or {}
+    # Argo CD ignores `source` where `sources` is set.
     sources = [s for s in (spec.get("sources") or [spec.get("source")]) if isinstance(s, dict)]
     ours = normalise_repository(repository)
     parts, elsewhere = [], []
@@ -172,6 +174,7 @@ def declared(manifest: Object, folder: str, repository: str) -> Declared:
             only_values = source.get("ref") and not source.get("path")  # provides values to another source, renders nothing
             path = posixpath.normpath(str(source.get("path") or ".")).strip("/")
             folder_of = None if only_values else "" if path == "." else path
+            # Without a targetRevision Argo CD follows HEAD, the remote's default branch.
             parts.append(Part(folder=folder_of, revision=str(source.get("targetRevision") or "HEAD"), deep=recurse, plugin="plugin" in source))
     meta, destination = manifest["metadata"], spec.get("destination") or {}
     return Declared(
@@ -202,6 +205,7 @@ def sides(apps: Collection[Declared], *, stable: str, branch: str, prod: Sequenc
         ]
         votes = Counter(side for a in apps if a.folder == folder for p in a.parts for side in names if p.revision in names[side])
         most = max(votes, key=lambda side: votes[side], default="")
+        # Two thirds: one Application that is pinned for an experiment must not make its whole folder undetermined.
         found[folder] = configured[0] if configured else most if most and votes[most] * 3 >= votes.total() * 2 else ""
     return found
 

@@ -51,6 +51,7 @@ def _change(name: str, candidate: Tree, production: Tree | None, now: Declared, 
     new, note = _objects(candidate, now, build)
     old, old_note = _objects(production, before, build) if production and before else ({}, "")
     if note or old_note:
+        # Equal files render equally, also where nothing here can render them.
         same = before is not None and production is not None and now == before and _same_files(candidate, production, now)
         return None if same else AppChange(name=name, what=what, note=note or old_note)
     pairs = {key: (old.get(key), new.get(key)) for key in sorted(set(old) | set(new)) if old.get(key) != new.get(key)}
@@ -91,7 +92,7 @@ def _diff(what: str, old: Object | None, new: Object | None) -> str:
     return "".join(lines)
 
 
-HIDDEN = "(hidden)"
+HIDDEN = "(hidden)"  # a plan is printed into CI logs
 
 
 def _text(o: Object | None) -> list[str]:

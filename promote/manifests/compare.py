@@ -16,7 +16,7 @@ from promote.manifests.inputs import Inputs, inputs_of
 from promote.manifests.render import Build, Rendered, render
 from promote.manifests.tree import NotYaml, Tree
 
-AT_ONCE = 4
+AT_ONCE = 4  # each is a kustomize process, which keeps a core busy
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,6 +72,7 @@ def compare(candidate: Tree, production: Tree | None, expected: Expected, build:
         for name, folder in before.sets
         if side_before.get(folder) != "dev" and name not in {now for now, _ in found.sets}
     ]
+    # A folder that neither commit can render is reported once, as unknown.
     uncompared = [f"production's {line}" for line in before.unknown if line not in found.unknown]
     if production:
         judged = _breaking(candidate, production, prod, prod_before, results, build)
@@ -124,6 +125,7 @@ Key = tuple[str, bool]
 
 
 def _parts(apps: Iterable[Declared]) -> dict[Key, Part]:
+    # Several applications may deploy one folder: it is rendered once.
     return {(p.folder, p.deep): p for a in apps for p in a.parts if p.folder is not None}
 
 

@@ -16,6 +16,7 @@ HOLDING = {
     "Namespace": "everything in it is deleted with it",
     "CustomResourceDefinition": "every object of that kind is deleted with it",
 }
+# Objects without a namespace: the application's must not become part of their key.
 CLUSTER_WIDE = frozenset({"PersistentVolume", "Namespace", "CustomResourceDefinition", "StorageClass", "ClusterRoleBinding"})
 IMMUTABLE: Mapping[str, tuple[str, ...]] = {
     "Deployment": ("spec.selector",),
@@ -56,7 +57,9 @@ def immutable(before: Mapping[Key, Object], after: Mapping[Key, Object]) -> list
         old, new = before[key], after[key]
         if _is_recreated(new):
             continue
+        # A Service without a clusterIP keeps the assigned one: only another value is refused.
         fields = [f for f in IMMUTABLE.get(key[0], ()) if _at(old, f) != _at(new, f) and not (f == "spec.clusterIP" and _at(new, f) in (None, ""))]
+        # `immutable: true` cannot be taken back: only deleting the object helps.
         if key[0] in ("ConfigMap", "Secret") and old.get("immutable"):
             fields += [f for f in ("data", "binaryData", "stringData") if old.get(f) != new.get(f)]
         found += [f"{key[0]} {_place(key[1], key[2])}: {f} changes, which the API server refuses" for f in fields]

@@ -14,7 +14,7 @@ from typing import Any
 
 from promote.manifests.tree import Tree
 
-_FAR = ("://", "git@", "github.com/", "?ref=")
+_FAR = ("://", "git@", "github.com/", "?ref=")  # what kustomize would fetch: a URL, or one of git's short forms
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,6 +59,7 @@ def inputs_of(tree: Tree, folder: str) -> Inputs:
 def words(value: Any) -> Iterator[str]:
     """Every string in a document that could be a path; of generators' `name=path` entries also the path."""
     if isinstance(value, str):
+        # Longer texts, or those of several lines, are patches and scripts.
         if "\n" not in value and 0 < len(value) < 300:
             yield value
             if "=" in value:

@@ -50,6 +50,7 @@ class Kustomize:
 
     def _copy(self, commit: str) -> Path:
         root = Path(self._scratch.name) / commit
+        # Several folders of one commit are built at the same time from one copy.
         with self._lock:
             if not root.is_dir():
                 with tarfile.open(fileobj=io.BytesIO(self._archive(commit))) as archive:

@@ -102,6 +102,7 @@ def parse(path: str, text: bytes) -> list[Any]:
     import yaml  # not at the top: most checks do not need it
 
     try:
+        # libyaml's parser is many times as fast; PyYAML may be built without it.
         loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
         return [d for d in yaml.load_all(text, Loader=loader) if d is not None]
     except (yaml.YAMLError, UnicodeDecodeError, ValueError) as error:
@@ -119,6 +120,7 @@ def objects(path: str, documents: Iterable[Any]) -> Iterator[Object]:
             yield from objects(path, document["items"])
             continue
         meta = document.get("metadata")
+        # A hook may have generateName: every sync makes a new object of it.
         named = isinstance(meta, dict) and (meta.get("name") or meta.get("generateName"))
         lacking = [k for k in ("apiVersion", "kind") if not isinstance(document.get(k), str)] + ([] if named else ["metadata.name"])
         if lacking:

@@ -38,6 +38,7 @@ def parse_alert(data: Mapping[str, Any]) -> Alert:
     status, annotations = data["status"], data.get("annotations") or {}
     silenced, inhibited = status.get("silencedBy") or [], status.get("inhibitedBy") or []
     muted = [f"silence {', '.join(silenced)}"] * bool(silenced) + [f"inhibited by alert {', '.join(inhibited)}"] * bool(inhibited)
+    # A mute time interval stands in neither of the two lists.
     if status["state"] == "suppressed" and not muted:
         muted = ["muted by a time interval"]
     return Alert(
@@ -77,6 +78,7 @@ def compare(now: Iterable[Alert], before: Iterable[Alert], volatile: Iterable[st
         unseen = [a for a in alerts if a.fingerprint not in was]
         known += [a for a in alerts if a.fingerprint in was]
         replaced = max(0, len(was) - (len(alerts) - len(unseen)))  # resolved ones: the same number may have replaced them
+        # Firing ones first: as many as were resolved count as known, and a muted one blocks nothing anyway.
         unseen.sort(key=lambda a: bool(a.muted))
         known += unseen[:replaced]
         for alert in unseen[replaced:]:

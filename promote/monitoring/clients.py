@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from promote.core.errors import Denied, NotFound, Rejected, ServiceError, Unreachable
 
 CALL_S = 10.0
-PAGE = 1000
+PAGE = 1000  # Grafana's default; its limit is 5,000
 EXCERPT = 200  # the longest shown part of another system's error text, in characters
 
 
@@ -75,6 +75,7 @@ class Service:
     def _plain(self, text: str) -> str:
         """Another system's text on one line, truncated, with our headers' values masked: a proxy may repeat them."""
         for value in self._headers.values():
+            # `Bearer TOKEN`: the token alone is as secret as the whole value.
             for secret in (value, value.rpartition(" ")[2]):
                 text = text.replace(secret, "***") if len(secret) >= 6 else text
         return " ".join(text.split())[:EXCERPT]
@@ -126,6 +127,7 @@ class Prometheus(Service):
         data = self._data(self.get("/api/v1/query", params))
         kind, result = data.get("resultType"), data.get("result")
         if kind == "scalar" and isinstance(result, list):
+            # A value is text in Prometheus' JSON, because JSON has no NaN and no infinity.
             return [Sample(series="scalar", value=float(result[1]))]
         if kind != "vector" or not isinstance(result, list):
             raise Rejected(

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+# In Prometheus a day always has 24 hours, and a year 365 days.
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0, "y": 31536000.0}
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|[smhdwy])")
 _TOKEN = re.compile(
@@ -94,6 +95,7 @@ def limit_ranges(expression: str, seconds: float, *, cut: bool = True) -> tuple[
 
     Without `cut`, only replace `$since`.
     """
+    # At least 1 ms: Prometheus refuses a range of 0.
     limit = f"{max(1, round(seconds * 1000))}ms"
     expression = expression.replace(SINCE, limit)
     if not cut:

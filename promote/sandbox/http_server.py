@@ -66,7 +66,7 @@ class _Server(ThreadingHTTPServer):
     """Knows its open connections and their threads, so that stopping ends them: a kept-alive one would stay for minutes."""
 
     daemon_threads = True  # a world that was not stopped must not keep its process alive
-    request_queue_size = 256
+    request_queue_size = 256  # a hundred clients may connect at once; five, the default, would make them wait
     allow_reuse_address = True
 
     def __init__(self, world: World) -> None:
@@ -184,7 +184,7 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
     wbufsize = -1
     timeout = 300
-    disable_nagle_algorithm = True
+    disable_nagle_algorithm = True  # else a body may wait 40 ms for the delayed ACK of its head
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class names it so
         """Quiet: `World.requests` is the log."""
@@ -239,7 +239,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _drop(self, *, reset: bool = False) -> None:
         self.close_connection = True
-        if reset:
+        if reset:  # with a linger time of 0, closing sends RST in place of FIN
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.connection.shutdown(socket.SHUT_RDWR) if not reset else self.connection.close()
 

@@ -168,6 +168,7 @@ class Sandbox:
     def _environment(self) -> None:
         """Own git configuration, kubeconfig, token and identity: nothing of the person who runs it."""
         config, credentials, kubeconfig = (self.directory / name for name in ("gitconfig", "credentials", "kubeconfig"))
+        # git's own `store` helper: a URL with a token would show in command lines and in the clone's config.
         credentials.write_text(self.git.url.replace("://", f"://x-access-token:{self.git.token}@") + "\n")
         credentials.chmod(0o600)
         config.write_text(

@@ -13,7 +13,7 @@ from promote.sandbox.argocd.manifests import RenderError, Repository, chart_mani
 from promote.sandbox.kube.store import KINDS, Object, Store, stamp
 from promote.sandbox.kube.workloads import health_of
 
-TRACKING = "argocd.argoproj.io/tracking-id"
+TRACKING = "argocd.argoproj.io/tracking-id"  # the default of Argo CD 3; before, it was a label
 HEALTH_IGNORED = "argocd.argoproj.io/ignore-healthcheck"
 LAST_APPLIED = "sandbox.promote/last-applied"
 SEVERITY = ("Healthy", "Suspended", "Progressing", "Missing", "Degraded", "Unknown")
@@ -64,6 +64,7 @@ def desired(app: Object, revisions: Revisions, *, since: float | None) -> tuple[
     namespace = (app["spec"].get("destination") or {}).get("namespace", "default")
     for source in sources_of(app):
         if source.get("chart"):
+            # A chart's revision is its version: there is no commit.
             shown.append(source["targetRevision"])
             found += chart_manifests(app["metadata"]["name"], namespace, source)
             continue
@@ -90,6 +91,7 @@ def tracked(app: Object, manifest: Object, namespace: str) -> Object:
     kind, meta = manifest["kind"], dict(manifest["metadata"])
     group, _, _, namespaced = KINDS[kind]
     if namespaced:
+        # The destination's namespace is only for objects that name none.
         meta.setdefault("namespace", namespace)
     else:
         meta.pop("namespace", None)

@@ -22,7 +22,7 @@ from promote.sandbox.kube.workloads import Workloads
 REFRESH = "argocd.argoproj.io/refresh"
 BUSY_S, IDLE_S = 0.04, 1.0
 HEALTH_EVERY_S = 0.15
-GATE_S = 20.0
+GATE_S = 20.0  # a gate that no test opens must not hang the world
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +131,7 @@ class Controller:
         spec = str([app["spec"].get(k) for k in ("source", "sources", "destination", "syncPolicy")])
         changed = self._specs.get(where) != spec
         due = self._due.get(where, float("inf")) <= now
+        # With jitter, like timeout.reconciliation.jitter: else all applications would be read at the same moment.
         poll = now >= self._polls.setdefault(where, now + self.timing.poll_s * random.uniform(1.0, 1.3))
         if refresh or changed or due or poll:
             self._due.pop(where, None)
@@ -214,16 +215,20 @@ class Controller:
             or key(app) in self.sync.running
         ):
             return None, None
+        # An empty folder would prune everything: only allowEmpty permits that.
         if not any(not is_hook(m) for m in wanted) and resources and automated.get("prune") and not automated.get("allowEmpty"):
             text = f"Skipping sync attempt to {listed(shown)}: auto-sync will wipe out all resources"
             return None, condition("SyncError", text)
+        # Only objects to prune differ, and pruning is off: a sync would change nothing, again and again.
         if not automated.get("prune") and all(r.get("requiresPruning") for r in resources if r.get("status") == "OutOfSync"):
             return None, None
         last = (app.get("status") or {}).get("operationState") or {}
         result = last.get("syncResult") or {}
         same = (result.get("revisions") or [result.get("revision")]) == shown
+        # A failed revision is not tried again by itself: a new commit or a user has to start it.
         if same and last.get("phase") in ("Failed", "Error"):
             return None, condition("SyncError", f"Failed last sync attempt to {listed(shown)}: {last.get('message', '')}")
+        # The revision was applied, so the cluster has drifted: only selfHeal acts on that.
         if same and last.get("phase") == "Succeeded" and not automated.get("selfHeal"):
             return None, None
         if self._denied(app):

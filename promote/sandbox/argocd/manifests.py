@@ -20,7 +20,7 @@ import yaml
 from promote.sandbox.kube.store import KINDS, Object
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-TREES_KEPT = 12
+TREES_KEPT = 12  # each holds the contents of every file
 
 
 class RenderError(Exception):

@@ -57,6 +57,7 @@ class Sync:
         operation = app["operation"]
         sync = operation.get("sync") or {}
         revisions = list(sync.get("revisions") or ([sync["revision"]] if sync.get("revision") else [])) or shown
+        # An operation may name a tag; what it stands for is what the application shows.
         if not all(len(r) == 40 for r, s in zip(revisions, self._git_sources(app), strict=False) if s):
             revisions = shown
         running = Running(operation, revisions, now + self.timing.sync_s)
@@ -192,6 +193,7 @@ class Sync:
     def _failed(self, app: Object, running: Running, now: float, message: str) -> bool:
         """A failed attempt: Running with finishedAt set while it waits for its retry, the operation stays; after the last one Failed."""
         retry: dict[str, Any] = running.operation.get("retry") or {}
+        # Argo CD retries an automated sync five times by default, a requested one never.
         limit = int(retry.get("limit", self.timing.retry_limit if (running.operation.get("initiatedBy") or {}).get("automated") else 0))
         if running.tries >= limit:
             return self._over(app, running, "Failed", message + (f" (retried {running.tries} times)." if running.tries else ""))

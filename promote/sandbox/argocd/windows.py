@@ -16,6 +16,7 @@ def denied(app: Object, windows: Iterable[Object], now: datetime) -> bool:
     """Whether an automated sync is denied now: by an active deny, or by allow windows none of which is active."""
     mine = [w for w in windows if _matches(app, w)]
     active = [w for w in mine if _active(w, now)]
+    # A deny window is stronger than every allow window.
     if any(w.get("kind") == "deny" for w in active):
         return True
     allows = [w for w in mine if w.get("kind") == "allow"]
@@ -43,6 +44,7 @@ def _active(window: Object, now: datetime) -> bool:
 
 
 def _cron(schedule: str, at: datetime) -> bool:
+    # cron counts the days of the week from Sunday, 0.
     values = (at.minute, at.hour, at.day, at.month, at.isoweekday() % 7)
     fields = schedule.split()
     return len(fields) == 5 and all(_field(f, v) for f, v in zip(fields, values, strict=True))

@@ -31,8 +31,9 @@ while read -r old new ref; do
   done < protected
 done
 """
+# receivepack: else only an authenticated user may push. gc: it would start in the background in the middle of a test.
 _SETTINGS = {"http.receivepack": "true", "receive.autogc": "false", "gc.auto": "0", "core.logAllRefUpdates": "false"}
-REALM = {"WWW-Authenticate": 'Basic realm="GitHub"'}
+REALM = {"WWW-Authenticate": 'Basic realm="GitHub"'}  # without it git does not ask its credential helpers
 
 
 class AnyRemote(Protocol):
@@ -174,6 +175,7 @@ class GitServer(World):
             "GIT_CONFIG_NOSYSTEM": "1",
         }
         with self._guard:
+            # A session of its own, so that _kill also ends the git processes that the backend starts.
             child = subprocess.Popen(
                 [str(self._backend)], env=env, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True
             )

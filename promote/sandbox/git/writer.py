@@ -18,6 +18,7 @@ class GitWriter:
         self.repository = repository
 
     def git(self, *args: str, stdin: bytes | None = None, env: Mapping[str, str] | None = None) -> str:
+        # A hook's GIT_DIR or GIT_INDEX_FILE would lead to another repository.
         clean = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
         identity = {f"GIT_{r}_{p}": v for r in ("AUTHOR", "COMMITTER") for p, v in (("NAME", "Grace"), ("EMAIL", "grace@acme.example"))}
         done = subprocess.run(
@@ -56,6 +57,7 @@ class GitWriter:
         """One commit on top of a branch; None deletes a file. Tries again when another user pushed meanwhile."""
         for _ in range(20):
             base = self.git("rev-parse", f"refs/heads/{branch}")
+            # An index for this commit alone: several threads write here, and a bare repository has none.
             index = {"GIT_INDEX_FILE": str(self.repository / f"index-{os.getpid()}-{id(files)}")}
             self.git("read-tree", base, env=index)
             for path, content in files.items():
@@ -75,6 +77,7 @@ class GitWriter:
     def tag(self, name: str, commit: str, message: str = "") -> str:
         """Create or force-move an annotated tag; returns the id of the tag object."""
         text = f"object {commit}\ntype commit\ntag {name}\ntagger Mallory <mallory@acme.example> 1770000000 +0000\n\n{message or name}\n"
+        # mktag takes the text as it is: with a fixed time the object's id is the same in every run.
         made = self.git("mktag", stdin=text.encode())
         self.git("update-ref", f"refs/tags/{name}", made)
         return made

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from promote.sandbox.github.workflow_text import Step
 
-OVER = "completed"
+OVER = "completed"  # GitHub's status for every end; the conclusion says which
 HOLDS = ("queued", "in_progress", "waiting")  # what keeps a concurrency group to itself; `pending` is what waits for it
 LOST = "##[error]The hosted runner lost communication with the server."
 
@@ -73,6 +73,7 @@ class Actions:
         """Queue a run. In a group one run is under way and one is pending: a newer one replaces the pending one, `cancels` also the other."""
         with self.changed:
             for other in [o for o in self.runs if run.group and o.group == run.group and o.status != OVER]:
+                # A group holds one pending run: GitHub cancels an older one, whatever cancel-in-progress says.
                 if cancels or other.status == "pending":
                     self.cancel(other)
                 else:

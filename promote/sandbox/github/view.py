@@ -73,6 +73,7 @@ class View:
 
     def page(self, request: Request, key: str, items: Sequence[Object]) -> Response:
         """One page of a list, with the Link header that leads to the next. With an empty `key` the list stands alone."""
+        # GitHub's greatest page and its default.
         size, number = min(100, int(request.query.get("per_page") or 30)), int(request.query.get("page") or 1)
         shown = list(items[(number - 1) * size : number * size])
         headers = {}

@@ -117,6 +117,7 @@ class Runner:
     def _credentials(self) -> dict[str, str]:
         """For checkout alone: nothing of them stays in the clone (persist-credentials: false) or shows in argv."""
         value = base64.b64encode(f"x-access-token:{self.token}".encode()).decode()
+        # Configuration by the environment: other users can read a command line, and the clone keeps its config file.
         return {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "http.extraHeader", "GIT_CONFIG_VALUE_0": f"Authorization: Basic {value}"}
 
     @contextmanager
@@ -197,6 +198,7 @@ class Runner:
             Path(file).touch()
         machine = self.env | dict(job.variables) | files | {"GITHUB_WORKSPACE": str(job.clone)}
         script = fill(str(step["run"]), self._known(job))
+        # bash as GitHub starts it where a step has `shell: bash`.
         return execution.run(["bash", "-eo", "pipefail", "-c", script], job.clone, machine | dict(env), lambda t: self._told(execution, t))
 
     def _told(self, execution: Execution, line: str) -> None:

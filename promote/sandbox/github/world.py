@@ -138,6 +138,7 @@ class GitHubWorld(World):
         text = self._read(file) if file else None
         if text is None:
             return _message(404, "Not Found")
+        # GitHub's ids of workflows are numbers that stay the same for a file.
         workflow, number = read_workflow(file, text), zlib.crc32(file.encode())
         self._files[number] = file
         if not rest:
@@ -157,6 +158,7 @@ class GitHubWorld(World):
         except ValueError:
             return _message(400, "Problems parsing JSON")
         details, ref = body.get("return_run_details", False), str(body.get("ref", ""))
+        # Servers that are older than the key refuse it.
         if "return_run_details" in body and not self.run_details:
             return _message(422, 'Invalid request.\n\n"return_run_details" is not a permitted key.')
         given = {k: str(v) for k, v in (body.get("inputs") or {}).items()}
@@ -215,6 +217,7 @@ class GitHubWorld(World):
         run = next((r for r in self.runs if r.id == self._signed.get(request.path.rpartition("/")[2])), None)
         if run is None:
             return Response(status=403, body=b"Signature did not match.")
+        # Every line of GitHub's logs begins with a time of seven decimal digits.
         lines = "".join(f"{run.created[:-1]}.0000000Z {line}\n" for line in run.log.splitlines())
         return Response(body=lines.encode(), headers={"Content-Type": "text/plain"})
 

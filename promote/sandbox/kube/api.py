@@ -31,7 +31,7 @@ class KubeApi(World):
         super().__init__(f"kubernetes-{name}")
         self.store = store
         self.forbid: Forbid = lambda *_: False
-        self.users: dict[str, str] = {}  # token → user; roles bound to the user then decide (kube_rbac.py)
+        self.users: dict[str, str] = {}  # token → user; roles bound to the user then decide (`allowed`)
         self.logs: dict[tuple[str, str], str] = {}
         self._pages: dict[str, tuple[int, list[Object]]] = {}
 
@@ -79,6 +79,7 @@ class KubeApi(World):
 
     def _resource(self, kind: str, namespace: str, rest: list[str], request: Request) -> Response:
         name = rest[0] if rest else ""
+        # Before the object is looked up: 403 must not reveal what exists.
         self._allowed(request, _verb(request, name), kind, namespace, name, "/".join(rest[1:]))
         if rest[1:] == ["log"]:
             return self._log(namespace, name)
@@ -148,6 +149,7 @@ class KubeApi(World):
         meta: dict[str, Any] = {"resourceVersion": str(version)}
         limit = int(query.get("limit") or 0)
         if limit and len(items) > limit:
+            # All pages are of one moment, however long the client takes for them.
             rest, items = items[limit:], items[:limit]
             name = f"{kind}-{version}-{len(rest)}-{time.monotonic_ns()}"
             self._pages[name] = (version, rest)
@@ -162,6 +164,7 @@ class KubeApi(World):
         labels, fields = label_selector(query.get("labelSelector", "")), field_selector(query.get("fieldSelector", ""))
         since, limit = int(query.get("resourceVersion") or 0), float(query.get("timeoutSeconds") or 300)
         log = self.store.log
+        # Older changes are gone, as after etcd's compaction: the client has to list again.
         if since and log and since < log[0][0] - 1:
             raise ApiError(410, "Expired", f"too old resource version: {since} ({log[0][0]})")
 

@@ -74,7 +74,7 @@ class Store:
     def __init__(self) -> None:
         self.changed = threading.Condition(threading.RLock())
         self.version = 1
-        self.log: deque[tuple[int, str, Object]] = deque(maxlen=20_000)
+        self.log: deque[tuple[int, str, Object]] = deque(maxlen=20_000)  # bounded, as etcd's history is
         self._objects: dict[Key, Object] = {}
 
     def get(self, kind: str, namespace: str, name: str) -> Object | None:
@@ -145,6 +145,7 @@ class Store:
         old = before["metadata"] if before else {}
         meta["uid"], meta["creationTimestamp"] = old.get("uid") or str(uuid.uuid4()), old.get("creationTimestamp") or stamp()
         meta["resourceVersion"] = old.get("resourceVersion", "")
+        # An update without a change gets no new version and wakes no watcher (the API server's behaviour).
         if before == new:
             return copy.deepcopy(new)
         self.version += 1
@@ -196,6 +197,7 @@ def label_selector(text: str) -> Callable[[Object], bool]:
 
 
 def _split(text: str) -> list[str]:
+    # Not `text.split`: the commas of `in (x,y)` separate no terms.
     parts, depth, start = [], 0, 0
     for i, char in enumerate(text):
         depth += (char == "(") - (char == ")")

@@ -1,7 +1,7 @@
 """Deployments and their pods: rollouts that take a moment, crash, fail to pull or never get ready, as the deployed manifest demands.
 
 The annotation `sandbox.promote/behaviour` on a Deployment (or its pod template) decides: never-ready, crash-loop, image-pull, degrade-after=SECONDS,
-slow=SECONDS; without it pods become ready after `ready_s`. sync-fails and hook-waits belong to the sync (argo_sync.py).
+slow=SECONDS; without it pods become ready after `ready_s`. sync-fails and hook-waits belong to the sync (argocd/sync.py).
 """
 
 from __future__ import annotations
@@ -65,6 +65,7 @@ class Workloads:
         left = []
         for pod in (*before.old, *before.pods) if before else ():
             statuses = ((self.store.get("Pod", key[1], pod) or {}).get("status") or {}).get("containerStatuses") or []
+            # A rolling Deployment keeps ready pods until the new ones are ready; the other kinds replace a pod in its place.
             if key[0] == "Deployment" and statuses and all(s.get("ready") for s in statuses):
                 left.append(pod)
             else:
@@ -179,6 +180,7 @@ def health_of(obj: Object) -> tuple[str, str]:
     if kind in ("Deployment", "StatefulSet", "DaemonSet"):
         wanted, ready = int((obj.get("spec") or {}).get("replicas", 1)), int(status.get("readyReplicas", 0))
         old = int(status.get("replicas", 0)) - int(status.get("updatedReplicas", 0))
+        # Before the counts: a rollout over its deadline is Degraded although the old pods still serve.
         for condition in status.get("conditions") or []:
             if condition.get("reason") == "ProgressDeadlineExceeded":
                 return "Degraded", condition["message"]

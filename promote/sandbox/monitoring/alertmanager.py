@@ -97,6 +97,7 @@ class Alertmanager(World):
         self, mark: str, labels: Labels, notes: Labels, since: datetime, silences: Mapping[str, list[tuple[str, str, str]]], alive: set[str]
     ) -> dict[str, Any]:
         silenced = [name for name, matchers in silences.items() if matches(labels, matchers)]
+        # An alert that is resolved inhibits no other.
         inhibited = [by for by in [self._inhibited.get(mark)] if by in alive]
         state = {"state": "suppressed" if silenced or inhibited else "active", "silencedBy": silenced, "inhibitedBy": inhibited, "mutedBy": []}
         now = datetime.now(UTC)

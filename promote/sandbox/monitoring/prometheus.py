@@ -17,7 +17,7 @@ from promote.sandbox.cluster import Cluster
 from promote.sandbox.http_server import Request, Response, World, json_response
 from promote.sandbox.monitoring.promql_eval import Evaluation, ParseError, Point
 
-LOOKBACK_S = 300.0
+LOOKBACK_S = 300.0  # the default of --query.lookback-delta
 
 
 class Prometheus(World):
@@ -52,6 +52,7 @@ class Prometheus(World):
         if self._frozen is not None:
             return self._frozen
         now = time.time()
+        # All series of one scrape have its time.
         at = now - now % self.scrape_s
         with self._guard:
             own = [Point(name, dict(labels), value, at if when is None else when) for (name, labels), (value, when) in self._put.items()]

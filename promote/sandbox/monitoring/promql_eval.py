@@ -147,6 +147,7 @@ def matches(labels: Mapping[str, str], matchers: Iterable[tuple[str, str, str]])
     """Whether labels satisfy (label, =|!=|=~|!~, value) matchers; an absent label is ""."""
     for label, sign, value in matchers:
         here = labels.get(label, "")
+        # Prometheus anchors regular expressions at both ends.
         same = re.fullmatch(value, here) is not None if "~" in sign else here == value
         if same == sign.startswith("!"):
             return False
@@ -170,7 +171,9 @@ def _apply(sign: str, left: float | Vector, right: float | Vector) -> float | Ve
     else:
         pairs = {key: (left, value) for key, value in right.items()}  # type: ignore[union-attr]
     if compare:
+        # A comparison filters: what remains keeps the vector's value and name.
         return {key: (a if isinstance(left, dict) else b) for key, (a, b) in pairs.items() if compare(a, b)}
+    # Arithmetic makes another quantity, so the metric's name goes.
     return {_bare(key): _ARITHMETIC[sign](a, b) for key, (a, b) in pairs.items()}
 
 

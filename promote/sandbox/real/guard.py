@@ -70,6 +70,7 @@ def _say(line: dict[str, object]) -> None:
 def _watch(processes: Processes) -> int:
     """Until stdin ends, or a program does."""
     while not processes.dead():
+        # An end of stdin cannot be missed: the kernel closes the starter's side however it dies.
         if select.select([sys.stdin], [], [], LOOK_S)[0] and not sys.stdin.readline():
             return 0
     for name in processes.dead():

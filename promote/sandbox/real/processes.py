@@ -14,7 +14,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-PR_SET_PDEATHSIG = 1
+PR_SET_PDEATHSIG = 1  # from linux/prctl.h
 STOP_S = 5.0
 LOWEST = 10_000
 
@@ -55,6 +55,7 @@ class Processes:
 
     def start(self, name: str, argv: Sequence[str | Path | int], env: Mapping[str, str]) -> None:
         """Start one child. On Linux the kernel kills it when the guard dies, however that happens."""
+        # A file and not a pipe: nothing here reads, and a full pipe would stop the program.
         with (self.folder / f"{name}.log").open("ab") as log:
             self._children[name] = subprocess.Popen(
                 [str(a) for a in argv],
