@@ -81,6 +81,8 @@ def green(file: str, words: str) -> str:
     """The same tests with every guard in place: else being red would prove nothing."""
     with scratch() as folder:
         code, said = run(copy(folder), file, words)
+    if code is None:
+        return f"{file} {words} did not end within {ENOUGH_S} s with every guard in place"
     return "" if code == 0 else f"{file} {words} is not green with every guard in place: {_end(said)}"
 
 
