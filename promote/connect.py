@@ -195,7 +195,7 @@ def evidence(settings: Settings, git: GitRemote) -> GitHubEvidence:
 
 def production(settings: Settings) -> ArgoCD:
     """Production's Argo CD."""
-    return _argocd("prod", settings, settings.prod)
+    return _argocd("prod", settings, settings.prod, namespace=settings.argocd.namespace)
 
 
 def dev(settings: Settings) -> ArgoCD:
@@ -203,11 +203,11 @@ def dev(settings: Settings) -> ArgoCD:
     return _argocd("dev", settings, settings.dev)
 
 
-def _argocd(name: str, settings: Settings, cluster: ProdCluster | DevCluster) -> ArgoCD:
+def _argocd(name: str, settings: Settings, cluster: ProdCluster | DevCluster, *, namespace: str = "") -> ArgoCD:
     from promote.argocd.client import ArgoCD
     from promote.kube.client import connect
 
     kubeconfig = settings.root / cluster.kubeconfig if cluster.kubeconfig else None
     kube = connect(name, kubeconfig, cluster.context, default=own_kubeconfig())
     learn(*kube.secrets)
-    return ArgoCD(kube, cluster.namespaces, cluster.selector)
+    return ArgoCD(kube, cluster.namespaces, cluster.selector, namespace=namespace)

@@ -7,17 +7,17 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from promote.argocd.application import REFRESH, Application, parse_application
+from promote.argocd.projects import API, Project, read_projects
 from promote.core.errors import NotFound, Unreachable
 from promote.kube.client import IN_FLIGHT, Conflict, Kube
 
-API = "/apis/argoproj.io/v1alpha1"
-
 
 class ArgoCD:
-    """The applications in the given namespaces of one cluster, filtered by a label selector."""
+    """The applications in the given namespaces of one cluster, filtered by a label selector. `namespace`: Argo CD's own, by default the first."""
 
-    def __init__(self, kube: Kube, namespaces: Sequence[str], selector: str = "") -> None:
+    def __init__(self, kube: Kube, namespaces: Sequence[str], selector: str = "", *, namespace: str = "") -> None:
         self.kube, self._namespaces, self._selector = kube, list(namespaces), selector
+        self.namespace = namespace or next(iter(self._namespaces), "argocd")
 
     def manifests(self) -> list[dict[str, Any]]:
         """Every Application manifest as the API server returns it, with one paged list request per namespace."""
@@ -85,16 +85,9 @@ class ArgoCD:
             return False
         return True
 
-    def sync_windows(self, projects: Iterable[tuple[str, str]]) -> dict[str, list[dict[str, Any]]]:
-        """The raw syncWindows by project name, for these (namespace, project) pairs. An absent project has none."""
-        found: dict[str, list[dict[str, Any]]] = {}
-        for namespace, project in sorted(set(projects)):
-            try:
-                spec = self.kube.get(f"{API}/namespaces/{namespace}/appprojects/{project}").get("spec") or {}
-            except NotFound:
-                spec = {}
-            found[project] = spec.get("syncWindows") or []
-        return found
+    def projects(self, apps: Iterable[Application]) -> dict[str, Project]:
+        """The projects of these applications by name. Raises NotFound when one does not exist, Denied when it may not be read."""
+        return read_projects(self.kube, self.namespace, (app.project for app in apps))
 
 
 def _path(app: Application) -> str:

@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from promote.argocd.application import Application
 from promote.argocd.cron import Cron, parse_cron
+from promote.argocd.projects import INHERITED, Project
 from promote.core.errors import PromoteError
 
 _GO_DURATION = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?(?:h|m|s|ms))+")
@@ -72,7 +73,9 @@ def parse_window(data: Mapping[str, Any]) -> Window:
         raise ValueError(f"timeZone {data['timeZone']!r} is not known here") from error
     return Window(
         allows=kind == "allow",
-        text=f"{kind} window '{schedule}' for {duration}" + (f" {data['timeZone']}" if data.get("timeZone") else ""),
+        text=f"{kind} window '{schedule}' for {duration}"
+        + (f" {data['timeZone']}" if data.get("timeZone") else "")
+        + (f" of global project {data[INHERITED]}" if data.get(INHERITED) else ""),
         schedule=parse_cron(schedule),
         length=timedelta(seconds=sum(float(n) * _UNITS[unit] for n, unit in _PART.findall(duration))),
         zone=zone,
@@ -80,23 +83,23 @@ def parse_window(data: Mapping[str, Any]) -> Window:
     )
 
 
-def denial(app: Application, windows: Sequence[Mapping[str, Any]], start: datetime, until: datetime | None = None, *, manual: bool = False) -> str:
+def denial(app: Application, project: Project, start: datetime, until: datetime | None = None, *, manual: bool = False) -> str:
     """Why Argo CD refuses a sync of the application at some time from `start` to `until` (default: only at `start`); "" when it never does.
 
-    `windows`: the raw syncWindows of its project. `manual`: a sync that promote starts, which windows with manualSync permit.
+    `project`: its own. `manual`: a sync that promote starts, which windows with manualSync permit.
     Raises BadWindow when one of its windows is invalid: Argo CD then refuses every sync.
     """
     try:
-        mine = [parse_window(w) for w in windows if matches(w, app)]
+        mine = [parse_window(w) for w in project.windows if matches(w, app)]
     except ValueError as error:
         raise BadWindow(
-            f"a sync window of project {app.project} is invalid: {error}",
-            hint=f"correct it: kubectl -n {app.namespace} edit appproject {app.project}",
+            f"a sync window of project {project.name} is invalid: {error}",
+            hint=f"correct it: kubectl -n {project.namespace} edit appproject {project.name}",
         ) from error
     until = until or start
     for moment in sorted({start, *(m for w in mine for m in w.changes(start, until))}):
         if refusal := _refused_at(mine, moment, manual):
-            return f"{refusal} (project {app.project})"
+            return f"{refusal} (project {project.name})"
     return ""
 
 

@@ -44,27 +44,35 @@ def baseline_problems(promotion: Promotion, evidence: Evidence) -> list[str]:
 
 
 def applications_without_auto_sync(promotion: Promotion) -> list[str]:
-    """Names of production's applications whose `spec.syncPolicy.automated` is absent, sorted. Raises PromoteError when the cluster cannot be read."""
+    """Names of production's applications whose `spec.syncPolicy.automated` is absent, sorted. Raises PromoteError when the cluster cannot be read,
+    Undetermined when no application follows the tag."""
     return sorted(a.name for a in _following(promotion) if not a.auto_sync)
 
 
 def _following(promotion: Promotion) -> list[Application]:
-    return [a for a in promotion.production_read.result().applications(promotion.goal).values() if promotion.goal.tracks(a)]
+    found = [a for a in promotion.production_read.result().applications(promotion.goal).values() if promotion.goal.tracks(a)]
+    if not found:
+        raise Undetermined(
+            f"no application in {', '.join(promotion.settings.prod.namespaces)} follows {promotion.settings.tags.stable}: there is nothing to judge",
+            hint="see production-baseline; prod.namespaces and prod.selector in promotion.toml determine which applications are read",
+        )
+    return found
 
 
 def applications_denied_by_windows(promotion: Promotion) -> list[str]:
     """Applications that a sync window denies at some moment before the promotion and its rollback would be finished: "NAME: reason", sorted.
 
-    The end is estimated from the timeouts in promotion.toml. Raises PromoteError when the cluster cannot be read or a window is malformed.
+    The end is estimated from the timeouts in promotion.toml. Raises PromoteError when the cluster cannot be read, a project does not exist or a
+    window is malformed, Undetermined when no application follows the tag.
     """
     settings = promotion.settings
     apps = _following(promotion)
-    windows = promotion.production.sync_windows((a.namespace, a.project) for a in apps)
+    projects = promotion.production.projects(apps)
     now = Clock().now()
     moving = settings.workflow.timeout + settings.workflow.approval_timeout if settings.promotion.via == "workflow" else 0.0
     total = moving + 2 * (settings.argocd.converge_timeout + 2 * settings.suites.timeout) + settings.post.soak
     end = now + timedelta(seconds=total)
-    return sorted(f"{a.name}: {why}" for a in apps if (why := denial(a, windows.get(a.project, []), now, end)))
+    return sorted(f"{a.name}: {why}" for a in apps if (why := denial(a, projects[a.project], now, end)))
 
 
 def applications_not_synced(observed: ConvergenceResult) -> dict[str, str]:

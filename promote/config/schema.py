@@ -110,6 +110,7 @@ class DevCluster:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ArgoCD:
+    namespace: str = key("", "namespace of Argo CD itself in production, which holds AppProjects and argocd-cm; empty: the first of prod.namespaces")
     sync: Annotated[str, Choice(("auto", "request"))] = key("auto", "auto: Applications sync automatically; request: the promotion starts each sync")
     converge_timeout: Seconds = key(Seconds(600), "longest wait until production runs the moved tag, and again for a rollback")
     degraded_grace: Seconds = key(Seconds(60), "how long an Application may be Degraded while it converges before it counts as failed")

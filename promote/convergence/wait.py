@@ -12,12 +12,13 @@ from typing import Protocol
 
 from promote.argocd.application import Application
 from promote.argocd.client import ArgoCD
+from promote.argocd.projects import Project
 from promote.argocd.sync_windows import BadWindow, denial
 from promote.config.schema import Settings
 from promote.convergence.application_status import REFRESHABLE, Goal, Kind, Limits, Reason, is_same, other_commit
 from promote.convergence.evaluator import Convergence
 from promote.core.deadline import Deadline
-from promote.core.errors import Denied, Unreachable
+from promote.core.errors import Denied, NotFound, Unreachable
 from promote.core.model import AppState, AppVerdict, Verdict, short
 
 CONVERGED = (AppState.PROVEN, AppState.TOLERATED)
@@ -74,7 +75,7 @@ class Waiter:
     effect: Effect
     refreshed_at: dict[str, float] = field(default_factory=dict)
     requested: dict[str, float] = field(default_factory=dict)
-    windows: Mapping[str, list[dict[str, object]]] | None = None
+    projects: Mapping[str, Project] | None = None
     read_only: bool = False  # only read and request refreshes
 
     def wait(self) -> ConvergenceResult:
@@ -189,18 +190,18 @@ class Waiter:
         """Find the sync windows that block these applications: a refused sync shows only as OutOfSync."""
         if not unsynced:
             return
-        if self.windows is None:
+        if self.projects is None:
             try:
-                self.windows = self.argocd.sync_windows((a.namespace, a.project) for a in self.convergence.present.values())
-            except Denied:  # the right to read projects is optional: it only serves this message
-                self.windows = {}
+                self.projects = self.argocd.projects(self.convergence.present.values())
+            except (Denied, NotFound):  # the check sync-windows requires them before the move; here they only serve this message
+                self.projects = {}
         now, manual = self.deadline.clock.now(), self.settings.argocd.sync == "request"
-        self.convergence.denied = {a.key: _denial(a, self.windows.get(a.project, []), now, manual=manual) for a in unsynced}
+        self.convergence.denied = {a.key: _denial(a, p, now, manual=manual) for a in unsynced if (p := self.projects.get(a.project))}
 
 
-def _denial(app: Application, windows: list[dict[str, object]], now: datetime, *, manual: bool) -> str:
+def _denial(app: Application, project: Project, now: datetime, *, manual: bool) -> str:
     try:
-        return denial(app, windows, now, manual=manual)
+        return denial(app, project, now, manual=manual)
     except BadWindow as bad:
         return bad.what
 

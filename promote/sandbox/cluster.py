@@ -55,6 +55,8 @@ class Cluster:
         self.controller = Controller(self.store, Revisions(repositories, timing.ref_cache_s), self.workloads, timing)
         for namespace in ("default", "kube-system", "argocd"):
             self.apply({"kind": "Namespace", "metadata": {"name": namespace}})
+        self.apply({"kind": "ConfigMap", "metadata": {"name": "argocd-cm", "namespace": "argocd"}})
+        self.apply({"kind": "AppProject", "metadata": {"name": "default", "namespace": "argocd"}, "spec": {}})  # as Argo CD creates it at its start
 
     @property
     def url(self) -> str:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from promote.argocd.cron import parse_cron
+from promote.argocd.projects import INHERITED, Project
 from promote.argocd.sync_windows import BadWindow, denial
 from tests.support.manifests import application
 
@@ -19,7 +20,16 @@ def window(kind: str, schedule: str, duration: str, **more):
 
 
 def asked(*windows, hours: float = 0, manual: bool = False) -> str:
-    return denial(APP, windows, SUNDAY, SUNDAY + timedelta(hours=hours), manual=manual)
+    return denial(APP, project(*windows), SUNDAY, SUNDAY + timedelta(hours=hours), manual=manual)
+
+
+def project(*windows) -> Project:
+    return Project(name="default", namespace="argocd", windows=windows)
+
+
+def test_a_window_of_a_global_project_is_named_with_it():
+    inherited = {**window("deny", "0 10 * * *", "4h"), INHERITED: "freeze"}
+    assert "deny window '0 10 * * *' for 4h of global project freeze (project default)" in asked(inherited)
 
 
 def test_without_windows_everything_may_sync():
@@ -85,7 +95,7 @@ def test_the_zone_of_the_window_counts():
 )
 def test_whom_a_window_is_about(lists, matches):
     data = {"kind": "deny", "schedule": "* * * * *", "duration": "1h", **lists}
-    assert bool(denial(APP, [data], SUNDAY)) is matches
+    assert bool(denial(APP, project(data), SUNDAY)) is matches
 
 
 @pytest.mark.parametrize(
@@ -102,8 +112,9 @@ def test_whom_a_window_is_about(lists, matches):
     ],
 )
 def test_what_cannot_be_understood_is_not_passed_over(bad):
-    with pytest.raises(BadWindow, match="is invalid"):
+    with pytest.raises(BadWindow, match="is invalid") as told:
         asked(bad)
+    assert told.value.hint == "correct it: kubectl -n argocd edit appproject default"
 
 
 def test_what_cannot_be_understood_of_others_does_not_matter():

@@ -26,6 +26,7 @@ DOWN = Fault(kind="status", status=503)
 
 
 WORKFLOW = ".github/workflows/promote-prod.yaml"
+PROJECT: dict[str, Any] = {"kind": "AppProject", "metadata": {"name": "default", "namespace": "argocd"}, "spec": {}}
 OLDER = b"on:\n  workflow_dispatch:\n    inputs:\n      version: {required: true}\njobs: {}\n"
 
 
@@ -134,6 +135,18 @@ CASES = (
         begin=lambda w: window(w, [{"kind": "deny", "schedule": "* * * * *", "duration": "1h", "applications": ["grafana"]}]),
         lift=lambda w: window(w, []),
         checks={"sync-windows": "failed"},
+    ),
+    Case(
+        id="a-project-that-does-not-exist",
+        begin=lambda w: w.sandbox.prod.delete("AppProject", "argocd", "default"),
+        lift=lambda w: w.sandbox.prod.apply(PROJECT),
+        checks={"sync-windows": "errored"},
+    ),
+    Case(
+        id="no-application-is-seen",
+        begin=lambda w: w.settings(('root_app = "argocd"', 'root_app = "argocd"\nselector = "team=absent"')),
+        lift=lambda w: w.settings(('\nselector = "team=absent"', "")),
+        checks={"production-baseline": "failed", "auto-sync": "errored", "sync-windows": "errored"},
     ),
     Case(
         id="too-much-is-sick-already",

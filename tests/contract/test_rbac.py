@@ -70,7 +70,8 @@ class Driver:
         self.argocd.request_sync(self._app(), who="promote")
 
     def windows(self) -> None:
-        assert self.argocd.sync_windows([("argocd", "default")]) == {"default": []}
+        (project,) = self.argocd.projects([self._app()]).values()
+        assert (project.name, project.namespace, project.windows) == ("default", "argocd", ())
 
     def pods(self) -> None:
         assert workloads.pods(self.kube)

@@ -240,7 +240,7 @@ class Controller:
         return {"initiatedBy": {"automated": True}, "retry": retry, "sync": {**sync, "prune": bool(automated.get("prune"))}}, None
 
     def _denied(self, app: Object) -> bool:
-        project = self.store.get("AppProject", app["metadata"]["namespace"], app["spec"].get("project", "default"))
+        project = self.store.get("AppProject", "argocd", app["spec"].get("project", "default"))
         declared = ((project or {}).get("spec") or {}).get("syncWindows") or []
         return windows.denied(app, declared, datetime.now(UTC))
 
