@@ -107,7 +107,7 @@ class Conclusion:
             checks = [
                 (check.id, check.verdict, shown(check)) for result in self.results for check in result.checks if check.verdict is not Verdict.DISABLED
             ]
-            self._log.speak(state_of(self.config).describe() if checks else "", checks)
+            self._log.end_silence(state_of(self.config).describe() if checks else "", checks)
 
     def _start(self, suites: Iterable[str]) -> None:
         self.checks.start(suites)
@@ -154,7 +154,7 @@ class ActionsLog:
             self._token = secrets.token_hex(16)
             self._line(f"::stop-commands::{self._token}")
 
-    def speak(self, title: str, checks: Sequence[tuple[str, Verdict, str]]) -> None:
+    def end_silence(self, title: str, checks: Sequence[tuple[str, Verdict, str]]) -> None:
         """End the silence, annotate, and write the step's summary. Called when pytest has printed its last line, the failures' texts included."""
         if not self._token:
             return

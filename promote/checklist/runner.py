@@ -57,7 +57,7 @@ def run_suite(
         reports.mkdir(parents=True, exist_ok=True)
         for old in (recorder, junit):
             old.unlink(missing_ok=True)
-        told = context.write(reports / f"{name}.context.json")
+        context_file = context.write(reports / f"{name}.context.json")
         log.write_bytes(b"")
     except OSError as error:
         raise PromoteError(
@@ -72,7 +72,7 @@ def run_suite(
         *(sys.executable, "-P", "-m", "pytest", str(folder), "-c", os.devnull, f"--rootdir={settings.root}", "-p", "no:cacheprovider", "-q"),
         *(arg for plugin in (*_PLUGINS, *settings.suites.plugins) for arg in ("-p", plugin)),
         *("--color=no", f"--promote-recorder={recorder}", f"--promote-config={settings.root / 'promotion.toml'}"),
-        f"--promote-context={told}",
+        f"--promote-context={context_file}",
     ]
     started = time.monotonic()
     try:

@@ -47,7 +47,7 @@ def _release(ctx: PromotionContext, end: End) -> None:
         lock = unseen
         ctx.update(lock=lock)
     if LOCK not in here or here[LOCK].object != lock.oid:  # not ours to delete, nor is prod-working ours to move
-        _say_who_has_it(ctx, end, there=LOCK in here)
+        _warn_of_lost_lock(ctx, end, there=LOCK in here)
         return
     updates: list[RefUpdate] = []
     if end is End.VERIFIED and ctx.stable:
@@ -89,7 +89,7 @@ def _our_own(ctx: PromotionContext, ref: Tag) -> Lock | None:
     return there if there and ctx.lock and there.oid == ref.object and there.holder == ctx.lock.holder else None
 
 
-def _say_who_has_it(ctx: PromotionContext, end: End, *, there: bool) -> None:
+def _warn_of_lost_lock(ctx: PromotionContext, end: End, *, there: bool) -> None:
     """The lock was taken over, or broken, while this process thought it held it: reported even when all went well, since another process acts now."""
     whose = f"is another user's by now: {lock_words(ctx.deps.git)[1]}" if there else "was deleted meanwhile: nothing keeps others from promoting"
     kept = f"; {ctx.settings.tags.working} was left where it is" if end is End.VERIFIED else ""

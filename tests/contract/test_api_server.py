@@ -88,7 +88,7 @@ def test_a_missing_resource_is_named_in_the_404(world: World) -> None:
     assert status == 404 and "not found" in said.get("text", "")
 
 
-def test_a_token_that_is_nobodys_is_401(world: World) -> None:
+def test_an_unknown_token_is_401(world: World) -> None:
     status, said = world.user("user-0", "wrong").call("GET", f"{ARGO}/applications")
     assert (status, said["kind"], said["reason"], said["message"]) == (401, "Status", "Unauthorized", "Unauthorized")
 

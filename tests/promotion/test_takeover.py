@@ -37,7 +37,7 @@ from tests.support.prechecked import PROD, VERSION, Make, Place
 from tests.support.repos import git
 
 
-def _nobody_answers() -> Any:
+def _no_cluster() -> Any:
     raise Unreachable("cluster", "no answer", hint="")
 
 
@@ -301,7 +301,7 @@ def test_a_requested_rollback_that_has_pushed_is_proven_despite_the_plan_of_its_
     place.dies()
     place.take(asked)
     taken = place.taken_up()
-    taken.deps = replace(taken.deps, production=_nobody_answers)
+    taken.deps = replace(taken.deps, production=_no_cluster)
     result = run_promotion(taken, State.ABORTING)[1]
     assert "unsafe" not in result.reason and result.reason == "cluster: no answer", result
 

@@ -73,8 +73,8 @@ class Records:
 
     def _checks(self, commit: str, query: Mapping[str, str], view: View) -> list[Object]:
         mine = self.checks.get(commit, [])
-        told = {c["name"] for c in mine}
-        every = [{"name": n, "status": "completed", "conclusion": "success", "details_url": ""} for n in self.automatic if n not in told] + mine
+        reported = {c["name"] for c in mine}
+        every = [{"name": n, "status": "completed", "conclusion": "success", "details_url": ""} for n in self.automatic if n not in reported] + mine
         runs = [_check(number, c, commit, view) for number, c in enumerate(every, 1)]
         if query.get("filter", "latest") == "latest":
             runs = list({(r["name"], r["check_suite"]["id"]): r for r in runs}.values())

@@ -143,7 +143,7 @@ class Runner:
             *self._stand_ins(job),
         ]  # fmt: skip
         env = self.env | {"HOME": str(home), "XDG_CACHE_HOME": str(home / ".cache"), "XDG_CONFIG_HOME": str(home / ".config")}
-        return execution.run(argv, job.clone, env, lambda line: self._heard(execution, line))
+        return execution.run(argv, job.clone, env, lambda line: self._read_log_line(execution, line))
 
     def _stand_ins(self, job: Job) -> list[str]:
         """Nothing here reaches GitHub's actions: upload-artifact is stood in for by one that copies what it is given to `artifacts/NAME`."""
@@ -157,7 +157,7 @@ class Runner:
         asked = set(re.findall(r"uses:\s*(actions/upload-artifact@\S+)", text))
         return [f"--local-repository={name}={folder}" for name in sorted(asked)]
 
-    def _heard(self, execution: Execution, line: str) -> None:
+    def _read_log_line(self, execution: Execution, line: str) -> None:
         """One line of act's JSON log, put as GitHub would."""
         try:
             entry = json.loads(line)
@@ -199,9 +199,9 @@ class Runner:
         machine = self.env | dict(job.variables) | files | {"GITHUB_WORKSPACE": str(job.clone)}
         script = fill(str(step["run"]), self._known(job))
         # bash as GitHub starts it where a step has `shell: bash`.
-        return execution.run(["bash", "-eo", "pipefail", "-c", script], job.clone, machine | dict(env), lambda t: self._told(execution, t))
+        return execution.run(["bash", "-eo", "pipefail", "-c", script], job.clone, machine | dict(env), lambda t: self._add_line(execution, t))
 
-    def _told(self, execution: Execution, line: str) -> None:
+    def _add_line(self, execution: Execution, line: str) -> None:
         """One line of a step: the token is masked and error commands are shown as GitHub shows them."""
         execution.lines.append(_COMMAND.sub(r"##[error]\1", line.replace(self.token, "***")))
 
