@@ -97,7 +97,7 @@ def parser() -> argparse.ArgumentParser:
     init.add_argument(
         "--upgrade",
         action="store_true",
-        help="update unchanged check files, show a diff for the others; rename old keys in promotion.toml",
+        help="update unchanged check files, show a diff for the others; rename old keys in promotion.toml (without it, they are only named)",
     )
     init.add_argument("--orphans", action="store_true", help="also write a scheduled workflow and a CronJob that resume abandoned promotions")
     init.add_argument("--remote", default="", metavar="NAME", help="the git remote that Argo CD reads (default origin, or the only one)")
