@@ -12,22 +12,22 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from promote.argocd.source import (
+    Hydration,
+    Source,
+    elsewhere,
+    follows,
+    in_range,
+    parse_hydration,
+    parse_sources,
+    unknown_sources,
+)  # fmt: skip
 from promote.core.deadline import parse_time
-from promote.git.url import normalise_repository
+from promote.git.errors import mask
+from promote.git.url import Addresses
 
 GROUP = "argoproj.io"
 REFRESH = "argocd.argoproj.io/refresh"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Source:
-    """One source. `revision` is the value that status shows: a commit, a chart version, on errors even the tag's name, or ""."""
-
-    repository: str
-    target: str
-    chart: str = ""
-    path: str = ""
-    revision: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -83,7 +83,7 @@ class Application:
     """One Application. `in_progress`: its top-level `operation` is set, the only sign that a sync is running or will be retried.
 
     `spec` is a digest that changes with any field of the spec. `managed_by` is the application that created it, `owner` its ApplicationSet.
-    `healthy_since` is the time of the last change of its health.
+    `healthy_since` is the time of the last change of its health. `unknown_sources` are keys of its spec that name sources in an unknown shape.
     """
 
     namespace: str
@@ -91,6 +91,8 @@ class Application:
     resource_version: str
     spec: str
     sources: tuple[Source, ...]
+    hydration: Hydration | None
+    unknown_sources: tuple[str, ...]
     sync: str
     health: str
     health_message: str
@@ -125,14 +127,22 @@ class Application:
         return tuple(c for c in self.conditions if c[0].endswith("Error"))
 
 
-def follows(source: Source, repository: str, names: Collection[str]) -> bool:
-    """Whether a source reads our repository at one of the names (`prod-stable`, `refs/tags/prod-stable`)."""
-    return not source.chart and source.target in names and normalise_repository(source.repository) == normalise_repository(repository)
-
-
-def tracks(app: Application, repository: str, names: Collection[str]) -> bool:
+def tracks(app: Application, repository: Addresses, names: Collection[str]) -> bool:
     """Whether any source of the application follows one of the names in our repository."""
     return any(follows(source, repository, names) for source in app.sources)
+
+
+def unclear(app: Application, repository: Addresses, names: Collection[str], templates: Collection[str]) -> str:
+    """Why it cannot be said whether the tag decides what an application deploys; "" when it can. `templates`: of our version tags."""
+    if app.unknown_sources:
+        return f"its sources are written in a way that is not known here (spec.{', spec.'.join(app.unknown_sources)})"
+    if addresses := elsewhere(app.sources, repository, names):
+        # The user and the password of an address are no part of the message.
+        shown = ", ".join(map(mask, addresses))
+        return f"follows {min(names, key=len)} of {shown}, which may be this repository under another address"
+    if ranges := [s for s in app.sources if in_range(s, repository, templates)]:
+        return f"follows the newest of our version tags in {ranges[0].target}, not the stable tag"
+    return ""
 
 
 def parse_application(data: Mapping[str, Any]) -> Application:
@@ -146,7 +156,9 @@ def parse_application(data: Mapping[str, Any]) -> Application:
         name=meta["name"],
         resource_version=meta.get("resourceVersion", ""),
         spec=hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()[:16],
-        sources=_sources(spec, sync),
+        sources=parse_sources(spec, sync),
+        hydration=parse_hydration(spec, status),
+        unknown_sources=unknown_sources(spec),
         sync=sync.get("status") or "Unknown",
         health=health.get("status") or "Unknown",
         health_message=health.get("message") or "",
@@ -207,23 +219,6 @@ def _managed_by(meta: Mapping[str, Any]) -> str:
     """The application that created this one: by tracking annotation (default since 3.0; `namespace_name` outside Argo CD's own) or label."""
     tracking = str((meta.get("annotations") or {}).get("argocd.argoproj.io/tracking-id", "")).partition(":")[0]
     return tracking.rpartition("_")[2] or str((meta.get("labels") or {}).get("app.kubernetes.io/instance", ""))
-
-
-def _sources(spec: Mapping[str, Any], sync: Mapping[str, Any]) -> tuple[Source, ...]:
-    many = spec.get("sources")
-    entries = many or ([spec["source"]] if spec.get("source") else [])
-    shown = list(sync.get("revisions") or []) if many else [sync.get("revision", "")]
-    shown += [""] * (len(entries) - len(shown))
-    return tuple(
-        Source(
-            repository=e.get("repoURL") or "",
-            target=e.get("targetRevision") or "HEAD",
-            chart=e.get("chart") or "",
-            path=e.get("path") or "",
-            revision=r or "",
-        )
-        for e, r in zip(entries, shown, strict=False)
-    )
 
 
 def _operation(state: Mapping[str, Any] | None) -> Operation | None:

@@ -84,7 +84,7 @@ def expected_of(promotion: Promotion) -> Expected:
     """The refs and folders that applications should follow, by the settings."""
     settings = promotion.settings
     return Expected(
-        repository=promotion.remote.url, stable=settings.tags.stable, branch=settings.repository.branch,
+        repository=promotion.addresses, stable=settings.tags.stable, branch=settings.repository.branch,
         prod=settings.manifests.prod, dev=settings.manifests.dev,
     )  # fmt: skip
 

@@ -7,7 +7,8 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from promote.argocd.application import Application, follows
+from promote.argocd.application import Application
+from promote.argocd.source import follows
 from promote.checklist.production import kubectl
 from promote.checklist.promotion import Promotion
 from promote.checklist.smoke import smoke_url_problem
@@ -27,7 +28,7 @@ def dev_goal(promotion: Promotion, commit: str) -> Goal:
     """The state that dev should reach: the trunk, by any of its names, at a commit."""
     branch = promotion.settings.repository.branch
     names = frozenset({branch, "HEAD", f"refs/heads/{branch}"})
-    return Goal(commit=commit, accepted=frozenset({commit}), names=names, repository=promotion.remote.url, root="")
+    return Goal(commit=commit, accepted=frozenset({commit}), names=names, repository=promotion.addresses, root="")
 
 
 def on_dev(promotion: Promotion) -> list[Application]:

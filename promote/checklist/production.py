@@ -10,6 +10,7 @@ from promote.argocd.sync_windows import denial
 from promote.checklist.outcome import Undetermined
 from promote.checklist.promotion import Promotion
 from promote.convergence.baseline import Baseline, problems
+from promote.convergence.membership import undetermined_members
 from promote.convergence.wait import CONVERGED, ConvergenceResult
 from promote.core.deadline import Clock, Deadline
 from promote.core.model import AppState, Evidence, Verdict
@@ -34,13 +35,18 @@ def describe_applications(promotion: Promotion, names: Iterable[str]) -> str:
 def baseline_problems(promotion: Promotion, evidence: Evidence) -> list[str]:
     """Reasons why production is not fit to be promoted from, one sentence each; [] when it is.
 
-    Reports as evidence how many applications follow the stable tag and which are unhealthy. Raises PromoteError when the cluster cannot be read.
+    Reports as evidence how many applications follow the stable tag and which are unhealthy. Raises PromoteError when the cluster cannot be read, and
+    Undetermined when it was read and an application can still not be judged: its name, the reason and the setting that decides.
     """
     baseline = promotion.production_read.result()
     apps = baseline.applications(promotion.goal)
     evidence("applications", len(apps))
     evidence("unhealthy", sorted(a.name for a in apps.values() if a.health != "Healthy"))
-    return problems(baseline, promotion.goal, promotion.settings, first=promotion.choices.first)
+    found = problems(baseline, promotion.goal, promotion.settings, first=promotion.choices.first)
+    unclear, advice = undetermined_members([*map(parse_application, baseline.manifests)], promotion.goal, promotion.settings)
+    if unclear and not found:
+        raise Undetermined("\n".join(unclear), hint=advice)
+    return found + [f"undetermined: {text}" for text in unclear]
 
 
 def applications_without_auto_sync(promotion: Promotion) -> list[str]:

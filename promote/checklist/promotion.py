@@ -22,10 +22,13 @@ from promote.config.reader import find_settings_file, read_settings
 from promote.config.schema import Settings
 from promote.convergence.application_status import Goal
 from promote.convergence.baseline import Baseline, take_baseline
+from promote.convergence.membership import known_goal
 from promote.core.errors import NotFound, PromoteError
 from promote.core.model import Choices, Tag, short
 from promote.core.version import Version, parse_version, recorded_version, version_of_tag
+from promote.git.addresses import our_addresses
 from promote.git.remote import GitRemote
+from promote.git.url import Addresses
 from promote.github.rules import TagRules
 from promote.monitoring.clients import Alertmanager, Grafana, Prometheus
 from promote.tags.lock import read_lock
@@ -190,9 +193,15 @@ class Promotion:
     @cached_property
     def goal(self) -> Goal:
         """The state that production should reach: the stable tag's commit; before a first promotion, the candidate."""
-        if self.choices.first and self.target.stable is None and self.state in ("before", "alone"):
-            return Goal.for_tag((self.commit,), self.settings, self.remote.url)
-        return Goal.for_tag(self.remote.chain(self.stable.object), self.settings, self.remote.url)
+        first = self.choices.first and self.target.stable is None and self.state in ("before", "alone")
+        chain = (self.commit,) if first else self.remote.chain(self.stable.object)
+        seen = self.baseline or self.production_read.result()
+        return known_goal(Goal.for_tag(chain, self.settings, self.addresses), self.remote, seen.manifests)
+
+    @cached_property
+    def addresses(self) -> Addresses:
+        """The addresses of the remote repository that Applications may name."""
+        return our_addresses(self.remote, self.settings.repository)
 
     @cached_property
     def baseline(self) -> Baseline | None:

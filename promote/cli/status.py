@@ -7,15 +7,18 @@ import argparse
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
+from promote.argocd.application import parse_application
 from promote.cli.bootstrap import open_repository, tools
 from promote.connect import secrets
 from promote.convergence.application_status import Goal
 from promote.convergence.fleet import select
+from promote.convergence.membership import known_goal
 from promote.convergence.probe import observe
 from promote.convergence.wait import CONVERGED
 from promote.core.errors import PromoteError
 from promote.core.model import AppState, Tag, Verdict, short
 from promote.core.version import version_of_tag
+from promote.git.addresses import our_addresses
 from promote.promotion.context import Dependencies
 from promote.promotion.describe import version_carried
 from promote.promotion.verify_current import tolerated_then
@@ -101,9 +104,10 @@ def production(deps: Dependencies, entry: Mapping[str, object]) -> dict[str, obj
     if stable is None:
         return {"production": "errored", "arrived": False, "reason": f"{settings.tags.stable} does not exist", "applications": []}
     try:
-        goal = Goal.for_tag(git.chain(stable.object), settings, git.url)
+        manifests = deps.production().manifests()
+        goal = known_goal(Goal.for_tag(git.chain(stable.object), settings, our_addresses(git, settings.repository)), git, manifests)
         then = tolerated_then(entry, stable)  # already unhealthy when this was proven: no evidence that production does not run it
-        now = select(deps.production().applications(), goal) if then else {}
+        now = select(map(parse_application, manifests), goal) if then else {}
         before = {key: app for key, app in now.items() if app.name in then}
         seen = observe(deps.production(), goal, settings, seconds=settings.suites.check_timeout / 2, baseline=before)
     except PromoteError as error:

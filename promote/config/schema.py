@@ -21,6 +21,10 @@ class Repository:
     remote: str = key("origin", "the git remote whose tags production follows")
     branch: str = key("main", "the trunk: the branch that dev follows and a candidate must be reachable from")
     timeout: Seconds = key(Seconds(60), "longest time for one git command, including a credential helper's prompt")
+    addresses: list[str] = key(
+        [], "further addresses of this repository that Applications may name: an alias of the host, a mirror, an in-cluster name; spelling is ignored"
+    )
+    foreign: list[str] = key([], "addresses of other repositories whose refs have the name of our stable tag; their Applications are not ours")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

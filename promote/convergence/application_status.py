@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from promote.argocd.application import Application, Operation, follows, tracks
+from promote.argocd.application import Application, Operation, tracks, unclear
+from promote.argocd.source import follows
 from promote.config.schema import Settings
 from promote.core.model import short
+from promote.git.url import Addresses
 
 _NO_MORE_RETRIES = ("Failed last sync attempt to ", "Failed sync attempt to ")  # the messages of Argo CD 3.2 and 3.1 (both seen)
 _SEVERITY = ("Healthy", "Suspended", "Progressing", "Missing", "Degraded")  # Argo CD's own order; any other value is worse
@@ -31,6 +33,7 @@ class Kind(StrEnum):
     UNSYNCED = "unsynced"
     LAST_SYNC = "last sync"
     HEALTH_UNSEEN = "health unseen"
+    UNCLEAR = "unclear"  # nothing says whether the tag decides what it deploys
 
 
 # A refresh by Argo CD can change these. It cannot change a running operation, and health changes without one.
@@ -49,24 +52,36 @@ class Reason:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Goal:
     """The target of the stable tag: the commit, the ids Argo CD may show for it, the names that track it, the repository, the root application's
-    name."""
+    name, and the templates of our version tags, which a range of versions may match."""
 
     commit: str
     accepted: frozenset[str]
     names: frozenset[str]
-    repository: str
+    repository: Addresses
     root: str
+    templates: tuple[str, ...] = ()
 
     @classmethod
-    def for_tag(cls, chain: Sequence[str], settings: Settings, repository: str) -> Goal:
+    def for_tag(cls, chain: Sequence[str], settings: Settings, repository: Addresses) -> Goal:
         """`chain`: the tag object and everything it peels through, the commit last."""
         # All of `chain` is accepted: Argo CD before 2.14.8 shows the tag object's id instead of the commit's.
         return cls(
-            commit=chain[-1], accepted=frozenset(chain), names=tracked_names(settings.tags.stable), repository=repository, root=settings.prod.root_app
-        )
+            commit=chain[-1], accepted=frozenset(chain), names=tracked_names(settings.tags.stable), repository=repository,
+            root=settings.prod.root_app, templates=(settings.tags.prod, settings.tags.dev),
+        )  # fmt: skip
 
     def tracks(self, app: Application) -> bool:
         return tracks(app, self.repository, self.names)
+
+    def unclear(self, app: Application) -> str:
+        """Why it cannot be said whether the tag decides what an application deploys; "" when it can."""
+        return unclear(app, self.repository, self.names, self.templates)
+
+    def applied(self, app: Application) -> frozenset[str]:
+        """The revisions that show the goal as applied by this application: of a source hydrator, the commit rendered from the goal."""
+        if app.hydration is None:
+            return self.accepted
+        return frozenset({app.hydration.hydrated} - {""}) if app.hydration.dry in self.accepted else frozenset()
 
 
 def tracked_names(tag: str) -> frozenset[str]:
@@ -135,6 +150,8 @@ def pending_reason(
     the move; the same operation is tolerated, whatever the clocks show. `ignore_other_revisions`: tolerate a finished sync of another commit too: in
     a rollback a terminated sync reads Failed, and none follows when nothing differs. `denied`: the sync window that blocks it now.
     """
+    if why := goal.unclear(app):
+        return Reason(Kind.UNCLEAR, why)
     if app.deleting:
         return Reason(Kind.DELETING, "is being deleted" + (" and waits for its sync to end" if app.in_progress else ""))
     if app.in_progress:
@@ -173,9 +190,19 @@ def _compared(app: Application, goal: Goal, limits: Limits, denied: str) -> Reas
 def wrong_revision(app: Application, goal: Goal) -> str:
     """The revision of the first source that tracks the tag and is not at the goal; "" when all are."""
     for source in app.sources:
-        if follows(source, goal.repository, goal.names) and source.revision not in goal.accepted:
-            return short(source.revision) if _is_id(source.revision) else source.revision or "no revision"
+        if follows(source, goal.repository, goal.names) and source.revision not in goal.applied(app):
+            shown = short(source.revision) if _is_id(source.revision) else source.revision or "no revision"
+            return shown + _hydration(app, goal)
     return ""
+
+
+def _hydration(app: Application, goal: Goal) -> str:
+    """What the source hydrator did instead of rendering the goal; "" when it rendered it or there is none."""
+    found = app.hydration
+    if found is None or found.dry in goal.accepted:
+        return ""
+    doing = f"hydration {found.phase}: {_cut(found.message)}".rstrip(": ") if found.phase not in ("", "Hydrated") else "not hydrated at the commit"
+    return f", rendered from {short(found.dry) if found.dry else 'nothing'} ({doing})"
 
 
 def _is_id(text: str) -> bool:
@@ -199,8 +226,8 @@ def other_commit(app: Application, goal: Goal) -> str:
     revisions = app.operation.revisions if app.operation and goal.tracks(app) else ()
     tracked = [follows(source, goal.repository, goal.names) for source in app.sources]
     if len(tracked) == len(revisions):
-        return next((r for ours, r in zip(tracked, revisions, strict=True) if ours and r not in goal.accepted), "")
-    return "" if any(r in goal.accepted for r in revisions) else next(iter(revisions), "")
+        return next((r for ours, r in zip(tracked, revisions, strict=True) if ours and r not in goal.applied(app)), "")
+    return "" if any(r in goal.applied(app) for r in revisions) else next(iter(revisions), "")
 
 
 def _unsynced(app: Application, goal: Goal, limits: Limits, denied: str) -> Reason:

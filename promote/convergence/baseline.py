@@ -12,6 +12,7 @@ from typing import Any
 
 from promote.argocd.application import Application, parse_application
 from promote.argocd.client import ArgoCD
+from promote.argocd.source import parse_hydration, unknown_sources
 from promote.config.schema import Settings
 from promote.convergence.application_status import Goal, Limits, healthy
 from promote.convergence.fleet import select
@@ -106,7 +107,7 @@ def _slim(manifest: dict[str, Any]) -> dict[str, Any]:
     return {**manifest, "metadata": meta, "status": status}
 
 
-_SOURCE = ("repoURL", "targetRevision", "path", "chart", "ref")
+_SOURCE = ("repoURL", "targetRevision", "path", "chart", "ref", "tagPrefix")
 _USER = re.compile(r"(?<=://)[^/@\s]+@")
 
 
@@ -124,11 +125,16 @@ def _public(manifest: dict[str, Any]) -> dict[str, Any]:
         kept["source"] = _public_source(spec["source"])
     if spec.get("sources"):
         kept["sources"] = [_public_source(source) for source in spec["sources"]]
+    if hydrator := spec.get("sourceHydrator"):
+        kept["sourceHydrator"] = {"drySource": _public_source(hydrator.get("drySource") or {})}
+    kept |= {k: {"repoURL": ""} for k in unknown_sources(spec) if k not in kept}
     shown = {k: status[k] for k in ("reconciledAt",) if k in status}
     shown["sync"] = {k: v for k, v in (status.get("sync") or {}).items() if k in ("status", "revision", "revisions")}
     shown["health"] = {k: v for k, v in (status.get("health") or {}).items() if k in ("status", "lastTransitionTime")}
     shown["conditions"] = [{"type": c.get("type", "")} for c in status.get("conditions") or []]
     shown["resources"] = [r for r in status.get("resources") or [] if r.get("kind") in ("PersistentVolumeClaim", "Application", "ApplicationSet")]
+    if hydration := parse_hydration(spec, status):
+        shown["sourceHydrator"] = {"lastSuccessfulOperation": {"drySHA": hydration.dry, "hydratedSHA": hydration.hydrated}}
     operation = status.get("operationState") or {}
     if operation:
         result = operation.get("syncResult") or {}
@@ -160,11 +166,12 @@ def problems(baseline: Baseline, goal: Goal, settings: Settings, *, first: bool 
 
     `goal` selects the applications that follow the tag; its commit is ignored. `first`: the tag does not exist yet, so no application can be healthy.
     """
-    apps, limits = baseline.applications(goal), Limits.of(settings)
+    limits = Limits.of(settings)
+    apps = {k: a for k, a in baseline.applications(goal).items() if not goal.unclear(a)}  # the others may be foreign: no fault of ours
     tracked = [a for a in apps.values() if goal.tracks(a)]
     where = f"namespaces {', '.join(settings.prod.namespaces)}"
-    if not tracked:
-        return [f"no application in {where} follows {settings.tags.stable} of {goal.repository}"]
+    if not tracked:  # `undetermined_members` names what was found instead
+        return []
     if first:
         return _root_problems(tracked, goal, limits, where, expect_healthy=False)
     return [*_root_problems(tracked, goal, limits, where), *_unknown(apps), *_too_many_unhealthy(apps, limits, settings.baseline.max_unhealthy)]
@@ -191,6 +198,8 @@ def _unknown(apps: Mapping[str, Application]) -> list[str]:
         comparison = [(kind, message) for kind, message in app.errors if kind in ("ComparisonError", "InvalidSpecError")]
         if comparison:
             found.append(f"{app.name}: {comparison[0][0]}: {' '.join(comparison[0][1].split())[:160]}")
+        elif app.hydration and app.hydration.phase == "Failed":
+            found.append(f"{app.name}: hydration Failed: {' '.join(app.hydration.message.split())[:160]}")
         elif app.sync == "Unknown":
             found.append(f"{app.name}: its sync status is Unknown")
     return found

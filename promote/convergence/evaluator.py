@@ -13,11 +13,11 @@ from datetime import datetime
 
 from promote.argocd.application import Application
 from promote.convergence.application_status import Goal, Kind, Limits, Reason, healthy, pending_reason, refreshed, worse, wrong_revision
-from promote.convergence.fleet import root_of, select, to_prune, unexpectedly_missing
+from promote.convergence.fleet import root_of, select, to_prune, unexpectedly_missing, unseen
 from promote.core.model import AppState, AppVerdict
 
 AT_ONCE = 3  # with this many applications Unknown in the same look, the fault is the repo-server's, not theirs
-_AS_BEFORE = frozenset({Kind.CONDITION, Kind.OPERATION, Kind.UNSYNCED, Kind.LAST_SYNC})
+_AS_BEFORE = frozenset({Kind.CONDITION, Kind.OPERATION, Kind.UNSYNCED, Kind.LAST_SYNC, Kind.UNCLEAR})
 
 
 @dataclass(kw_only=True, slots=True)
@@ -25,7 +25,7 @@ class Convergence:
     """Call `look` with each snapshot; afterwards `present` and `reasons` show the loop what each application still lacks.
 
     `rollback`: the applications of the baseline must be back, and a fault that existed before at the same commit is tolerated.
-    `namespaces`: those whose applications are all in the snapshots (none when a selector hides some).
+    `namespaces`: those whose applications are all in the snapshots (none when a selector hides some); `read`: all that were asked for.
     `denied`: by key, the sync window that blocks an application now; the loop fills it.
     """
 
@@ -37,6 +37,7 @@ class Convergence:
     baseline_complete: bool = True  # the baseline lists all applications; after a first promotion only git determines which ones belong there
     ignore_other_revisions: bool = False  # a finished failed sync of another commit is no evidence about this one
     namespaces: Collection[str] = ()
+    read: Collection[str] = ()
     denied: Mapping[str, str] = field(default_factory=dict)
     present: dict[str, Application] = field(default_factory=dict)
     reasons: dict[str, Reason | None] = field(default_factory=dict)
@@ -57,7 +58,7 @@ class Convergence:
         self.unknown_at_once = self._repo_server_trouble()
         children_count = self._root_applied or not self.goal.root
         states = {key: self._state(app, now, children_count) for key, app in self.present.items()}
-        states |= {key: (AppState.WAITING, text) for key, text in self._absent().items()}
+        states |= {key: (AppState.WAITING, text) for key, text in self._absent().items()} | self._unseen()
         root = root_of(self.present, self.goal)
         self._root_applied = root is not None and self.reasons[root.key] is None
         return self._verdicts(states)
@@ -106,12 +107,23 @@ class Convergence:
             self.present, self.baseline, settled, namespaces=self.namespaces, all_back=self.rollback and self.baseline_complete
         )
 
+    def _unseen(self) -> dict[str, tuple[AppState, str]]:
+        """Listed applications that cannot be read; in a rollback those of before are as they were."""
+        before = unseen(self.baseline, self.read) if self.rollback else {}
+        found = unseen(self.present, self.read) if self.read else {}
+        return {
+            key: (AppState.TOLERATED, f"as before the promotion (ignored): {text}") if key in before else (AppState.UNKNOWN, text)
+            for key, text in found.items()
+        }
+
     def _state(self, app: Application, now: datetime, children_count: bool) -> tuple[AppState, str]:
         reason, is_root = self.reasons[app.key], app.name == self.goal.root
         if reason and self.unknown_at_once and (app.sync == "Unknown" or reason.kind is Kind.CONDITION):
             return self._waiting(app, AppState.UNKNOWN, self.unknown_at_once)
         if reason and not is_root and self._was_so_before(app, reason):
             return self._hold(app, AppState.TOLERATED, f"as before the promotion (ignored): {reason.text}")
+        if reason and reason.kind is Kind.UNCLEAR:
+            return self._waiting(app, AppState.UNKNOWN, f"cannot be judged: {reason.text}")
         if reason:
             return self._patience(app, now, reason.text) if reason.final else self._waiting(app, AppState.WAITING, reason.text)
         if not is_root and not children_count:

@@ -13,12 +13,13 @@ from promote.convergence.application_status import Goal, Kind, Reason
 
 
 def select(snapshot: Iterable[Application], goal: Goal, also: Collection[str] = ()) -> dict[str, Application]:
-    """The applications that belong to the promotion, by key: those that follow the tag, those created by the root or by one of these, and `also`.
+    """The applications that belong to the promotion, by key: those that follow the tag, those of which nothing says whether they do, those created
+    by the root or by one of these, and `also`.
 
     The created ones belong to it because a chart-only application changes through its parent.
     """
     apps = {a.key: a for a in snapshot}
-    chosen = {k: a for k, a in apps.items() if k in also or goal.tracks(a) or (goal.root and a.managed_by == goal.root)}
+    chosen = {k: a for k, a in apps.items() if k in also or goal.tracks(a) or goal.unclear(a) or (goal.root and a.managed_by == goal.root)}
     while more := {k: a for k, a in apps.items() if k not in chosen and _made_by(a, chosen.values())}:
         chosen |= more
     return dict(sorted(chosen.items()))
@@ -47,28 +48,48 @@ def unexpectedly_missing(
 ) -> dict[str, str]:
     """Applications that should exist and do not: key → reason.
 
-    `settled`: the keys of the applications that are fresh at the goal, whose lists therefore match git. `namespaces`: the visible ones; an
-    application in another namespace is not reported. `all_back`: a rollback, where every application of the baseline must exist.
+    `settled`: the keys of the applications that are fresh at the goal, whose lists therefore match git. `namespaces`: the visible ones; those in
+    other namespaces are `unseen`. `all_back`: a rollback, where every application of the baseline must exist.
     """
     lost = set(before) - set(present)
     if all_back:
         return dict.fromkeys(sorted(lost), "existed before the promotion and does not exist yet")
-    invisible = set(_listed(before.values())) - set(before)
     wanted = {k: p for k, (p, c) in _listed(a for a in present.values() if a.key in settled).items() if not c.pruned and c.namespace in namespaces}
-    reasons = {k: f"does not exist yet ({p.name} has to create it)" for k, p in wanted.items() if k not in present and k not in invisible}
+    reasons = {k: f"does not exist yet ({p.name} has to create it)" for k, p in wanted.items() if k not in present}
     for key in lost - set(reasons):
         if not _rightly_removed(before[key], present, before, settled):
-            reasons[key] = "existed before the promotion and is missing, although git does not remove it"
+            reasons[key] = (
+                f"existed before the promotion and is missing: its ApplicationSet {before[key].owner} removed it, unannounced"
+                if before[key].owner
+                else "existed before the promotion and is missing, although git does not remove it"
+            )
     return dict(sorted(reasons.items()))
 
 
 def _rightly_removed(app: Application, present: Mapping[str, Application], before: Mapping[str, Application], settled: Collection[str]) -> bool:
-    """Whether its app-of-apps is at the goal and no longer lists it or was itself removed (which is evaluated separately), or an ApplicationSet owned
-    it."""
-    parent = _listed(before.values()).get(app.key, (None, None))[0]
-    if parent is None:
-        return bool(app.owner)
+    """Whether its app-of-apps is at the goal and no longer lists it or was itself removed (which is evaluated separately).
+
+    Of an ApplicationSet's application, the set itself must be gone in this way: while the set is there, its generator may have lost the application
+    for a moment (a forge or a cluster list that did not answer), and nothing here says whether git removed it.
+    """
+    parent = _listed(before.values()).get(app.key, (None, None))[0] or _maker(app, before.values())
+    if parent is None or (app.owner and _maker(app, present.values())):
+        return False
     return parent.key not in present or parent.key in settled
+
+
+def _maker(app: Application, apps: Iterable[Application]) -> Application | None:
+    """The app-of-apps that lists the ApplicationSet of this application."""
+    return next((p for p in apps for c in p.children if c.kind == "ApplicationSet" and c.name == app.owner and not c.pruned), None)
+
+
+def unseen(present: Mapping[str, Application], namespaces: Collection[str]) -> dict[str, str]:
+    """Applications that an app-of-apps lists in a namespace which is not read: key → reason. `namespaces`: those that are."""
+    return {
+        key: f"{parent.name} lists it in namespace {child.namespace}, which is not among prod.namespaces"
+        for key, (parent, child) in sorted(_listed(present.values()).items())
+        if child.namespace not in namespaces and not child.pruned
+    }
 
 
 def to_prune(present: Mapping[str, Application], before: Mapping[str, Application], *, all_back: bool) -> dict[str, Reason]:

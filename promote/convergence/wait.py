@@ -119,7 +119,9 @@ class Waiter:
             return self._result(Verdict.ERRORED, verdicts, "no application that follows the tag could be proven; check prod.selector")
         if self.convergence.unknown_at_once:
             return self._result(Verdict.ERRORED, verdicts, f"{within}: {self.convergence.unknown_at_once}")
-        return self._result(Verdict.FAILED, verdicts, f"{within}: {_describe([v for v in verdicts if v.state not in CONVERGED])}")
+        pending = [v for v in verdicts if v.state not in CONVERGED]
+        verdict = Verdict.ERRORED if pending and all(v.state is AppState.UNKNOWN for v in pending) else Verdict.FAILED
+        return self._result(verdict, verdicts, f"{within}: {_describe(pending)}")
 
     def _result(self, verdict: Verdict, verdicts: tuple[AppVerdict, ...], reason: str) -> ConvergenceResult:
         at = self.deadline.clock.now() if verdict is Verdict.PASSED else None
@@ -246,6 +248,7 @@ def converge(
         baseline_complete=baseline_complete,
         ignore_other_revisions=ignore_other_revisions,
         namespaces=() if settings.prod.selector else settings.prod.namespaces,
+        read=settings.prod.namespaces,
     )
     return Waiter(
         argocd=argocd,

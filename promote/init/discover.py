@@ -16,10 +16,11 @@ import yaml
 
 from promote.argocd.application import Application, parse_application
 from promote.checklist.workflow_file import FOLDER, NEEDED, inputs_of
+from promote.config.schema import Repository
 from promote.core.model import Tag
+from promote.git.addresses import our_addresses
 from promote.git.objects import blobs, tree
 from promote.git.remote import GitRemote
-from promote.git.url import normalise_repository
 from promote.manifests.applications import resources_of
 from promote.manifests.tree import KUSTOMIZATIONS, YAML, Blobs, NotYaml, Tree
 
@@ -99,10 +100,8 @@ def applications(git: GitRemote) -> Iterator[Application]:
 
 def _stable(git: GitRemote, it: Finding, apps: Sequence[Application], refs: Mapping[str, Tag]) -> None:
     """The tag that production follows: what our own Applications ask for and is not a branch."""
-    ours = normalise_repository(git.url)
-    targets = Counter(
-        s.target.removeprefix("refs/tags/") for a in apps for s in a.sources if normalise_repository(s.repository) == ours and not s.chart
-    )
+    ours = our_addresses(git, Repository())
+    targets = Counter(s.target.removeprefix("refs/tags/") for a in apps for s in a.sources if s.repository in ours and not s.chart)
     tags = {name: n for name, n in targets.items() if name not in ("", "HEAD", it.branch) and f"refs/heads/{name}" not in refs}
     if tags:
         it.tags["stable"] = max(tags, key=lambda name: tags[name])

@@ -8,12 +8,13 @@ from __future__ import annotations
 import posixpath
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from promote.argocd.application import GROUP
-from promote.git.url import normalise_repository
+from promote.argocd.source import entries
+from promote.git.url import Addresses
 from promote.manifests.inputs import inputs_of
 from promote.manifests.render import Build, render
 from promote.manifests.tree import YAML, NotYaml, Object, Tree
@@ -57,8 +58,8 @@ class Found:
     sets: tuple[tuple[str, str], ...]
 
 
-def find(tree: Tree, repository: str, build: Build | None) -> Found:
-    """Every Application and ApplicationSet that the tree declares. `repository`: our remote's URL; `build`: kustomize, or None."""
+def find(tree: Tree, repository: Addresses, build: Build | None) -> Found:
+    """Every Application and ApplicationSet that the tree declares. `repository`: the addresses of our remote; `build`: kustomize, or None."""
     listed = [p for p in tree.files if p.endswith(YAML)]
     # One git process for all of them: a process for each file would take most of the time.
     tree.load(listed)
@@ -87,14 +88,14 @@ def find(tree: Tree, repository: str, build: Build | None) -> Found:
     return Found(applications=tuple(apps), unknown=tuple(unknown), wrong=tuple(wrong), sets=tuple(sets))
 
 
-def _concerns(value: Any, repository: str) -> bool:
+def _concerns(value: Any, repository: Addresses) -> bool:
     """Whether a manifest names this repository anywhere, or a repository in a template, which is unknown here."""
     if isinstance(value, list):
         return any(_concerns(inner, repository) for inner in value)
     if not isinstance(value, dict):
         return False
     url = str(value.get("repoURL") or "")
-    return "{{" in url or (url != "" and normalise_repository(url) == normalise_repository(repository)) or _concerns([*value.values()], repository)
+    return "{{" in url or (url != "" and url in repository) or _concerns([*value.values()], repository)
 
 
 def _broken(tree: Tree, folder: str) -> str:
@@ -159,15 +160,13 @@ def resources_of(tree: Tree, folder: str, seen: set[str] | None = None) -> Itera
                 yield where
 
 
-def declared(manifest: Object, folder: str, repository: str) -> Declared:
-    """Parse one Application's manifest. `repository`: our remote's URL."""
+def declared(manifest: Object, folder: str, repository: Addresses) -> Declared:
+    """Parse one Application's manifest. `repository`: the addresses of our remote."""
     spec: dict[str, Any] = manifest.get("spec") or {}
-    # Argo CD ignores `source` where `sources` is set.
-    sources = [s for s in (spec.get("sources") or [spec.get("source")]) if isinstance(s, dict)]
-    ours = normalise_repository(repository)
+    sources = entries(spec)
     parts, elsewhere = [], []
     for source in sources:
-        if source.get("chart") or normalise_repository(str(source.get("repoURL", ""))) != ours:
+        if source.get("chart") or str(source.get("repoURL", "")) not in repository:
             elsewhere.append(f"{source.get('chart') or source.get('repoURL', '')} {source.get('targetRevision') or ''}".strip())
         else:
             recurse = bool((source.get("directory") or {}).get("recurse"))
@@ -179,13 +178,13 @@ def declared(manifest: Object, folder: str, repository: str) -> Declared:
     meta, destination = manifest["metadata"], spec.get("destination") or {}
     return Declared(
         name=str(meta.get("name")), folder=folder, namespace=str(destination.get("namespace") or "default"),
-        parts=tuple(parts), elsewhere=tuple(elsewhere), values=tuple(_values(sources, ours)),
+        parts=tuple(parts), elsewhere=tuple(elsewhere), values=tuple(_values(sources, repository)),
     )  # fmt: skip
 
 
-def _values(sources: Sequence[Object], ours: str) -> Iterator[str]:
+def _values(sources: Sequence[Mapping[str, Any]], repository: Addresses) -> Iterator[str]:
     """The paths in valueFiles entries `$name/path` where `name` is a ref of this repository. Skips patterns, and files that may be missing."""
-    refs = {f"${s['ref']}" for s in sources if s.get("ref") and normalise_repository(str(s.get("repoURL", ""))) == ours}
+    refs = {f"${s['ref']}" for s in sources if s.get("ref") and str(s.get("repoURL", "")) in repository}
     for helm in (s.get("helm") or {} for s in sources):
         for file in [] if helm.get("ignoreMissingValueFiles") else helm.get("valueFiles") or []:
             name, _, path = str(file).partition("/")

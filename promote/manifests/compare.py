@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from promote.git.url import Addresses
 from promote.manifests.applications import Declared, Found, Part, find, sides, strays, turned
 from promote.manifests.differences import immutable, keyed, removed
 from promote.manifests.inputs import Inputs, inputs_of
@@ -23,7 +24,7 @@ AT_ONCE = 4  # each is a kustomize process, which keeps a core busy
 class Expected:
     """The settings for the comparison: the refs to follow, the folders of the Applications, and the repository's URL."""
 
-    repository: str
+    repository: Addresses
     stable: str
     branch: str
     prod: Sequence[str] = ()

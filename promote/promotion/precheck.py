@@ -15,6 +15,7 @@ from promote.core.deadline import Deadline
 from promote.core.errors import Rejected
 from promote.core.model import CheckResult, SuiteResult, Verdict, short
 from promote.core.signals import defer_signals
+from promote.git.addresses import our_addresses
 from promote.git.push import RefUpdate
 from promote.promotion.context import PromotionContext, StepResult, StepStatus
 from promote.promotion.driver_checks import candidate_tagged
@@ -114,7 +115,7 @@ def _candidate(ctx: PromotionContext, result: SuiteResult) -> None:
     if ctx.settings.workflow.legacy and ctx.settings.promotion.via == "workflow":  # an older workflow knows nothing of the undo ref
         updates += undo_update(git.ref(UNDO), lock.stable_before)
     if ctx.baseline and target.stable:
-        goal = Goal.for_tag((target.stable.object, target.stable.commit), ctx.settings, git.url)
+        goal = Goal.for_tag((target.stable.object, target.stable.commit), ctx.settings, our_addresses(git, ctx.settings.repository))
         updates.append(baseline_update(git, ctx.request_id, ctx.baseline, goal, ctx.smoke_before or frozenset()))
     with defer_signals():
         authorised = ctx.journal.effect(

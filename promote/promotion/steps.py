@@ -11,10 +11,12 @@ from promote.argocd.application import Application
 from promote.checklist.context import SuiteContext
 from promote.convergence.application_status import Goal
 from promote.convergence.baseline import Baseline
+from promote.convergence.membership import known_goal
 from promote.convergence.wait import CONVERGED, ConvergenceResult, converge
 from promote.core.deadline import Deadline
 from promote.core.errors import PromoteError
 from promote.core.model import SuiteResult, Tag, Verdict
+from promote.git.addresses import our_addresses
 from promote.kube.workloads import log_tail, pods, warnings
 from promote.promotion.context import PromotionContext
 
@@ -72,7 +74,9 @@ def goal_of(ctx: PromotionContext) -> Goal:
     assert ctx.stable is not None
     if not ctx.deps.git.has(ctx.stable.object):
         ctx.deps.git.fetch(ctx.stable.ref)
-    return Goal.for_tag(ctx.deps.git.chain(ctx.stable.object), ctx.settings, ctx.deps.git.url)
+    git = ctx.deps.git
+    goal = Goal.for_tag(git.chain(ctx.stable.object), ctx.settings, our_addresses(git, ctx.settings.repository))
+    return known_goal(goal, git, ctx.baseline.manifests if ctx.baseline else ())
 
 
 def keep_baseline(ctx: PromotionContext, baseline: Baseline, *, smoke_passed: frozenset[str] | None) -> None:

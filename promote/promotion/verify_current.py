@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from promote.connect import alerts_reader
 from promote.convergence.baseline import Baseline, take_baseline
+from promote.convergence.membership import known_goal
 from promote.convergence.probe import observe
 from promote.core.model import AppState, Tag, Verdict
 from promote.promotion.context import PromotionContext, StepResult, StepStatus
@@ -25,7 +26,7 @@ def verify_current(ctx: PromotionContext) -> StepResult:
     ctx.deps.report.note(f"{stable.name} is {ctx.version} already: nothing is moved; looking whether production runs it")
     everything = take_baseline(ctx.deps.production(), alerts_reader(ctx.settings))
     keep_baseline(ctx, _only(everything, tolerated_then(last_entry(ctx.deps.git), stable)), smoke_passed=None)
-    goal = goal_of(ctx)
+    goal = known_goal(goal_of(ctx), ctx.deps.git, everything.manifests)
     seen = observe(
         ctx.deps.production(),
         goal,

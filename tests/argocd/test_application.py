@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from promote.argocd.application import parse_application, tracks
-from promote.git.url import normalise_repository
+from promote.git.url import Addresses, normalise_repository
 from tests.support.manifests import NEW, OLD, REPOSITORY, application, at, child, made_by, manifest, operation
 
 SAME = "git.example.org/acme/gitops"
@@ -64,7 +64,7 @@ def test_a_local_repository_is_its_path():
 def test_tracked_is_our_repository_at_the_tag_and_no_chart(spec, expected):
     data = manifest()
     data["spec"] = spec
-    assert tracks(parse_application(data), REPOSITORY, NAMES) is expected
+    assert tracks(parse_application(data), Addresses.of(REPOSITORY), NAMES) is expected
 
 
 def test_a_fresh_application_without_status_is_unknown_not_well():

@@ -17,6 +17,7 @@ from promote.core.deadline import Clock, Deadline
 from promote.core.errors import Superseded
 from promote.core.model import AppState, Verdict
 from promote.core.retry import wait_until
+from promote.git.url import Addresses
 from promote.kube.client import connect
 from promote.kube.workloads import log_tail, newly_failing, pods, warnings
 from promote.sandbox.http_server import Fault
@@ -163,7 +164,7 @@ def test_an_unhandled_refresh_annotation_is_written_again(prod: Production):
 
 def test_an_argo_cd_that_does_not_look_is_never_believed(prod: Production):
     prod.cluster.freeze()
-    goal = Goal.for_tag([git(prod.clone, "rev-parse", "HEAD")], SETTINGS, prod.app("web").sources[0].repository)
+    goal = Goal.for_tag([git(prod.clone, "rev-parse", "HEAD")], SETTINGS, Addresses.of(prod.app("web").sources[0].repository))
     result = settle(prod, goal, seconds=2)
     assert result.verdict is Verdict.FAILED
     assert reasons(result)["argocd"] == "not reconciled since the tag moved"

@@ -47,6 +47,14 @@ def window(world: Desk, windows: list[dict[str, Any]]) -> None:
     world.sandbox.prod.apply(project)
 
 
+def elsewhere(url: str) -> dict[str, Any]:
+    """An Application that follows the stable tag's name of a repository whose address says nothing."""
+    source = {"repoURL": url, "targetRevision": "prod-stable", "path": "apps/vault"}
+    destination = {"server": "https://kubernetes.default.svc", "namespace": "alias"}
+    meta = {"name": "alias", "namespace": "argocd"}
+    return {"kind": "Application", "metadata": meta, "spec": {"project": "default", "source": source, "destination": destination}}
+
+
 def dev_sick(world: Desk) -> None:
     """In dev only: the trunk's vault never gets ready, production's stays as it is."""
     world.commit(
@@ -146,13 +154,19 @@ CASES = (
         id="no-application-is-seen",
         begin=lambda w: w.settings(('root_app = "argocd"', 'root_app = "argocd"\nselector = "team=absent"')),
         lift=lambda w: w.settings(('\nselector = "team=absent"', "")),
-        checks={"production-baseline": "failed", "auto-sync": "errored", "sync-windows": "errored"},
+        checks={"production-baseline": "errored", "auto-sync": "errored", "sync-windows": "errored"},
     ),
     Case(
         id="too-much-is-sick-already",
         begin=lambda w: w.settings(("[argocd]", "[baseline]\nmax_unhealthy = 0.0\n\n[argocd]")),
         lift=lambda w: w.settings(("[baseline]\nmax_unhealthy = 0.0\n\n[argocd]", "[argocd]")),
         checks={"production-baseline": "failed"},
+    ),
+    Case(
+        id="an-application-at-an-address-that-may-be-ours",
+        begin=lambda w: w.sandbox.prod.apply(elsewhere("http://127.0.0.1:9/acme/gitops")),
+        lift=lambda w: w.sandbox.prod.delete("Application", "argocd", "alias"),
+        checks={"production-baseline": "errored"},
     ),
     Case(
         id="rules-unreachable",

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from promote.argocd.source import Hydration
 from promote.convergence.application_status import Limits
 from promote.convergence.baseline import Baseline, problems
 from promote.core.errors import UsageError
@@ -28,11 +29,34 @@ def test_a_fleet_that_is_well_has_no_problems():
     assert problems(baseline(manifest("argocd"), *fleet(5)), goal(root="argocd"), WITH_ROOT) == []
 
 
-def test_no_application_follows_the_tag():
-    stranger = manifest(spec={"source": {"repoURL": "https://git.example.org/x/y", "targetRevision": "prod-stable"}})
-    assert problems(baseline(stranger), goal(), SETTINGS) == [
-        "no application in namespaces argocd follows prod-stable of https://git.example.org/acme/gitops.git"
-    ]
+def test_without_an_application_at_the_tag_nothing_is_judged():
+    """That is undetermined, not a fault of production: tests/convergence/test_membership.py."""
+    stranger = manifest(health="Degraded", spec={"source": {"repoURL": "https://git.example.org/x/y", "targetRevision": "prod-stable"}})
+    assert problems(baseline(stranger), goal(root="argocd"), WITH_ROOT) == []
+
+
+def test_a_hydration_that_failed_before_is_named():
+    data = manifest("app1")
+    data["spec"]["sourceHydrator"] = {"drySource": data["spec"].pop("source"), "syncSource": {"targetBranch": "env/prod", "path": "x"}}
+    data["status"]["sourceHydrator"] = {"currentOperation": {"phase": "Failed", "message": "cannot\npush"}}
+    assert problems(baseline(manifest("app0"), data), goal(), SETTINGS) == ["app1: hydration Failed: cannot push"]
+
+
+def test_the_baseline_ref_keeps_what_the_shapes_of_sources_need():
+    data = manifest("web")
+    data["spec"]["sourceHydrator"] = {"drySource": data["spec"].pop("source"), "syncSource": {"targetBranch": "env/prod", "path": "x"}}
+    data["status"]["sourceHydrator"] = {
+        "currentOperation": {"phase": "Failed", "message": "token hunter22"},
+        "lastSuccessfulOperation": {"drySHA": "1" * 40, "hydratedSHA": "2" * 40},
+    }
+    odd = manifest("odd")
+    odd["spec"]["ociSource"] = {"password": "hunter22"}
+    handed = baseline(data, odd).slim(goal())
+    assert "hunter22" not in handed.to_json()
+    before, after = baseline(data, odd).applications(goal()), handed.applications(goal())
+    assert after["argocd/web"].sources == before["argocd/web"].sources
+    assert after["argocd/web"].hydration == Hydration(dry="1" * 40, hydrated="2" * 40)
+    assert after["argocd/odd"].unknown_sources == ("ociSource",)
 
 
 def test_the_root_is_not_there():

@@ -36,6 +36,7 @@ def settled(baseline: list[Application], now: list[Application], *, rollback: bo
         t_before=at(-1),
         rollback=rollback,
         namespaces=namespaces,
+        read=("argocd",),
     )
     judged.look(baseline, at(0))
     verdicts: tuple[AppVerdict, ...] = ()
@@ -95,14 +96,53 @@ def test_while_the_root_is_not_there_a_missing_child_is_missed():
     assert seen["web"].state is AppState.WAITING
 
 
-def test_an_application_set_may_drop_its_own():
-    generated = application("t1", revision=OLD, meta={"ownerReferences": [{"kind": "ApplicationSet", "name": "tenants"}]})
-    assert proven(settled([was_root(child("tenants", kind="ApplicationSet")), generated], [root(child("tenants", kind="ApplicationSet"))]))
+GENERATED = {"ownerReferences": [{"kind": "ApplicationSet", "name": "tenants"}]}
+TENANTS = child("tenants", kind="ApplicationSet")
 
 
-def test_children_in_namespaces_we_cannot_see_are_not_missed():
+def test_an_application_set_that_loses_one_of_its_own_is_not_believed():
+    """Its generator may have got no answer for a moment: nothing says that git removed it."""
+    seen = settled([was_root(TENANTS), application("t1", revision=OLD, meta=GENERATED)], [root(TENANTS)])
+    assert (seen["t1"].state, seen["t1"].reason) == (
+        AppState.WAITING,
+        "existed before the promotion and is missing: its ApplicationSet tenants removed it, unannounced",
+    )
+
+
+def test_an_application_set_of_unknown_origin_is_not_believed_either():
+    assert settled([was_root(), application("t1", revision=OLD, meta=GENERATED)], [root()])["t1"].state is AppState.WAITING
+
+
+def test_an_application_set_that_git_drops_takes_its_own_along():
+    assert proven(settled([was_root(TENANTS), application("t1", revision=OLD, meta=GENERATED)], [root()]))
+
+
+def test_children_that_a_selector_may_hide_are_not_missed():
     assert proven(settled([was_root()], [root(child("new"))], namespaces=()))
-    assert proven(settled([was_root(child("web"))], [root(child("web"))]))
+
+
+def test_a_child_that_was_missing_before_is_missed_all_the_same():
+    assert settled([was_root(child("web"))], [root(child("web"))])["web"].reason == "does not exist yet (argocd has to create it)"
+
+
+def test_a_child_in_a_namespace_that_is_not_read_is_unknown_and_never_left_out():
+    away = {**child("shop"), "namespace": "team-a"}
+    seen = settled([was_root()], [root(away)])
+    assert seen["shop"].state is AppState.UNKNOWN
+    assert seen["shop"].reason == "argocd lists it in namespace team-a, which is not among prod.namespaces"
+
+
+def test_a_rollback_tolerates_an_unread_child_of_before_and_no_other():
+    away, more = ({**child(name), "namespace": "team-a"} for name in ("shop", "more"))
+    seen = settled([was_root(away)], [root(away, more, revision=OLD, state=operation(revision=OLD))], rollback=True)
+    assert (seen["shop"].state, seen["more"].state) == (AppState.TOLERATED, AppState.UNKNOWN)
+
+
+def test_an_application_at_an_address_that_may_be_ours_is_unknown_and_never_left_out():
+    elsewhere = {"source": {"repoURL": "http://gitea.svc/acme/gitops", "targetRevision": "prod-stable"}}
+    seen = settled([was_root(), application("shop", spec=elsewhere)], [root(), application("shop", spec=elsewhere)])
+    assert seen["shop"].state is AppState.UNKNOWN
+    assert seen["shop"].reason.startswith("cannot be judged: follows prod-stable of http://gitea.svc/acme/gitops")
 
 
 def test_a_child_that_now_follows_something_else_is_judged_by_its_health():

@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 import yaml
 
+from promote.git.url import Addresses
 from promote.manifests.compare import Comparison, Expected, compare
 from promote.manifests.differences import immutable, keyed, removed
 from promote.manifests.inputs import inputs_of
 from promote.manifests.tree import Blobs, NotYaml, Tree, objects, parse
 
 URL = "https://github.com/acme/gitops.git"
-EXPECTED = Expected(repository=URL, stable="prod-stable", branch="main")
+EXPECTED = Expected(repository=Addresses.of(URL), stable="prod-stable", branch="main")
 
 
 def tree(files: dict[str, str]) -> Tree:
@@ -108,7 +109,7 @@ def test_the_long_form_of_the_tag_is_the_tag() -> None:
 def test_a_folder_of_both_belongs_to_neither_unless_the_settings_decide() -> None:
     files = {"all/a.yaml": application("a", "apps/b", "prod-stable"), "all/b.yaml": application("b", "apps/b", "main"), "apps/b/x.yaml": ""}
     assert compare(tree(files), None, EXPECTED, None).unsorted == ("all",)
-    told = Expected(repository=URL, stable="prod-stable", branch="main", prod=["all"])
+    told = Expected(repository=Addresses.of(URL), stable="prod-stable", branch="main", prod=["all"])
     assert compare(tree(files), None, told, None).strays == ("b (all) follows main, production follows prod-stable",)
 
 

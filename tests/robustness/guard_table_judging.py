@@ -15,6 +15,7 @@ WRITER = "tests/report/test_junit.py"
 VERDICT, SESSION, CONCLUSION = (f"promote/checklist/{name}.py" for name in ("suite_verdict", "session", "conclusion"))
 JUNIT = "promote/report/junit.py"
 ARRIVAL, CONVERGENCE, FLEETS, CONVERGE = (f"promote/convergence/{name}.py" for name in ("application_status", "evaluator", "fleet", "wait"))
+MEMBERS, MEMBERSHIP = "promote/convergence/membership.py", "tests/convergence/test_membership.py"
 FORGOTTEN = "        self._held.pop(app.key, None)\n        since"
 LET_GO = "        self._held.pop(app.key, None)\n        self._trouble_since"
 
@@ -34,7 +35,7 @@ ONE_LOOK = (
     Guard("conditions", ARRIVAL, "    if app.errors:\n        kind", "    if False:\n        kind", PREDICATE),
     Guard("revision", ARRIVAL, "    if where:\n", "    if False:\n", PREDICATE),
     Guard("the revision of every source", ARRIVAL, "    for source in app.sources:\n", "    for source in app.sources[:2]:\n", PREDICATE),
-    Guard("a revision in its own place", "promote/argocd/application.py", 'shown += [""] *', "shown += shown[:1] *", READING),
+    Guard("a revision in its own place", "promote/argocd/source.py", 'shown += [""] *', "shown += shown[:1] *", READING),
     Guard("sync status", ARRIVAL, 'if app.sync != "Synced" or app.out_of_sync:', "if app.out_of_sync:", PREDICATE),
     Guard("resources", ARRIVAL, 'if app.sync != "Synced" or app.out_of_sync:', 'if app.sync != "Synced":', PREDICATE),
     Guard("last sync", ARRIVAL, " or _last_sync(app, goal, t_before, ignore_other_revisions, earlier)", "", PREDICATE),
@@ -104,7 +105,7 @@ SEVERAL_LOOKS = (
     Guard("many blind at once", CONVERGENCE, "        if len(blind) < AT_ONCE:\n", "        if True:\n", LOOKS),
 )  # fmt: skip
 FLEETWIDE = (
-    Guard("whose repository", "promote/argocd/application.py", " and normalise_repository(source.repository) == normalise_repository(repository)", "", "tests/convergence/test_baseline.py"),
+    Guard("whose repository", "promote/argocd/source.py", " and source.target in names and source.repository in repository", " and source.target in names", "tests/convergence/test_baseline.py"),
     Guard("what the root lists must exist", FLEETS, "for k, p in wanted.items() if k not in present", "for k, p in {}.items() if k not in present", FLEET),
     Guard("gone, without a change in git", FLEETS, "        if not _rightly_removed(before[key], present, before, settled):\n", "        if False:\n", FLEET),
     Guard("dropped by a settled root only", FLEETS, "return parent.key not in present or parent.key in settled", "return True", FLEET),
@@ -124,7 +125,14 @@ FLEETWIDE = (
     Guard("no sync over another", "promote/argocd/client.py", "        if app.in_progress or app.deleting:\n            return False\n", "", f"{LOOP}::test_a_sync_is_not_requested_over_another"),
     Guard("an unknown beginning is no beginning", "promote/convergence/baseline.py", "*_unknown(apps), ", "", "tests/convergence/test_baseline.py"),
     Guard("a broken beginning is none", "promote/convergence/baseline.py", ", *_too_many_unhealthy(apps, limits, settings.baseline.max_unhealthy)]", "]", "tests/convergence/test_baseline.py"),
-    Guard("an application must follow the tag", "promote/convergence/baseline.py", "    if not tracked:\n", "    if False:\n", "tests/convergence/test_baseline.py"),
+    Guard("an application must follow the tag", MEMBERS, "    if not any(goal.tracks(a) for a in members.values()):\n", "    if False:\n", MEMBERSHIP),
+    Guard("an unread child is named", MEMBERS, "    hidden = unseen(members, settings.prod.namespaces)\n", "    hidden: dict[str, str] = {}\n", MEMBERSHIP),
+    Guard("an unjudged member is named", MEMBERS, "if (why := goal.unclear(a))]", "if not (why := goal.unclear(a))]", MEMBERSHIP),
+    Guard("an unread child is waited for", CONVERGENCE, " | self._unseen()\n", "\n", FLEET),
+    Guard("an unjudged member is no member that converged", ARRIVAL, "    if why := goal.unclear(app):\n", "    if why := \"\":\n", FLEET),
+    Guard("a fork is not ours", "promote/git/addresses.py", "        return own == shown\n", "        return True\n", "tests/git/test_addresses.py"),
+    Guard("only a hydrated commit counts", ARRIVAL, "if app.hydration.dry in self.accepted else frozenset()", "", "tests/argocd/test_source.py"),
+    Guard("an ApplicationSet is not believed", FLEETS, " or (app.owner and _maker(app, present.values()))", "", FLEET),
 )  # fmt: skip
 SUITE = (
     Guard("recorder's finish", VERDICT, "    if exit_status is None:\n", "    if False:\n", f"{SUITES}::test_a_suite_that_breaks_off_after_its_last_check_is_no_pass"),

@@ -9,6 +9,7 @@ from typing import Any
 from promote.argocd.application import Application, parse_application
 from promote.config.schema import ArgoCD, Baseline, ProdCluster, Settings
 from promote.convergence.application_status import Goal
+from promote.git.url import Addresses
 
 REPOSITORY = "https://git.example.org/acme/gitops.git"
 OLD, NEW, OTHER = "0" * 39 + "1", "a" * 40, "b" * 40
@@ -32,7 +33,7 @@ def stamp(seconds: float) -> str:
 
 def goal(commit: str = NEW, *, root: str = "", accepted: tuple[str, ...] = (TAG_OBJECT,)) -> Goal:
     names = frozenset({"prod-stable", "refs/tags/prod-stable"})
-    return Goal(commit=commit, accepted=frozenset({commit, *accepted}), names=names, repository=REPOSITORY, root=root)
+    return Goal(commit=commit, accepted=frozenset({commit, *accepted}), names=names, repository=Addresses.of(REPOSITORY), root=root)
 
 
 def operation(phase: str = "Succeeded", revision: str = NEW, *, finished: float | None = 3, message: str = "", **result: Any) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from promote.argocd.client import ArgoCD
 from promote.config.schema import ArgoCD as ArgoCDSettings
 from promote.config.schema import ProdCluster, Settings
 from promote.convergence.application_status import Goal
+from promote.git.url import Addresses
 from promote.kube.client import Kube, connect
 from promote.sandbox.cluster import Cluster, Timing
 from tests.support.repos import git
@@ -107,7 +108,7 @@ class Production:
         """Move the tag, in one push, and set what production must show now."""
         git(self.clone, "tag", "-a", "-f", "prod-stable", commit, "-m", "x")
         git(self.clone, "push", "-q", "-f", "origin", "HEAD:main", "refs/tags/prod-stable")
-        return Goal.for_tag([git(self.clone, "rev-parse", "prod-stable"), commit], SETTINGS, URL)
+        return Goal.for_tag([git(self.clone, "rev-parse", "prod-stable"), commit], SETTINGS, Addresses.of(URL))
 
     def app(self, name: str) -> Application:
         return next(a for a in self.argocd.applications() if a.name == name)

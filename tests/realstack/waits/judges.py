@@ -20,6 +20,7 @@ from promote.convergence.wait import converge, last_look
 from promote.core.deadline import Deadline
 from promote.core.errors import Superseded
 from promote.core.model import Verdict
+from promote.git.url import Addresses
 from promote.kube.client import Kube
 from promote.sandbox.real.cluster import RealCluster
 from promote.sandbox.real.processes import Processes, free_ports
@@ -135,7 +136,7 @@ def promote(
     argo = replace(ArgoSettings(), converge_timeout=seconds)
     settings = Settings(root=Path(), prod=ProdCluster(root_app=race.root, selector=scene.selector), argocd=argo)
     goal = Goal(commit=race.target, accepted=frozenset(race.accepted or (race.target,)), names=frozenset({TAG, f"refs/tags/{TAG}"}),
-                repository=scene.repo.url, root=race.root)  # fmt: skip
+                repository=Addresses.of(scene.repo.url), root=race.root)  # fmt: skip
     argocd = ArgoCD(kube, settings.prod.namespaces, scene.selector)
     how: dict[str, Any] = {"baseline": before, "t_before": t_before, "settings": settings, "rollback": race.rollback, "guard": ours}
     try:

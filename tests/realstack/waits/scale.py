@@ -20,6 +20,7 @@ from promote.convergence.application_status import Goal
 from promote.convergence.wait import ConvergenceResult, converge
 from promote.core.deadline import Deadline
 from promote.core.model import Verdict
+from promote.git.url import Addresses
 from promote.kube.client import Kube
 from tests.contract.api import ARGO, Object
 from tests.contract.place import AUTOMATED, config_map, refused_service
@@ -68,7 +69,7 @@ class Fleet:
         """The tag is at `commit` now: until promote has proven all of them."""
         argo = replace(ArgoSettings(), converge_timeout=600.0, successes=successes, poll_interval=poll_interval)
         settings = Settings(root=Path(), prod=ProdCluster(root_app="", selector=self.scene.selector), argocd=argo)
-        goal = Goal(commit=commit, accepted=frozenset({commit}), names=frozenset({TAG}), repository=self.scene.repo.url, root="")
+        goal = Goal(commit=commit, accepted=frozenset({commit}), names=frozenset({TAG}), repository=Addresses.of(self.scene.repo.url), root="")
         argocd = ArgoCD(self.kube, settings.prod.namespaces, self.scene.selector)
         return converge(argocd, goal, baseline=before or {}, t_before=datetime.now(UTC), settings=settings, deadline=Deadline(600), rollback=rollback)
 
