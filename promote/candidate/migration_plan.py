@@ -1,4 +1,4 @@
-"""A migration plan, `migrations/VERSION.md`: whether it is filled in, and whether it declares a rollback unsafe. Pure text."""
+"""A migration plan, `migrations/VERSION.md`: whether it is filled in, declares a rollback unsafe, or announces removals. Pure text."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 _HEADING = re.compile(r"^#{1,6}[ \t]+(.+?)[ \t#]*$", re.MULTILINE)
 _UNSAFE = re.compile(r"^rollback:\s*unsafe\b[ :—-]*(.*)$", re.MULTILINE | re.IGNORECASE)
+_REMOVES = re.compile(r"^removes:[ \t]*(\S.*)$", re.MULTILINE | re.IGNORECASE)
 _COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)  # the hints of the skeleton are comments: they fill nothing in
 _PLACEHOLDER = re.compile(r"(?:todo|tbd|fixme|n/?a|\.{3}|…|-|\?|_)+[.!:\s]*", re.IGNORECASE)
 
@@ -29,6 +30,11 @@ def unsafe(text: str) -> str | None:
     return found[1].strip() if found else None
 
 
+def removals(text: str) -> frozenset[str]:
+    """The names of the applications that the version removes, from lines `removes: NAME, NAME`."""
+    return frozenset(name.strip() for line in _REMOVES.findall(_COMMENT.sub("", text)) for name in line.split(",") if name.strip())
+
+
 def skeleton(version: str, sections: Sequence[str], breaking: Sequence[str]) -> str:
     """A plan to fill in: the headings, and the breaking changes found as a comment."""
     found = "\n".join(f"  {line}" for line in breaking)
@@ -36,4 +42,5 @@ def skeleton(version: str, sections: Sequence[str], breaking: Sequence[str]) -> 
     for title in sections:
         lines += [f"## {title}", "", "TODO", ""]
     note = "<!-- A one-way migration: write `rollback: unsafe (why)` on a line of its own; promote then does not roll back after a failure. -->"
-    return "\n".join([*lines, note, ""])
+    gone = "<!-- An ApplicationSet that makes fewer applications than before: write `removes: NAME, NAME` on a line of its own. -->"
+    return "\n".join([*lines, note, gone, ""])

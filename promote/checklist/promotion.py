@@ -196,7 +196,8 @@ class Promotion:
         first = self.choices.first and self.target.stable is None and self.state in ("before", "alone")
         chain = (self.commit,) if first else self.remote.chain(self.stable.object)
         seen = self.baseline or self.production_read.result()
-        return known_goal(Goal.for_tag(chain, self.settings, self.addresses), self.remote, seen.manifests)
+        plan = self.remote.file(self.commit, f"{self.settings.promotion.migrations}/{self.version}.md") if self.version else None
+        return known_goal(Goal.for_tag(chain, self.settings, self.addresses), self.remote, seen.manifests, plan=plan)
 
     @cached_property
     def addresses(self) -> Addresses:

@@ -52,7 +52,7 @@ class Reason:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Goal:
     """The target of the stable tag: the commit, the ids Argo CD may show for it, the names that track it, the repository, the root application's
-    name, and the templates of our version tags, which a range of versions may match."""
+    name, the templates of our version tags, which a range of versions may match, and the applications whose removal is announced."""
 
     commit: str
     accepted: frozenset[str]
@@ -60,6 +60,7 @@ class Goal:
     repository: Addresses
     root: str
     templates: tuple[str, ...] = ()
+    removals: frozenset[str] = frozenset()
 
     @classmethod
     def for_tag(cls, chain: Sequence[str], settings: Settings, repository: Addresses) -> Goal:

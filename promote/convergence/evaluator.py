@@ -104,8 +104,9 @@ class Convergence:
             return {self.goal.root: "the root application does not exist or does not follow the tag"}
         settled = {key for key, reason in self.reasons.items() if reason is None}
         return unexpectedly_missing(
-            self.present, self.baseline, settled, namespaces=self.namespaces, all_back=self.rollback and self.baseline_complete
-        )
+            self.present, self.baseline, settled, namespaces=self.namespaces, all_back=self.rollback and self.baseline_complete,
+            removals=self.goal.removals,
+        )  # fmt: skip
 
     def _unseen(self) -> dict[str, tuple[AppState, str]]:
         """Listed applications that cannot be read; in a rollback those of before are as they were."""

@@ -44,12 +44,19 @@ def _listed(apps: Iterable[Application]) -> dict[str, tuple[Application, Child]]
 
 
 def unexpectedly_missing(
-    present: Mapping[str, Application], before: Mapping[str, Application], settled: Collection[str], *, namespaces: Collection[str], all_back: bool
+    present: Mapping[str, Application],
+    before: Mapping[str, Application],
+    settled: Collection[str],
+    *,
+    namespaces: Collection[str],
+    all_back: bool,
+    removals: Collection[str] = (),
 ) -> dict[str, str]:
     """Applications that should exist and do not: key → reason.
 
     `settled`: the keys of the applications that are fresh at the goal, whose lists therefore match git. `namespaces`: the visible ones; those in
-    other namespaces are `unseen`. `all_back`: a rollback, where every application of the baseline must exist.
+    other namespaces are `unseen`. `all_back`: a rollback, where every application of the baseline must exist. `removals`: the names of an
+    ApplicationSet's applications whose removal the migration plan announces.
     """
     lost = set(before) - set(present)
     if all_back:
@@ -57,9 +64,11 @@ def unexpectedly_missing(
     wanted = {k: p for k, (p, c) in _listed(a for a in present.values() if a.key in settled).items() if not c.pruned and c.namespace in namespaces}
     reasons = {k: f"does not exist yet ({p.name} has to create it)" for k, p in wanted.items() if k not in present}
     for key in lost - set(reasons):
-        if not _rightly_removed(before[key], present, before, settled):
+        announced = before[key].owner and before[key].name in removals
+        if not announced and not _rightly_removed(before[key], present, before, settled):
             reasons[key] = (
-                f"existed before the promotion and is missing: its ApplicationSet {before[key].owner} removed it, unannounced"
+                f"existed before the promotion and is missing: its ApplicationSet {before[key].owner} removed it; where git means that, "
+                f"the migration plan says so: removes: {before[key].name}"
                 if before[key].owner
                 else "existed before the promotion and is missing, although git does not remove it"
             )

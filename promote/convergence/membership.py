@@ -9,6 +9,7 @@ from typing import Any
 
 from promote.argocd.application import Application, parse_application
 from promote.argocd.source import elsewhere
+from promote.candidate import migration_plan
 from promote.config.schema import Settings
 from promote.convergence.application_status import Goal
 from promote.convergence.fleet import select, unseen
@@ -17,11 +18,13 @@ from promote.git.errors import mask
 from promote.git.remote import GitRemote
 
 
-def known_goal(goal: Goal, git: GitRemote, manifests: Iterable[Mapping[str, Any]]) -> Goal:
-    """The goal with the addresses that turn out to be ours by the refs read there. Raises git's errors for our own remote.
+def known_goal(goal: Goal, git: GitRemote, manifests: Iterable[Mapping[str, Any]], *, plan: str | None = None) -> Goal:
+    """The goal with the addresses that turn out to be ours by the refs read there, and the removals that the migration plan announces.
 
-    Makes no request unless an application follows the stable tag's name at an address that is neither ours nor declared foreign.
+    `plan`: its text, None when there is none. Makes no request unless an application follows the stable tag's name at an address that is neither
+    ours nor declared foreign. Raises git's errors for our own remote.
     """
+    goal = replace(goal, removals=migration_plan.removals(plan or ""))
     unclear = _elsewhere(map(parse_application, manifests), goal)
     if not unclear:
         return goal

@@ -76,7 +76,8 @@ def goal_of(ctx: PromotionContext) -> Goal:
         ctx.deps.git.fetch(ctx.stable.ref)
     git = ctx.deps.git
     goal = Goal.for_tag(git.chain(ctx.stable.object), ctx.settings, our_addresses(git, ctx.settings.repository))
-    return known_goal(goal, git, ctx.baseline.manifests if ctx.baseline else ())
+    plan = git.file(ctx.target.commit, f"{ctx.settings.promotion.migrations}/{ctx.version}.md")
+    return known_goal(goal, git, ctx.baseline.manifests if ctx.baseline else (), plan=plan)
 
 
 def keep_baseline(ctx: PromotionContext, baseline: Baseline, *, smoke_passed: frozenset[str] | None) -> None:

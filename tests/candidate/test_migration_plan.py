@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from promote.candidate.junit import read_junit
-from promote.candidate.migration_plan import empty_sections, skeleton, unsafe
+from promote.candidate.migration_plan import empty_sections, removals, skeleton, unsafe
 
 SECTIONS = ["What breaks", "Steps", "Rollback"]
 
@@ -27,6 +27,20 @@ def test_sections_with_words_are_filled_and_the_rest_is_named() -> None:
 )
 def test_a_plan_may_forbid_to_go_back(text: str, why: str | None) -> None:
     assert unsafe(text) == why
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("x\nremoves: shop-eu, shop-us\nRemoves: old\n", {"shop-eu", "shop-us", "old"}),
+        ("removes:\nshop", set()),
+        ("<!-- removes: shop -->", set()),
+        ("it removes: shop", set()),
+        (skeleton("v2.0.0", SECTIONS, []), set()),
+    ],
+)
+def test_a_plan_may_announce_the_applications_that_go(text: str, names: set[str]) -> None:
+    assert removals(text) == names
 
 
 JUNIT = """<?xml version="1.0"?><testsuites><testsuite name="s"><properties><property name="commit" value="abc"/></properties>

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from promote.argocd.application import Application
 from promote.convergence.application_status import Limits
 from promote.convergence.evaluator import Convergence
@@ -26,11 +28,11 @@ def was_kid(name: str) -> Application:
     return kid(name, revision=OLD, reconciled=-100, state=operation("Succeeded", OLD, finished=-500))
 
 
-def settled(baseline: list[Application], now: list[Application], *, rollback: bool = False, grace: float = 60, namespaces=("argocd",)):
+def settled(baseline: list[Application], now: list[Application], *, rollback: bool = False, grace: float = 60, namespaces=("argocd",), removals=()):
     """The verdicts after production stood still for many looks (the first of them is what freshness counts from)."""
     commit = OLD if rollback else NEW
     judged = Convergence(
-        goal=goal(commit, root="argocd"),
+        goal=replace(goal(commit, root="argocd"), removals=frozenset(removals)),
         limits=Limits(degraded_grace_s=grace, successes=1),
         baseline={a.key: a for a in baseline},
         t_before=at(-1),
@@ -105,8 +107,17 @@ def test_an_application_set_that_loses_one_of_its_own_is_not_believed():
     seen = settled([was_root(TENANTS), application("t1", revision=OLD, meta=GENERATED)], [root(TENANTS)])
     assert (seen["t1"].state, seen["t1"].reason) == (
         AppState.WAITING,
-        "existed before the promotion and is missing: its ApplicationSet tenants removed it, unannounced",
+        "existed before the promotion and is missing: its ApplicationSet tenants removed it; where git means that, "
+        "the migration plan says so: removes: t1",
     )
+
+
+def test_an_announced_removal_of_an_application_set_is_believed_and_no_other():
+    baseline = [was_root(TENANTS, child("web")), was_kid("web"), application("t1", revision=OLD, meta=GENERATED)]
+    assert proven(settled(baseline, [root(TENANTS, child("web")), kid("web")], removals={"t1"}))
+    seen = settled(baseline, [root(TENANTS, child("web"))], removals={"t1", "web"})
+    assert seen["web"].state is AppState.WAITING, "git lists it: no announcement takes it away"
+    assert settled(baseline, [root(TENANTS, child("web")), kid("web")], removals={"t2"})["t1"].state is AppState.WAITING
 
 
 def test_an_application_set_of_unknown_origin_is_not_believed_either():

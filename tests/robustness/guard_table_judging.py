@@ -107,7 +107,7 @@ SEVERAL_LOOKS = (
 FLEETWIDE = (
     Guard("whose repository", "promote/argocd/source.py", " and source.target in names and source.repository in repository", " and source.target in names", "tests/convergence/test_baseline.py"),
     Guard("what the root lists must exist", FLEETS, "for k, p in wanted.items() if k not in present", "for k, p in {}.items() if k not in present", FLEET),
-    Guard("gone, without a change in git", FLEETS, "        if not _rightly_removed(before[key], present, before, settled):\n", "        if False:\n", FLEET),
+    Guard("gone, without a change in git", FLEETS, "        if not announced and not _rightly_removed(before[key], present, before, settled):\n", "        if False:\n", FLEET),
     Guard("dropped by a settled root only", FLEETS, "return parent.key not in present or parent.key in settled", "return True", FLEET),
     Guard("to be pruned, and still there", FLEETS, "        elif child and child.pruned:\n", "        elif False:\n", FLEET),
     Guard("dropped, and still there", FLEETS, "            key in listed_before\n", "            False\n", FLEET),
