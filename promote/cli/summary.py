@@ -102,7 +102,9 @@ def _truth(ctx: PromotionContext, end: End, result: StepResult) -> str:
     was = _named(ctx, before)
     if end is End.VERIFIED:
         done = f", record {ctx.record}" if ctx.record else ""
-        return ("nothing to do: " if ctx.moved is Moved.NO else "") + f"production runs {version} ({short(ctx.target.commit)}): {proof(ctx)}{done}"
+        gone = f", removed: {', '.join(ctx.removed)}" if ctx.removed else ""
+        moved = "nothing to do: " if ctx.moved is Moved.NO else ""
+        return f"{moved}production runs {version} ({short(ctx.target.commit)}): {proof(ctx)}{gone}{done}"
     if end is End.ROLLED_BACK and ctx.asked_rollback:
         now = ctx.settings.tags.stable if ctx.version is UNVERSIONED else ctx.version
         return f"production runs {now} ({short(ctx.target.commit)}): {proof(ctx)}"

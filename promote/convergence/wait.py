@@ -43,13 +43,14 @@ class Progress:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ConvergenceResult:
     """PASSED: all applications are proven or tolerated, as of `proven_at`. FAILED: some have not converged, each with its reason. ERRORED:
-    undetermined."""
+    undetermined. `removed`: the names of the applications of before that are gone."""
 
     verdict: Verdict
     applications: tuple[AppVerdict, ...]
     reason: str
     seconds: float
     proven_at: datetime | None = None
+    removed: tuple[str, ...] = ()
 
 
 class Effect(Protocol):
@@ -125,7 +126,8 @@ class Waiter:
 
     def _result(self, verdict: Verdict, verdicts: tuple[AppVerdict, ...], reason: str) -> ConvergenceResult:
         at = self.deadline.clock.now() if verdict is Verdict.PASSED else None
-        return ConvergenceResult(verdict=verdict, applications=verdicts, reason=reason, seconds=self.deadline.elapsed, proven_at=at)
+        gone = tuple(sorted(a.name for key, a in self.convergence.baseline.items() if key not in self.convergence.present))
+        return ConvergenceResult(verdict=verdict, applications=verdicts, reason=reason, seconds=self.deadline.elapsed, proven_at=at, removed=gone)
 
     def _act(self) -> tuple[str, ...]:
         """Act on the applications that have not converged: end a stuck operation, start a sync where promote starts them, request a refresh."""

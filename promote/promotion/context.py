@@ -135,6 +135,7 @@ class PromotionContext:
     steps: list[Step] = field(default_factory=list)
     applications: tuple[AppVerdict, ...] = ()
     proven_at: datetime | None = None  # when all of them were last seen to be there
+    removed: tuple[str, ...] = ()  # the applications of before that are gone
     smoke_before: frozenset[str] | None = None  # smoke checks that passed before the move; None: not looked at (an asked-for rollback)
     waivers: tuple[Waiver, ...] = ()  # typed for this promotion: --waive
     warnings: list[str] = field(default_factory=list)

@@ -116,7 +116,7 @@ def wait_for_convergence(ctx: PromotionContext, goal: Goal, *, rollback: bool) -
         rollback=rollback,
         baseline_complete=ctx.baseline_complete,
     )
-    ctx.applications, ctx.proven_at = result.applications, result.proven_at
+    ctx.applications, ctx.proven_at, ctx.removed = result.applications, result.proven_at, result.removed
     ctx.journal.write("note", "converge", verdict=result.verdict, reason=result.reason, rollback=rollback)
     ctx.step("converge", result.verdict, deadline.elapsed, result.reason)
     if result.verdict is not Verdict.PASSED:

@@ -269,6 +269,7 @@ def _hook_named(here: Stage) -> None:
 
 
 def _homepage_is_back(here: Stage) -> None:
+    assert "removed: homepage" in here.played[0].progress, "the last line names what the version took away"
     assert here.sandbox.prod.get("Deployment", "homepage", "homepage")
 
 
