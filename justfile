@@ -17,9 +17,9 @@ SendToProd version *options:
 Rollback *options:
     @python3 -m promote rollback "$@"
 
-# run the tests
+# run the tests; print the slowest 20
 test *options:
-    python3 -m pytest -n auto --dist worksteal "$@"
+    python3 -m pytest -n auto --dist worksteal --durations=20 "$@"
 
 # build the real stack's programs (Go, ten minutes, once for each content of tests/realstack/*/go.mod)
 real-stack *options:

@@ -15,6 +15,7 @@ from promote.checklist.recorder import read_events
 from promote.cli.sandbox_session import repository_files
 from promote.sandbox.sandbox import Sandbox
 from tests.support.declared import saw_verdicts
+from tests.support.forked import run_forked, run_module
 
 BIN = Path(sys.executable).parent
 
@@ -54,27 +55,15 @@ class Desk:
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 
-    def check(self, *options: str, version: str | None = None) -> dict[str, dict[str, Any]]:
-        """The pre suite; every check's event by its id."""
+    def check(self, *options: str, version: str | None = None, fresh: bool = False) -> dict[str, dict[str, Any]]:
+        """The pre suite; every check's event by its id. `fresh`: in a new interpreter, as a developer starts it, instead of a forked one."""
         recorder = self.sandbox.directory / "checks.jsonl"
         recorder.unlink(missing_ok=True)
         env = self.sandbox.env | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONDONTWRITEBYTECODE": "1"} | self.env
         env["PATH"] = ":".join([*map(str, self.path), env["PATH"]])
-        argv = [
-            sys.executable,
-            "-m",
-            "pytest",
-            "checks/pre",
-            "-q",
-            "-p",
-            "no:cacheprovider",
-            "-p",
-            "promote.checklist.plugin",
-            "-p",
-            "pytest_timeout",
-        ]
-        argv += [f"--promote-recorder={recorder}", "--promote-version", version or self.version, *options]
-        done = subprocess.run(argv, cwd=self.clone, env=env, capture_output=True, text=True, check=False)
+        args = ["checks/pre", "-q", "-p", "no:cacheprovider", "-p", "promote.checklist.plugin", "-p", "pytest_timeout"]
+        args += [f"--promote-recorder={recorder}", "--promote-version", version or self.version, *options]
+        done = (run_module if fresh else run_forked)("pytest", args, cwd=self.clone, env=env)
         checks = {e["id"]: e for e in read_events(recorder) if e["event"] == "check"}
         assert checks, done.stdout + done.stderr
         saw_verdicts((check, event["verdict"]) for check, event in checks.items())
