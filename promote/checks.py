@@ -62,6 +62,7 @@ from promote.checklist.production import (
 from promote.checklist.promotion import Promotion
 from promote.checklist.smoke import smoke_url_problem
 from promote.checklist.workflow_file import workflow_can_roll_back, workflow_problem
+from promote.checklist.workloads import outdated_workloads
 from promote.config.schema import PromqlQuery, SmokeUrl
 from promote.convergence.wait import ConvergenceResult
 from promote.core.errors import PromoteError
@@ -108,6 +109,7 @@ __all__ = [
     "new_alerts",
     "not_restored_by_rollback",
     "nothing_to_validate_in_dev",
+    "outdated_workloads",
     "promql_problem",
     "rendered_only_in_production",
     "repeating_warnings",

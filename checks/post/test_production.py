@@ -9,6 +9,7 @@ from promote.checks import (
     describe_applications,
     failing_pods,
     kubectl,
+    outdated_workloads,
     repeating_warnings,
     tolerated_applications,
 )
@@ -36,6 +37,19 @@ def test_applications_healthy(promotion, observed, evidence):
         f"{counted(len(unhealthy), 'application')} not healthy\n"
         + "\n".join(f"  {name}: {reason}" for name, reason in list(unhealthy.items())[:8])
         + f"\ndo   {describe_applications(promotion, unhealthy)}"
+    )
+
+
+@pytest.mark.check("workloads-updated")
+def test_workloads_updated(promotion, evidence):
+    """Every workload's pods run its newest spec: observed, replaced, available, with its images. A Healthy application can still run old pods."""
+    late = outdated_workloads(promotion, evidence)
+    kind, _, place = next(iter(late), "").partition(" ")
+    namespace, _, name = place.partition(" of ")[0].partition("/")
+    assert not late, (
+        f"{counted(len(late), 'workload')} not updated\n"
+        + "\n".join(f"  {workload}: {reason}" for workload, reason in list(late.items())[:12])
+        + f"\ndo   {kubectl(promotion, 'prod')} -n {namespace} describe {kind.lower()} {name}; tolerate it with [[running.accept]] in promotion.toml"
     )
 
 

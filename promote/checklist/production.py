@@ -9,7 +9,9 @@ from promote.argocd.application import Application, parse_application
 from promote.argocd.sync_windows import denial
 from promote.checklist.outcome import Undetermined
 from promote.checklist.promotion import Promotion
+from promote.convergence.application_status import Limits, healthy
 from promote.convergence.baseline import Baseline, problems
+from promote.convergence.excuse import inexcusable, unhealthy_resources
 from promote.convergence.membership import undetermined_members
 from promote.convergence.wait import CONVERGED, ConvergenceResult
 from promote.core.deadline import Clock, Deadline
@@ -36,14 +38,21 @@ def baseline_problems(promotion: Promotion, evidence: Evidence) -> list[str]:
     """Reasons why production is not fit to be promoted from, one sentence each; [] when it is.
 
     Reports as evidence how many applications follow the stable tag and which are unhealthy. Raises PromoteError when the cluster cannot be read, and
-    Undetermined when it was read and an application can still not be judged: its name, the reason and the setting that decides.
+    Undetermined when it was read and an application can still not be judged: its name, the reason and the setting that decides; or when an unhealthy
+    application could not be excused after the move, because it is not known which of its resources are unhealthy.
     """
-    baseline = promotion.production_read.result()
+    baseline, settings = promotion.production_read.result(), promotion.settings
     apps = baseline.applications(promotion.goal)
     evidence("applications", len(apps))
-    evidence("unhealthy", sorted(a.name for a in apps.values() if a.health != "Healthy"))
-    found = problems(baseline, promotion.goal, promotion.settings, first=promotion.choices.first)
-    unclear, advice = undetermined_members([*map(parse_application, baseline.manifests)], promotion.goal, promotion.settings)
+    evidence("unhealthy", {a.name: unhealthy_resources(a) for a in apps.values() if a.health != "Healthy"})
+    found = problems(baseline, promotion.goal, settings, first=promotion.choices.first)
+    unclear, advice = undetermined_members([*map(parse_application, baseline.manifests)], promotion.goal, settings)
+    limits = Limits.of(settings)
+    late = [] if promotion.choices.first else [a for a in apps.values() if not healthy(a, limits) and a.name != promotion.goal.root]
+    if unknown := inexcusable(late, baseline.unread):
+        unclear = [*unclear, *(f"{text}: after the move it could not be tolerated" for text in unknown)]
+        repair = f"{describe_applications(promotion, [a.name for a in late])}; repair it, or grant the rights of docs/rbac.md"
+        advice = "; ".join(filter(None, (advice, repair)))
     if unclear and not found:
         raise Undetermined("\n".join(unclear), hint=advice)
     return found + [f"undetermined: {text}" for text in unclear]

@@ -37,8 +37,10 @@ class Check:
 
     def limit(self, settings: Settings) -> float:
         """How long it may take, in seconds: what it waits for has a time of its own."""
-        waits = settings.tests.timeout if self.id == "tests-passed" else settings.manifests.timeout if self.id in RENDERING else 0
-        return settings.suites.check_timeout + 2 * waits
+        waits = {"tests-passed": 2 * settings.tests.timeout, "workloads-updated": settings.running.timeout} | dict.fromkeys(
+            RENDERING, 2 * settings.manifests.timeout
+        )
+        return settings.suites.check_timeout + waits.get(self.id, 0)
 
     def disabled_reason(self, settings: Settings) -> str:
         """Why the check is disabled; "" when it is enabled."""
@@ -124,6 +126,12 @@ CHECKS = (
         suite="post",
         title="every application is as healthy as before, or better",
         evidence="production's cluster, against the baseline",
+    ),
+    Check(
+        id="workloads-updated",
+        suite="post",
+        title="every workload runs its newest spec, down to the pods",
+        evidence="production's workloads and pods",
     ),
     Check(id="pods-running", suite="post", title="no pod is newly failing", evidence="production's pods, against the baseline"),
     Check(id="events", suite="post", title="no warning keeps repeating", evidence="production's Warning events"),

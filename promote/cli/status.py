@@ -7,11 +7,10 @@ import argparse
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from promote.argocd.application import parse_application
 from promote.cli.bootstrap import open_repository, tools
 from promote.connect import secrets
 from promote.convergence.application_status import Goal
-from promote.convergence.fleet import select
+from promote.convergence.baseline import take_baseline
 from promote.convergence.membership import known_goal
 from promote.convergence.probe import observe
 from promote.convergence.wait import CONVERGED
@@ -21,7 +20,7 @@ from promote.core.version import version_of_tag
 from promote.git.addresses import our_addresses
 from promote.promotion.context import Dependencies
 from promote.promotion.describe import version_carried
-from promote.promotion.verify_current import tolerated_then
+from promote.promotion.verify_current import tolerated_then, with_troubles_then
 from promote.report.screen import answer, reporter
 from promote.report.words import counted
 from promote.tags.lock import UNDO, read_lock
@@ -107,8 +106,8 @@ def production(deps: Dependencies, entry: Mapping[str, object]) -> dict[str, obj
         manifests = deps.production().manifests()
         goal = known_goal(Goal.for_tag(git.chain(stable.object), settings, our_addresses(git, settings.repository)), git, manifests)
         then = tolerated_then(entry, stable)  # already unhealthy when this was proven: no evidence that production does not run it
-        now = select(map(parse_application, manifests), goal) if then else {}
-        before = {key: app for key, app in now.items() if app.name in then}
+        known = with_troubles_then(git, entry, take_baseline(deps.production(), pods=False)).applications(goal) if then else {}
+        before = {key: app for key, app in known.items() if app.name in then}
         seen = observe(deps.production(), goal, settings, seconds=settings.suites.check_timeout / 2, baseline=before)
     except PromoteError as error:
         return {"production": "errored", "arrived": False, "reason": str(error), "applications": []}

@@ -44,7 +44,7 @@ def _key(field: dataclasses.Field[Any], hint: Any, default: Any) -> dict[str, An
     found = {"description": f"{meta['doc']}{unit}", **_value(hint)}
     if meta["required"]:
         return {**found, "minLength": 1} if hint is str else found
-    return {**found, "default": default}
+    return {**found, "default": default.isoformat() if isinstance(default, date) else default}
 
 
 def _value(hint: Any) -> dict[str, Any]:

@@ -193,6 +193,11 @@ def _checklist_rules(settings: Settings) -> list[tuple[bool, str]]:
             any(not w.id or not w.reason.strip() or not w.author.strip() or w.until == date.min for w in settings.waivers),
             "waivers: every entry needs an id, a reason, an author and a last day (until)",
         ),
+        (
+            any(not a.application or not a.kind or not a.name or not a.reason.strip() for a in settings.running.accept),
+            "running.accept: every entry needs an application, a kind, a name and a reason",
+        ),
+        (settings.running.timeout >= settings.suites.timeout, "running.timeout: must be shorter than suites.timeout"),
         (bool(wanted.required) and not wanted.github, "tests.required: names checks, but tests.github is false"),
         (wanted.timeout >= settings.suites.timeout, "tests.timeout: must be shorter than suites.timeout"),
         *(

@@ -7,7 +7,7 @@ from datetime import date
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from promote.config.schema import Choice, PromqlQuery, Seconds, Settings, SmokeUrl
-from promote.config.schema_checklist import DisabledCheck, DocumentationRule, WaiverEntry
+from promote.config.schema_checklist import AcceptedWorkload, DisabledCheck, DocumentationRule, WaiverEntry
 
 HEAD = """# promotion.toml
 
@@ -21,6 +21,7 @@ Editors that read JSON schemas for TOML (Even Better TOML, Taplo, Tombi) complet
 The schema has the keys, their types and allowed words; only `promote` checks their combinations.
 """
 LISTS = (
+    ("[[running.accept]]", AcceptedWorkload()),
     ("[[smoke.urls]]", SmokeUrl()),
     ("[[prometheus.queries]]", PromqlQuery()),
     ("[[documentation.rules]]", DocumentationRule()),
@@ -59,7 +60,7 @@ def _default(value: object, hint: Any) -> str:
     if hint is Seconds and isinstance(value, float | int):
         return f'`"{value / 60:g}m"`' if value and value % 60 == 0 else f'`"{value:g}s"`'
     if isinstance(value, date):
-        return "none: it must be given"
+        return "never" if value == date.max else "none: it must be given"
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
     if isinstance(value, list):

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated
 
 from promote.config.field import Choice, Seconds, key
-from promote.config.schema_checklist import CandidateTests, Checklist, Documentation, Manifests, Migration, Tasks, WaiverEntry
+from promote.config.schema_checklist import CandidateTests, Checklist, Documentation, Manifests, Migration, Running, Tasks, WaiverEntry
 
 __all__ = ["FILE_NAME", "Choice", "Seconds", "Settings"]
 FILE_NAME = "promotion.toml"
@@ -122,7 +122,9 @@ class ArgoCD:
     poll_interval: Seconds = key(Seconds(2), "pause between two polls of the cluster")
     refresh_interval: Seconds = key(Seconds(5), "pause before an unanswered refresh of an Application is requested again")
     terminate_stuck: bool = key(True, "whether a rollback may terminate a sync operation that keeps retrying the bad revision")
-    allow_suspended: list[str] = key([], "names of Applications whose health Suspended counts as Healthy")
+    allow_suspended: list[str] = key(
+        [], "names of Applications whose health Suspended counts as Healthy; an application with a Rollout needs [[running.accept]] instead"
+    )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -242,6 +244,7 @@ class Settings:
     argocd: ArgoCD = ArgoCD()
     baseline: Baseline = Baseline()
     post: Post = Post()
+    running: Running = Running()
     smoke: Smoke = Smoke()
     prometheus: Prometheus = Prometheus()
     alertmanager: Alertmanager = Alertmanager()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
+from fnmatch import fnmatchcase
 from typing import Annotated
 
 from promote.config.field import Choice, Seconds, key
@@ -63,6 +64,37 @@ class Manifests:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Migration:
     sections: list[str] = key(["What breaks", "Steps", "Rollback"], "headings that a migration plan must have, each with text below it")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AcceptedWorkload:
+    application: str = key("", "name of its Application (shell pattern)", required=True)
+    kind: str = key("", "its kind: Deployment, StatefulSet, DaemonSet, ReplicaSet, Rollout, Job or Pod", required=True)
+    name: str = key("", "its name (shell pattern)", required=True)
+    reason: str = key("", "why its pods may run an older spec", required=True)
+    expires: date = key(date.max, "last day (UTC) of the acceptance: 2026-12-01; afterwards it fails again")
+
+    def covers(self, application: str, kind: str, name: str) -> bool:
+        """Whether the rule is about this workload."""
+        return kind == self.kind and fnmatchcase(application, self.application) and fnmatchcase(name, self.name)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Running:
+    timeout: Seconds = key(Seconds(120), "longest wait of the check workloads-updated for pods that are still replaced")
+    rollout_timeout: Seconds = key(
+        Seconds(120), "longest wait for a Rollout that pauses between its steps, after argocd.converge_timeout has passed and nothing else is missing"
+    )
+    on_paused: Annotated[str, Choice(("hold", "rollback"))] = key(
+        "hold", "what to do with a Rollout that pauses still: hold (the tag stays, a person decides about the canary) or roll back"
+    )
+    accept: list[AcceptedWorkload] = key(
+        [], "workloads whose pods may run an older spec (OnDelete, partition, paused, a canary between its steps): [[running.accept]] tables"
+    )
+
+    def in_force(self, today: date) -> tuple[AcceptedWorkload, ...]:
+        """The rules that have not expired."""
+        return tuple(rule for rule in self.accept if today <= rule.expires)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 
 from promote.argocd.application import Application, Operation, tracks, unclear
 from promote.argocd.source import follows
 from promote.config.schema import Settings
+from promote.config.schema_checklist import AcceptedWorkload
+from promote.convergence.suspension import suspension_allowed
 from promote.core.model import short
 from promote.git.url import Addresses
+from promote.kube.health import severity
 
 _NO_MORE_RETRIES = ("Failed last sync attempt to ", "Failed sync attempt to ")  # the messages of Argo CD 3.2 and 3.1 (both seen)
-_SEVERITY = ("Healthy", "Suspended", "Progressing", "Missing", "Degraded")  # Argo CD's own order; any other value is worse
 
 
 class Kind(StrEnum):
@@ -95,13 +97,14 @@ class Limits:
     """The thresholds of the evaluation.
 
     `degraded_grace_s`: seconds an application may stay Degraded. `successes`: successive looks that must agree. `allow_suspended`: applications that
-    may be Suspended. `auto_sync_required`: Argo CD starts the syncs, not promote.
+    may be Suspended. `auto_sync_required`: Argo CD starts the syncs, not promote. `accept`: the rules of `[[running.accept]]` in force.
     """
 
     degraded_grace_s: float
     successes: int
     allow_suspended: frozenset[str] = frozenset()
     auto_sync_required: bool = True
+    accept: tuple[AcceptedWorkload, ...] = ()
 
     @classmethod
     def of(cls, settings: Settings, *, successes: int | None = None) -> Limits:
@@ -111,20 +114,17 @@ class Limits:
             successes=successes or argocd.successes,
             allow_suspended=frozenset(argocd.allow_suspended),
             auto_sync_required=argocd.sync == "auto",
+            accept=settings.running.in_force(datetime.now(UTC).date()),
         )
 
 
 def healthy(app: Application, limits: Limits) -> bool:
-    return app.health == "Healthy" or (app.health == "Suspended" and app.name in limits.allow_suspended)
+    return app.health == "Healthy" or (app.health == "Suspended" and suspension_allowed(app, limits.allow_suspended, limits.accept))
 
 
 def worse(now: Application, before: Application) -> bool:
     """Whether the health is worse than before: Degraded after Progressing is a new fault, not the old one."""
-    return _severity(now.health) > _severity(before.health)
-
-
-def _severity(health: str) -> int:
-    return _SEVERITY.index(health) if health in _SEVERITY else len(_SEVERITY)
+    return severity(now.health) > severity(before.health)
 
 
 def refreshed(app: Application, fresh_after: datetime | None) -> bool:

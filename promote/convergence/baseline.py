@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from promote.argocd.application import Application, parse_application
+from promote.argocd.application import Application, Resource, parse_application
 from promote.argocd.client import ArgoCD
+from promote.argocd.resource_health import read_resource_health, unhealthy
 from promote.argocd.source import parse_hydration, unknown_sources
 from promote.config.schema import Settings
 from promote.convergence.application_status import Goal, Limits, healthy
@@ -25,7 +26,8 @@ from promote.monitoring.alerts import Alert, parse_alert
 class Baseline:
     """The state as raw manifests, so that a child process reads exactly the cluster's answer. Without managed fields and the specs of pods.
 
-    `smoke_passed`: the smoke checks that passed then; after a rollback these must pass again, and no others.
+    `smoke_passed`: the smoke checks that passed then; after a rollback these must pass again, and no others. `troubles`: for each application that
+    was unhealthy, by namespace/name, its resources that were, each with group, kind, namespace, name and health. `unread`: why some are not known.
     """
 
     taken: datetime
@@ -33,14 +35,25 @@ class Baseline:
     pod_manifests: tuple[dict[str, Any], ...]
     smoke_passed: tuple[str, ...] = ()
     alert_manifests: tuple[dict[str, Any], ...] | None = None
+    troubles: Mapping[str, Sequence[Mapping[str, str]]] = field(default_factory=dict)
+    unread: Mapping[str, str] = field(default_factory=dict)
 
     def alerts(self) -> tuple[Alert, ...] | None:
         """The alerts that fired then, including silenced ones; None when they were not read."""
         return None if self.alert_manifests is None else tuple(map(parse_alert, self.alert_manifests))
 
     def applications(self, goal: Goal) -> Mapping[str, Application]:
-        """The applications that belong to this goal, by namespace/name."""
-        return select(map(parse_application, self.manifests), goal)
+        """The applications that belong to this goal, by namespace/name, with the health of the resources that were unhealthy."""
+        return {key: self._with_troubles(app) for key, app in select(map(parse_application, self.manifests), goal).items()}
+
+    def _with_troubles(self, app: Application) -> Application:
+        """With the resources that were unhealthy, and without any other health: a slim baseline does not list the others."""
+        found = tuple(
+            Resource(group=t["group"], kind=t["kind"], namespace=t["namespace"], name=t["name"], health=t["health"])
+            for t in self.troubles.get(app.key, ())
+        )
+        keys = {r.key for r in found}
+        return replace(app, resources=(*(replace(r, health="") for r in app.resources if r.key not in keys), *found))
 
     def unhealthy(self, goal: Goal, limits: Limits) -> frozenset[str]:
         """The names of the applications that were already unhealthy."""
@@ -51,7 +64,7 @@ class Baseline:
 
     def to_json(self) -> str:
         data = {"taken": self.taken.isoformat(), "applications": self.manifests, "pods": self.pod_manifests, "smoke_passed": self.smoke_passed}
-        return json.dumps({**data, "alerts": self.alert_manifests})
+        return json.dumps({**data, "alerts": self.alert_manifests, "troubles": dict(self.troubles), "unread": dict(self.unread)})
 
     def slim(self, goal: Goal) -> Baseline:
         """The part that resuming on another machine needs: the applications of this goal, the failing pods, the alerts' labels.
@@ -66,6 +79,8 @@ class Baseline:
             alert_manifests=None
             if self.alert_manifests is None
             else tuple({**a, "annotations": {}, "generatorURL": ""} for a in self.alert_manifests),
+            troubles={key: found for key, found in self.troubles.items() if key in keys},
+            unread={key: why for key, why in self.unread.items() if key in keys},
         )
 
     @classmethod
@@ -78,6 +93,8 @@ class Baseline:
             pod_manifests=tuple(data["pods"]),
             smoke_passed=tuple(data.get("smoke_passed") or ()),
             alert_manifests=None if data.get("alerts") is None else tuple(data["alerts"]),
+            troubles=data.get("troubles") or {},
+            unread=data.get("unread") or {},
         )
 
     @classmethod
@@ -89,16 +106,33 @@ class Baseline:
             raise UsageError(f"{path}: not a baseline: {error}", hint="`promote run` writes this file; start it again") from error
 
 
-def take_baseline(argocd: ArgoCD, alerts: Callable[[], list[dict[str, Any]]] | None = None) -> Baseline:
-    """Read the applications, the pods and, when `alerts` is given, the firing alerts. Raises the clients' errors."""
+def take_baseline(argocd: ArgoCD, alerts: Callable[[], list[dict[str, Any]]] | None = None, *, pods: bool = True) -> Baseline:
+    """Read the applications, the pods unless `pods` is False and, when `alerts` is given, the firing alerts. Raises the clients' errors.
+
+    Where an application is unhealthy, the health of its resources is read too: one paged list for each kind that Argo CD shows no health of.
+    """
     manifests = argocd.manifests()
-    pods = argocd.kube.items("/api/v1/pods")
+    listed = argocd.kube.items("/api/v1/pods") if pods else ()
+    troubles, unread = _read_troubles(argocd, manifests)
     return Baseline(
         taken=datetime.now(UTC),
         manifests=tuple(map(_slim, manifests)),
-        pod_manifests=tuple(map(_slim_pod, pods)),
+        pod_manifests=tuple(map(_slim_pod, listed)),
         alert_manifests=tuple(alerts()) if alerts else None,
+        troubles=troubles,
+        unread=unread,
     )
+
+
+def _read_troubles(argocd: ArgoCD, manifests: list[dict[str, Any]]) -> tuple[dict[str, Sequence[Mapping[str, str]]], dict[str, str]]:
+    """By key of an unhealthy application: its unhealthy resources, without messages (they may hold confidential values), and why some are unread."""
+    apps = list(map(parse_application, manifests))
+    judged, unread = read_resource_health(argocd.kube, apps, [a for a in apps if a.health != "Healthy"])
+    troubles = {
+        key: [dict(zip(("group", "kind", "namespace", "name"), where, strict=True), health=health) for where, health in unhealthy(app).items()]
+        for key, app in judged.items()
+    }
+    return {key: found for key, found in troubles.items() if found}, unread
 
 
 def _slim(manifest: dict[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,9 @@ from datetime import datetime
 
 from promote.argocd.application import Application
 from promote.convergence.application_status import Goal, Kind, Limits, Reason, healthy, pending_reason, refreshed, worse, wrong_revision
+from promote.convergence.excuse import excuse, listed
 from promote.convergence.fleet import root_of, select, to_prune, unexpectedly_missing, unseen
+from promote.convergence.suspension import rollouts
 from promote.core.model import AppState, AppVerdict
 
 AT_ONCE = 3  # with this many applications Unknown in the same look, the fault is the repo-server's, not theirs
@@ -26,7 +28,8 @@ class Convergence:
 
     `rollback`: the applications of the baseline must be back, and a fault that existed before at the same commit is tolerated.
     `namespaces`: those whose applications are all in the snapshots (none when a selector hides some); `read`: all that were asked for.
-    `denied`: by key, the sync window that blocks an application now; the loop fills it.
+    `denied`: by key, the sync window that blocks an application now; the loop fills it. `unread`: by key, why the health of its resources could not
+    be read; the loop fills it too.
     """
 
     goal: Goal
@@ -39,6 +42,7 @@ class Convergence:
     namespaces: Collection[str] = ()
     read: Collection[str] = ()
     denied: Mapping[str, str] = field(default_factory=dict)
+    unread: Mapping[str, str] = field(default_factory=dict)
     present: dict[str, Application] = field(default_factory=dict)
     reasons: dict[str, Reason | None] = field(default_factory=dict)
     unknown_at_once: str = ""
@@ -145,11 +149,30 @@ class Convergence:
             return self._hold(app, AppState.PROVEN, "")
         words = f"{app.health}: {' '.join(app.health_message.split())[:140]}".rstrip(": ")
         if before and not is_root and not healthy(before, self.limits) and not worse(app, before):
-            return self._hold(app, AppState.TOLERATED, f"was already {before.health} before this promotion (ignored): {words}")
+            return self._excused(app, before, now, words)
         if app.health == "Degraded":
             return self._patience(app, now, words)
-        hint = {"Progressing": words.replace("Progressing", "rolling out", 1), "Suspended": f"{words} (allowed with argocd.allow_suspended)"}
+        allowed = "tolerated with [[running.accept]]" if paused(app, self.limits) else "allowed with argocd.allow_suspended"
+        hint = {"Progressing": words.replace("Progressing", "rolling out", 1), "Suspended": f"{words} ({allowed})"}
         return self._waiting(app, AppState.WAITING, hint.get(app.health, words))
+
+    def _excused(self, app: Application, before: Application, now: datetime, words: str) -> tuple[AppState, str]:
+        """An application that was unhealthy before: tolerated when exactly what was unhealthy then is so now, at most as bad."""
+        found = excuse(app, before, self.unread.get(app.key, ""))
+        if found.undecided:
+            text = f"{words}; was already {before.health} before, and whether for the same reason is unknown: {found.undecided}"
+            return self._waiting(app, AppState.UNKNOWN, text)
+        if not found.new:
+            return self._hold(app, AppState.TOLERATED, f"was already {before.health} before this promotion (ignored): {listed(found.known)}")
+        text = f"{words}; was already {before.health} before, but not for this: {listed(found.new)}"
+        return self._patience(app, now, text) if found.grave else self._waiting(app, AppState.WAITING, text)
+
+    def excusable(self, snapshot: Collection[Application]) -> list[Application]:
+        """Those of a snapshot that are unhealthy, were so before, and are judged by their resources. The caller reads the health of these."""
+        return [
+            a for a in snapshot
+            if (before := self.baseline.get(a.key)) and not healthy(a, self.limits) and not healthy(before, self.limits) and a.name != self.goal.root
+        ]  # fmt: skip
 
     def _hold(self, app: Application, state: AppState, text: str) -> tuple[AppState, str]:
         self._trouble_since.pop(app.key, None)
@@ -179,3 +202,8 @@ class Convergence:
 
     def _about_health(self, key: str) -> bool:
         return key in self.present and self.reasons[key] is None and not healthy(self.present[key], self.limits)
+
+
+def paused(app: Application, limits: Limits) -> bool:
+    """Whether an Argo Rollout of it pauses between its steps and no policy tolerates that."""
+    return app.health == "Suspended" and bool(rollouts(app)) and not healthy(app, limits)

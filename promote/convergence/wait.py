@@ -6,17 +6,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol
 
 from promote.argocd.application import Application
 from promote.argocd.client import ArgoCD
 from promote.argocd.projects import Project
+from promote.argocd.resource_health import read_resource_health
 from promote.argocd.sync_windows import BadWindow, denial
 from promote.config.schema import Settings
 from promote.convergence.application_status import REFRESHABLE, Goal, Kind, Limits, Reason, is_same, other_commit
-from promote.convergence.evaluator import Convergence
+from promote.convergence.evaluator import Convergence, paused
 from promote.core.deadline import Deadline
 from promote.core.errors import Denied, NotFound, Unreachable
 from promote.core.model import AppState, AppVerdict, Verdict, short
@@ -51,6 +52,7 @@ class ConvergenceResult:
     seconds: float
     proven_at: datetime | None = None
     removed: tuple[str, ...] = ()
+    paused: bool = False  # FAILED, and nothing is missing but the last steps of Argo Rollouts that pause
 
 
 class Effect(Protocol):
@@ -87,7 +89,7 @@ class Waiter:
             trouble: Unreachable | None = None
             try:
                 self.guard()
-                verdicts = self.convergence.look(self.argocd.applications(), self.deadline.clock.now())
+                verdicts = self.convergence.look(self._snapshot(), self.deadline.clock.now())
                 if done := self._done(verdicts):
                     self._show(verdicts, ())
                     return done
@@ -97,6 +99,13 @@ class Waiter:
             if self.deadline.expired:
                 return self._late(verdicts, trouble)
             self.deadline.sleep(self.settings.argocd.poll_interval)
+
+    def _snapshot(self) -> tuple[Application, ...]:
+        """All Applications; with the health of the resources of those that are unhealthy now and were so before."""
+        apps = self.argocd.applications()
+        chosen = self.convergence.excusable(apps)
+        judged, self.convergence.unread = read_resource_health(self.argocd.kube, apps, chosen) if chosen else ({}, {})
+        return tuple(judged.get(a.key, a) for a in apps)
 
     def _show(self, verdicts: tuple[AppVerdict, ...], notes: tuple[str, ...]) -> None:
         self.on_progress(Progress(applications=verdicts, elapsed_s=self.deadline.elapsed, limit_s=self.deadline.seconds, notes=notes))
@@ -122,7 +131,9 @@ class Waiter:
             return self._result(Verdict.ERRORED, verdicts, f"{within}: {self.convergence.unknown_at_once}")
         pending = [v for v in verdicts if v.state not in CONVERGED]
         verdict = Verdict.ERRORED if pending and all(v.state is AppState.UNKNOWN for v in pending) else Verdict.FAILED
-        return self._result(verdict, verdicts, f"{within}: {_describe(pending)}")
+        result, judged = self._result(verdict, verdicts, f"{within}: {_describe(pending)}"), self.convergence
+        waiting = [a for key, a in judged.present.items() if judged.reasons[key] is None and paused(a, judged.limits)]
+        return replace(result, paused=bool(pending) and len(waiting) == len(pending))
 
     def _result(self, verdict: Verdict, verdicts: tuple[AppVerdict, ...], reason: str) -> ConvergenceResult:
         at = self.deadline.clock.now() if verdict is Verdict.PASSED else None

@@ -47,6 +47,11 @@ class Kube:
         given = self._api.configuration
         return tuple(str(text).rpartition(" ")[2] for text in (*given.api_key.values(), given.password) if text)
 
+    @property
+    def host(self) -> str:
+        """The address of its API server, as the kubeconfig has it."""
+        return str(self._api.configuration.host)
+
     def items(self, path: str, **query: str) -> list[dict[str, Any]]:
         """Every item of a collection, read page by page; starts again when the continue token expires in between, at most three times."""
         for _ in range(3):

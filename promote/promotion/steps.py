@@ -103,25 +103,33 @@ def wait_for_convergence(ctx: PromotionContext, goal: Goal, *, rollback: bool) -
     report = ctx.deps.report
     report.step_started("converge")
     deadline = ctx.deadline(ctx.settings.argocd.converge_timeout)
-    result = converge(
-        ctx.deps.production(),
-        goal,
-        baseline=known_before(ctx, goal),
-        t_before=ctx.t_before,
-        settings=ctx.settings,
-        deadline=deadline,
-        on_progress=report.applications,
-        guard=ctx.still_ours,
-        effect=ctx.journal.effect,
-        rollback=rollback,
-        baseline_complete=ctx.baseline_complete,
-    )
+    result = _converge(ctx, goal, deadline, rollback=rollback)
+    if result.paused and ctx.settings.running.rollout_timeout:
+        report.note(f"a canary pauses between its steps; waiting for its last step (running.rollout_timeout): {result.reason}")
+        deadline = ctx.deadline(ctx.settings.running.rollout_timeout)
+        result = _converge(ctx, goal, deadline, rollback=rollback)
     ctx.applications, ctx.proven_at, ctx.removed = result.applications, result.proven_at, result.removed
     ctx.journal.write("note", "converge", verdict=result.verdict, reason=result.reason, rollback=rollback)
     ctx.step("converge", result.verdict, deadline.elapsed, result.reason)
     if result.verdict is not Verdict.PASSED:
         _show_trouble(ctx, result)
     return result
+
+
+def _converge(ctx: PromotionContext, goal: Goal, deadline: Deadline, *, rollback: bool) -> ConvergenceResult:
+    return converge(
+        ctx.deps.production(),
+        goal,
+        baseline=known_before(ctx, goal),
+        t_before=ctx.t_before,
+        settings=ctx.settings,
+        deadline=deadline,
+        on_progress=ctx.deps.report.applications,
+        guard=ctx.still_ours,
+        effect=ctx.journal.effect,
+        rollback=rollback,
+        baseline_complete=ctx.baseline_complete,
+    )
 
 
 def _show_trouble(ctx: PromotionContext, result: ConvergenceResult) -> None:

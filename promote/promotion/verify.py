@@ -16,6 +16,11 @@ def verify(ctx: PromotionContext) -> StepResult:
     """The transition. The first thing that is not well ends it; nothing is written to the remote."""
     ctx.bad_since = ctx.deps.clock.now()
     converged = wait_for_convergence(ctx, goal_of(ctx), rollback=False)
+    if converged.paused and ctx.settings.running.on_paused == "hold":
+        # A canary that pauses as designed is no fault of production: a person decides whether it goes on or back.
+        ctx.hold = ctx.hold or 'a canary pauses between its steps, and running.on_paused = "hold"'
+        hint = "let the canary go on (kubectl argo rollouts promote NAME), then `promote resume`; or roll back: `promote abort`"
+        return StepResult(status=StepStatus.FAILED, reason=f"{ctx.hold}: {converged.reason}", hint=hint)
     if converged.verdict is not Verdict.PASSED:
         return StepResult(status=StepStatus.of(converged.verdict), reason=converged.reason, hint="")
     for _, result in proofs(ctx, "after"):

@@ -7,9 +7,11 @@ from dataclasses import replace
 
 from promote.connect import alerts_reader
 from promote.convergence.baseline import Baseline, take_baseline
+from promote.convergence.baseline_ref import read_baseline
 from promote.convergence.membership import known_goal
 from promote.convergence.probe import observe
 from promote.core.model import AppState, Tag, Verdict
+from promote.git.remote import GitRemote
 from promote.promotion.context import PromotionContext, StepResult, StepStatus
 from promote.promotion.steps import failing, goal_of, keep_baseline, known_before, proofs
 from promote.tags.records import last_entry
@@ -24,8 +26,9 @@ def verify_current(ctx: PromotionContext) -> StepResult:
     assert stable is not None
     ctx.update(stable=stable)
     ctx.deps.report.note(f"{stable.name} is {ctx.version} already: nothing is moved; looking whether production runs it")
-    everything = take_baseline(ctx.deps.production(), alerts_reader(ctx.settings))
-    keep_baseline(ctx, _only(everything, tolerated_then(last_entry(ctx.deps.git), stable)), smoke_passed=None)
+    entry = last_entry(ctx.deps.git)
+    everything = with_troubles_then(ctx.deps.git, entry, take_baseline(ctx.deps.production(), alerts_reader(ctx.settings)))
+    keep_baseline(ctx, _only(everything, tolerated_then(entry, stable)), smoke_passed=None)
     goal = known_goal(goal_of(ctx), ctx.deps.git, everything.manifests)
     seen = observe(
         ctx.deps.production(),
@@ -61,6 +64,15 @@ def tolerated_then(entry: Mapping[str, object], stable: Tag) -> frozenset[str]:
         return frozenset()
     applications = entry.get("applications")
     return frozenset(a["name"] for a in applications if a["verdict"] == AppState.TOLERATED) if isinstance(applications, list) else frozenset()
+
+
+def with_troubles_then(git: GitRemote, entry: Mapping[str, object], now: Baseline) -> Baseline:
+    """Production as it is, but with the troubles that its applications had before the promotion of this ledger entry.
+
+    Where the remote has no baseline of that promotion (a rollback by `promote rollback` publishes none), what is unhealthy now counts as what was.
+    """
+    then = read_baseline(git, str(entry.get("request_id") or ""))
+    return now if then is None else replace(now, troubles=then.troubles, unread=then.unread)
 
 
 def _only(baseline: Baseline, names: frozenset[str]) -> Baseline:

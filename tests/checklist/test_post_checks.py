@@ -64,7 +64,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Sandbox, P
     files = repository_files("git")
     text = files["promotion.toml"].replace(b'sample_timeout = "10s"', b'sample_timeout = "2s"')
     head, _, tail = text.partition(b"[dev]\n")
-    files["promotion.toml"] = head + b'[dev]\nconverge_timeout = "5s"\n' + tail + b'\n[suites]\ncheck_timeout = "15s"\n'
+    files["promotion.toml"] = head + b'[dev]\nconverge_timeout = "5s"\n' + tail + b'\n[suites]\ncheck_timeout = "15s"\n[running]\ntimeout = "3s"\n'
     with Sandbox(folder / "world", files=files, act=False) as sandbox:
         yield sandbox, sandbox.clone(folder / "clone")
 
@@ -96,7 +96,7 @@ def check(result: SuiteResult, name: str) -> CheckResult:
 def test_a_well_production_passes_every_check_with_evidence(post: Post) -> None:
     result = post.run()
     assert result.verdict is Verdict.PASSED, result.reason + Path(result.log).read_text()
-    wanted = {"applications-synced", "applications-healthy", "pods-running", "events", "stable-still-ours", "alerts", "grafana"}
+    wanted = {"applications-synced", "applications-healthy", "workloads-updated", "pods-running", "events", "stable-still-ours", "alerts", "grafana"}
     assert verdicts(result, Verdict.PASSED) == wanted | {"promql[scraped]", "promql[restarts]"}
     assert check(result, "promql[scraped]").evidence["values"] == {"{}": 1.0}
     assert check(result, "alerts").evidence["watchdog"] == "Watchdog"
@@ -115,6 +115,20 @@ def frozen(post: Post) -> Iterator[dict[str, object]]:
 @contextmanager
 def blamed(post: Post) -> Iterator[dict[str, object]]:
     yield {"baseline_file": post.without(post.reports.parent / "other.json", "velero")}
+
+
+@contextmanager
+def old_pod(post: Post) -> Iterator[dict[str, object]]:
+    """A pod of an older ReplicaSet lives on beside the new ones."""
+    pod = next(p for p in post.sandbox.prod.list("Pod", "gitea") if p["metadata"]["name"].startswith("gitea-"))
+    old = {
+        **pod,
+        "metadata": {**pod["metadata"], "name": "gitea-old", "resourceVersion": ""},
+        "spec": {"containers": [{"name": "gitea", "image": "gitea:0"}]},
+    }
+    post.sandbox.prod.apply(old)
+    yield {}
+    post.sandbox.prod.delete("Pod", "gitea", "gitea-old")
 
 
 @contextmanager
@@ -198,6 +212,7 @@ Breaking = Callable[[Post], AbstractContextManager[dict[str, object]]]
 BREAKS: dict[str, tuple[Breaking, str]] = {
     "applications-synced": (frozen, "not reconciled"),
     "applications-healthy": (blamed, "velero: Degraded"),
+    "workloads-updated": (old_pod, "Deployment gitea/gitea of gitea: 1 pod of an older spec: gitea-old runs gitea:0, not registry.example/gitea:"),
     "pods-running": (crashing_pod, "1 pod newly failing\n    gitea/gitea-side: CrashLoopBackOff, 4 restarts"),
     "pods-running/between two crashes": (pod_between_two_crashes, "gitea/gitea-side: keeps restarting"),
     "events": (repeating_event, "Unhealthy gitea/Pod gitea-5d6f7c8b9d-x2k4z"),
@@ -226,13 +241,18 @@ def api(post: Post) -> World:
 
 
 DOWN: dict[str, tuple[Callable[[Post], World], str, set[str]]] = {
-    "applications": (api, "applications", {"applications-synced", "applications-healthy", "events"}),
-    "pods": (api, "/api/v1/pods", {"pods-running"}),
+    "applications": (api, "applications", {"applications-synced", "applications-healthy", "workloads-updated", "events"}),
+    "pods": (api, "/api/v1/pods", {"pods-running", "workloads-updated"}),
+    "workloads": (api, "/apis/apps/v1/deployments", {"workloads-updated", "applications-healthy", "applications-synced"}),
     "events": (api, "/api/v1/events", {"events"}),
     "prometheus": (lambda post: post.sandbox.prometheus, ".*", {"promql[scraped]", "promql[restarts]"}),
     "alertmanager": (lambda post: post.sandbox.alertmanager, ".*", {"alerts"}),
     "grafana": (lambda post: post.sandbox.grafana, ".*", {"grafana"}),
-    "remote": (lambda post: post.sandbox.git, ".*", {"applications-synced", "applications-healthy", "events", "stable-still-ours"}),
+    "remote": (
+        lambda post: post.sandbox.git,
+        ".*",
+        {"applications-synced", "applications-healthy", "workloads-updated", "events", "stable-still-ours"},
+    ),
 }
 
 

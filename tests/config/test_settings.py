@@ -78,6 +78,11 @@ def test_every_error_is_reported_at_once_with_the_nearest_key(tmp_path: Path) ->
         ('[[prometheus.queries]]\nname = "a"\nquery = "up"\nexpect = "< 1"\n', "there are queries, but no prometheus.url"),
         ('[prometheus]\nurl = "http://a"\n[[prometheus.queries]]\nname = "a"\nquery = "up"\n', "expect: '' is not a comparison"),
         ('[prometheus]\nurl = "http://a"\n[[prometheus.queries]]\nquery = "up"\nexpect = "< 1"\n', "needs a name, a query and an expect"),
+        (
+            '[[running.accept]]\napplication = "db"\nkind = "Job"\nname = "x"\n',
+            "running.accept: every entry needs an application, a kind, a name and",
+        ),
+        ('[running]\ntimeout = "10m"\n', "running.timeout: must be shorter than suites.timeout"),
         ('[grafana]\nheaders = ["Authorization"]\n', "grafana: headers: 'Authorization' is not a header"),
         ("smoke = 1\n", "not a table"),
         ("= 1\n", "not TOML"),

@@ -20,6 +20,7 @@ from promote.argocd.client import ArgoCD
 from promote.core.errors import Denied
 from promote.kube import workloads
 from promote.kube.client import Kube, connect
+from promote.kube.live import LISTS, read_live
 from tests.contract.api import ARGO, Api, synced, until
 from tests.contract.place import Place, config_map, deployment, refused_service
 from tests.contract.test_syncs import waits_for_retry
@@ -76,6 +77,12 @@ class Driver:
     def pods(self) -> None:
         assert workloads.pods(self.kube)
 
+    def live(self) -> None:
+        """Every kind whose health is computed from live objects. Rollouts are refused or unknown to the cluster, where none are installed."""
+        seen = read_live(self.kube.items, LISTS)
+        for why in seen.unread.values():
+            raise Denied("cluster contract", why, hint="see docs/rbac.md")
+
     def events(self) -> None:
         workloads.warnings(self.kube, since=datetime.now(UTC) - timedelta(minutes=5))
 
@@ -91,7 +98,7 @@ class Driver:
         return next(a for a in self.argocd.applications() if a.name == self.name)
 
     def everything(self) -> None:
-        for step in (self.look, self.refresh, self.terminate, self.sync, self.windows, self.pods, self.events, self.log):
+        for step in (self.look, self.refresh, self.terminate, self.sync, self.windows, self.pods, self.live, self.events, self.log):
             step()
 
 

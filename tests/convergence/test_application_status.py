@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import date
+
 import pytest
 
 from promote.argocd.application import Application, parse_application
+from promote.config.schema_checklist import AcceptedWorkload, Running
 from promote.convergence.application_status import Kind, Limits, healthy, pending_reason, worse
+from promote.convergence.evaluator import paused
 from tests.support.manifests import NEW, OLD, OTHER, TAG_OBJECT, application, at, goal, manifest, operation
 
 LIMITS = Limits(degraded_grace_s=60, successes=3)
@@ -232,6 +237,29 @@ def test_suspended_is_well_only_where_it_is_allowed():
     assert healthy(application(health="Suspended"), allowing)
     assert not healthy(application(health="Suspended"), LIMITS)
     assert not healthy(application(health="Degraded"), allowing)
+
+
+ROLLOUT = {"group": "argoproj.io", "kind": "Rollout", "namespace": "shop", "name": "canary", "status": "Synced"}
+
+
+def test_a_canary_between_its_steps_is_not_well_because_suspended_is_allowed():
+    half = application(health="Suspended", resources=[ROLLOUT])
+    allowing = Limits(degraded_grace_s=60, successes=3, allow_suspended=frozenset({"web"}))
+    assert (healthy(half, allowing), paused(half, allowing)) == (False, True)
+    rule = AcceptedWorkload(application="w*", kind="Rollout", name="canary", reason="the shop team promotes it")
+    accepting = replace(LIMITS, accept=(rule,))
+    assert (healthy(half, accepting), paused(half, accepting)) == (True, False)
+    other = application(health="Suspended", resources=[ROLLOUT, {**ROLLOUT, "name": "second"}])
+    assert (healthy(other, accepting), paused(other, accepting)) == (False, True)
+    assert not paused(application(health="Suspended"), LIMITS), "without a Rollout no canary pauses"
+
+
+def test_an_acceptance_ends_with_its_last_day():
+    rules = (AcceptedWorkload(application="a", kind="Job", name="x", reason="r", expires=date(2026, 3, 1)),
+             AcceptedWorkload(application="b", kind="Job", name="x", reason="r"))  # fmt: skip
+    running = Running(accept=list(rules))
+    assert running.in_force(date(2026, 3, 1)) == rules
+    assert running.in_force(date(2026, 3, 2)) == rules[1:]
 
 
 @pytest.mark.parametrize(

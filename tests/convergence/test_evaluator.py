@@ -8,7 +8,7 @@ from promote.argocd.application import Application
 from promote.convergence.application_status import Limits
 from promote.convergence.evaluator import Convergence
 from promote.core.model import AppState, AppVerdict
-from tests.support.manifests import NEW, OLD, application, at, child, goal, made_by, operation, stamp
+from tests.support.manifests import NEW, OLD, application, at, child, goal, made_by, operation, stamp, unhealthy_resource
 
 LIMITS = Limits(degraded_grace_s=60, successes=3)
 OLD_OPERATION = operation("Succeeded", OLD, finished=-500)
@@ -116,7 +116,7 @@ def test_the_baseline_tolerates_health_and_names_it():
     look(judged, application())
     assert states(judged, application(reconciled=6, health="Degraded"), looks=3) == [AppState.WAITING, AppState.WAITING, AppState.TOLERATED]
     reason = look(judged, application(reconciled=6, health="Degraded", health_message="x"))["web"].reason
-    assert reason == "was already Degraded before this promotion (ignored): Degraded: x"
+    assert reason == "was already Degraded before this promotion (ignored): Deployment web Degraded (x)"
 
 
 def test_worse_health_than_before_is_new_trouble():
@@ -124,6 +124,45 @@ def test_worse_health_than_before_is_new_trouble():
     look(judged, application())
     worse = application(reconciled=6, health="Degraded")
     assert [look(judged, worse, second=s)["web"].state for s in (10, 40, 70)] == [AppState.WAITING, AppState.WAITING, AppState.FAILED]
+
+
+CRON = unhealthy_resource("report", "Degraded", "CronJob")
+
+
+def test_another_resource_that_is_unhealthy_now_fails_an_application_that_was_degraded_before():
+    judged = convergence(before(health="Degraded", resources=[CRON]))
+    look(judged, application())
+    both = application(reconciled=6, health="Degraded", resources=[CRON, unhealthy_resource("web", "Degraded", message="0 of 1 ready")])
+    assert [look(judged, both, second=s)["web"].state for s in (10, 40, 70)] == [AppState.WAITING, AppState.WAITING, AppState.FAILED]
+    reason = look(judged, both, second=71)["web"].reason
+    assert reason == "Degraded; was already Degraded before, but not for this: Deployment web Degraded (0 of 1 ready)"
+
+
+def test_another_resource_that_rolls_out_is_waited_for():
+    judged = convergence(before(health="Degraded", resources=[CRON]))
+    look(judged, application())
+    rolling = application(reconciled=6, health="Degraded", resources=[CRON, unhealthy_resource("web", "Progressing")])
+    assert [look(judged, rolling, second=s)["web"].state for s in (10, 5000)] == [AppState.WAITING, AppState.WAITING]
+    assert states(judged, application(reconciled=7, health="Degraded", resources=[CRON]), looks=3)[-1] is AppState.TOLERATED
+
+
+@pytest.mark.parametrize("side", ["before", "now"])
+def test_an_unhealthy_application_without_a_known_reason_is_undetermined(side: str):
+    unknown = [{"group": "cert-manager.io", "kind": "Certificate", "namespace": "shop", "name": "c", "status": "Synced"}]
+    judged = convergence(before(health="Degraded", resources=unknown if side == "before" else [CRON]))
+    look(judged, application())
+    found = look(judged, application(reconciled=6, health="Degraded", resources=unknown if side == "now" else [CRON]), second=9000)["web"]
+    assert (found.state, found.about_health) == (AppState.UNKNOWN, True)
+    assert "whether for the same reason is unknown" in found.reason
+
+
+def test_unread_resources_make_the_excuse_undetermined_with_the_reason():
+    judged = convergence(before(health="Degraded", resources=[CRON]))
+    look(judged, application())
+    judged.unread = {"argocd/web": "GET deployments: forbidden"}
+    found = look(judged, application(reconciled=6, health="Degraded", resources=[CRON]), second=9000)["web"]
+    assert found.state is AppState.UNKNOWN
+    assert found.reason.endswith("unknown: GET deployments: forbidden")
 
 
 @pytest.mark.parametrize(

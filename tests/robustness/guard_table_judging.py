@@ -73,11 +73,11 @@ ONE_LOOK = (
     Guard(
         "Suspended where it is allowed",
         ARRIVAL,
-        'app.health == "Suspended" and app.name in limits.allow_suspended',
+        'app.health == "Suspended" and suspension_allowed(app, limits.allow_suspended, limits.accept)',
         'app.health == "Suspended"',
         PREDICATE,
     ),
-    Guard("worse than it was", ARRIVAL, "return _severity(now.health) > _severity(before.health)", "return False", PREDICATE),
+    Guard("worse than it was", ARRIVAL, "return severity(now.health) > severity(before.health)", "return False", PREDICATE),
     Guard(
         "without a status nothing is well",
         "promote/argocd/application.py",

@@ -42,16 +42,22 @@ def operation(phase: str = "Succeeded", revision: str = NEW, *, finished: float 
 
 
 def manifest(name: str = "web", *, revision: str = NEW, reconciled: float | None = 5, **changes: Any) -> dict[str, Any]:
-    """Synced and Healthy at the new commit, reconciled 5 s after the move. `changes`: sync, health, operation, state, conditions, resources…"""
+    """Synced and Healthy at the new commit, reconciled 5 s after the move. `changes`: sync, health, operation, state, conditions, resources…
+
+    An application that is not Healthy has one resource, its Deployment, with that health, unless `resources` are given.
+    """
     spec = {
         "project": "default",
         "source": {"repoURL": REPOSITORY, "path": f"apps/{name}", "targetRevision": "prod-stable"},
         "destination": {"namespace": name, "server": "https://kubernetes.default.svc"},
         "syncPolicy": {"automated": {"prune": True, "selfHeal": True}},
     }
+    health, message = changes.pop("health", "Healthy"), changes.pop("health_message", "")
+    if health != "Healthy":
+        changes.setdefault("resources", [unhealthy_resource(name, health, message=message)])
     status: dict[str, Any] = {
         "sync": {"status": changes.pop("sync", "Synced"), "revision": revision},
-        "health": {"status": changes.pop("health", "Healthy"), "message": changes.pop("health_message", "")},
+        "health": {"status": health, "message": message},
         "operationState": changes.pop("state", operation()),
         "conditions": [{"type": kind, "message": text} for kind, text in changes.pop("conditions", ())],
         "resources": changes.pop("resources", []),
@@ -70,6 +76,12 @@ def manifest(name: str = "web", *, revision: str = NEW, reconciled: float | None
 
 def application(name: str = "web", **changes: Any) -> Application:
     return parse_application(manifest(name, **changes))
+
+
+def unhealthy_resource(name: str, health: str, kind: str = "Deployment", *, message: str = "") -> dict[str, Any]:
+    """An entry of status.resources with its health, as Argo CD before 3.0 shows it."""
+    group = "batch" if kind in ("Job", "CronJob") else "apps"
+    return {"group": group, "kind": kind, "namespace": "shop", "name": name, "status": "Synced", "health": {"status": health, "message": message}}
 
 
 def child(name: str, *, pruned: bool = False, kind: str = "Application") -> dict[str, Any]:

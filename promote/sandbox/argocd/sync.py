@@ -168,6 +168,8 @@ class Sync:
             live is None or live.get("spec") != written.get("spec") or behaviour_of(live) != behaviour_of(written)
         ):
             self.workloads.applied(written, now)
+        if manifest["kind"] == "Rollout" and (live is None or live.get("spec") != written.get("spec")):
+            self.workloads.canary(written)
 
     def remove(self, obj: Object) -> None:
         """Delete an object; an Application with the cascading finalizer takes what it owns along, once its operation is over (seen)."""

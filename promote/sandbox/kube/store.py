@@ -30,6 +30,7 @@ KINDS: dict[str, tuple[str, str, str, bool]] = {
     "ReplicaSet": ("apps", "v1", "replicasets", True),
     "Job": ("batch", "v1", "jobs", True),
     "CronJob": ("batch", "v1", "cronjobs", True),
+    "Rollout": ("argoproj.io", "v1alpha1", "rollouts", True),
     "Ingress": ("networking.k8s.io", "v1", "ingresses", True),
     "CustomResourceDefinition": ("apiextensions.k8s.io", "v1", "customresourcedefinitions", False),
     "ClusterRole": ("rbac.authorization.k8s.io", "v1", "clusterroles", False),
@@ -40,6 +41,8 @@ KINDS: dict[str, tuple[str, str, str, bool]] = {
     "AppProject": ("argoproj.io", "v1alpha1", "appprojects", True),
     "ApplicationSet": ("argoproj.io", "v1alpha1", "applicationsets", True),
 }
+# Kinds whose spec changes are counted in metadata.generation; their controllers show in status.observedGeneration which one they have seen.
+COUNTED = frozenset({"Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Rollout"})
 
 
 class ApiError(Exception):
@@ -145,6 +148,9 @@ class Store:
         old = before["metadata"] if before else {}
         meta["uid"], meta["creationTimestamp"] = old.get("uid") or str(uuid.uuid4()), old.get("creationTimestamp") or stamp()
         meta["resourceVersion"] = old.get("resourceVersion", "")
+        if obj["kind"] in COUNTED:
+            changed = before is not None and before.get("spec") != new.get("spec")
+            meta["generation"] = int(old.get("generation") or 0) + (1 if changed or not before else 0)
         # An update without a change gets no new version and wakes no watcher (the API server's behaviour).
         if before == new:
             return copy.deepcopy(new)

@@ -10,7 +10,7 @@ import yaml
 from promote.sandbox import seed
 from promote.sandbox.sandbox import Sandbox
 from promote.sandbox.scenarios.basics import GITEA_DOWN, GRAFANA, in_production_only, plan
-from promote.sandbox.scenarios.scenario import Play, Scenario, both
+from promote.sandbox.scenarios.scenario import Act, Play, Scenario, both
 
 MESSAGE = "feat(grafana): raise the memory limit"
 ROOT = ("Application", "argocd", seed.ROOT)
@@ -88,6 +88,32 @@ def _volume_back(sandbox: Sandbox) -> None:
     sandbox.prod.apply({**yaml.safe_load(CLAIM), "metadata": {"name": "gitea-data", "namespace": "gitea"}})
 
 
+def _workload(kind: str, image: str) -> bytes:
+    """gitea's database as a StatefulSet whose pods are only replaced when someone deletes them, or its cache as a canary that waits for approval."""
+    by_hand: dict[str, Any] = {"updateStrategy": {"type": "OnDelete"}, "serviceName": "database"}
+    canary = {"strategy": {"canary": {"steps": [{"setWeight": 20}, {"pause": {}}]}}}
+    name, group, how = ("database", "apps/v1", by_hand) if kind == "StatefulSet" else ("cache", "argoproj.io/v1alpha1", canary)
+    labels = {"app.kubernetes.io/name": name}
+    template = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": name, "image": f"registry.example/{name}:{image}"}]}}
+    spec = {"replicas": 2, **how, "selector": {"matchLabels": labels}, "template": template}
+    return yaml.safe_dump({"apiVersion": group, "kind": kind, "metadata": {"name": name}, "spec": spec}).encode()
+
+
+def _beside_gitea(kind: str) -> Act:
+    """Such a workload has been in production since yesterday."""
+    folder = "apps/gitea/overlays/prod"
+    files = {f"{folder}/workload.yaml": _workload(kind, "1.0.0"), f"{folder}/kustomization.yaml": WITHOUT + b"- workload.yaml\n"}
+    return lambda sandbox: _in_production(sandbox, files, "feat(gitea): another workload", "v1.7.5")
+
+
+def _canary_promoted(sandbox: Sandbox) -> None:
+    rollout = sandbox.prod.get("Rollout", "gitea", "cache") or {}
+    status = {**rollout["status"], "phase": "Healthy", "stableRS": rollout["status"]["currentPodHash"]}
+    sandbox.prod.patch("Rollout", "gitea", "cache", {"status": status})
+
+
+NEW_DATABASE = {"apps/gitea/overlays/prod/workload.yaml": _workload("StatefulSet", "2.0.0")}
+NEW_CACHE = {"apps/gitea/overlays/prod/workload.yaml": _workload("Rollout", "2.0.0")}
 SCENARIOS: Mapping[str, Scenario] = {
     "argo-stuck": Scenario(
         "a retry of the bad commit blocks the rollback, while everything reads Synced and Healthy",
@@ -154,6 +180,27 @@ SCENARIOS: Mapping[str, Scenario] = {
         {},
         _ask_for_syncs,
         before=(Play(argv=("run", "v1.8.0"), code=1, happens=_auto_sync_off, words="homepage has been synced by hand since yesterday"),),
+    ),
+    "old-pods-stay": Scenario(
+        "a StatefulSet with OnDelete keeps its old pods, while its application is Synced and Healthy",
+        "v1.8.0",
+        "rolled_back",
+        "feat(gitea): a new database",
+        NEW_DATABASE,
+        before=(Play(argv=("status",), code=1, happens=_beside_gitea("StatefulSet"), words="the database has been there since yesterday"),),
+    ),
+    "canary-pauses": Scenario(
+        "a canary pauses at its first step: the promotion is held until a person lets it go on",
+        "v1.8.0",
+        "stuck",
+        "feat(gitea): a new cache",
+        NEW_CACHE,
+        settings={
+            'converge_timeout = "60s"': 'converge_timeout = "6s"',
+            '[post]\nevent_window = "0.75s"': '[running]\nrollout_timeout = "1s"\n\n[post]\nevent_window = "0.75s"',
+        },
+        before=(Play(argv=("status",), code=1, happens=_beside_gitea("Rollout"), words="the cache has been there since yesterday"),),
+        after=(Play(argv=("resume",), code=0, happens=_canary_promoted, words="$ kubectl argo rollouts promote cache -n gitea"),),
     ),
     "window-denies": Scenario("a sync window would deny a sync that the promotion needs", "v1.8.0", "refused", MESSAGE, GRAFANA, _window),
     "same-cluster": Scenario("dev and production in one Argo CD", "v1.8.0", "verified", MESSAGE, GRAFANA, same_cluster=True),
