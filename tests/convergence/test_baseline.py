@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from promote.argocd.resource_health import unhealthy
 from promote.argocd.source import Hydration
 from promote.convergence.application_status import Limits
 from promote.convergence.baseline import Baseline, problems
@@ -126,3 +127,15 @@ def test_the_baseline_ref_has_no_message_of_a_pod():
     handed = whole.slim(goal())
     assert "hunter22" not in handed.to_json()
     assert handed.pods() == whole.pods() and handed.pods()["n/p"].trouble == "CrashLoopBackOff"
+
+
+def test_the_baseline_ref_has_the_unhealthy_resources_without_their_messages():
+    """What another machine needs to excuse exactly these afterwards; a health message may hold a confidential value."""
+    app = manifest("app0", health="Degraded", health_message="hunter22")
+    kept = [{"group": "batch", "kind": "CronJob", "namespace": "shop", "name": "report", "health": "Degraded"}]
+    whole = replace(baseline(app), troubles={"argocd/app0": kept, "argocd/foreign": kept}, unread={"argocd/foreign": "refused"})
+    handed = Baseline.from_json(whole.slim(goal()).to_json())
+    assert (handed.troubles, handed.unread) == ({"argocd/app0": kept}, {}), "only of the applications of this goal"
+    assert "hunter22" not in handed.to_json()
+    (before,) = handed.applications(goal()).values()
+    assert unhealthy(before) == {("batch", "CronJob", "shop", "report"): "Degraded"}
