@@ -77,6 +77,9 @@ class Part:
     version: int = 1
 
 
+HOST = "https://kubernetes.default.svc"
+
+
 class Cluster:
     """`stable` answers the commit that the remote's tag is at now, "" when there is none; `skew` is how far this cluster's clock is ahead of ours."""
 
@@ -90,6 +93,8 @@ class Cluster:
         return ArgoCD(kube, ["argocd"])
 
     # -- as `promote.kube.client.Kube` ------------------------------------------------------------------------------------------------
+
+    host = HOST
 
     def items(self, path: str, **query: str) -> list[dict[str, Any]]:
         self._catch_up()
@@ -184,6 +189,8 @@ class Cluster:
 
 class Frozen:
     """A cluster whose applications never change, whatever is asked of them: `before` at the first look, `after` at all later ones."""
+
+    host = HOST
 
     def __init__(self, before: list[dict[str, Any]], after: list[dict[str, Any]]) -> None:
         self.before, self.after, self.looks = before, after, 0

@@ -41,7 +41,9 @@ def _hasten(path: Path) -> None:
     for old, new in SOONER.items():
         assert old in text, old
         text = text.replace(old, new)
-    path.write_text(f'{text}\n[repository]\ntimeout = "4s"\n[suites]\ncheck_timeout = "55s"\ntimeout = "{DEADLINE_S:.0f}s"\n')
+    path.write_text(
+        f'{text}\n[repository]\ntimeout = "4s"\n[suites]\ncheck_timeout = "55s"\ntimeout = "{DEADLINE_S:.0f}s"\n[running]\ntimeout = "4s"\n'
+    )
 
 
 def _set(key: str) -> Callable[[Bench, Trouble], None]:
