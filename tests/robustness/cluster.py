@@ -164,6 +164,11 @@ class Cluster:
             return "Degraded"
         return "Progressing" if how == "Progressing" or self.time.passed - part.rolled < part.ways.rolls else "Healthy"
 
+    def _workload(self, part: Part) -> dict[str, Any]:
+        """Its only resource, with the health that Argo CD shows of it where it is told to: the reason of the application's own."""
+        name = {"group": "apps", "kind": "Deployment", "namespace": part.name, "name": part.name}
+        return {**name, "status": "Synced", "health": {"status": self._health(part)}}
+
     def _stamp(self, second: float) -> str:
         return (self.time.begun + timedelta(seconds=second + self.skew)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
@@ -179,7 +184,7 @@ class Cluster:
             "health": {"status": self._health(part)},
             "operationState": state,
             "reconciledAt": self._stamp(part.reconciled),
-            "resources": [child(name) for name in self.parts if name != ROOT] if part.name == ROOT else [],
+            "resources": [child(name) for name in self.parts if name != ROOT] if part.name == ROOT else [self._workload(part)],
         }
         notes = ({} if part.name == ROOT else made_by(ROOT)) | ({REFRESH: "normal"} if part.marked else {})
         meta = {"name": part.name, "namespace": "argocd", "resourceVersion": str(part.version), "annotations": notes, "uid": part.name}
