@@ -165,7 +165,7 @@ class Cluster:
         return "Progressing" if how == "Progressing" or self.time.passed - part.rolled < part.ways.rolls else "Healthy"
 
     def _workload(self, part: Part) -> dict[str, Any]:
-        """Its only resource, with the health that Argo CD shows of it where it is told to: the reason of the application's own."""
+        """Its only resource, with the health that Argo CD shows of it where it is configured to: the reason of the application's own."""
         name = {"group": "apps", "kind": "Deployment", "namespace": part.name, "name": part.name}
         return {**name, "status": "Synced", "health": {"status": self._health(part)}}
 

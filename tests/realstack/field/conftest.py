@@ -1,0 +1,64 @@
+"""The shared stack of a `--real` run, and one situation a test."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from promote.sandbox.cluster import AnyCluster
+from promote.sandbox.git.server import GitServer
+from promote.sandbox.git.writer import GitWriter
+from promote.sandbox.real.cluster import RealCluster
+from promote.sandbox.real.rest import Rest
+from promote.sandbox.services import Services
+from tests.contract.api import Api, Object
+from tests.realstack.field.situation import TOKEN, Situation, environment, kubeconfig
+from tests.realstack.journey import USER, grant
+from tests.realstack.plugin import stack_of
+
+
+@dataclass
+class Stack:
+    """One real cluster with Argo CD: how its administrator and the driver reach it."""
+
+    api: Api
+    rest: Rest
+    access: Object
+    driver_token: str
+    services: Services
+
+
+@pytest.fixture(scope="session")
+def stack(request: pytest.FixtureRequest) -> Iterator[Stack]:
+    found = stack_of(request.config)
+    folder, url = Path(str(found["folder"])), str(found["url"])
+    authority = folder / "certs" / "apiserver.crt"
+    tokens = json.loads((folder / "users.json").read_text())
+    rest = Rest(url, tokens["admin"], authority)
+    grant(cast(RealCluster, rest), "promote")  # it only applies
+    for namespace in ("team-a", "team-b"):
+        rest.apply({"kind": "Namespace", "metadata": {"name": namespace}})
+    access = {"server": url, "certificate-authority": str(authority)}
+    services = Services(cast(AnyCluster, rest))  # it only lists and gets
+    with services:
+        yield Stack(Api(url, tokens["admin"], str(authority)), rest, access, tokens[USER], services)
+    rest.close()
+
+
+@pytest.fixture
+def situation(stack: Stack, tmp_path: Path) -> Iterator[Situation]:
+    git = GitServer(tmp_path / "remote.git", "acme/gitops", tokens=(TOKEN,))
+    git.create()
+    with git:
+        env = environment(tmp_path, git, kubeconfig(tmp_path / "kubeconfig", stack.access, stack.driver_token))
+        made = Situation(stack.api, uuid.uuid4().hex[:6], tmp_path, git, GitWriter(git.path), env, stack.services.url)
+        try:
+            yield made
+        finally:
+            made.clear()
