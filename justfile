@@ -32,9 +32,9 @@ e2e *options:
     @if python3 tests/realstack/build.py --where --with-gitea >/dev/null; then just forge; \
     else echo "real forge: not run: needs gitea (just real-stack --with-gitea)"; fi
 
-# situations of the field on one real stack, side by side: what Argo CD shows in them does not tell whether production runs the commit
+# situations of the field on one real stack, one after another: what Argo CD shows in them does not tell whether production runs the commit
 field *options:
-    python3 -m pytest --real -n 3 tests/realstack/field "$@"
+    python3 -m pytest --real tests/realstack/field "$@"
 
 # via = "git" against a real forge: Gitea on loopback, built by `just real-stack --with-gitea`
 forge *options:

@@ -1,6 +1,7 @@
 """One situation of the field on the shared real stack: a repository, a namespace and a driver with the documented rights of its own.
 
-Situations run side by side: each names its applications after itself, and the driver follows only the repository that it was cloned from.
+One after another: an application that follows a tag named prod-stable of another repository is undetermined until that repository is declared
+foreign, so each situation removes its applications.
 """
 
 from __future__ import annotations
@@ -175,7 +176,8 @@ class Situation:
 
         def look() -> bool:
             nonlocal shown
-            status = self.status(name, home).get("status") or {}
+            code, app = self.api.call("GET", f"/apis/argoproj.io/v1alpha1/namespaces/{home}/applications/{name}")
+            status = app.get("status") or {} if code == 200 else {}  # the root may still have to create it
             shown = (status.get("sync") or {}).get("status"), (status.get("health") or {}).get("status")
             return shown == (sync, health)
 
