@@ -80,6 +80,7 @@ class Waiter:
     requested: dict[str, float] = field(default_factory=dict)
     projects: Mapping[str, Project] | None = None
     read_only: bool = False  # only read and request refreshes
+    extend: Callable[[ConvergenceResult], float] = lambda _: 0.0  # seconds to go on after a late result; 0: it is the result
 
     def wait(self) -> ConvergenceResult:
         """Repeat until all applications have converged, one failed, or the deadline passed. An unreachable cluster is asked again until the
@@ -97,7 +98,10 @@ class Waiter:
             except Unreachable as error:
                 trouble = error
             if self.deadline.expired:
-                return self._late(verdicts, trouble)
+                late = self._late(verdicts, trouble)
+                if not (more := self.extend(late)):
+                    return late
+                self.deadline = self.deadline.later(more)  # a wait of its own would begin at no look, and call the others unproven
             self.deadline.sleep(self.settings.argocd.poll_interval)
 
     def _snapshot(self) -> tuple[Application, ...]:
@@ -242,14 +246,14 @@ def converge(
     successes: int | None = None,
     read_only: bool = False,
     ignore_other_revisions: bool = False,
+    extend: Callable[[ConvergenceResult], float] = lambda _: 0.0,
 ) -> ConvergenceResult:
     """Wait until production runs the goal. Call it after the move was confirmed: freshness counts from its first look.
 
     `rollback`: the applications of the baseline must be back (unless the baseline is incomplete), stuck operations are ended, and a
     fault that existed before at this commit is tolerated.
-    `effect`: every change in the cluster goes through it.
-    `read_only`: end and start nothing.
-    `ignore_other_revisions`: a finished failed sync of another commit is no evidence about this one.
+    `effect`: every change in the cluster goes through it. `read_only`: end and start nothing.
+    `ignore_other_revisions`: a finished failed sync of another commit is no evidence about this one. `extend`: as in `Waiter`.
     Raises the errors of `guard`, and the cluster's Denied, NotFound and Rejected at once; Unreachable counts at the deadline only.
     """
     convergence = Convergence(
@@ -272,6 +276,7 @@ def converge(
         guard=guard,
         effect=effect,
         read_only=read_only,
+        extend=extend,
     ).wait()
 
 

@@ -50,6 +50,12 @@ class Deadline:
     def expired(self) -> bool:
         return self.left <= 0
 
+    def later(self, seconds: float) -> Deadline:
+        """The same beginning, and an end `seconds` from now."""
+        moved = Deadline(self.elapsed + seconds, self.clock)
+        object.__setattr__(moved, "started", self.started)
+        return moved
+
     def limit(self, call_s: float) -> float:
         """The timeout for one call, in seconds: its own limit or the remaining time, whichever is shorter."""
         return max(0.1, min(call_s, self.left))  # never 0: many clients read 0 as "no limit"

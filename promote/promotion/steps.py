@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 from promote.argocd.application import Application
@@ -100,23 +100,29 @@ def known_before(ctx: PromotionContext, goal: Goal) -> Mapping[str, Application]
 
 def wait_for_convergence(ctx: PromotionContext, goal: Goal, *, rollback: bool) -> ConvergenceResult:
     """Wait until production is at the goal, showing who is not there yet and why."""
-    report = ctx.deps.report
+    report, waited = ctx.deps.report, list[float]()
     report.step_started("converge")
-    deadline = ctx.deadline(ctx.settings.argocd.converge_timeout)
-    result = _converge(ctx, goal, deadline, rollback=rollback)
-    if result.paused and ctx.settings.running.rollout_timeout:
-        report.note(f"a canary pauses between its steps; waiting for its last step (running.rollout_timeout): {result.reason}")
-        deadline = ctx.deadline(ctx.settings.running.rollout_timeout)
-        result = _converge(ctx, goal, deadline, rollback=rollback)
+
+    def for_a_canary(late: ConvergenceResult) -> float:
+        seconds = ctx.settings.running.rollout_timeout
+        if waited or not late.paused or not seconds:
+            return 0.0
+        report.note(f"a canary pauses between its steps; waiting for its last step (running.rollout_timeout): {late.reason}")
+        waited.append(ctx.deadline(seconds).seconds)
+        return waited[0]
+
+    result = _converge(ctx, goal, ctx.deadline(ctx.settings.argocd.converge_timeout), for_a_canary, rollback=rollback)
     ctx.applications, ctx.proven_at, ctx.removed = result.applications, result.proven_at, result.removed
     ctx.journal.write("note", "converge", verdict=result.verdict, reason=result.reason, rollback=rollback)
-    ctx.step("converge", result.verdict, deadline.elapsed, result.reason)
+    ctx.step("converge", result.verdict, result.seconds, result.reason)
     if result.verdict is not Verdict.PASSED:
         _show_trouble(ctx, result)
     return result
 
 
-def _converge(ctx: PromotionContext, goal: Goal, deadline: Deadline, *, rollback: bool) -> ConvergenceResult:
+def _converge(
+    ctx: PromotionContext, goal: Goal, deadline: Deadline, extend: Callable[[ConvergenceResult], float], *, rollback: bool
+) -> ConvergenceResult:
     return converge(
         ctx.deps.production(),
         goal,
@@ -129,6 +135,7 @@ def _converge(ctx: PromotionContext, goal: Goal, deadline: Deadline, *, rollback
         effect=ctx.journal.effect,
         rollback=rollback,
         baseline_complete=ctx.baseline_complete,
+        extend=extend,
     )
 
 
