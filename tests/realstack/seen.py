@@ -48,7 +48,8 @@ class Seen:
 
     def degraded(self) -> dict[str, str]:
         """Applications that are not Healthy."""
-        return {name: word for name, app in self.applications().items() if (word := app["status"]["health"]["status"]) != "Healthy"}
+        # Argo CD's first write of a new application's health can have a time and no status.
+        return {name: word for name, app in self.applications().items() if (word := app["status"]["health"].get("status", "")) != "Healthy"}
 
     def proven(self, version: str, commit: str) -> None:
         """All that `verified` claims."""
