@@ -82,9 +82,9 @@ def test_a_project_that_does_not_exist_is_named_and_is_not_one_without_windows(c
 
 
 def test_a_namespace_without_argo_cd_is_named(cluster: Cluster):
-    with pytest.raises(NotFound, match="there is no ConfigMap argocd-cm in namespace team-a: Argo CD does not run there") as told:
+    with pytest.raises(NotFound, match="there is no ConfigMap argocd-cm in namespace team-a: Argo CD does not run there") as caught:
         read_projects(cluster.kube, "team-a", ["default"])
-    assert "argocd.namespace" in told.value.hint
+    assert "argocd.namespace" in caught.value.hint
 
 
 def test_a_right_that_is_missing_is_named(cluster: Cluster):

@@ -112,9 +112,9 @@ def test_whom_a_window_is_about(lists, matches):
     ],
 )
 def test_what_cannot_be_understood_is_not_passed_over(bad):
-    with pytest.raises(BadWindow, match="is invalid") as told:
+    with pytest.raises(BadWindow, match="is invalid") as caught:
         asked(bad)
-    assert told.value.hint == "correct it: kubectl -n argocd edit appproject default"
+    assert caught.value.hint == "correct it: kubectl -n argocd edit appproject default"
 
 
 def test_what_cannot_be_understood_of_others_does_not_matter():

@@ -109,8 +109,8 @@ def test_the_long_form_of_the_tag_is_the_tag() -> None:
 def test_a_folder_of_both_belongs_to_neither_unless_the_settings_decide() -> None:
     files = {"all/a.yaml": application("a", "apps/b", "prod-stable"), "all/b.yaml": application("b", "apps/b", "main"), "apps/b/x.yaml": ""}
     assert compare(tree(files), None, EXPECTED, None).unsorted == ("all",)
-    told = Expected(repository=Addresses.of(URL), stable="prod-stable", branch="main", prod=["all"])
-    assert compare(tree(files), None, told, None).strays == ("b (all) follows main, production follows prod-stable",)
+    expected = Expected(repository=Addresses.of(URL), stable="prod-stable", branch="main", prod=["all"])
+    assert compare(tree(files), None, expected, None).strays == ("b (all) follows main, production follows prod-stable",)
 
 
 def test_applications_that_kustomize_composes_are_read_from_what_it_builds() -> None:

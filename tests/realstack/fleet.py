@@ -7,7 +7,6 @@ linked as `argo-cd-source`.
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import time
 import uuid
@@ -19,7 +18,6 @@ from typing import Any
 
 import yaml
 
-from promote.cli.sandbox_session import TEMPLATES, checks_folder
 from promote.sandbox.git.server import GitServer
 from promote.sandbox.git.writer import GitWriter
 from promote.sandbox.real.cluster import RealCluster
@@ -27,7 +25,8 @@ from promote.sandbox.seed import Commit, deployment
 from promote.sandbox.services import Services
 from tests.contract.api import Object, until
 from tests.contract.place import AUTOMATED
-from tests.realstack.journey import BIN, USER, api_of, grant
+from tests.realstack.driver import environment, kubeconfig, tool_files
+from tests.realstack.journey import USER, api_of, grant
 from tests.realstack.seen import Seen
 
 WELL = (
@@ -40,39 +39,6 @@ HOPELESS = ("failure-during-sync", "hook", "networking", "post-delete-hook", "ss
 DEV = ("config-map", "guestbook", "service")
 ROOT, TOKEN, LABEL = "fleet", "fleet-token", "promote"
 SETTLE_S = 300.0
-SETTINGS = """
-promotion.via = "git"
-github.repository = "acme/gitops"
-baseline.max_unhealthy = 0.2
-[prod]
-kubeconfig = ""
-context = "prod"
-root_app = "fleet"
-selector = "promote=yes"
-[dev]
-kubeconfig = ""
-context = "prod"
-[argocd]
-converge_timeout = "@LIMIT@"
-degraded_grace = "10s"
-poll_interval = "0.5s"
-successes = 2
-[post]
-event_window = "1s"
-[tasks]
-source = "none"
-[[checklist.disabled]]
-id = "tests-passed"
-reason = "these applications have no tests"
-[[checklist.disabled]]
-id = "documentation"
-reason = "they are documented elsewhere"
-[[smoke.urls]]
-name = "front"
-url = "@SMOKE@"
-attempts = 2
-interval = "0.5s"
-"""
 
 
 def _yaml(data: object) -> bytes:
@@ -119,13 +85,6 @@ def many(url: str, count: int) -> dict[str, bytes]:
         if name <= "service-003":
             files[f"argocd/dev/{name}.yaml"] = _yaml(application(f"dev-{name}", "dev", url, f"apps/{name}", f"dev-{name}"))
     return files
-
-
-def _promotes(limit: str, smoke: str) -> dict[str, bytes]:
-    """What a repository that uses promote carries."""
-    files = {f"checks/{p.relative_to(checks_folder()).as_posix()}": p.read_bytes() for p in sorted(checks_folder().rglob("*.py"))}
-    files |= {"justfile": (TEMPLATES / "justfile").read_bytes(), ".gitignore": b"reports/\n__pycache__/\n"}
-    return files | {"promotion.toml": SETTINGS.replace("@LIMIT@", limit).replace("@SMOKE@", smoke).encode()}
 
 
 @dataclass
@@ -194,38 +153,26 @@ def running(
             cluster.start()
             url, writer = git.repository_url, GitWriter(git.path)
             held = files(url)
-            carried = held | _promotes(limit, f"{services.url}/{smoke}/")
+            texts = {"MAX_UNHEALTHY": "0.2", "ROOT": ROOT, "PROD": f'selector = "{LABEL}=yes"', "LIMIT": limit, "SMOKE": f"{services.url}/{smoke}/"}
+            carried = held | tool_files(texts)
             tags = ("prod-v1.0.0", "prod-stable", "prod-working")
             writer.load([Commit("feat: the fleet", "Ada <ada@acme.example>", "2026-11-01T09:00:00Z", carried, tags)])
             grant(cluster, "promote")
-            seen = Seen(url=url, env=_env(folder, git), api=api_of(cluster), selector=f"{LABEL}=yes")
+            seen = Seen(url=url, env=environment(folder, git, TOKEN), api=api_of(cluster), selector=f"{LABEL}=yes")
             count = sum(f"{LABEL}: 'yes'".encode() in content for path, content in held.items() if path.startswith("argocd/"))
-            made = Fleet(folder, cluster, git, writer, {**seen.env, "KUBECONFIG": _kubeconfig(folder, cluster)}, seen, count + 2, degraded)
+            made = Fleet(
+                folder,
+                cluster,
+                git,
+                writer,
+                {**seen.env, "KUBECONFIG": kubeconfig(folder, cluster.access, cluster.tokens[USER])},
+                seen,
+                count + 2,
+                degraded,
+            )
             for env in ("prod", "dev"):
                 cluster.apply(root(env, url))
             made.settle()
             yield made
         finally:
             cluster.stop()
-
-
-def _env(folder: Path, git: GitServer) -> dict[str, str]:
-    (folder / "credentials").write_text(git.url.replace("://", f"://x:{TOKEN}@") + "\n")
-    (folder / "gitconfig").write_text(
-        f"[user]\n\tname = Ada\n\temail = ada@acme.example\n[credential]\n\thelper = store --file={folder / 'credentials'}\n"
-    )
-    path = os.pathsep.join([str(BIN), os.environ.get("PATH", os.defpath)])
-    return {"PATH": path, "HOME": str(folder), "GIT_CONFIG_GLOBAL": str(folder / "gitconfig"), "GIT_CONFIG_NOSYSTEM": "1", "GIT_TERMINAL_PROMPT": "0"}
-
-
-def _kubeconfig(folder: Path, cluster: RealCluster) -> str:
-    document = {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "current-context": "prod",
-        "clusters": [{"name": "prod", "cluster": cluster.access}],
-        "users": [{"name": "prod", "user": {"token": cluster.tokens[USER]}}],
-        "contexts": [{"name": "prod", "context": {"cluster": "prod", "user": "prod", "namespace": "argocd"}}],
-    }
-    (folder / "kubeconfig").write_text(yaml.safe_dump(document))
-    return str(folder / "kubeconfig")

@@ -18,9 +18,17 @@ from promote.sandbox.real.cluster import RealCluster
 from promote.sandbox.real.rest import Rest
 from promote.sandbox.services import Services
 from tests.contract.api import Api, Object
-from tests.realstack.field.situation import TOKEN, Situation, environment, kubeconfig
+from tests.realstack.driver import environment, kubeconfig
+from tests.realstack.field.situation import PROJECTS, TOKEN, Situation
 from tests.realstack.journey import USER, grant
 from tests.realstack.plugin import stack_of
+
+ANYTHING: Object = {
+    "sourceRepos": ["*"],
+    "destinations": [{"namespace": "*", "server": "*"}],
+    "clusterResourceWhitelist": [{"group": "*", "kind": "*"}],
+    "sourceNamespaces": ["team-a", "team-b"],
+}
 
 
 @dataclass
@@ -56,9 +64,19 @@ def situation(stack: Stack, tmp_path: Path) -> Iterator[Situation]:
     git = GitServer(tmp_path / "remote.git", "acme/gitops", tokens=(TOKEN,))
     git.create()
     with git:
-        env = environment(tmp_path, git, kubeconfig(tmp_path / "kubeconfig", stack.access, stack.driver_token))
+        env = environment(tmp_path, git, TOKEN) | {"KUBECONFIG": kubeconfig(tmp_path, stack.access, stack.driver_token), "NO_COLOR": "1"}
         made = Situation(stack.api, uuid.uuid4().hex[:6], tmp_path, git, GitWriter(git.path), env, stack.services.url)
         try:
             yield made
         finally:
             made.clear()
+
+
+@pytest.fixture
+def project(situation: Situation) -> Iterator[str]:
+    """A project of Argo CD's namespace that allows applications in team-a."""
+    name = f"team-{situation.name}"
+    situation.api.create(PROJECTS, {"apiVersion": "argoproj.io/v1alpha1", "kind": "AppProject", "metadata": {"name": name}, "spec": ANYTHING})
+    yield name
+    situation.clear()
+    situation.api.delete(f"{PROJECTS}/{name}")

@@ -7,7 +7,6 @@ foreign, so each situation removes its applications.
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import threading
 import time
@@ -18,57 +17,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from promote.cli.sandbox_session import TEMPLATES, checks_folder
 from promote.sandbox.git.server import GitServer
 from promote.sandbox.git.writer import GitWriter
 from promote.sandbox.seed import Commit
 from tests.contract.api import Api, Object, until
 from tests.contract.place import AUTOMATED, deployment, dump
-from tests.realstack.journey import BIN
+from tests.realstack.driver import tool_files
 from tests.realstack.seen import Seen
 
-TOKEN, BOT = "field-token", "field@acme.example"
+TOKEN = "field-token"
 REST_S, PROMOTE_S = 90.0, 400.0
+PROJECTS = "/apis/argoproj.io/v1alpha1/namespaces/argocd/appprojects"
 MERGE = "application/merge-patch+json"
 PLURALS = {"Application": "applications", "ApplicationSet": "applicationsets", "AppProject": "appprojects"}
-SETTINGS = """
-promotion.via = "git"
-github.repository = "acme/gitops"
-baseline.max_unhealthy = 0.5
-[prod]
-kubeconfig = ""
-context = "prod"
-root_app = "@ROOT@"
-namespaces = @NAMESPACES@
-[dev]
-kubeconfig = ""
-context = "prod"
-[argocd]
-converge_timeout = "@LIMIT@"
-degraded_grace = "10s"
-poll_interval = "0.5s"
-successes = 2
-[post]
-event_window = "1s"
-[manifests]
-on_unrendered = "accepted"
-[tasks]
-source = "none"
-[[checklist.disabled]]
-id = "tests-passed"
-reason = "these applications have no tests"
-[[checklist.disabled]]
-id = "documentation"
-reason = "they are documented elsewhere"
-[[smoke.urls]]
-name = "front"
-url = "@SMOKE@"
-attempts = 2
-interval = "0.5s"
-@MORE@
-"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,8 +107,9 @@ class Situation:
         own = {f"argocd/dev/{self.named('dev')}.yaml": dump(self.app("dev", "apps/front", target="main", destination=_in(f"dev-{self.name}")))}
         if not root:
             own |= {f"argocd/prod/{a['metadata']['name']}.yaml": dump(a) for a in (self.app("front"), *apps)}
-        texts = {"@ROOT@": root, "@LIMIT@": limit, "@NAMESPACES@": namespaces, "@MORE@": more, "@SMOKE@": f"{self.smoke_base}/{self.front}/"}
-        carried = _tool(texts) | own | {"apps/front/deployment.yaml": deployment(self.front, image="front:1")} | dict(files)
+        texts = {"MAX_UNHEALTHY": "0.5", "ROOT": root, "PROD": f"namespaces = {namespaces}", "LIMIT": limit}
+        texts |= {"SMOKE": f"{self.smoke_base}/{self.front}/", "MORE": f'[manifests]\non_unrendered = "accepted"\n{more}'}
+        carried = tool_files(texts) | own | {"apps/front/deployment.yaml": deployment(self.front, image="front:1")} | dict(files)
         tags = ("prod-v1.0.0", "prod-stable", "prod-working")
         self.writer.load([Commit("feat: the fleet", "Ada <ada@acme.example>", "2026-11-01T09:00:00Z", carried, tags)])
         self.create(self.app("dev", "apps/front", target="main", destination=_in(f"dev-{self.name}")))
@@ -257,36 +219,3 @@ def now() -> str:
 
 def _in(namespace: str) -> Object:
     return {"server": "https://kubernetes.default.svc", "namespace": namespace}
-
-
-def _tool(texts: Mapping[str, str]) -> dict[str, bytes]:
-    """The files that a repository with promote has."""
-    files = {f"checks/{p.relative_to(checks_folder()).as_posix()}": p.read_bytes() for p in sorted(checks_folder().rglob("*.py"))}
-    files |= {"justfile": (TEMPLATES / "justfile").read_bytes(), ".gitignore": b"reports/\n__pycache__/\n"}
-    settings = SETTINGS
-    for key, text in texts.items():
-        settings = settings.replace(key, text)
-    return files | {"promotion.toml": settings.encode()}
-
-
-def environment(folder: Path, git: GitServer, kubeconfig: Path) -> dict[str, str]:
-    """The driver's environment: nothing of the developer's own."""
-    (folder / "credentials").write_text(git.url.replace("://", f"://x:{TOKEN}@") + "\n")
-    user = f"[user]\n\tname = Ada\n\temail = {BOT}\n[credential]\n\thelper = store --file={folder / 'credentials'}\n"
-    (folder / "gitconfig").write_text(user)
-    path = os.pathsep.join([str(BIN), os.environ.get("PATH", os.defpath)])
-    git_only = {"GIT_CONFIG_GLOBAL": str(folder / "gitconfig"), "GIT_CONFIG_NOSYSTEM": "1", "GIT_TERMINAL_PROMPT": "0"}
-    return {"PATH": path, "HOME": str(folder), "KUBECONFIG": str(kubeconfig), "NO_COLOR": "1", **git_only}
-
-
-def kubeconfig(file: Path, access: Object, token: str) -> Path:
-    document = {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "current-context": "prod",
-        "clusters": [{"name": "prod", "cluster": access}],
-        "users": [{"name": "prod", "user": {"token": token}}],
-        "contexts": [{"name": "prod", "context": {"cluster": "prod", "user": "prod", "namespace": "argocd"}}],
-    }
-    file.write_text(yaml.safe_dump(document))
-    return file

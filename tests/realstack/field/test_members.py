@@ -3,32 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 
 import pytest
 
-from tests.contract.api import Object
 from tests.contract.place import deployment, dump, refused_service
 from tests.realstack.field.situation import Situation
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
-PROJECTS = "/apis/argoproj.io/v1alpha1/namespaces/argocd/appprojects"
-ANYTHING: Object = {
-    "sourceRepos": ["*"],
-    "destinations": [{"namespace": "*", "server": "*"}],
-    "clusterResourceWhitelist": [{"group": "*", "kind": "*"}],
-    "sourceNamespaces": ["team-a", "team-b"],
-}
-
-
-@pytest.fixture
-def project(situation: Situation) -> Iterator[str]:
-    """A project that allows applications in team-a."""
-    name = f"team-{situation.name}"
-    situation.api.create(PROJECTS, {"apiVersion": "argoproj.io/v1alpha1", "kind": "AppProject", "metadata": {"name": name}, "spec": ANYTHING})
-    yield name
-    situation.clear()
-    situation.api.delete(f"{PROJECTS}/{name}")
 
 
 def test_a_child_in_another_namespace_is_named_before_the_move(situation: Situation, project: str) -> None:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from tests.contract.place import deployment
-from tests.realstack.field.situation import Ended, Situation
-from tests.realstack.field.test_members import ANYTHING, PROJECTS
+from tests.realstack.field.situation import PROJECTS, Ended, Situation
 from tests.realstack.seen import STABLE
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
@@ -25,20 +22,10 @@ def refused(situation: Situation, *names: str) -> Ended:
     return ended
 
 
-@pytest.fixture
-def windowed(situation: Situation) -> Iterator[str]:
-    """A project in Argo CD's namespace, for applications in team-a."""
-    name = f"team-{situation.name}"
-    situation.api.create(PROJECTS, {"apiVersion": "argoproj.io/v1alpha1", "kind": "AppProject", "metadata": {"name": name}, "spec": ANYTHING})
-    yield name
-    situation.clear()
-    situation.api.delete(f"{PROJECTS}/{name}")
-
-
-def test_a_window_of_a_project_in_argo_cds_own_namespace(situation: Situation, windowed: str) -> None:
-    app = situation.app("shop", home="team-a", project=windowed)
+def test_a_window_of_a_project_in_argo_cds_own_namespace(situation: Situation, project: str) -> None:
+    app = situation.app("shop", home="team-a", project=project)
     situation.begin({"apps/shop/d.yaml": deployment("shop", image="shop:1")}, app, namespaces='["argocd", "team-a"]')
     window = {"kind": "deny", "schedule": "* * * * *", "duration": "24h", "applications": ["*"]}
-    situation.api.patch(f"{PROJECTS}/{windowed}", {"spec": {"syncWindows": [window]}})
+    situation.api.patch(f"{PROJECTS}/{project}", {"spec": {"syncWindows": [window]}})
     situation.commit({"apps/shop/d.yaml": deployment("shop", image="shop:2")})
     refused(situation, situation.named("shop"), "window")
