@@ -8,18 +8,18 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from promote.argocd.source import (
     Hydration,
     Source,
-    elsewhere,
     follows,
     in_range,
     parse_hydration,
     parse_sources,
+    unclear_addresses,
     unknown_sources,
 )  # fmt: skip
 from promote.core.deadline import parse_time
@@ -47,16 +47,6 @@ class Operation:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Child:
-    """An Application or ApplicationSet among the resources of an app-of-apps. `pruned`: it is no longer in git and waits for its removal."""
-
-    kind: str
-    namespace: str
-    name: str
-    pruned: bool = False
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class Resource:
     """One entry of `status.resources`: an object that Argo CD compares and applies. `health` is "" where Argo CD does not show it (3.0 and later by
     default) or does not know the kind. `hook`: it runs during a sync and is never compared. `pruned`: no longer in git, waits for its removal.
@@ -77,13 +67,19 @@ class Resource:
         """Group, kind, namespace, name: unique in its cluster."""
         return self.group, self.kind, self.namespace, self.name
 
+    @property
+    def label(self) -> str:
+        """`Deployment shop/web`."""
+        return f"{self.kind or '?'} {f'{self.namespace}/' if self.namespace else ''}{self.name or '?'}"
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Application:
     """One Application. `in_progress`: its top-level `operation` is set, the only sign that a sync is running or will be retried.
 
     `spec` is a digest that changes with any field of the spec. `managed_by` is the application that created it, `owner` its ApplicationSet.
-    `healthy_since` is the time of the last change of its health. `unknown_sources` are keys of its spec that name sources in an unknown shape.
+    `children` are its resources that are Applications or ApplicationSets. `healthy_since` is the time of the last change of its health.
+    `unknown_sources` are keys of its spec that name sources in an unknown shape.
     """
 
     namespace: str
@@ -109,7 +105,7 @@ class Application:
     destination_server: str
     out_of_sync: tuple[str, ...]
     resources: tuple[Resource, ...]
-    children: tuple[Child, ...]
+    children: tuple[Resource, ...]
     refresh_pending: bool
     deleting: bool
     managed_by: str
@@ -136,7 +132,7 @@ def unclear(app: Application, repository: Addresses, names: Collection[str], tem
     """Why it cannot be said whether the tag decides what an application deploys; "" when it can. `templates`: of our version tags."""
     if app.unknown_sources:
         return f"its sources are written in a way that is not known here (spec.{', spec.'.join(app.unknown_sources)})"
-    if addresses := elsewhere(app.sources, repository, names):
+    if addresses := unclear_addresses(app.sources, repository, names):
         # The user and the password of an address are no part of the message.
         shown = ", ".join(map(mask, addresses))
         return f"follows {min(names, key=len)} of {shown}, which may be this repository under another address"
@@ -150,7 +146,7 @@ def parse_application(data: Mapping[str, Any]) -> Application:
     meta, spec, status = data["metadata"], data.get("spec") or {}, data.get("status") or {}
     sync, health, destination = status.get("sync") or {}, status.get("health") or {}, spec.get("destination") or {}
     automated = (spec.get("syncPolicy") or {}).get("automated")
-    resources = status.get("resources") or ()
+    resources = tuple(map(_parse_resource, status.get("resources") or ()))
     return Application(
         namespace=meta.get("namespace", ""),
         name=meta["name"],
@@ -173,9 +169,9 @@ def parse_application(data: Mapping[str, Any]) -> Application:
         project=spec.get("project") or "default",
         destination_namespace=destination.get("namespace") or "",
         destination_server=destination.get("server") or destination.get("name") or "",
-        out_of_sync=tuple(_resource(r) for r in resources if _differs(r, sync.get("status"))),
-        resources=tuple(map(_parse_resource, resources)),
-        children=tuple(_child(r, meta) for r in resources if r.get("group") == GROUP and r.get("kind") in ("Application", "ApplicationSet")),
+        out_of_sync=tuple(r.label for r in resources if _differs(r, sync.get("status"))),
+        resources=resources,
+        children=tuple(_child(r, meta) for r in resources if r.group == GROUP and r.kind in ("Application", "ApplicationSet")),
         refresh_pending=REFRESH in (meta.get("annotations") or {}),
         deleting="deletionTimestamp" in meta,
         managed_by=_managed_by(meta),
@@ -199,20 +195,15 @@ def _parse_resource(entry: Mapping[str, Any]) -> Resource:
     )
 
 
-def _differs(resource: Mapping[str, Any], sync: object) -> bool:
+def _differs(resource: Resource, sync: object) -> bool:
     """Whether a resource is OutOfSync and counts for its application."""
     # An extra resource with the compare option IgnoreExtraneous stays OutOfSync although its application is Synced.
-    ignored = resource.get("requiresPruning") and sync == "Synced"
-    return resource.get("status") == "OutOfSync" and not resource.get("hook") and not ignored
+    ignored = resource.pruned and sync == "Synced"
+    return resource.sync == "OutOfSync" and not resource.hook and not ignored
 
 
-def _child(resource: Mapping[str, Any], parent: Mapping[str, Any]) -> Child:
-    return Child(
-        kind=resource["kind"],
-        namespace=resource.get("namespace") or parent.get("namespace", ""),
-        name=resource.get("name", ""),
-        pruned=bool(resource.get("requiresPruning")),
-    )
+def _child(resource: Resource, parent: Mapping[str, Any]) -> Resource:
+    return resource if resource.namespace else replace(resource, namespace=parent.get("namespace", ""))
 
 
 def _managed_by(meta: Mapping[str, Any]) -> str:
@@ -232,7 +223,7 @@ def _operation(state: Mapping[str, Any] | None) -> Operation | None:
         revisions=_revisions(result) or _revisions(requested),
         started=parse_time(state.get("startedAt")),
         finished=parse_time(state.get("finishedAt")),
-        failed_resources=tuple(f"{_resource(r)}: {r.get('message', '')}" for r in result.get("resources") or () if _sync_failed(r)),
+        failed_resources=tuple(f"{_parse_resource(r).label}: {r.get('message', '')}" for r in result.get("resources") or () if _sync_failed(r)),
         touched=tuple(_parse_resource(r).key for r in result.get("resources") or ()),
     )
 
@@ -243,8 +234,3 @@ def _revisions(sync: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _sync_failed(resource: Mapping[str, Any]) -> bool:
     return resource.get("status") == "SyncFailed" or resource.get("hookPhase") in ("Failed", "Error")
-
-
-def _resource(entry: Mapping[str, Any]) -> str:
-    namespace = f"{entry['namespace']}/" if entry.get("namespace") else ""
-    return f"{entry.get('kind', '?')} {namespace}{entry.get('name', '?')}"

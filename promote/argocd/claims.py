@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Iterable
 
 from promote.argocd.application import Application
-from promote.kube.ownership import Claims, Key
+from promote.kube.live import ResourceKey
+from promote.kube.ownership import Claims
 
 
 def claims(apps: Iterable[Application]) -> Claims:
@@ -15,7 +16,7 @@ def claims(apps: Iterable[Application]) -> Claims:
     An object is listed by `status.resources`, or, as hooks are, by the result of the last operation.
     """
     every = tuple(apps)
-    objects: dict[Key, str] = {key: a.key for a in every for key in (a.operation.touched if a.operation else ())}
+    objects: dict[ResourceKey, str] = {key: a.key for a in every for key in (a.operation.touched if a.operation else ())}
     objects |= {r.key: a.key for a in every for r in a.resources}
     named = Counter(a.name for a in every)
     # The tracking annotation and label hold the name alone, or namespace_name for an Application outside of Argo CD's own namespace.

@@ -11,12 +11,12 @@ from dataclasses import replace
 from promote.argocd.application import GROUP, Application, Resource
 from promote.kube.client import Kube
 from promote.kube.health import GroupKind, Health, health_of
-from promote.kube.live import LISTS, Live, read_live
+from promote.kube.live import LISTS, Live, ResourceKey, read_live
 
 HERE = frozenset({"https://kubernetes.default.svc", "in-cluster", ""})
 
 
-def unhealthy(app: Application) -> dict[tuple[str, str, str, str], str]:
+def unhealthy(app: Application) -> dict[ResourceKey, str]:
     """Its resources that are known not to be Healthy, by key, each with its health. A resource without a known health is not among them."""
     return {r.key: r.health for r in counted_resources(app) if r.health not in ("", "Healthy")}
 

@@ -117,7 +117,7 @@ def follows(source: Source, repository: Addresses, names: Collection[str]) -> bo
     return not source.chart and source.target in names and source.repository in repository
 
 
-def elsewhere(sources: Iterable[Source], repository: Addresses, names: Collection[str]) -> list[str]:
+def unclear_addresses(sources: Iterable[Source], repository: Addresses, names: Collection[str]) -> list[str]:
     """The addresses that sources read at one of the names and that may or may not be ours, sorted."""
     return sorted({s.repository for s in sources if not s.chart and s.target in names and repository.unclear(s.repository)})
 

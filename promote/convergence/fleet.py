@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 
-from promote.argocd.application import Application, Child
+from promote.argocd.application import Application, Resource
 from promote.convergence.application_status import Goal, Kind, Reason
 
 
@@ -38,7 +38,7 @@ def root_of(apps: Mapping[str, Application], goal: Goal) -> Application | None:
     return next((a for a in apps.values() if goal.root and a.name == goal.root and goal.tracks(a)), None)
 
 
-def _listed(apps: Iterable[Application]) -> dict[str, tuple[Application, Child]]:
+def _listed(apps: Iterable[Application]) -> dict[str, tuple[Application, Resource]]:
     """Every Application that an app-of-apps lists: key → (the app-of-apps, its entry)."""
     return {f"{c.namespace}/{c.name}": (parent, c) for parent in apps for c in parent.children if c.kind == "Application"}
 

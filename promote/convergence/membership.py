@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from promote.argocd.application import Application, parse_application
-from promote.argocd.source import elsewhere
+from promote.argocd.source import unclear_addresses
 from promote.candidate import migration_plan
 from promote.config.schema import Settings
 from promote.convergence.application_status import Goal
@@ -25,14 +25,14 @@ def known_goal(goal: Goal, git: GitRemote, manifests: Iterable[Mapping[str, Any]
     ours nor declared foreign. Raises git's errors for our own remote.
     """
     goal = replace(goal, removals=migration_plan.removals(plan or ""))
-    unclear = _elsewhere(map(parse_application, manifests), goal)
+    unclear = _unclear_addresses(map(parse_application, manifests), goal)
     if not unclear:
         return goal
     return replace(goal, repository=identify(git, goal.repository, unclear, max(goal.names, key=len)))
 
 
-def _elsewhere(apps: Iterable[Application], goal: Goal) -> list[str]:
-    return sorted({url for app in apps for url in elsewhere(app.sources, goal.repository, goal.names)})
+def _unclear_addresses(apps: Iterable[Application], goal: Goal) -> list[str]:
+    return sorted({url for app in apps for url in unclear_addresses(app.sources, goal.repository, goal.names)})
 
 
 def undetermined_members(apps: Collection[Application], goal: Goal, settings: Settings) -> tuple[list[str], str]:
@@ -40,7 +40,7 @@ def undetermined_members(apps: Collection[Application], goal: Goal, settings: Se
 
     `apps`: all that were read, not only ours.
     """
-    members, urls = select(apps, goal), _elsewhere(apps, goal)
+    members, urls = select(apps, goal), _unclear_addresses(apps, goal)
     found = [f"{a.name}: {why}" for a in members.values() if (why := goal.unclear(a))]
     hidden = unseen(members, settings.prod.namespaces)
     found += [f"{key}: {text}" for key, text in hidden.items()]

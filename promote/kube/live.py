@@ -11,7 +11,7 @@ from promote.core.errors import Denied, NotFound, Rejected
 from promote.kube.client import IN_FLIGHT
 from promote.kube.health import GroupKind
 
-ResourceKey = tuple[str, str, str, str]  # group, kind, namespace, name
+ResourceKey = tuple[str, str, str, str]  # group, kind, namespace ("" for a cluster-scoped object), name
 LISTS: Mapping[GroupKind, str] = {
     ("apps", "Deployment"): "/apis/apps/v1/deployments",
     ("apps", "StatefulSet"): "/apis/apps/v1/statefulsets",

@@ -10,25 +10,18 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
 from promote.core.errors import Denied, NotFound
-
-Key = tuple[str, str, str, str]  # group, kind, namespace ("" for a cluster-scoped object), name
-Manifest = Mapping[str, Any]
+from promote.kube.health import GroupKind, Manifest
+from promote.kube.live import LISTS, ResourceKey
 
 TRACKING = "argocd.argoproj.io/tracking-id"
 INSTANCE = "app.kubernetes.io/instance"
 HOOKS = ("argocd.argoproj.io/hook", "helm.sh/hook")
 # The label with the hash at the end of a ReplicaSet's name, and the controller that sets it.
 _HASHES = {"pod-template-hash": ("apps", "Deployment"), "rollouts-pod-template-hash": ("argoproj.io", "Rollout")}
-_PLURALS = {
-    ("batch", "Job"): "/apis/batch/v1/jobs",
-    ("apps", "ReplicaSet"): "/apis/apps/v1/replicasets",
-    ("apps", "Deployment"): "/apis/apps/v1/deployments",
-    ("apps", "StatefulSet"): "/apis/apps/v1/statefulsets",
-    ("apps", "DaemonSet"): "/apis/apps/v1/daemonsets",
-}
+# The kinds whose own owners may lead further.
+_OWNED = frozenset({("batch", "Job"), ("apps", "ReplicaSet"), ("apps", "Deployment"), ("apps", "StatefulSet"), ("apps", "DaemonSet")})
 _BUILT_IN = re.compile(
     r"(admissionregistration|apiextensions|apiregistration|authentication|authorization|certificates|coordination|discovery|events"
     r"|flowcontrol\.apiserver|metrics|networking|node|rbac\.authorization|resource|scheduling|storage)\.k8s\.io"
@@ -42,7 +35,7 @@ class Claims:
     tracking annotation or label → the application; `namespaces`: where these applications deploy to, besides the namespaces of `objects`.
     """
 
-    objects: Mapping[Key, str]
+    objects: Mapping[ResourceKey, str]
     trackers: Mapping[str, str] = field(default_factory=dict)
     namespaces: frozenset[str] = frozenset()
 
@@ -55,8 +48,8 @@ class Owner:
     """
 
     application: str = ""
-    root: Key | None = None
-    chain: tuple[Key, ...] = ()
+    root: ResourceKey | None = None
+    chain: tuple[ResourceKey, ...] = ()
     unclear: str = ""
 
     @property
@@ -67,7 +60,7 @@ class Owner:
         """Whether the root or an owner below it is of one of these kinds."""
         return any(key[1] in kinds for key in (*self.chain, *((self.root,) if self.root else ())))
 
-    def key_of(self, kind: str) -> Key | None:
+    def key_of(self, kind: str) -> ResourceKey | None:
         """The nearest owner of this kind."""
         return next((key for key in (*self.chain, *((self.root,) if self.root else ())) if key[1] == kind), None)
 
@@ -77,13 +70,13 @@ class Ownership:
 
     def __init__(self, claims: Claims, items: Callable[[str], Iterable[Manifest]]) -> None:
         self.claims, self._items = claims, items
-        self._lists: dict[tuple[str, str], Mapping[str, Manifest] | str] = {}
+        self._lists: dict[GroupKind, Mapping[str, Manifest] | str] = {}
 
     def of(self, manifest: Manifest, group: str = "", kind: str = "Pod") -> Owner:
         """The owner of an object. The group and the kind are given because a list's items name neither. Raises Unreachable when a list fails."""
         meta: Manifest = manifest["metadata"]
-        chain: list[Key] = []
-        key: Key = (group, kind, meta.get("namespace", ""), meta["name"])
+        chain: list[ResourceKey] = []
+        key: ResourceKey = (group, kind, meta.get("namespace", ""), meta["name"])
         labels = meta.get("labels") or {}  # a pod's: it has the hash of its ReplicaSet's name
         while True:
             if app := self._listed(key, meta):
@@ -114,7 +107,7 @@ class Ownership:
             raise Denied("the cluster", listed, hint="grant the right: docs/rbac.md")
         return listed
 
-    def _listed(self, key: Key, meta: Manifest) -> str:
+    def _listed(self, key: ResourceKey, meta: Manifest) -> str:
         """The application that lists an object or tracks it; "" for none."""
         if key in self.claims.objects:
             return self.claims.objects[key]
@@ -128,17 +121,17 @@ class Ownership:
         hook = any(h in annotations for h in HOOKS) and key[2] in self._namespaces
         return self.claims.trackers.get(instance, "") if hook else ""
 
-    def _key(self, ref: Manifest, namespace: str) -> Key:
+    def _key(self, ref: Manifest, namespace: str) -> ResourceKey:
         """The key of an owner, which is in the namespace of the object that it owns, or cluster-scoped."""
         group, kind, name = str(ref.get("apiVersion", "")).rpartition("/")[0], str(ref.get("kind", "")), str(ref.get("name", ""))
         scoped = (group, kind, "", name)
         return scoped if scoped in self.claims.objects else (group, kind, namespace, name)
 
-    def _above(self, key: Key, uid: str) -> Manifest | str:
+    def _above(self, key: ResourceKey, uid: str) -> Manifest | str:
         """The metadata of an owner that is not listed itself, to follow the chain further; the reason when it cannot be known."""
         group, kind, namespace, name = key
         near, operated = namespace in self._namespaces, namespace in self._operated or "" in self._operated
-        if (group, kind) in _PLURALS and (operated or (near and kind in ("Job", "ReplicaSet"))):
+        if (group, kind) in _OWNED and (operated or (near and kind in ("Job", "ReplicaSet"))):
             listed = self._list((group, kind))
             if not isinstance(listed, str):
                 found = listed.get(uid) if uid else next((o for o in listed.values() if _place(o) == key[2:]), None)
@@ -149,11 +142,11 @@ class Ownership:
             return f"only its operator knows where {kind} {name} comes from"
         return {"name": name}
 
-    def _list(self, kind: tuple[str, str]) -> Mapping[str, Manifest] | str:
+    def _list(self, kind: GroupKind) -> Mapping[str, Manifest] | str:
         """The objects of a kind by uid, read once; the reason when the user may not list them."""
         if kind not in self._lists:
             try:
-                self._lists[kind] = {str(o["metadata"].get("uid", "")): o for o in self._items(_PLURALS[kind])}
+                self._lists[kind] = {str(o["metadata"].get("uid", "")): o for o in self._items(LISTS[kind])}
             except (Denied, NotFound) as error:
                 self._lists[kind] = error.what
         return self._lists[kind]
@@ -174,7 +167,7 @@ def controller(meta: Manifest) -> Manifest | None:
     return next((r for r in references if r.get("controller")), references[0] if references else None)
 
 
-def _maker(key: Key, labels: Mapping[str, str]) -> Key | None:
+def _maker(key: ResourceKey, labels: Mapping[str, str]) -> ResourceKey | None:
     """The Deployment or Rollout that created a ReplicaSet: its name is the ReplicaSet's without the hash that the pod has as a label."""
     if key[1] != "ReplicaSet":
         return None

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from promote.core.errors import Denied, Unreachable
-from promote.kube.ownership import Claims, Key, Owner, Ownership
+from promote.kube.live import ResourceKey
+from promote.kube.ownership import Claims, Owner, Ownership
 
 GROUPS = {
     "ReplicaSet": "apps/v1",
@@ -24,7 +25,7 @@ GROUPS |= {
     "PodSet": "core.strimzi.io/v1",
     "Prometheus": "m.coreos.com/v1",
 }
-OURS: dict[Key, str] = {
+OURS: dict[ResourceKey, str] = {
     ("apps", "Deployment", "shop", "web"): "argocd/shop",
     ("apps", "StatefulSet", "shop", "db"): "argocd/shop",
     ("apps", "ReplicaSet", "shop", "bare"): "argocd/shop",
@@ -80,7 +81,7 @@ def test_the_pod_of_a_deployment_is_found_without_reading_replica_sets() -> None
     ],
     ids=["Rollout", "bare ReplicaSet", "StatefulSet", "Job", "bare Pod"],
 )
-def test_each_kind_of_workload_leads_to_its_application(pod: dict[str, Any], root: Key) -> None:
+def test_each_kind_of_workload_leads_to_its_application(pod: dict[str, Any], root: ResourceKey) -> None:
     found = of(pod)
     assert (found.application, found.root, found.unclear) == ("argocd/shop", root, "")
 
