@@ -160,7 +160,7 @@ def breaking_change_problem(promotion: Promotion, changes: list[Change], seen: C
         return ""
     version = promotion.version.text if promotion.version else bump_suggestion(promotion, changes)
     settings = promotion.settings
-    path = f"{settings.promotion.migrations}/{version}.md"
+    path = settings.promotion.plan_file(version)
     text = promotion.remote.file(promotion.commit, path)
     evidence("migration plan", path if text is not None else f"{path}: missing")
     empty = migration_plan.empty_sections(text, settings.migration.sections) if text is not None else settings.migration.sections

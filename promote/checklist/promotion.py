@@ -196,7 +196,7 @@ class Promotion:
         first = self.choices.first and self.target.stable is None and self.state in ("before", "alone")
         chain = (self.commit,) if first else self.remote.chain(self.stable.object)
         seen = self.baseline or self.production_read.result()
-        plan = self.remote.file(self.commit, f"{self.settings.promotion.migrations}/{self.version}.md") if self.version else None
+        plan = self.remote.file(self.commit, self.settings.promotion.plan_file(self.version)) if self.version else None
         return known_goal(Goal.for_tag(chain, self.settings, self.addresses), self.remote, seen.manifests, plan=plan)
 
     @cached_property

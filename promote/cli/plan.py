@@ -76,7 +76,7 @@ def make(promotion: Promotion, version: str) -> Plan:
         apps = app_changes(candidate, production, expected, build)
         seen = compare(candidate, production, expected, build)
         broken = (*(f"{c.describe()}: {c.breaking}" for c in breaking(changes)), *seen.breaking)
-    path = f"{settings.promotion.migrations}/{version}.md"
+    path = settings.promotion.plan_file(version)
     there = git.file(promotion.commit, path)
     stable, old = promotion.target.stable, production_version(promotion)
     planned = "" if not broken or not stable else f"{path} {'is there' if there is not None else 'is not there yet'}"
@@ -164,7 +164,7 @@ def _steps(promotion: Promotion, version: str) -> tuple[str, ...]:
 
 def write(settings: Settings, plan: Plan) -> Path:
     """A migration plan with what was found. Raises UsageError when there is one already."""
-    path = settings.root / settings.promotion.migrations / f"{plan.version}.md"
+    path = settings.root / settings.promotion.plan_file(plan.version)
     if path.exists():
         raise UsageError(f"{path} exists", hint="fill it in; nothing was written")
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -60,6 +60,10 @@ class Promotion:
     )
     records: str = key(".promotions", "folder of the promotion records on the branch")
 
+    def plan_file(self, version: object) -> str:
+        """The path of a version's migration plan, relative to the repository."""
+        return f"{self.migrations}/{version}.md"
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LockSettings:

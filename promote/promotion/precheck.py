@@ -157,6 +157,6 @@ def _announce(ctx: PromotionContext) -> None:
 
 def unsafe_rollback(ctx: PromotionContext) -> str:
     """The plan file of this version may say `rollback: unsafe` (a one-way migration). Returns the sentence for it, or ""."""
-    path = f"{ctx.settings.promotion.migrations}/{ctx.version}.md"
+    path = ctx.settings.promotion.plan_file(ctx.version)
     why = migration_plan.unsafe(ctx.deps.git.file(ctx.target.commit, path) or "")
     return "" if why is None else f"{path} says rollback: unsafe" + (f" ({why})" if why else "")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 from promote.argocd.application import Application
 from promote.checklist.context import SuiteContext
@@ -69,15 +70,20 @@ def suite(
     return result
 
 
-def goal_of(ctx: PromotionContext) -> Goal:
-    """What the stable tag stands for now: its commit and every id an Argo CD may show for it."""
+def goal_of(ctx: PromotionContext, manifests: Iterable[Mapping[str, Any]] | None = None) -> Goal:
+    """What the stable tag stands for now: its commit and every id an Argo CD may show for it.
+
+    `manifests`: the Applications whose addresses have to be known, by default the baseline's.
+    """
     assert ctx.stable is not None
     if not ctx.deps.git.has(ctx.stable.object):
         ctx.deps.git.fetch(ctx.stable.ref)
     git = ctx.deps.git
     goal = Goal.for_tag(git.chain(ctx.stable.object), ctx.settings, our_addresses(git, ctx.settings.repository))
-    plan = git.file(ctx.target.commit, f"{ctx.settings.promotion.migrations}/{ctx.version}.md")
-    return known_goal(goal, git, ctx.baseline.manifests if ctx.baseline else (), plan=plan)
+    plan = git.file(ctx.target.commit, ctx.settings.promotion.plan_file(ctx.version))
+    if manifests is None:
+        manifests = ctx.baseline.manifests if ctx.baseline else ()
+    return known_goal(goal, git, manifests, plan=plan)
 
 
 def keep_baseline(ctx: PromotionContext, baseline: Baseline, *, smoke_passed: frozenset[str] | None) -> None:
@@ -111,32 +117,26 @@ def wait_for_convergence(ctx: PromotionContext, goal: Goal, *, rollback: bool) -
         waited.append(ctx.deadline(seconds).seconds)
         return waited[0]
 
-    result = _converge(ctx, goal, ctx.deadline(ctx.settings.argocd.converge_timeout), for_a_canary, rollback=rollback)
+    result = converge(
+        ctx.deps.production(),
+        goal,
+        baseline=known_before(ctx, goal),
+        t_before=ctx.t_before,
+        settings=ctx.settings,
+        deadline=ctx.deadline(ctx.settings.argocd.converge_timeout),
+        on_progress=report.applications,
+        guard=ctx.still_ours,
+        effect=ctx.journal.effect,
+        rollback=rollback,
+        baseline_complete=ctx.baseline_complete,
+        extend=for_a_canary,
+    )
     ctx.applications, ctx.proven_at, ctx.removed = result.applications, result.proven_at, result.removed
     ctx.journal.write("note", "converge", verdict=result.verdict, reason=result.reason, rollback=rollback)
     ctx.step("converge", result.verdict, result.seconds, result.reason)
     if result.verdict is not Verdict.PASSED:
         _show_trouble(ctx, result)
     return result
-
-
-def _converge(
-    ctx: PromotionContext, goal: Goal, deadline: Deadline, extend: Callable[[ConvergenceResult], float], *, rollback: bool
-) -> ConvergenceResult:
-    return converge(
-        ctx.deps.production(),
-        goal,
-        baseline=known_before(ctx, goal),
-        t_before=ctx.t_before,
-        settings=ctx.settings,
-        deadline=deadline,
-        on_progress=ctx.deps.report.applications,
-        guard=ctx.still_ours,
-        effect=ctx.journal.effect,
-        rollback=rollback,
-        baseline_complete=ctx.baseline_complete,
-        extend=extend,
-    )
 
 
 def _show_trouble(ctx: PromotionContext, result: ConvergenceResult) -> None:

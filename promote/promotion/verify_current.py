@@ -8,7 +8,6 @@ from dataclasses import replace
 from promote.connect import alerts_reader
 from promote.convergence.baseline import Baseline, take_baseline
 from promote.convergence.baseline_ref import read_baseline
-from promote.convergence.membership import known_goal
 from promote.convergence.probe import observe
 from promote.core.model import AppState, Tag, Verdict
 from promote.git.remote import GitRemote
@@ -29,7 +28,7 @@ def verify_current(ctx: PromotionContext) -> StepResult:
     entry = last_entry(ctx.deps.git)
     everything = with_troubles_then(ctx.deps.git, entry, take_baseline(ctx.deps.production(), alerts_reader(ctx.settings)))
     keep_baseline(ctx, _only(everything, tolerated_then(entry, stable)), smoke_passed=None)
-    goal = known_goal(goal_of(ctx), ctx.deps.git, everything.manifests)
+    goal = goal_of(ctx, everything.manifests)
     seen = observe(
         ctx.deps.production(),
         goal,
