@@ -15,6 +15,7 @@ from promote.core.retry import DeadlineExceeded, wait_until
 from promote.monitoring.alerts import Alert, compare, parse_alert
 from promote.monitoring.clients import Prometheus, Sample
 from promote.monitoring.promql import has_fallback, limit_ranges, selectors
+from promote.report.words import listed
 
 if TYPE_CHECKING:
     from promote.checklist.promotion import Promotion  # the driver imports this module to link dashboards, and must not load pytest
@@ -64,7 +65,7 @@ class Numbers:
         if not self.samples:
             self.unknown = "no data: the expression has no value" + _without(ages)
         elif nan := [s.series for s in self.samples if math.isnan(s.value)]:
-            self.unknown = f"not a number for {_some(nan)}"
+            self.unknown = f"not a number for {listed(nan, SHOWN)}"
         return max(age for series in ages.values() for age in series.values())
 
     def _stale(self, ages: dict[str, dict[str, float]], limit: float) -> str:
@@ -103,7 +104,7 @@ def promql_problem(promotion: Promotion, rule: PromqlQuery, evidence: Evidence, 
     if look.cut:
         evidence("ranges", f"{', '.join(look.cut)} cut to the time since the move")
     wrong = look.wrong()
-    return f"{rule.query}\nexpected  {look.wanted}\ngot       {_some(wrong)}" if wrong else ""
+    return f"{rule.query}\nexpected  {look.wanted}\ngot       {listed(wrong, SHOWN)}" if wrong else ""
 
 
 def new_alerts(promotion: Promotion, evidence: Evidence) -> list[str]:
@@ -188,10 +189,6 @@ def monitoring_problems(promotion: Promotion, evidence: Evidence) -> list[str]:
 def missing_promql_queries() -> PromoteError:
     """The error to raise when `prometheus.url` is set and there are no queries: a Prometheus that is not queried verifies nothing."""
     return NotFound("prometheus", "there are no [[prometheus.queries]], so it is not queried", hint="add queries, or remove prometheus.url")
-
-
-def _some(lines: Sequence[str]) -> str:
-    return ", ".join(lines[:SHOWN]) + (f" and {len(lines) - SHOWN} more" if len(lines) > SHOWN else "")
 
 
 def _without(ages: dict[str, dict[str, float]]) -> str:

@@ -10,6 +10,7 @@ from promote.core.model import short
 from promote.core.version import parse_version
 from promote.git.push import RefUpdate
 from promote.report.screen import answer
+from promote.report.words import listed
 from promote.tags.lock import refused
 from promote.tags.target import resolve_target
 
@@ -36,7 +37,7 @@ def main(args: argparse.Namespace) -> int:
             raise refused(git, result, f"create {name}")
     lines = [f"{name} → {git.describe(head)}" + ("" if target.dev_tag is None else " (was there already)")]
     if dirty := git.dirty():
-        lines.append(f"not in it, because not committed: {', '.join(dirty[:5])}" + (f" and {len(dirty) - 5} more" if len(dirty) > 5 else ""))
+        lines.append(f"not in it, because not committed: {listed(dirty, 5)}")
     document = {"outcome": "tagged", "tag": name, "commit": head, "created": target.dev_tag is None, "uncommitted": dirty}
     answer(*lines, document=document if args.json else None)
     return 0

@@ -19,6 +19,7 @@ from promote.convergence.suspension import suspension_allowed
 from promote.core.model import short
 from promote.git.url import Addresses
 from promote.kube.health import severity
+from promote.report.words import listed
 
 _NO_MORE_RETRIES = ("Failed last sync attempt to ", "Failed sync attempt to ")  # the messages of Argo CD 3.2 and 3.1 (both seen)
 
@@ -288,8 +289,7 @@ def _describe(operation: Operation) -> str:
 
 
 def _named(resources: Collection[str]) -> str:
-    shown = sorted(resources)[:3]
-    return f": {', '.join(shown)}{f' and {len(resources) - 3} more' if len(resources) > 3 else ''}" if shown else ""
+    return f": {listed(sorted(resources))}" if resources else ""
 
 
 def _cut(text: str) -> str:

@@ -20,6 +20,7 @@ from promote.convergence.fleet import select
 from promote.core.errors import UsageError
 from promote.kube.workloads import Pod, parse_pod
 from promote.monitoring.alerts import Alert, parse_alert
+from promote.report.words import listed
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -243,5 +244,5 @@ def _too_many_unhealthy(apps: Mapping[str, Application], limits: Limits, share: 
     unhealthy = sorted(a.name for a in apps.values() if not healthy(a, limits))
     if len(unhealthy) <= share * len(apps):
         return []
-    shown = ", ".join(unhealthy[:5]) + (f" and {len(unhealthy) - 5} more" if len(unhealthy) > 5 else "")
+    shown = listed(unhealthy, 5)
     return [f"{len(unhealthy)} of {len(apps)} applications are already unhealthy ({shown}), more than baseline.max_unhealthy = {share:g} allows"]

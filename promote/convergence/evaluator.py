@@ -13,10 +13,11 @@ from datetime import datetime
 
 from promote.argocd.application import Application
 from promote.convergence.application_status import Goal, Kind, Limits, Reason, healthy, pending_reason, refreshed, worse, wrong_revision
-from promote.convergence.excuse import excuse, listed
+from promote.convergence.excuse import excuse
 from promote.convergence.fleet import root_of, select, to_prune, unexpectedly_missing, unseen
 from promote.convergence.suspension import rollouts
 from promote.core.model import AppState, AppVerdict
+from promote.report.words import listed
 
 AT_ONCE = 3  # with this many applications Unknown in the same look, the fault is the repo-server's, not theirs
 _AS_BEFORE = frozenset({Kind.CONDITION, Kind.OPERATION, Kind.UNSYNCED, Kind.LAST_SYNC, Kind.UNCLEAR})

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from promote.argocd.application import Application
 from promote.argocd.resource_health import unhealthy
 from promote.kube.health import severity
-
-SHOWN = 3
+from promote.kube.live import ResourceKey
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,14 +59,8 @@ def inexcusable(apps: Iterable[Application], unread: Mapping[str, str]) -> list[
     return sorted(f"{a.name} is {a.health}: {unread.get(a.key) or none}" for a in apps if a.key in unread or not explained(a))
 
 
-def _named(troubles: Mapping[tuple[str, str, str, str], str], messages: Mapping[tuple[str, str, str, str], str]) -> tuple[str, ...]:
+def _named(troubles: Mapping[ResourceKey, str], messages: Mapping[ResourceKey, str]) -> tuple[str, ...]:
     return tuple(
         f"{key[1]} {key[3]} {health}" + (f" ({' '.join(messages[key].split())[:100]})" if messages.get(key) else "")
         for key, health in sorted(troubles.items())
     )
-
-
-def listed(names: Iterable[str]) -> str:
-    """At most three of them on one line."""
-    every = list(names)
-    return ", ".join(every[:SHOWN]) + (f" and {len(every) - SHOWN} more" if len(every) > SHOWN else "")

@@ -10,9 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from promote.kube.health import GroupKind, Manifest, condition, group_kind, number, unobserved
-from promote.report.words import counted
-
-SHOWN = 3
+from promote.report.words import counted, listed
 
 
 class RolloutState(StrEnum):
@@ -113,8 +111,7 @@ def _updated(text: str = "") -> RolloutStatus:
 
 
 def _listed(old: Sequence[str]) -> str:
-    more = f" and {len(old) - SHOWN} more" if len(old) > SHOWN else ""
-    return f": {'; '.join(old[:SHOWN])}{more}" if old else ""
+    return f": {listed(old, separator='; ')}" if old else ""
 
 
 def _counts(wanted: int, counts: Mapping[str, int], old: Sequence[str]) -> RolloutStatus:

@@ -17,6 +17,7 @@ from promote.kube.workloads import Pod, newly_failing, parse_pod
 from promote.monitoring.alerts import compare, parse_alert
 from promote.promotion.context import PromotionContext, StepResult, StepStatus
 from promote.promotion.steps import failing, suite, take
+from promote.report.words import listed
 
 PATIENCE_S = 30.0  # how long a source may be unreachable before the state of production counts as unknown
 
@@ -37,11 +38,7 @@ class Watch:
             self.blind = self.blind or Deadline(PATIENCE_S, self.run.deps.clock)
             return StepResult(status=StepStatus.ERRORED, reason=error.what, hint=error.hint) if self.blind.expired else None
         self.blind = None
-        return (
-            StepResult(status=StepStatus.FAILED, reason="; ".join(found[:3]) + (f" and {len(found) - 3} more" if found[3:] else ""))
-            if found
-            else None
-        )
+        return StepResult(status=StepStatus.FAILED, reason=listed(found, separator="; ")) if found else None
 
     def _pods(self) -> list[str]:
         run = self.run

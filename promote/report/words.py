@@ -57,6 +57,11 @@ def counted(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
+def listed(items: Sequence[str], most: int = 3, separator: str = ", ") -> str:
+    """At most so many items on one line, and the count of the others: `argocd, gitea and 9 more`."""
+    return separator.join(items[:most]) + (f" and {len(items) - most} more" if len(items) > most else "")
+
+
 def step_line(step: Step, checks: Sequence[CheckResult] = ()) -> str:
     """One finished step: mark, counts of its checks, detail (with checks only when one did not pass), time. Further lines are indented."""
     text = step.detail
@@ -111,8 +116,7 @@ def grouped(named: Sequence[tuple[str, str]], most: int = 3) -> list[str]:
 def _group(names: Sequence[str], reason: str, most: int) -> str:
     if len(names) == 1:
         return f"{names[0]:<16} {reason}"
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return f"{', '.join(names[:most])}{more}: {reason}"
+    return f"{listed(names, most)}: {reason}"
 
 
 def _indented(line: str) -> str:
