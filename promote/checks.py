@@ -60,6 +60,7 @@ from promote.checklist.production import (
     tolerated_applications,
 )
 from promote.checklist.promotion import Promotion
+from promote.checklist.provable import unprovable
 from promote.checklist.smoke import smoke_url_problem
 from promote.checklist.workflow_file import workflow_can_roll_back, workflow_problem
 from promote.checklist.workloads import outdated_workloads
@@ -116,6 +117,7 @@ __all__ = [
     "smoke_url_problem",
     "task_problems",
     "tolerated_applications",
+    "unprovable",
     "version_bump_problem",
     "wait_for_dev",
     "workflow_can_roll_back",

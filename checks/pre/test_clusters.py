@@ -12,6 +12,7 @@ from promote.checks import (
     failing_dev_urls,
     nothing_to_validate_in_dev,
     rendered_only_in_production,
+    unprovable,
     wait_for_dev,
 )
 
@@ -61,3 +62,10 @@ def test_sync_windows(promotion, evidence):
     denied = applications_denied_by_windows(promotion)
     evidence("denied", denied)
     assert not denied, "\n".join(denied[:6]) + "\ndo   promote at another time, or change spec.syncWindows of the AppProject"
+
+
+@pytest.mark.check("provable")
+def test_provable(promotion, comparison, evidence):
+    """What cannot be proven after the move is not begun: the wait would end without a verdict, and so would the one for the rollback."""
+    found = unprovable(promotion, comparison, evidence)
+    assert not found, "\n".join(found) + '\ndo   remove what is named above; for this once: --waive provable="why"'

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from datetime import timedelta
 
 from promote.argocd.application import Application, parse_application
+from promote.argocd.application_sets import synced_in_steps
 from promote.argocd.sync_windows import denial
 from promote.checklist.outcome import Undetermined
 from promote.checklist.promotion import Promotion
@@ -59,12 +60,18 @@ def baseline_problems(promotion: Promotion, evidence: Evidence) -> list[str]:
 
 
 def applications_without_auto_sync(promotion: Promotion) -> list[str]:
-    """Names of production's applications whose `spec.syncPolicy.automated` is absent, sorted. Raises PromoteError when the cluster cannot be read,
-    Undetermined when no application follows the tag."""
-    return sorted(a.name for a in _following(promotion) if not a.auto_sync)
+    """Names of production's applications whose `spec.syncPolicy.automated` is absent, sorted.
+
+    Without those whose ApplicationSet starts their syncs step by step (RollingSync): its controller took `automated` away. Raises PromoteError when
+    the cluster cannot be read, Undetermined when no application follows the tag.
+    """
+    apps = following(promotion)
+    steps = synced_in_steps(promotion.production.kube, apps)
+    return sorted(a.name for a in apps if not a.auto_sync and a.key not in steps)
 
 
-def _following(promotion: Promotion) -> list[Application]:
+def following(promotion: Promotion) -> list[Application]:
+    """Production's applications that follow the stable tag. Raises Undetermined when there is none: a check must not pass over nothing."""
     found = [a for a in promotion.production_read.result().applications(promotion.goal).values() if promotion.goal.tracks(a)]
     if not found:
         raise Undetermined(
@@ -81,7 +88,7 @@ def applications_denied_by_windows(promotion: Promotion) -> list[str]:
     window is malformed, Undetermined when no application follows the tag.
     """
     settings = promotion.settings
-    apps = _following(promotion)
+    apps = following(promotion)
     projects = promotion.production.projects(apps)
     now = Clock().now()
     moving = settings.workflow.timeout + settings.workflow.approval_timeout if settings.promotion.via == "workflow" else 0.0

@@ -37,10 +37,13 @@ class Check:
 
     def limit(self, settings: Settings) -> float:
         """How long it may take, in seconds: what it waits for has a time of its own."""
-        waits = {"tests-passed": 2 * settings.tests.timeout, "workloads-updated": settings.running.timeout} | dict.fromkeys(
-            RENDERING, 2 * settings.manifests.timeout
-        )
-        return settings.suites.check_timeout + waits.get(self.id, 0)
+        waits = {
+            "tests-passed": 2 * settings.tests.timeout,
+            "workloads-updated": settings.running.timeout,
+            **dict.fromkeys(RENDERING, 2 * settings.manifests.timeout),
+        }
+        answer = settings.argocd.refresh_timeout if self.id == "provable" else 0
+        return settings.suites.check_timeout + waits.get(self.id, 0) + answer
 
     def disabled_reason(self, settings: Settings) -> str:
         """Why the check is disabled; "" when it is enabled."""
@@ -54,7 +57,7 @@ class Check:
 
 
 NO_RULES = "no rules"
-RENDERING = frozenset({"manifests", "breaking-changes", "way-back"})  # whichever comes first renders for all of them
+RENDERING = frozenset({"manifests", "breaking-changes", "way-back", "provable"})  # whichever comes first renders for all of them
 MONITORING = ("prometheus", "alertmanager", "grafana")
 # After a rollback these are reported and do not count: the tag has to be back, and an alert may fire long after its cause is gone.
 INFORMATIVE_AFTER_ROLLBACK = frozenset({"promql", "alerts", "grafana"})
@@ -109,6 +112,12 @@ CHECKS = (
     Check(id="production-baseline", suite="pre", title="production is fit to be promoted from", evidence="production's cluster"),
     Check(id="auto-sync", suite="pre", title="production's applications will follow the tag", evidence="production's cluster"),
     Check(id="sync-windows", suite="pre", title="no sync window denies the promotion or its rollback", evidence="production's AppProjects"),
+    Check(
+        id="provable",
+        suite="pre",
+        title="a promotion and its rollback can be proven",
+        evidence="production's cluster and Argo CD's answer, the rendered manifests",
+    ),
     Check(
         id="monitoring-ready",
         suite="pre",

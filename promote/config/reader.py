@@ -133,6 +133,7 @@ def _pauses(settings: Settings) -> list[tuple[bool, str]]:
         "lock.heartbeat": settings.lock.heartbeat,
         "argocd.poll_interval": settings.argocd.poll_interval,
         "argocd.converge_timeout": settings.argocd.converge_timeout,
+        "argocd.refresh_timeout": settings.argocd.refresh_timeout,
         "suites.check_timeout": settings.suites.check_timeout,
         "suites.timeout": settings.suites.timeout,
     }
@@ -159,6 +160,11 @@ def _rules(settings: Settings) -> list[tuple[bool, str]]:
             "promotion.timeout: must be longer than argocd.converge_timeout and post.soak together, or nothing would ever be moved",
         ),
         (not 0 <= settings.baseline.max_unhealthy <= 1, f"baseline.max_unhealthy: {settings.baseline.max_unhealthy} is not between 0 and 1"),
+        (
+            any(not a.application or not a.reason.strip() for a in settings.argocd.accept_out_of_sync),
+            "argocd.accept_out_of_sync: every entry needs an application and a reason",
+        ),
+        (settings.argocd.refresh_timeout >= settings.suites.timeout, "argocd.refresh_timeout: must be shorter than suites.timeout"),
         (settings.argocd.successes < 1, f"argocd.successes: {settings.argocd.successes} is less than 1"),
         (any(not u.name or not u.url for u in urls), "smoke.urls: every entry needs a name and a url"),
         (len({u.name for u in urls}) < len(urls), "smoke.urls: two entries have the same name"),

@@ -6,7 +6,7 @@ import dataclasses
 from datetime import date
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
-from promote.config.schema import Choice, PromqlQuery, Seconds, Settings, SmokeUrl
+from promote.config.schema import AcceptedOutOfSync, Choice, PromqlQuery, Seconds, Settings, SmokeUrl
 from promote.config.schema_checklist import AcceptedWorkload, DisabledCheck, DocumentationRule, WaiverEntry
 
 HEAD = """# promotion.toml
@@ -22,6 +22,7 @@ The schema has the keys, their types and allowed words; only `promote` checks th
 """
 LISTS = (
     ("[[running.accept]]", AcceptedWorkload()),
+    ("[[argocd.accept_out_of_sync]]", AcceptedOutOfSync()),
     ("[[smoke.urls]]", SmokeUrl()),
     ("[[prometheus.queries]]", PromqlQuery()),
     ("[[documentation.rules]]", DocumentationRule()),

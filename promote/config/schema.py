@@ -117,6 +117,12 @@ class DevCluster:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class AcceptedOutOfSync:
+    application: str = key("", "name of the Application")
+    reason: str = key("", "why it may be OutOfSync")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ArgoCD:
     namespace: str = key("", "namespace of Argo CD itself in production, which holds AppProjects and argocd-cm; empty: the first of prod.namespaces")
     sync: Annotated[str, Choice(("auto", "request"))] = key("auto", "auto: Applications sync automatically; request: the promotion starts each sync")
@@ -126,8 +132,14 @@ class ArgoCD:
     poll_interval: Seconds = key(Seconds(2), "pause between two polls of the cluster")
     refresh_interval: Seconds = key(Seconds(5), "pause before an unanswered refresh of an Application is requested again")
     terminate_stuck: bool = key(True, "whether a rollback may terminate a sync operation that keeps retrying the bad revision")
+    refresh_timeout: Seconds = key(Seconds(30), "longest wait before the move for Argo CD's answer to a refresh; shorter than suites.timeout")
     allow_suspended: list[str] = key(
         [], "names of Applications whose health Suspended counts as Healthy; an application with a Rollout needs [[running.accept]] instead"
+    )
+    accept_out_of_sync: list[AcceptedOutOfSync] = key(
+        [],
+        "Applications that may be OutOfSync, before and after a move: by the resources that were OutOfSync before it, and by resources that "
+        "are no longer in git and are not pruned: [[argocd.accept_out_of_sync]] tables",
     )
 
 

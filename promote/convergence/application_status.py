@@ -6,8 +6,8 @@ the field (docs/argocd.md) and has a test: without it, a stale or half-applied a
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 
@@ -98,7 +98,7 @@ class Limits:
     """The thresholds of the evaluation.
 
     `degraded_grace_s`: seconds an application may stay Degraded. `successes`: successive looks that must agree. `allow_suspended`: applications that
-    may be Suspended. `auto_sync_required`: Argo CD starts the syncs, not promote. `accept`: the rules of `[[running.accept]]` in force.
+    may be Suspended. `auto_sync_required`: Argo CD starts the syncs. `accept`: `[[running.accept]]` in force. `accept_out_of_sync`: reasons by name.
     """
 
     degraded_grace_s: float
@@ -106,6 +106,7 @@ class Limits:
     allow_suspended: frozenset[str] = frozenset()
     auto_sync_required: bool = True
     accept: tuple[AcceptedWorkload, ...] = ()
+    accept_out_of_sync: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, settings: Settings, *, successes: int | None = None) -> Limits:
@@ -116,6 +117,7 @@ class Limits:
             allow_suspended=frozenset(argocd.allow_suspended),
             auto_sync_required=argocd.sync == "auto",
             accept=settings.running.in_force(datetime.now(UTC).date()),
+            accept_out_of_sync={a.application: a.reason for a in argocd.accept_out_of_sync},
         )
 
 

@@ -13,6 +13,7 @@ from datetime import datetime
 
 from promote.argocd.application import Application
 from promote.convergence.application_status import Goal, Kind, Limits, Reason, healthy, pending_reason, refreshed, worse, wrong_revision
+from promote.convergence.at_rest import accepted_out_of_sync
 from promote.convergence.excuse import excuse
 from promote.convergence.fleet import root_of, select, to_prune, unexpectedly_missing, unseen
 from promote.convergence.suspension import rollouts
@@ -20,6 +21,7 @@ from promote.core.model import AppState, AppVerdict
 from promote.report.words import listed
 
 AT_ONCE = 3  # with this many applications Unknown in the same look, the fault is the repo-server's, not theirs
+ACCEPTED = "accepted by argocd.accept_out_of_sync: "  # begins the reason of an application that may be OutOfSync
 _AS_BEFORE = frozenset({Kind.CONDITION, Kind.OPERATION, Kind.UNSYNCED, Kind.LAST_SYNC, Kind.UNCLEAR})
 
 
@@ -126,6 +128,9 @@ class Convergence:
         reason, is_root = self.reasons[app.key], app.name == self.goal.root
         if reason and self.unknown_at_once and (app.sync == "Unknown" or reason.kind is Kind.CONDITION):
             return self._waiting(app, AppState.UNKNOWN, self.unknown_at_once)
+        if reason and not is_root and (why := self._accepted(app, reason)):
+            state, text = self._health(app, now, is_root) if children_count else self._waiting(app, AppState.WAITING, reason.text)
+            return (AppState.TOLERATED, f"{ACCEPTED}{why}: {reason.text}") if state is AppState.PROVEN else (state, text)
         if reason and not is_root and self._was_so_before(app, reason):
             return self._hold(app, AppState.TOLERATED, f"as before the promotion (ignored): {reason.text}")
         if reason and reason.kind is Kind.UNCLEAR:
@@ -135,6 +140,12 @@ class Convergence:
         if not is_root and not children_count:
             return self._waiting(app, AppState.WAITING, f"waiting for the root application {self.goal.root}")
         return self._health(app, now, is_root)
+
+    def _accepted(self, app: Application, reason: Reason) -> str:
+        """The declared reason why this application may stay OutOfSync, in both directions; "" when there is none."""
+        if reason.kind is not Kind.UNSYNCED or not self.refreshed(app):
+            return ""
+        return accepted_out_of_sync(app, self.baseline.get(app.key), self.goal, self.limits)
 
     def _was_so_before(self, app: Application, reason: Reason) -> bool:
         """In a rollback: whether the application is fresh, at the commit, and has the same kind of fault as before the promotion."""

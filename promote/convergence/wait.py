@@ -12,14 +12,13 @@ from typing import Protocol
 
 from promote.argocd.application import Application
 from promote.argocd.client import ArgoCD
-from promote.argocd.projects import Project
 from promote.argocd.resource_health import read_resource_health
-from promote.argocd.sync_windows import BadWindow, denial
 from promote.config.schema import Settings
 from promote.convergence.application_status import REFRESHABLE, Goal, Kind, Limits, Reason, is_same, other_commit
-from promote.convergence.evaluator import Convergence, paused
+from promote.convergence.blocked import Blocked
+from promote.convergence.evaluator import ACCEPTED, Convergence, paused
 from promote.core.deadline import Deadline
-from promote.core.errors import Denied, NotFound, Unreachable
+from promote.core.errors import Unreachable
 from promote.core.model import AppState, AppVerdict, Verdict, short
 
 CONVERGED = (AppState.PROVEN, AppState.TOLERATED)
@@ -78,9 +77,12 @@ class Waiter:
     effect: Effect
     refreshed_at: dict[str, float] = field(default_factory=dict)
     requested: dict[str, float] = field(default_factory=dict)
-    projects: Mapping[str, Project] | None = None
     read_only: bool = False  # only read and request refreshes
     extend: Callable[[ConvergenceResult], float] = lambda _: 0.0  # seconds to go on after a late result; 0: it is the result
+    blocked: Blocked = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.blocked = Blocked(argocd=self.argocd, manual=self.settings.argocd.sync == "request")
 
     def wait(self) -> ConvergenceResult:
         """Repeat until all applications have converged, one failed, or the deadline passed. An unreachable cluster is asked again until the
@@ -121,8 +123,10 @@ class Waiter:
         proven = sum(v.state is AppState.PROVEN for v in verdicts)
         if not proven or any(v.state not in CONVERGED for v in verdicts):
             return None
-        tolerated = len(verdicts) - proven
-        also = f", {tolerated} already unhealthy before (ignored)" if tolerated else ""
+        accepted = sum(v.reason.startswith(ACCEPTED) for v in verdicts)
+        unhealthy = len(verdicts) - proven - accepted
+        also = f", {unhealthy} already unhealthy before (ignored)" if unhealthy else ""
+        also += f", {accepted} OutOfSync (accepted)" if accepted else ""
         return self._result(Verdict.PASSED, verdicts, f"{proven} of {len(verdicts)} at {short(self.convergence.goal.commit)} and healthy{also}")
 
     def _late(self, verdicts: tuple[AppVerdict, ...], trouble: Unreachable | None) -> ConvergenceResult:
@@ -151,7 +155,8 @@ class Waiter:
         notes: list[str] = []
         # With a faulty repo-server only waiting helps, and a sync could prune.
         if not judged.unknown_at_once and not self.read_only:
-            self._look_at_windows([app for app, reason in late if reason.kind is Kind.UNSYNCED])
+            unsynced = [app for app, reason in late if reason.kind is Kind.UNSYNCED]
+            judged.denied = self.blocked.reasons(unsynced, judged.present.values(), self.deadline.clock.now())
             for app, reason in late:
                 stuck = reason.kind is Kind.STUCK or (app.deleting and app.in_progress)
                 notes += self._unstick(app) if stuck else self._start(app, reason)
@@ -199,30 +204,11 @@ class Waiter:
         earlier = self.convergence.rollback or (before is not None and is_same(before.operation, app.operation))
         mine = (reason.final and earlier) or (reason.kind is Kind.UNSYNCED and self.settings.argocd.sync == "request")
         waits = key in self.requested and (reason.final or self.deadline.elapsed - self.requested[key] < REQUEST_AGAIN_S)
-        if not mine or waits or app.sync != "OutOfSync" or not self.convergence.refreshed(app):
+        if not mine or waits or app.sync != "OutOfSync" or not self.convergence.refreshed(app) or self.blocked.in_steps(app):
             return []
         self.requested[key] = self.deadline.elapsed
         started = self._do("start a sync", [app.key], lambda: self.argocd.request_sync(app, who="promote", prune=app.prune))
         return [f"{app.name}: sync started"] if started else []
-
-    def _look_at_windows(self, unsynced: Collection[Application]) -> None:
-        """Find the sync windows that block these applications: a refused sync shows only as OutOfSync."""
-        if not unsynced:
-            return
-        if self.projects is None:
-            try:
-                self.projects = self.argocd.projects(self.convergence.present.values())
-            except (Denied, NotFound):  # the check sync-windows requires them before the move; here they only serve this message
-                self.projects = {}
-        now, manual = self.deadline.clock.now(), self.settings.argocd.sync == "request"
-        self.convergence.denied = {a.key: _denial(a, p, now, manual=manual) for a in unsynced if (p := self.projects.get(a.project))}
-
-
-def _denial(app: Application, project: Project, now: datetime, *, manual: bool) -> str:
-    try:
-        return denial(app, project, now, manual=manual)
-    except BadWindow as bad:
-        return bad.what
 
 
 def _describe(verdicts: list[AppVerdict]) -> str:

@@ -6,13 +6,13 @@ Renders only the folders whose inputs differ from production's.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from promote.git.url import Addresses
 from promote.manifests.applications import Declared, Found, Part, find, sides, strays, turned
-from promote.manifests.differences import immutable, keyed, removed
+from promote.manifests.differences import dropped, immutable, keyed, removed
 from promote.manifests.inputs import Inputs, inputs_of
 from promote.manifests.render import Build, Rendered, render
 from promote.manifests.tree import NotYaml, Tree
@@ -39,6 +39,8 @@ class Comparison:
     immutable.
     `uncompared`: renders in the candidate but not in production's commit, so its removals are undetermined.
     `unseen`: production's applications whose sources outside of this repository changed; their contents are not compared.
+    `compared`: production's applications whose objects are known on both sides. `dropped`: by application, the objects that the candidate no longer
+    has, each with the sync option that keeps it from being pruned ("" for none). `removed_applications`: production's applications that it removes.
     """
 
     applications: int
@@ -55,6 +57,9 @@ class Comparison:
     charts: tuple[str, ...]
     uncompared: tuple[str, ...] = ()
     unseen: tuple[str, ...] = ()
+    compared: frozenset[str] = frozenset()
+    dropped: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
+    removed_applications: tuple[str, ...] = ()
 
 
 def compare(candidate: Tree, production: Tree | None, expected: Expected, build: Build | None) -> Comparison:
@@ -67,7 +72,9 @@ def compare(candidate: Tree, production: Tree | None, expected: Expected, build:
     prod = {a.name: a for a in found.applications if side[a.folder] == "prod"}
     prod_before = {a.name: a for a in before.applications if side_before[a.folder] == "prod"}
     away = turned(found.applications, before.applications, side, stable=expected.stable)
-    breaking = [f"application {name} is removed: Argo CD deletes what it deployed" for name in sorted(set(prod_before) - set(prod) - set(away))]
+    gone = sorted(set(prod_before) - set(prod) - set(away))
+    fates: list[_Fate] = []
+    breaking = [f"application {name} is removed: Argo CD deletes what it deployed" for name in gone]
     breaking += [
         f"ApplicationSet {name} is removed: Argo CD deletes the applications it made"
         for name, folder in before.sets
@@ -76,9 +83,9 @@ def compare(candidate: Tree, production: Tree | None, expected: Expected, build:
     # A folder that neither commit can render is reported once, as unknown.
     uncompared = [f"production's {line}" for line in before.unknown if line not in found.unknown]
     if production:
-        judged = _breaking(candidate, production, prod, prod_before, results, build)
-        breaking += [line for lines, _ in judged for line in lines]
-        uncompared += [why for _, why in judged if why]
+        fates = _breaking(candidate, production, prod, prod_before, results, build)
+        breaking += [line for fate in fates for line in fate.breaking]
+        uncompared += [fate.unknown for fate in fates if fate.unknown]
     return Comparison(
         applications=len(found.applications),
         prod=len(prod),
@@ -98,7 +105,23 @@ def compare(candidate: Tree, production: Tree | None, expected: Expected, build:
             for name in sorted(set(prod) & set(prod_before))
             if prod[name].elsewhere != prod_before[name].elsewhere
         ),
+        compared=frozenset(n for n in set(prod) & set(prod_before) if prod[n].elsewhere == prod_before[n].elsewhere)
+        - {fate.name for fate in fates if not fate.compared},
+        dropped={fate.name: fate.dropped for fate in fates if fate.dropped},
+        removed_applications=tuple(gone),
     )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Fate:
+    """One application whose rendering changed. `unknown`: why its changes are undetermined; `compared` is false as well where the candidate itself
+    does not render, which other fields report."""
+
+    name: str
+    breaking: Sequence[str] = ()
+    unknown: str = ""
+    dropped: tuple[tuple[str, str], ...] = ()
+    compared: bool = False
 
 
 def _generated(declared: tuple[str, str]) -> str:
@@ -164,27 +187,26 @@ def _same(now: Inputs, before: Inputs | Rendered) -> bool:
 
 def _breaking(
     tree: Tree, production: Tree, prod: dict[str, Declared], before: dict[str, Declared], results: dict[Key, Rendered], build: Build | None
-) -> list[tuple[list[str], str]]:
-    """For each production application whose rendering changed: (breaking changes, reason why they are undetermined or "")."""
+) -> list[_Fate]:
+    """The fate of each production application whose rendering changed."""
     pairs = [(prod[name], before[name]) for name in sorted(set(prod) & set(before))]
     touched = [(app, was) for app, was in pairs if app.parts != was.parts or any((p.folder, p.deep) in results for p in app.parts)]
     with ThreadPoolExecutor(AT_ONCE) as pool:
         return list(pool.map(lambda pair: _app_breaks(tree, production, pair[0], pair[1], results, build), touched))
 
 
-def _app_breaks(
-    tree: Tree, production: Tree, app: Declared, was: Declared, results: dict[Key, Rendered], build: Build | None
-) -> tuple[list[str], str]:
-    """One application's (breaking changes, reason why they are undetermined or ""). `wrong` and `unknown` already report a candidate's fault."""
+def _app_breaks(tree: Tree, production: Tree, app: Declared, was: Declared, results: dict[Key, Rendered], build: Build | None) -> _Fate:
+    """One application's fate. `wrong` and `unknown` already report a candidate's fault."""
     now = [results.get((p.folder, p.deep)) or render_one(tree, p, build) for p in app.parts if p.folder is not None]
     if any(results[key].wrong or results[key].unknown for p in app.parts if (key := (p.folder or "", p.deep)) in results):
-        return [], ""
+        return _Fate(name=app.name)
     old = [render_one(production, p, build) for p in was.parts if p.folder is not None]
     if why := next((fault for r in (*now, *old) if (fault := r.wrong or r.unknown)), ""):
-        return [], f"{app.name}: production's {why}"
+        return _Fate(name=app.name, unknown=f"{app.name}: production's {why}")
     after = keyed((o for r in now for o in r.objects), app.namespace)
     earlier = keyed((o for r in old for o in r.objects), was.namespace)
-    return [f"{app.name}: {what}" for what in (*removed(earlier, after), *immutable(earlier, after))], ""
+    broken = [f"{app.name}: {what}" for what in (*removed(earlier, after), *immutable(earlier, after))]
+    return _Fate(name=app.name, breaking=broken, dropped=dropped(earlier, after), compared=True)
 
 
 def render_one(tree: Tree, part: Part, build: Build | None) -> Rendered:

@@ -31,6 +31,7 @@ IMMUTABLE: Mapping[str, tuple[str, ...]] = {
     "RoleBinding": ("roleRef",),
     "ClusterRoleBinding": ("roleRef",),
 }
+_KEPT = ("Prune=false", "Prune=confirm")
 HOOKS = ("argocd.argoproj.io/hook", "helm.sh/hook")
 Key = tuple[str, str, str]
 
@@ -48,6 +49,19 @@ def removed(before: Mapping[Key, Object], after: Mapping[Key, Object]) -> list[s
     """A message with the consequence for each removed object that holds data or other objects."""
     missing = sorted(set(before) - set(after))
     return [f"{kind} {_place(namespace, name)} is removed: {HOLDING[kind]}" for kind, namespace, name in missing if kind in HOLDING]
+
+
+def dropped(before: Mapping[Key, Object], after: Mapping[Key, Object]) -> tuple[tuple[str, str], ...]:
+    """Each object that is only in `before` as `Kind namespace/name`, with the sync option that keeps Argo CD from pruning it, or "".
+
+    Without hooks, which no sync prunes, and objects that Argo CD ignores once they are not in git.
+    """
+    missing = {key: before[key] for key in sorted(set(before) - set(after))}
+    return tuple(
+        (f"{kind} {_place(namespace, name)}", next((option for option in _KEPT if option in _options(o, "sync-options")), ""))
+        for (kind, namespace, name), o in missing.items()
+        if not _is_hook(o) and "IgnoreExtraneous" not in _options(o, "compare-options")
+    )
 
 
 def immutable(before: Mapping[Key, Object], after: Mapping[Key, Object]) -> list[str]:
@@ -68,9 +82,17 @@ def immutable(before: Mapping[Key, Object], after: Mapping[Key, Object]) -> list
 
 def _is_recreated(o: Object) -> bool:
     """Whether Argo CD deletes and creates the object instead of changing it: a hook, or the sync option Force=true."""
-    notes = o["metadata"].get("annotations") or {}
-    options = [option.strip() for option in str(notes.get("argocd.argoproj.io/sync-options", "")).split(",")]
-    return any(hook in notes for hook in HOOKS) or "Force=true" in options
+    return _is_hook(o) or "Force=true" in _options(o, "sync-options")
+
+
+def _is_hook(o: Object) -> bool:
+    return any(hook in (o["metadata"].get("annotations") or {}) for hook in HOOKS)
+
+
+def _options(o: Object, name: str) -> list[str]:
+    """The options of one of Argo CD's annotations, such as sync-options."""
+    value = (o["metadata"].get("annotations") or {}).get(f"argocd.argoproj.io/{name}", "")
+    return [option.strip() for option in str(value).split(",")]
 
 
 def _place(namespace: str, name: str) -> str:

@@ -11,6 +11,7 @@ from promote.connect import alerts_reader
 from promote.convergence.application_status import Goal
 from promote.convergence.baseline import take_baseline
 from promote.convergence.baseline_ref import baseline_update
+from promote.convergence.sign_of_life import no_sign_of_life, refresh_and_read
 from promote.core.deadline import Deadline
 from promote.core.errors import Rejected
 from promote.core.model import CheckResult, SuiteResult, Verdict, short
@@ -18,7 +19,7 @@ from promote.core.signals import defer_signals
 from promote.git.addresses import our_addresses
 from promote.git.push import RefUpdate
 from promote.promotion.context import PromotionContext, StepResult, StepStatus
-from promote.promotion.driver_checks import candidate_tagged
+from promote.promotion.driver_checks import candidate_tagged, record_check
 from promote.promotion.steps import keep_baseline, suite
 from promote.tags.lock import UNDO, acquire, advance, new_lock
 from promote.tags.publish import undo_update
@@ -53,6 +54,8 @@ def precheck(ctx: PromotionContext) -> StepResult:
     if late := _too_late(ctx):
         return StepResult(status=StepStatus.ERRORED, reason=late, hint="see what took so long (the suites' JUnit), or set promotion.timeout higher")
     _way_back(ctx)
+    if silent := _silent(ctx, result):
+        return silent
     _candidate(ctx, result)
     _announce(ctx)
     return StepResult(status=StepStatus.PASSED)
@@ -99,6 +102,25 @@ def _way_back(ctx: PromotionContext) -> None:
         name = ctx.settings.tags.stable
         hint = f"create {name} once at what production runs; when production never ran anything: --first"
         raise Rejected("promotion", f"{name} does not exist on the remote: there is nothing to go back to", hint=hint)
+
+
+def _silent(ctx: PromotionContext, result: SuiteResult) -> StepResult | None:
+    """Request Argo CD's sign of life again, where the check `provable` saw one: the suite may have taken minutes since. None when it came.
+
+    Raises PromoteError when the cluster cannot be read.
+    """
+    if not any(check.id == "provable" and check.verdict is Verdict.PASSED for check in result.checks):
+        return None
+    argocd, stable = ctx.deps.production(), ctx.target.stable
+    chain = (stable.object, stable.commit) if stable else (ctx.target.commit,)
+    goal = Goal.for_tag(chain, ctx.settings, our_addresses(ctx.deps.git, ctx.settings.repository))
+    _, silent = refresh_and_read(argocd, goal, ctx.settings, ctx.deps.clock)
+    if not silent:
+        return None
+    lines = no_sign_of_life(silent, ctx.settings, argocd.namespace)
+    record_check(ctx, "provable", Verdict.FAILED, "\n".join(lines))
+    reason, _, hint = lines[0].partition("\n")
+    return StepResult(status=StepStatus.FAILED, reason=reason, hint=hint.strip().removeprefix("fix: "))
 
 
 def _candidate(ctx: PromotionContext, result: SuiteResult) -> None:

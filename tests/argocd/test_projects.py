@@ -124,7 +124,7 @@ def test_what_argo_cd_ignores_in_global_projects_is_ignored(cluster: Cluster):
 
 
 @pytest.mark.parametrize("field", ["signatureKeys", "sourceIntegrity"])
-def test_a_project_that_demands_signatures_says_so(cluster: Cluster, field: str):
+def test_a_project_that_demands_signatures_is_known(cluster: Cluster, field: str):
     cluster.project("signed", **{field: [{"keyID": "4AEE18F83AFDEB23"}]})
     cluster.project("plain", **{field: []})
     assert {name: p.signatures for name, p in cluster.read("signed", "plain").items()} == {"signed": field, "plain": ""}

@@ -148,13 +148,13 @@ CASES = (
         id="a-project-that-does-not-exist",
         begin=lambda w: w.sandbox.prod.delete("AppProject", "argocd", "default"),
         lift=lambda w: w.sandbox.prod.apply(PROJECT),
-        checks={"sync-windows": "errored"},
+        checks={"sync-windows": "errored", "provable": "errored"},
     ),
     Case(
         id="no-application-is-seen",
         begin=lambda w: w.settings(('root_app = "argocd"', 'root_app = "argocd"\nselector = "team=absent"')),
         lift=lambda w: w.settings(('\nselector = "team=absent"', "")),
-        checks={"production-baseline": "errored", "auto-sync": "errored", "sync-windows": "errored"},
+        checks={"production-baseline": "errored", "auto-sync": "errored", "sync-windows": "errored", "provable": "errored"},
     ),
     Case(
         id="too-much-is-sick-already",
@@ -185,7 +185,7 @@ CASES = (
         id="production-does-not-answer",
         begin=lambda w: w.sandbox.prod.api.fault(DOWN),
         lift=lambda w: w.sandbox.prod.api.clear_faults(),
-        checks={"production-baseline": "errored", "auto-sync": "errored", "sync-windows": "errored"},
+        checks={"production-baseline": "errored", "auto-sync": "errored", "sync-windows": "errored", "provable": "errored"},
     ),
     Case(
         id="prometheus-does-not-answer",

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
+from promote.argocd.application_sets import synced_in_steps
 from promote.argocd.client import ArgoCD
 from promote.core.errors import Denied
 from promote.kube import workloads
@@ -74,6 +75,10 @@ class Driver:
         (project,) = self.argocd.projects([self._app()]).values()
         assert (project.name, project.namespace, project.windows) == ("default", "argocd", ())
 
+    def sets(self) -> None:
+        """An application whose ApplicationSet is gone is not synced in steps."""
+        assert synced_in_steps(self.argocd.kube, [replace(self._app(), owner="absent", auto_sync=False)]) == {}
+
     def pods(self) -> None:
         assert workloads.pods(self.kube)
 
@@ -98,7 +103,8 @@ class Driver:
         return next(a for a in self.argocd.applications() if a.name == self.name)
 
     def everything(self) -> None:
-        for step in (self.look, self.refresh, self.terminate, self.sync, self.windows, self.pods, self.live, self.events, self.log):
+        steps = (self.look, self.refresh, self.terminate, self.sync, self.windows, self.sets, self.pods, self.live, self.events, self.log)
+        for step in steps:
             step()
 
 

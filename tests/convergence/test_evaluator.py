@@ -271,3 +271,44 @@ def test_the_sync_that_was_stopped_is_forgiven_in_a_rollback_only(rollback):
     stopped = {"revision": OLD, "state": operation("Failed", NEW, message="Operation terminated")}
     look(judged, application(**stopped))
     assert (states(judged, application(reconciled=6, **stopped), looks=3)[-1] is AppState.PROVEN) is rollback
+
+
+UNPRUNED = {"syncPolicy": {"automated": {"prune": False}}}
+
+
+def kept(*, revision: str = NEW, reconciled: float = 6, name: str = "web", **changes) -> Application:
+    """Pruning is off, and a ConfigMap is left that git no longer has."""
+    left = {"kind": "ConfigMap", "namespace": name, "name": "old", "status": "OutOfSync", "requiresPruning": True}
+    return application(
+        name, revision=revision, reconciled=reconciled, sync="OutOfSync", resources=[left], spec=UNPRUNED, state=OLD_OPERATION, **changes
+    )
+
+
+DECLARED = Limits(degraded_grace_s=60, successes=3, accept_out_of_sync={"web": "its generator renames"})
+
+
+@pytest.mark.parametrize("rollback", [False, True])
+def test_a_declared_leftover_is_tolerated_in_both_directions(rollback: bool):
+    judged = convergence(before(spec=UNPRUNED), limits=DECLARED, rollback=rollback)
+    look(judged, before(spec=UNPRUNED))
+    assert states(judged, kept(), looks=3) == [AppState.WAITING, AppState.WAITING, AppState.TOLERATED]
+    reason = look(judged, kept())["web"].reason
+    assert reason == "accepted by argocd.accept_out_of_sync: its generator renames: OutOfSync: ConfigMap web/old"
+
+
+def test_a_declared_leftover_excuses_nothing_else():
+    judged = convergence(before(spec=UNPRUNED), limits=DECLARED)
+    look(judged, before(spec=UNPRUNED))
+    assert look(judged, kept(revision=OLD))["web"].reason == "still at 0000000"
+    assert states(judged, kept(reconciled=-100), looks=3)[-1] is AppState.WAITING, "not looked at since the move"
+    assert states(judged, kept(health="Degraded"), looks=4)[-1] is AppState.WAITING
+    assert states(judged, kept(health="Degraded"), looks=1, second=100)[-1] is AppState.FAILED
+
+
+def test_a_leftover_that_no_declaration_covers_is_not_tolerated():
+    judged = convergence(before(spec=UNPRUNED), limits=LIMITS)
+    look(judged, before(spec=UNPRUNED))
+    assert states(judged, kept(), looks=4)[-1] is AppState.WAITING
+    root = convergence(before(spec=UNPRUNED), limits=DECLARED, root="web")
+    look(root, before(spec=UNPRUNED))
+    assert states(root, kept(), looks=4)[-1] is AppState.WAITING, "the root is never accepted"

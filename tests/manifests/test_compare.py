@@ -317,3 +317,34 @@ def test_a_job_that_is_recreated_at_every_sync_may_change(notes: dict[str, str],
         return objs({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "j", "annotations": notes}, "spec": {"template": image}})
 
     assert bool(immutable(job("a:1"), job("a:2"))) is breaks
+
+
+def noted(kind: str, name: str, **annotations: str) -> str:
+    notes = {f"argocd.argoproj.io/{key.replace('_', '-')}": value for key, value in annotations.items()}
+    return yaml.safe_dump({"apiVersion": "v1", "kind": kind, "metadata": {"name": name, "annotations": notes}})
+
+
+def test_objects_that_the_candidate_drops_are_known_with_what_keeps_them() -> None:
+    earlier = {
+        "apps/b/plain.yaml": noted("ConfigMap", "plain"),
+        "apps/b/kept.yaml": noted("ConfigMap", "kept", sync_options="Replace=true, Prune=false"),
+        "apps/b/asks.yaml": noted("ConfigMap", "asks", sync_options="Prune=confirm"),
+        "apps/b/hook.yaml": noted("Job", "hook", hook="PreSync"),
+        "apps/b/ignored.yaml": noted("ConfigMap", "ignored", compare_options="IgnoreExtraneous"),
+    }
+    seen = compare(tree(repository()), tree(repository(**earlier)), EXPECTED, None)
+    expected = (("ConfigMap b/asks", "Prune=confirm"), ("ConfigMap b/kept", "Prune=false"), ("ConfigMap b/plain", ""))
+    assert seen.dropped == {"b": expected, "c": tuple((what.replace(" b/", " c/"), option) for what, option in expected)}
+    assert seen.compared == {"a", "b", "c"}
+
+
+def test_what_was_not_compared_is_not_among_the_compared() -> None:
+    chart = application("b", "apps/b", "1.2.3", chart="web", repoURL="https://charts.example.org")
+    newer = application("b", "apps/b", "1.2.4", chart="web", repoURL="https://charts.example.org")
+    assert compare(tree(repository(**{"argocd/prod/b.yaml": newer})), tree(repository(**{"argocd/prod/b.yaml": chart})), EXPECTED, None).compared == {
+        "a",
+        "c",
+    }
+    broken = against({"apps/b/kustomization.yaml": "resources: [gone.yaml]\n"})
+    assert not {"b", "c"} & broken.compared
+    assert against({"argocd/prod/b.yaml": None}).removed_applications == ("b",)

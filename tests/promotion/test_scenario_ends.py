@@ -284,7 +284,17 @@ def _wiki_was_named(here: Stage) -> None:
 
 
 def _kept_one_named(here: Stage) -> None:
+    assert _failed_checks(here.played[0]) == ["provable"]
+    assert "would keep 1 of the objects that the candidate drops" in here.played[0].progress
     assert "homepage: is no longer in git and still exists" in here.played[-1].said["reason"]
+
+
+def _no_sign_of_life(here: Stage) -> None:
+    (played,) = here.played
+    assert _failed_checks(played) == ["provable"]
+    assert played.said["reason"].startswith("no sign of life from Argo CD for https://kubernetes.default.svc: ")
+    assert "before     ✓ " in played.progress, "the suite had passed"
+    assert here.holds("refs/tags/dev-v1.8.0") == ""
 
 
 def _replaced_on_purpose(here: Stage) -> None:
@@ -358,6 +368,7 @@ TELLS: Mapping[str, Callable[[Stage], None]] = {
     "app-degrades": _pods_shown,
     "argo-stuck": _retry_stopped,
     "auto-sync-off": _sync_started,
+    "controller-stops": _no_sign_of_life,
     "dev-tag-recreated": _dev_tag_stays,
     "downgrade": _hotfix_is_lost_on_purpose,
     "first-promotion-fails": _tag_left_by_the_first,

@@ -26,7 +26,7 @@ BIN, SITE = Path(sys.executable).parent, Path(__file__).parent / "crash_site"
 GITEA = "apps/gitea/overlays/prod/service.yaml"
 EVIDENCE = (
     "tasks-closed", "version-bump", "tests-passed", "dev-converged", "manifests", "breaking-changes", "documentation", "monitoring-ready",
-    "alerts", "grafana", "events", "way-back",
+    "alerts", "grafana", "events", "way-back", "provable",
 )  # fmt: skip
 _PROMETHEUS = re.compile(rb"^\[+prometheus.*\n(?:(?!\[).*\n)*", re.MULTILINE)
 

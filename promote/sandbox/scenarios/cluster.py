@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from promote.sandbox import seed
+from promote.sandbox.http_server import Request
 from promote.sandbox.sandbox import Sandbox
 from promote.sandbox.scenarios.basics import GITEA_DOWN, GRAFANA, in_production_only, plan
 from promote.sandbox.scenarios.scenario import Act, Play, Scenario, both
@@ -40,6 +41,20 @@ def _root_keeps(sandbox: Sandbox) -> None:
     root: dict[str, Any] = sandbox.prod.get(*ROOT) or {}
     root["spec"]["syncPolicy"]["automated"]["prune"] = False
     sandbox.prod.apply(root)
+
+
+def _homepage_retired(sandbox: Sandbox) -> None:
+    _root_keeps(sandbox)
+    sandbox.commit({"argocd/prod/homepage.yaml": None, **plan("v1.8.0", "homepage is gone")}, "feat: homepage is retired")
+
+
+def _controller_stops(sandbox: Sandbox) -> None:
+    """As soon as Grafana is asked, by the check `monitoring-ready`, which follows `provable`."""
+
+    def stop(_: Request) -> None:
+        sandbox.prod.freeze()
+
+    sandbox.grafana.weather = stop
 
 
 def _wiki_deleted(sandbox: Sandbox) -> None:
@@ -164,13 +179,23 @@ SCENARIOS: Mapping[str, Scenario] = {
         ),
     ),
     "root-keeps-dropped": Scenario(
-        "the root removes an application without pruning: it stays, so production does not match the version",
+        "the root removes an application without pruning: refused, and with that check waived production does not match the version",
         "v1.8.0",
         "rolled_back",
-        "feat: homepage is retired",
-        {"argocd/prod/homepage.yaml": None, **plan("v1.8.0", "homepage is gone")},
-        _root_keeps,
+        "",
+        {},
+        flags=("--waive", "provable=to see it stay"),
         settings=PATIENT_6S,
+        before=(Play(argv=("run", "v1.8.0"), code=1, happens=_homepage_retired, words="homepage is retired, and the root does not prune"),),
+    ),
+    "controller-stops": Scenario(
+        "Argo CD's controller stops during the checks, while everything still reads Synced and Healthy: nothing is moved",
+        "v1.8.0",
+        "refused",
+        MESSAGE,
+        GRAFANA,
+        _controller_stops,
+        settings={'refresh_interval = "1s"': 'refresh_interval = "1s"\nrefresh_timeout = "3s"'},
     ),
     "auto-sync-off": Scenario(
         "an application with auto-sync off would ignore the tag; with argocd.sync = request promote starts its sync",
