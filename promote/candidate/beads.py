@@ -15,6 +15,7 @@ from typing import Any
 
 from promote.core.deadline import Deadline
 from promote.core.errors import Unreachable
+from promote.core.foreign import split_lines
 from promote.core.model import Task
 from promote.transport.programs import run_program
 
@@ -63,7 +64,7 @@ def _entry(document: object) -> dict[str, Any] | None:
 def read_export(text: str, *, where: str) -> Mapping[str, Task]:
     """All tasks of an export, by id. Raises Unreachable for a line that is not a task: a partial export would hide open tasks."""
     found = {}
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(split_lines(text), 1):
         if not line.strip():
             continue
         try:

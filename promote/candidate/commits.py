@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from promote.core.foreign import split_lines
 from promote.core.model import short
 from promote.git.objects import LoggedCommit
 
@@ -48,7 +49,7 @@ def change_of(commit: LoggedCommit) -> Change:
 
 def trailers(body: str) -> tuple[str, ...]:
     """The trailers in the last paragraph of a message (`Closes: #12`, `Fixes #12`, `Co-authored-by: …`)."""
-    last = [line.strip() for line in body.strip().split("\n\n")[-1].splitlines() if line.strip()]
+    last = [line.strip() for line in split_lines(body.strip().split("\n\n")[-1]) if line.strip()]
     return tuple(line for line in last if _TRAILER.fullmatch(line))
 
 

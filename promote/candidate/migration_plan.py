@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from promote.core.foreign import split_lines
+
 _HEADING = re.compile(r"^#{1,6}[ \t]+(.+?)[ \t#]*$", re.MULTILINE)
 _UNSAFE = re.compile(r"^rollback:\s*unsafe\b[ :—-]*(.*)$", re.MULTILINE | re.IGNORECASE)
 _REMOVES = re.compile(r"^removes:[ \t]*(\S.*)$", re.MULTILINE | re.IGNORECASE)
@@ -20,8 +22,8 @@ def empty_sections(text: str, wanted: Sequence[str]) -> list[str]:
 
 
 def _has_content(body: str) -> bool:
-    lines = [line.strip(" \t-*>0123456789.") for line in body.splitlines()]
-    return any(line and not _PLACEHOLDER.fullmatch(line) for line in lines)
+    bare = [line.strip(" \t-*>0123456789.") for line in split_lines(body)]
+    return any(line and not _PLACEHOLDER.fullmatch(line) for line in bare)
 
 
 def unsafe(text: str) -> str | None:

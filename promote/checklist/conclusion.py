@@ -18,6 +18,7 @@ from promote import connect
 from promote.checklist.promotion import STATE, state_of, usable
 from promote.checklist.recorder import Recorder
 from promote.checklist.session import WORKER_KEY, Session, exit_code, named_suites, redactor, shown, suite_of, summary_lines, unpacked
+from promote.core.foreign import split_lines
 from promote.core.model import CheckResult, SuiteResult, Verdict
 from promote.report import github_actions
 from promote.report.junit import write_junit
@@ -117,7 +118,7 @@ class Conclusion:
     def _uncollected_check(self, report: pytest.CollectReport) -> CheckResult:
         path = self.config.rootpath / report.nodeid.partition("::")[0]
         text = redactor(self.config).text(report.longreprtext).strip()
-        last = text.splitlines()[-1].removeprefix("E").strip() if text else "no reason was given"
+        last = split_lines(text)[-1].removeprefix("E").strip() if text else "no reason was given"
         suite = suite_of(path, state_of(self.config).settings)
         return CheckResult(id=report.nodeid, suite=suite, verdict=Verdict.ERRORED, detail=f"cannot be collected: {last}\n{text}")
 

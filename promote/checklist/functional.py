@@ -12,6 +12,7 @@ from promote.candidate.junit import read_junit
 from promote.checklist.promotion import Promotion
 from promote.core.deadline import Deadline
 from promote.core.errors import NotFound, PromoteError, Unreachable, UsageError
+from promote.core.foreign import split_lines
 from promote.core.model import Evidence, short
 from promote.transport.programs import run_program
 
@@ -114,7 +115,7 @@ def _command(promotion: Promotion, evidence: Evidence) -> list[str]:
         )
     done = run_program(argv, cwd=settings.root, seconds=settings.tests.timeout, together=True)
     evidence("exit code", done.code)
-    tail = [f"    | {line}" for line in done.out.splitlines()[-8:]]
+    tail = [f"    | {line}" for line in split_lines(done.out)[-8:]]
     return [f"  `{settings.tests.command}` ended with {done.code}", *tail] if done.code else []
 
 

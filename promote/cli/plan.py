@@ -19,6 +19,7 @@ from promote.cli.next import preview
 from promote.config.schema import Settings
 from promote.connect import secrets
 from promote.core.errors import PromoteError, UsageError
+from promote.core.foreign import split_lines
 from promote.core.model import Choices, short
 from promote.core.version import parse_version
 from promote.manifests.change import AppChange, app_changes
@@ -220,7 +221,7 @@ def _application(app: AppChange, *, diff: bool) -> Iterator[str]:
     objects = [*(f"+ {o}" for o in app.added), *(f"~ {o}" for o in app.changed), *(f"- {o}" for o in app.removed)]
     yield f"  {MARKS[app.what]} {app.name} ({app.what})" + (f": {app.note}" if app.note else "")
     if diff:
-        yield from (f"      {line}" for line in app.diff.splitlines())
+        yield from (f"      {line}" for line in split_lines(app.diff))
         return
     yield from (f"      {line}" for line in objects[:8])
     if len(objects) > 8:

@@ -26,7 +26,7 @@ from promote.report.words import counted
 from promote.tags.lock import UNDO, read_lock
 from promote.tags.names import ref_names
 from promote.tags.observation import trailers_of
-from promote.tags.records import last_entry
+from promote.tags.records import read_ledger
 
 CHECKED = {"no": "no: moved without a pre suite", "unknown": "unknown: promote did not create this tag"}
 
@@ -35,8 +35,8 @@ def main(args: argparse.Namespace) -> int:
     settings, git = open_repository(args.folder)
     with reporter(json=args.json, secrets=secrets()) as report:
         deps = tools(settings, git, report)
-        entry = ledger(deps)
-        document = {**tags(deps), "last": last(entry), **production(deps, entry)}
+        entry, damaged = ledger(deps)
+        document = {**tags(deps), "last": damaged or last(entry), **production(deps, entry)}
     answer(*words(document), document=document if args.json else None, secrets=secrets())
     return {"passed": 0, "failed": 1}.get(str(document["production"]), 5)
 
@@ -63,7 +63,10 @@ def tags(deps: Dependencies) -> dict[str, object]:
 
 
 def describe(deps: Dependencies, tag: Tag, head: Tag | None) -> dict[str, object]:
-    (commit,) = deps.git.log(tag.commit, limit=1)
+    commit = next(iter(deps.git.log(tag.commit, limit=1)), None)
+    if commit is None:  # a tag of a tree or a blob has no distance, and must not hide the others
+        what = f"a {deps.git.kind(tag.commit)}, not a commit"
+        return {"tag": tag.name, "object": tag.object, "commit": tag.commit, "version": "", "subject": what, "when": None, "behind": None}
     return {
         "tag": tag.name,
         "object": tag.object,
@@ -77,17 +80,17 @@ def describe(deps: Dependencies, tag: Tag, head: Tag | None) -> dict[str, object
 
 def prechecked(deps: Dependencies, stable: Tag | None) -> str:
     """The pre suite's verdict id behind the last move, "no", or "unknown" for a tag that promote did not make."""
-    if stable is None or deps.git.git("cat-file", "-t", stable.object).out.strip() != "tag":
+    if stable is None or deps.git.kind(stable.object) != "tag":
         return "unknown"
     return trailers_of(deps.git.read_tag(stable.object).message).get("Prechecked", "unknown")
 
 
-def ledger(deps: Dependencies) -> Mapping[str, object]:
-    """The ledger's entry of the newest promotion; {} when it cannot be read, and then no unhealthy application is tolerated."""
+def ledger(deps: Dependencies) -> tuple[Mapping[str, object], str]:
+    """(the ledger's entry of the newest promotion, why it is damaged); {} when it cannot be read, and then no unhealthy application is tolerated."""
     try:
-        return last_entry(deps.git)
+        return read_ledger(deps.git)
     except PromoteError:
-        return {}
+        return {}, ""
 
 
 def last(entry: Mapping[str, object]) -> str:

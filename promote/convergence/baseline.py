@@ -18,6 +18,7 @@ from promote.config.schema import Settings
 from promote.convergence.application_status import Goal, Limits, healthy
 from promote.convergence.fleet import select
 from promote.core.errors import UsageError
+from promote.core.foreign import Fields, one_line, time_of
 from promote.kube.workloads import Pod, parse_pod
 from promote.monitoring.alerts import Alert, parse_alert
 from promote.report.words import listed
@@ -86,24 +87,42 @@ class Baseline:
 
     @classmethod
     def from_json(cls, text: str) -> Baseline:
-        """Read `to_json`'s text. Raises ValueError, KeyError or TypeError when it is not a baseline."""
-        data = json.loads(text)
+        """Read `to_json`'s text. Raises ValueError when it is not a baseline."""
+        return cls.of(json.loads(text))
+
+    @classmethod
+    def of(cls, value: object) -> Baseline:
+        """The same from a JSON value. Raises ValueError."""
+        data = Fields(value, "the baseline")
+        troubles, unread = data.inner("troubles"), Fields(data.inner("unread"), "unread")
         return cls(
-            taken=datetime.fromisoformat(data["taken"]),
-            manifests=tuple(data["applications"]),
-            pod_manifests=tuple(data["pods"]),
-            smoke_passed=tuple(data.get("smoke_passed") or ()),
-            alert_manifests=None if data.get("alerts") is None else tuple(data["alerts"]),
-            troubles=data.get("troubles") or {},
-            unread=data.get("unread") or {},
+            taken=time_of(data.line("taken")),
+            manifests=tuple(data.objects("applications")),
+            pod_manifests=tuple(data.objects("pods")),
+            smoke_passed=tuple(data.texts("smoke_passed")),
+            alert_manifests=tuple(data.objects("alerts")) if data.has("alerts") else None,
+            troubles={key: [_trouble(one) for one in Fields(troubles, "troubles").objects(key)] for key in troubles},
+            unread={name: unread.line(name) for name in data.inner("unread")},
         )
+
+    def checked(self) -> Baseline:
+        """Itself, when each manifest in it can be parsed: no reader of it finds another shape later. Raises ValueError."""
+        try:
+            for manifest in self.manifests:
+                parse_application(manifest)
+                Fields(manifest["metadata"], "metadata").line("name")
+            self.pods()
+            self.alerts()
+        except (AttributeError, KeyError, TypeError, OverflowError) as error:
+            raise ValueError(f"the baseline holds what is no application, pod or alert: {one_line(str(error), 160)}") from error
+        return self
 
     @classmethod
     def read(cls, path: Path) -> Baseline:
         """Read a baseline file. Raises UsageError when it is not one."""
         try:
             return cls.from_json(path.read_text())
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError) as error:
             raise UsageError(f"{path}: not a baseline: {error}", hint="`promote run` writes this file; start it again") from error
 
 
@@ -140,6 +159,11 @@ def _slim(manifest: dict[str, Any]) -> dict[str, Any]:
     meta = {k: v for k, v in manifest["metadata"].items() if k != "managedFields"}
     status = {k: v for k, v in (manifest.get("status") or {}).items() if k != "history"}
     return {**manifest, "metadata": meta, "status": status}
+
+
+def _trouble(value: object) -> Mapping[str, str]:
+    fields = Fields(value, "a trouble")
+    return {part: fields.line(part, default="") for part in ("group", "kind", "namespace", "name", "health")}
 
 
 _SOURCE = ("repoURL", "targetRevision", "path", "chart", "ref", "tagPrefix")

@@ -10,11 +10,15 @@ from dataclasses import replace
 
 from promote.convergence.application_status import Goal
 from promote.convergence.baseline import Baseline
+from promote.core.errors import ServiceError
+from promote.core.foreign import Fields, read_json
 from promote.git.push import RefUpdate
 from promote.git.remote import GitRemote
 
 BASELINE = "refs/promote/baseline"
 FILE = "baseline.json"
+DEEPEST = 100  # levels: an Application may nest the values of its chart
+LONGEST = 64_000_000  # bytes: the applications, failing pods and alerts of a large cluster
 
 
 def baseline_update(git: GitRemote, request_id: str, baseline: Baseline, goal: Goal, smoke_passed: frozenset[str]) -> RefUpdate:
@@ -33,7 +37,7 @@ def read_baseline(git: GitRemote, request_id: str) -> Baseline | None:
         return None
     git.fetch(BASELINE)
     try:
-        data = json.loads(git.file(ref.commit, FILE) or "{}")
-        return Baseline.from_json(json.dumps(data["baseline"])) if data.get("request_id") == request_id else None
-    except (ValueError, KeyError, TypeError, AttributeError):
+        data = Fields(read_json(git.file(ref.commit, FILE, most=LONGEST) or "{}", deepest=DEEPEST), "the baseline")
+        return Baseline.of(data.inner("baseline")).checked() if request_id and data.line("request_id", default="") == request_id else None
+    except (ValueError, ServiceError):
         return None

@@ -9,6 +9,8 @@ import re
 from collections.abc import Iterable, Mapping
 from urllib.parse import quote, quote_plus
 
+from promote.core.foreign import split_lines, visible
+
 MASK = "***"
 LEAST_LEFT = 8  # characters of a truncated secret; a shorter fragment also occurs in ordinary words
 SHORTEST = 6  # characters; masking a shorter "secret" would tear ordinary words apart
@@ -37,7 +39,7 @@ def learn(*secrets: str) -> None:
 def _forms(secret: str) -> set[str]:
     """The spellings of a secret: as it is, stripped and line by line; each of them also percent-encoded, escaped for JSON and Python, and in base64
     as the two kinds of Basic authorization send it."""
-    texts = {text for text in (secret, secret.strip(), *(line.strip() for line in secret.splitlines())) if len(text) >= SHORTEST}
+    texts = {text for text in (secret, secret.strip(), *(line.strip() for line in split_lines(secret))) if len(text) >= SHORTEST}
     encoded = {quote(text, safe=kept) for text in texts for kept in ("", "/", _KEPT)} | {quote_plus(text) for text in texts}
     escaped = {shown[1:-1] for text in texts for shown in (json.dumps(text), json.dumps(text, ensure_ascii=False), repr(text))}
     basic = {_base64(f"{user}{text}") for text in texts for user in ("", "x-access-token:")}
@@ -67,6 +69,12 @@ class Redactor:
         text = _HTTP_USER.sub(MASK, _URL_PASSWORD.sub(MASK, text))
         text = _BEARER.sub(rf"\1{MASK}", _HEADER.sub(rf"\1{MASK}", text))
         return _TOKENS.sub(MASK, text)
+
+    def shown(self, text: str) -> str:
+        """The text without secrets, and with all that could control what shows it as an escape: the form in which foreign text leaves the program."""
+        masked = self.text(text)
+        shown = visible(masked)
+        return shown if shown == masked else self.text(shown)  # a colour may have stood in the middle of a secret
 
     def value(self, value: object) -> object:
         """The same for all text in a JSON-like value, keys included; other leaves stay as they are."""

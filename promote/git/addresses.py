@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from promote.config.schema import Repository
+from promote.core.foreign import split_lines
 from promote.git.process import run_git_with_retries
 from promote.git.remote import GitRemote
 from promote.git.url import Addresses
@@ -62,5 +63,5 @@ def _refs(git: GitRemote, where: str, *, own: bool = False) -> dict[str, str]:
     # An Application's author wrote the address: it gets no token of ours, starts no helper program and cannot be an option.
     env = {"GIT_ALLOW_PROTOCOL": "http:https:ssh:git"}
     done = run_git_with_retries(git.root, "ls-remote", "--quiet", "--", where, timeout_s=LONGEST_READ_S, env=env)
-    listed = [line.partition("\t") for line in done.out.splitlines()] if done.code == 0 else []
+    listed = [line.partition("\t") for line in split_lines(done.out)] if done.code == 0 else []
     return {name: oid for oid, _, name in listed if not name.endswith("^{}")}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from promote.core.foreign import split_lines
 from promote.core.model import Tag, short
 from promote.git.process import Done
 from promote.git.push import Pushed, PushResult, RefUpdate
@@ -31,8 +32,7 @@ class LocalRefs:
 
     def refs(self, names: Sequence[str]) -> dict[str, Tag]:
         """The refs among `names` that exist, by name."""
-        lines = self._read("for-each-ref", "--format=%(refname) %(objectname) %(*objectname)", *names).splitlines()
-        found = (line.split(" ") for line in lines)
+        found = (line.split(" ") for line in split_lines(self._read("for-each-ref", "--format=%(refname) %(objectname) %(*objectname)", *names)))
         return {name: Tag(ref=name, object=oid, commit=peeled or oid) for name, oid, peeled in found}
 
     def stale(self, updates: Sequence[RefUpdate]) -> str:

@@ -6,10 +6,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from promote.core.errors import NotFound, ServiceError
+from promote.core.foreign import moment
 from promote.git.errors import mask
 from promote.git.remote import GitRemote
 
-FORMAT = "%H%x1f%P%x1f%an%x1f%ct%x1f%B"
+FORMAT = "%H%x00%P%x00%an%x00%ct%x00%B"  # NUL: the one character that none of them can hold
+FIELDS = 5
 FILE, PROGRAM = "100644", "100755"
 
 
@@ -32,18 +34,21 @@ def history(remote: GitRemote, old: str | None, new: str) -> list[LoggedCommit]:
     if remote.is_shallow():
         raise NotFound("git", "this clone is shallow, so its history has holes", hint="git fetch --unshallow")
     text = _bytes(remote, "log", "-z", f"--format={FORMAT}", f"{old}..{new}" if old else new, "--").decode(errors="replace")
-    return [_commit(record) for record in text.split("\0") if record.strip()]
+    return _commits(text)
 
 
 def recent(remote: GitRemote, count: int) -> list[LoggedCommit]:
     """The newest commits of HEAD, at most `count`; empty when HEAD has no commit."""
     done = remote.git("log", "-z", f"-{count}", f"--format={FORMAT}", "HEAD", "--")
-    return [_commit(record) for record in done.raw.decode(errors="replace").split("\0") if record.strip()] if done.code == 0 else []
+    return _commits(done.raw.decode(errors="replace")) if done.code == 0 else []
 
 
-def _commit(record: str) -> LoggedCommit:
-    oid, parents, author, when, message = record.lstrip("\n").split("\x1f", 4)
-    return LoggedCommit(oid=oid, parents=tuple(parents.split()), author=author, when=int(when), message=message.strip())
+def _commits(text: str) -> list[LoggedCommit]:
+    fields = text.split("\0")
+    return [
+        LoggedCommit(oid=oid, parents=tuple(parents.split()), author=author, when=moment(when), message=message.strip())
+        for oid, parents, author, when, message in zip(*(fields[n::FIELDS] for n in range(FIELDS)), strict=False)
+    ]
 
 
 def tree(remote: GitRemote, commit: str) -> tuple[dict[str, str], dict[str, str]]:

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from promote.core.foreign import split_lines
 from promote.core.model import Tag, short
 from promote.git.process import Done
 
@@ -81,7 +82,7 @@ def push_arguments(remote: str, updates: Sequence[RefUpdate]) -> list[str]:
 def read_push(done: Done, updates: Sequence[RefUpdate]) -> PushResult:
     """The outcome of a push from its porcelain lines (`flag TAB from:to TAB summary`); UNKNOWN when they are not conclusive."""
     flags = {}
-    for line in done.out.splitlines():
+    for line in split_lines(done.out):
         if line[1:2] == "\t" and line.count("\t") >= 2:
             flag, refs, summary = line.split("\t", 2)
             flags[refs.partition(":")[2]] = (flag, summary)
@@ -115,5 +116,5 @@ def _outcome(done: Done, summaries: str) -> Pushed:
 def _error_text(err: str) -> str:
     """The remote's and git's messages on one line, without their prefixes."""
     # Without git's closing line: its long URL would push a rule's own text out of the part that is shown.
-    lines = (_FRAME.sub("", " ".join(line.split())) for line in err.splitlines())
-    return " ".join(line for line in lines if line and not line.startswith("error: failed to push some refs"))
+    found = (_FRAME.sub("", " ".join(line.split())) for line in split_lines(err))
+    return " ".join(line for line in found if line and not line.startswith("error: failed to push some refs"))

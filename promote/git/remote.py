@@ -8,37 +8,19 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
 
-from promote.core.errors import NotFound, PromoteError, Unreachable, UsageError
+from promote.core.errors import NotFound, PromoteError, ServiceError, Unreachable, UsageError
 from promote.core.model import Tag, short
 from promote.git.errors import git_error, mask
 from promote.git.local_refs import LocalRefs
+from promote.git.parse import LOG, SIZE, Commit, TagObject, parse_log, parse_refs, parse_size, parse_tag, require_tag
 from promote.git.process import Done, password_aside, run_git, run_git_with_retries
 from promote.git.push import Pushed, PushResult, RefUpdate, push_arguments, read_push
 
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Commit:
-    """One commit for display. `when` is the committer time in seconds since the epoch."""
-
-    oid: str
-    subject: str
-    author: str
-    when: int
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class TagObject:
-    """An annotated tag: the object it points at, its name and its message."""
-
-    oid: str
-    target: str
-    name: str
-    message: str
+NESTED = 10  # tags of tags: a person makes two by mistake
 
 
 class GitRemote:
@@ -156,8 +138,7 @@ class GitRemote:
         } | (self._local.refs(here) if here else {})
 
     def _listed(self, *patterns: str) -> dict[str, str]:
-        lines = self._read("ls-remote", "--quiet", self.remote, *patterns).splitlines()
-        return {name: oid for oid, _, name in (line.partition("\t") for line in lines)}
+        return parse_refs(self._read("ls-remote", "--quiet", self.remote, *patterns))
 
     def ref(self, name: str) -> Tag | None:
         """One ref as the remote has it now, by its full name (`refs/tags/v1`); None when the remote has none. Raises as `refs`."""
@@ -214,15 +195,23 @@ class GitRemote:
     def chain(self, oid: str) -> tuple[str, ...]:
         """An object and everything it peels through, the commit last: tag → tag → commit. The objects must be in this clone."""
         seen = [oid]
-        while self._read("cat-file", "-t", seen[-1]) == "tag":
+        while self.kind(seen[-1]) == "tag":
+            if len(seen) > NESTED:
+                raise ServiceError("git", f"the tag {short(oid)} is nested more than {NESTED} deep", hint="make the tag again, at the commit itself")
             seen.append(self.read_tag(seen[-1]).target)
         return tuple(seen)
 
+    def kind(self, oid: str) -> str:
+        """`commit`, `tag`, `tree` or `blob`. Raises ServiceError when the object is not in this clone."""
+        return self._kind_and_size(oid)[0]
+
+    def _kind_and_size(self, name: str) -> tuple[str, int]:
+        return parse_size(self._read("cat-file", SIZE, stdin=f"{name}\n".encode()), name)
+
     def read_tag(self, oid: str) -> TagObject:
         """The annotated tag with this object id, which must be in this clone. Raises ServiceError when it cannot be read."""
-        head, _, message = self._read("cat-file", "tag", oid).partition("\n\n")
-        fields = dict(line.partition(" ")[::2] for line in head.splitlines())
-        return TagObject(oid=oid, target=fields["object"], name=fields["tag"], message=message)
+        require_tag(oid, *self._kind_and_size(oid))
+        return parse_tag(oid, self._read("cat-file", "tag", oid))
 
     def make_tag(self, *, name: str, commit: str, message: str) -> str:
         """Write an annotated tag object, without a ref, and return its id."""
@@ -264,8 +253,13 @@ class GitRemote:
 
     def log(self, revisions: str, limit: int = 1000) -> list[Commit]:
         """The commits of a range like `old..new`, newest first, at most `limit`."""
-        text = self._read("log", f"-{limit}", "--format=%H%x00%s%x00%an%x00%ct", revisions, "--")
-        return [Commit(oid=o, subject=s, author=a, when=int(w)) for o, s, a, w in (line.split("\0") for line in text.splitlines())]
+        return parse_log(self._read("log", "-z", f"-{limit}", LOG, revisions, "--"))
+
+    def commit(self, oid: str) -> Commit:
+        """One commit of this clone. Raises ServiceError for another object: a tag may be at a tree or a blob."""
+        if found := self.log(oid, limit=1):
+            return found[0]
+        raise ServiceError("git", f"{short(oid)} is a {self.kind(oid)}, not a commit", hint="move or delete the tag that is there")
 
     def changed_paths(self, old: str, new: str) -> list[str]:
         """The paths of all files that differ between two commits; a renamed file counts as removed and added."""
@@ -281,8 +275,13 @@ class GitRemote:
         """The id of a file or folder in a commit, or None when it does not exist. Equal ids mean equal contents."""
         return self.git("rev-parse", "--verify", "--quiet", f"{commit}:{path}").out.strip() or None
 
-    def file(self, commit: str, path: str) -> str | None:
-        """The text of a file in a commit; None when the commit has none. Raises ServiceError when it cannot be read (a partial clone offline)."""
+    def file(self, commit: str, path: str, *, most: int | None = None) -> str | None:
+        """The text of a file in a commit; None when the commit has none.
+
+        Raises ServiceError when it cannot be read (a partial clone offline), and when it has more than `most` bytes.
+        """
+        if most is not None and (oid := self.tree_id(commit, path)) and (size := self._kind_and_size(oid)[1]) > most:
+            raise ServiceError("git", f"{path} has {size} bytes, more than the {most} that are read", hint=f"see `git show {short(commit)}:{path}`")
         done = self.git("cat-file", "blob", f"{commit}:{path}")
         if done.code == 0:
             return done.out

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from promote.core.errors import UsageError
+from promote.core.foreign import split_lines
 from promote.transport.programs import apart, kill_and_collect, kill_group
 
 PROGRAM_S = 10.0  # a keychain may take a moment; a prompt to the user gets no answer
@@ -24,7 +25,7 @@ def from_file(path: str) -> str:
         raise UsageError(f"GITHUB_TOKEN_FILE: {path}: cannot be read: {error.strerror}", hint="name a readable file that holds the token") from error
     if not text:
         raise UsageError(f"GITHUB_TOKEN_FILE: {path} is empty", hint="name a file that holds the token")
-    return text.splitlines()[0].strip()
+    return split_lines(text)[0].strip()
 
 
 def from_gh(host: str, environ: Mapping[str, str]) -> str:
@@ -36,7 +37,7 @@ def from_git(host: str, environ: Mapping[str, str]) -> str:
     """The password that git's credential helpers return for the forge's host, or ""."""
     quiet = {"GIT_TERMINAL_PROMPT": "0", "GIT_ASKPASS": "true", "SSH_ASKPASS": "true", "GCM_INTERACTIVE": "never"}
     answer = _output(["git", "credential", "fill"], {**environ, **quiet}, f"protocol=https\nhost={host}\n\n")
-    fields = dict(line.partition("=")[::2] for line in answer.splitlines())
+    fields = dict(line.partition("=")[::2] for line in split_lines(answer))
     return fields.get("password", "")
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import re
 
+from promote.core.foreign import split_lines
+
 LOG_LIMIT = 4_000_000  # the longest part of a log that is read, in bytes
 _STAMP = re.compile(r"^\ufeff?\d{4}-\d\d-\d\dT[\d:.]+Z ?")
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f]")  # a log must not control the terminal that shows it
@@ -30,7 +32,7 @@ def fetch_signed(url: str, *, within_s: float) -> str:
 
 def log_tail(text: str, lines: int) -> tuple[str, ...]:
     """The last lines of an Actions log up to its last error line (only clean-up follows it), without time stamps and control characters."""
-    clean = [_CONTROL.sub("", _STAMP.sub("", line)).rstrip() for line in text.splitlines()]
+    clean = [_CONTROL.sub("", _STAMP.sub("", line)).rstrip() for line in split_lines(text)]
     errors = [i for i, line in enumerate(clean) if line.startswith("##[error]")]
     shown = [line for line in (clean[: errors[-1] + 1] if errors else clean) if not line.startswith("##[endgroup]")]
     return tuple(line.removeprefix("##[error]") for line in shown[-lines:])

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from promote.core.errors import PromoteError
+from promote.core.foreign import split_lines
 
 MANIFEST = "checks/.promote.json"
 RECIPES = "promote.just"
@@ -105,7 +106,7 @@ def _past(root: Path, path: str, written: str) -> Change:
 
 
 def _diff(path: str, here: bytes, new: bytes) -> str:
-    old_lines, new_lines = here.decode(errors="replace").splitlines(), new.decode(errors="replace").splitlines()
+    old_lines, new_lines = split_lines(here.decode(errors="replace")), split_lines(new.decode(errors="replace"))
     return "\n".join(difflib.unified_diff(old_lines, new_lines, path, f"{path} of this version", lineterm=""))
 
 

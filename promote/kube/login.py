@@ -18,6 +18,7 @@ from threading import Thread
 from typing import Any, TypeVar
 
 from promote.core.errors import Denied
+from promote.core.foreign import split_lines
 
 T = TypeVar("T")
 LOGIN_S = 20.0  # enough for an exec plugin to call a cloud; a prompt of its own gets no answer
@@ -38,7 +39,7 @@ class Login:
 def first_line(error: BaseException) -> str:
     """The first line of the library's message."""
     # Without the kubeconfig entry that the message may show: it contains the user's secrets.
-    return (str(error).strip() or type(error).__name__).splitlines()[0].partition("/{")[0][:160]
+    return split_lines(str(error).strip() or type(error).__name__)[0].partition("/{")[0][:160]
 
 
 def login_of(user: Any) -> Login | None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from promote.core.deadline import parse_time
 from promote.core.errors import PromoteError
+from promote.core.foreign import split_lines
 from promote.kube.client import Kube
 
 _POD_HASH = re.compile(r"-(?:[a-z0-9]{6,10}-[a-z0-9]{1,5}|[a-z0-9]{5}|[0-9]+)$")
@@ -177,7 +178,7 @@ def log_tail(kube: Kube, pod: Pod, lines: int = 8) -> list[str]:
     """The last lines of a pod's log (of its previous container when it restarted); one line with the reason when there is no log."""
     for previous in ("true", "false") if pod.restarts else ("false",):
         try:
-            return kube.text(f"/api/v1/namespaces/{pod.namespace}/pods/{pod.name}/log?tailLines={lines}&previous={previous}").splitlines()[-lines:]
+            return split_lines(kube.text(f"/api/v1/namespaces/{pod.namespace}/pods/{pod.name}/log?tailLines={lines}&previous={previous}"))[-lines:]
         except PromoteError as error:
             reason = error.what
     return [f"(no log: {reason})"]

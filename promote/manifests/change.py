@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from promote.core.foreign import split_lines
 from promote.manifests.applications import Declared, find, sides
 from promote.manifests.compare import Expected, render_one
 from promote.manifests.differences import Key, keyed
@@ -103,4 +104,4 @@ def _text(o: Object | None) -> list[str]:
         return []
     if o.get("kind") == "Secret":
         o = {k: (dict.fromkeys(v, HIDDEN) if k in ("data", "stringData") and isinstance(v, dict) else v) for k, v in o.items()}
-    return [f"{line}\n" for line in yaml.safe_dump(o, sort_keys=True, allow_unicode=True).splitlines()]
+    return [f"{line}\n" for line in split_lines(yaml.safe_dump(o, sort_keys=True, allow_unicode=True))]

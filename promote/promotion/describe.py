@@ -23,7 +23,7 @@ def describe_stable(deps: Dependencies, stable: Tag | None, candidate: str) -> s
 
 def age(git: GitRemote, commit: str, *, now: datetime | None = None) -> str:
     """`3 days old`, `5 h old`: of the commit, not of the tag."""
-    (found,) = git.log(commit, limit=1)
+    found = git.commit(commit)
     past = (now or datetime.now(UTC)) - datetime.fromtimestamp(found.when, UTC)
     return f"{past.days} days old" if past.days else f"{past.seconds // 3600} h old"
 

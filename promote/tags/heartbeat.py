@@ -15,10 +15,12 @@ from datetime import UTC, datetime, timedelta
 
 from promote.core.deadline import Clock, Deadline
 from promote.core.errors import PromoteError, ServiceError
+from promote.core.foreign import time_of
 from promote.core.retry import DeadlineExceeded, wait_until
 from promote.git.push import RefUpdate
 from promote.git.remote import GitRemote
 from promote.tags.lock import Lock, brought, read_lock
+from promote.tags.shapes import beat_fields
 
 HEARTBEAT = "refs/promote/heartbeat"
 BEAT_S = 10.0  # how long one git command of a beat may take; who ends a promotion waits for it
@@ -39,20 +41,16 @@ class Sign:
 
 def sign_of(git: GitRemote, lock: Lock) -> Sign:
     """When the owner of this lock was last heard of: at its last transition, or its last beat if that is newer."""
-    signs = [(_time(lock.at or lock.since), lock.oid)]
+    signs = [(time_of(lock.at or lock.since), lock.oid)]
     ref = brought(git, git.ref(HEARTBEAT))
     if ref is not None:
         try:
-            beat = json.loads(git.read_tag(ref.object).message)
-            if beat["request_id"] == lock.request_id:
-                signs.append((_time(beat["at"]), ref.object))
-        except (ValueError, TypeError, KeyError, ServiceError):  # not one of ours: no evidence about this owner
+            request_id, at = beat_fields(git.read_tag(ref.object).message)
+            if request_id == lock.request_id:
+                signs.append((time_of(at), ref.object))
+        except (ValueError, ServiceError):  # not one of ours: no evidence about this owner
             pass
     return Sign(at=max(at for at, _ in signs), objects=tuple(oid for _, oid in signs))
-
-
-def _time(text: str) -> datetime:
-    return datetime.fromisoformat(text).astimezone(UTC)
 
 
 def silent(git: GitRemote, lock: Lock, *, seconds: float, clock: Clock, every_s: float) -> bool:

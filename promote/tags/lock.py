@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import getpass
 import json
-import re
 import secrets
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
+from typing import Any
 
 from promote.core.deadline import Deadline
 from promote.core.errors import Denied, Forbidden, NotFound, PromoteError, Rejected, ServiceError, Superseded, Unreachable
@@ -22,10 +22,10 @@ from promote.core.retry import retry_until
 from promote.core.signals import defer_signals
 from promote.git.push import Pushed, PushResult, RefUpdate
 from promote.git.remote import GitRemote
+from promote.tags.shapes import lock_fields
 
 LOCK = "refs/promote/lock"
 UNDO = "refs/promote/undo"
-REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,80}")
 LOOK_FIRST = "look with `promote status` before anything else"
 TRIES = 6  # how often a ref may be replaced while it is read; a promotion does so a few times in minutes
 
@@ -112,13 +112,9 @@ def lock_at(git: GitRemote, ref: Tag | None) -> Lock | None:
     if ref is None:
         return None
     try:
-        fields = json.loads(git.read_tag(ref.object).message)
-        fields.pop("nonce", None)
-        lock = Lock(**fields, oid=ref.object)
-        if not REQUEST_ID.fullmatch(lock.request_id):  # it names files in this clone
-            raise ValueError(lock.request_id)
-        return lock
-    except (ValueError, TypeError, KeyError, ServiceError) as error:  # ServiceError: not even a tag object
+        fields: dict[str, Any] = lock_fields(git.read_tag(ref.object).message)
+        return Lock(**{**fields, "oid": ref.object})
+    except (ValueError, TypeError, ServiceError) as error:  # TypeError: a field that this version lacks; ServiceError: not even a tag object
         raise UnreadableLock(
             f"{LOCK} on the remote ({ref.object[:7]}) is not a lock this version can read",
             hint="upgrade promote, or look at it with `git show`; when it is not needed: `promote abort --break-lock`",

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from promote.core.errors import Superseded
+from promote.core.foreign import split_lines
 from promote.core.model import Tag, short
 from promote.git.remote import GitRemote
 from promote.tags.lock import LOCK, UNDO, Lock, UnreadableLock, lock_at, lock_lost
@@ -107,7 +108,7 @@ def with_maker(git: GitRemote, seen: Observation) -> Observation:
 
 def trailers_of(message: str) -> dict[str, str]:
     """The trailers of a prod tag's message; empty for tags not made by publish."""
-    found = (line.partition(": ") for line in message.splitlines())
+    found = (line.partition(": ") for line in split_lines(message))
     return {key: value for key, sep, value in found if sep and key.replace("-", "").isalpha()}
 
 

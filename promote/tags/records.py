@@ -11,12 +11,14 @@ from datetime import UTC, datetime
 
 from promote.config.schema import Settings
 from promote.core.deadline import Deadline
-from promote.core.errors import PromoteError
+from promote.core.errors import PromoteError, ServiceError
+from promote.core.foreign import one_line
 from promote.core.model import Tag
 from promote.git.push import Pushed, RefUpdate
 from promote.git.remote import GitRemote
 from promote.tags.names import ref_names
 from promote.tags.publish import Published, Request
+from promote.tags.shapes import ENTRY_NAME, LONGEST_ENTRY, LONGEST_LOCK, entry_fields, record_request
 
 LEDGER = "refs/promote/ledger"
 TRIES = 6
@@ -51,10 +53,9 @@ def has_record(git: GitRemote, settings: Settings, request_id: str, version: str
         return False
     git.fetch(branch.ref)
     try:
-        found = json.loads(git.file(branch.commit, record_path(settings, version)) or "{}")
+        return record_request(git.file(branch.commit, record_path(settings, version), most=LONGEST_LOCK) or "{}") == request_id
     except ValueError:
         return False
-    return isinstance(found, dict) and found.get("request_id") == request_id
 
 
 def write_ledger(git: GitRemote, request_id: str, entry: Mapping[str, object]) -> str:
@@ -65,17 +66,21 @@ def write_ledger(git: GitRemote, request_id: str, entry: Mapping[str, object]) -
 
 def last_entry(git: GitRemote) -> dict[str, object]:
     """The newest promotion in the ledger; empty when there is none or it cannot be read."""
+    return read_ledger(git)[0]
+
+
+def read_ledger(git: GitRemote) -> tuple[dict[str, object], str]:
+    """(the newest promotion in the ledger, "" or why it cannot be believed: then it is empty). Raises PromoteError when the remote is silent."""
     head = git.ref(LEDGER)
     if head is None:
-        return {}
+        return {}, ""
     git.fetch(LEDGER)
-    newest = max(git.names(head.commit), default="")  # names begin with the time
-    text = git.file(head.commit, newest) if newest else None
     try:
-        entry = json.loads(text or "{}")
-    except ValueError:
-        return {}
-    return entry if isinstance(entry, dict) else {}
+        newest = max(git.names(head.commit), default="")  # names begin with the time
+        text = git.file(head.commit, newest, most=LONGEST_ENTRY) if ENTRY_NAME.fullmatch(newest) else None
+        return (entry_fields(text or "", newest), "") if newest else ({}, "")
+    except (ValueError, ServiceError) as error:  # ServiceError: not even a commit
+        return {}, f"damaged: {LEDGER} is not as promote writes it ({one_line(str(error), 160)})"
 
 
 def _append(git: GitRemote, ref: str, path: str, content: Mapping[str, object], message: str) -> str:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from promote.core.errors import NotFound, Unreachable
+from promote.core.foreign import split_lines
 
 PIPES_S = 1.0  # how long to wait for the remaining output of a command that has ended
 SECRET = ("GITHUB_TOKEN", "GH_TOKEN", "PROMOTE_GIT_TOKEN")
@@ -84,7 +85,7 @@ def run_program(argv: Sequence[str], *, cwd: Path, seconds: float, together: boo
         ended = child.poll() is not None  # a descendant still holds its pipes
         out, errors = kill_and_collect(child)
         if not ended:
-            tail = " | ".join(out.decode(errors="replace").splitlines()[-3:])
+            tail = " | ".join(split_lines(out.decode(errors="replace"))[-3:])
             what = f"did not end within {seconds:.0f} s" + (f"; its last output: {tail}" if tail else "")
             raise Unreachable(argv[0], what, hint="run it by hand to see what it waits for") from late
     finally:

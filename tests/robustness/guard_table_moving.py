@@ -72,7 +72,7 @@ LOCKS = (
     Guard("only what this promotion did is resumed", OBSERVATION, "        return seen.made_by == expected.request_id\n", "        return True\n", RESUMING, "foreign_change_meanwhile"),
     Guard("the heartbeat's lease", "promote/tags/heartbeat.py", "RefUpdate(ref=HEARTBEAT, new=new, expected=known)", "RefUpdate(ref=HEARTBEAT, new=new, expected=now.object if (now := git.ref(HEARTBEAT)) else '')", HEART),
     Guard("the last beat of a former owner", "promote/tags/heartbeat.py", "        if holds not in ours | {known}:\n", "        if False:\n", HEART),
-    Guard("whose heartbeat", "promote/tags/heartbeat.py", '            if beat["request_id"] == lock.request_id:\n', "            if True:\n", HEART),
+    Guard("whose heartbeat", "promote/tags/heartbeat.py", '            if request_id == lock.request_id:\n', "            if True:\n", HEART),
     Guard("silence by our own clock", "promote/tags/heartbeat.py", " or sign_of(git, lock).objects != first.objects", "", HEART),
 )  # fmt: skip
 MEMORY = (
