@@ -19,6 +19,7 @@ from promote.core.errors import UsageError
 from promote.core.redact import Redactor, learn
 from promote.git.process import forget_local_variables
 from promote.git.remote import GitRemote
+from promote.report import github_actions
 
 if TYPE_CHECKING:
     from promote.argocd.client import ArgoCD
@@ -91,7 +92,7 @@ def redactor(settings: Settings) -> Redactor:
 
 def on_actions() -> bool:
     """Whether this process runs in a step of GitHub Actions, where lines of the log can be workflow commands."""
-    return os.environ.get("GITHUB_ACTIONS") == "true"
+    return github_actions.on_actions()
 
 
 def ci_run() -> str:

@@ -15,6 +15,7 @@ from promote.config.schema import Settings
 from promote.core.errors import UsageError
 from promote.git.clone import check_clone
 from promote.git.remote import GitRemote
+from promote.report.sink import Sink
 
 if TYPE_CHECKING:
     from promote.promotion.context import Dependencies
@@ -67,5 +68,7 @@ def terminal_question(text: str) -> str:
     """Ask on the terminal; "" (the safe default) without one, so that no job ever waits for a person."""
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         return ""
-    print(text, end="", file=sys.stderr, flush=True)
+    screen = Sink(sys.stderr)
+    screen.write(screen.clean(text))
+    screen.flush()
     return sys.stdin.readline().strip().lower()

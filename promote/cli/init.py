@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import tomllib
 from pathlib import Path
@@ -20,6 +19,7 @@ from promote.init.files import Change, plan, write
 from promote.init.infer import decide
 from promote.init.settings_text import settings_text
 from promote.init.upgrade import outdated_settings, upgrade_settings
+from promote.report.screen import answer
 
 
 def main(args: argparse.Namespace) -> int:
@@ -40,9 +40,9 @@ def main(args: argparse.Namespace) -> int:
     )
     write(git.top, changes)
     if args.json:
-        print(json.dumps(_document(finding, changes), indent=2))
+        answer(document=_document(finding, changes))
     else:
-        print("\n".join(_words(finding, changes)))
+        answer(*_words(finding, changes))
     return 0
 
 

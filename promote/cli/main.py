@@ -209,11 +209,9 @@ def _say(args: argparse.Namespace, name: str, error: PromoteError) -> int:
 
     end = End[name]
     redact = Redactor(secrets())
-    Sink(sys.stderr, redact).line(f"promote: {error.what}" + (f"\n  do: {error.hint}" if error.hint else ""))
+    Sink(sys.stderr, redact).error(error)
     if args.json:
-        import json
-
-        Sink(sys.stdout, redact).line(json.dumps({"outcome": end.value, "error": error.what, "hint": error.hint}, indent=2))
+        Sink(sys.stdout, redact).document({"outcome": end.value, "error": error.what, "hint": error.hint})
     return end.exit_code
 
 

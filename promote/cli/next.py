@@ -13,10 +13,12 @@ from promote.checklist.promotion import Promotion, State
 from promote.cli.bootstrap import open_repository
 from promote.config.schema import Settings
 from promote.core.errors import NotFound, UsageError
+from promote.core.foreign import one_line
 from promote.core.model import Choices
 from promote.core.version import Version
 from promote.promotion.choose_candidate import simply_behind
 from promote.report.screen import answer
+from promote.report.sink import Sink
 from promote.report.words import counted
 
 
@@ -27,7 +29,7 @@ def main(args: argparse.Namespace) -> int:
     why = "; ".join(filter(None, (why, remark)))
     answer(version, document={"version": version, "why": why, "commit": promotion.commit} if args.json else None)
     if not args.json:
-        print(why, file=sys.stderr)
+        Sink(sys.stderr).line(one_line(why))
     return 0
 
 

@@ -18,10 +18,10 @@ from promote.core.version import Version, parse_version
 from promote.git.remote import GitRemote
 from promote.report.screen import answer
 from promote.report.sink import Sink
-from promote.tags.lock import REQUEST_ID
 from promote.tags.move_back import BackRequest, publish_back
 from promote.tags.publish import Request, publish
 from promote.tags.records import record_path, write_record
+from promote.tags.shapes import REQUEST_ID
 
 PATIENCE_S = 60.0  # how long an unanswered push is looked up: seconds without a network must not hide that the tag moved
 Told = tuple[dict[str, object], list[str]]  # the JSON document, the lines for people
@@ -108,7 +108,7 @@ def _check(args: argparse.Namespace) -> None:
 
 
 def _refuse(args: argparse.Namespace, end: End, error: PromoteError) -> int:
-    Sink(sys.stderr, Redactor(secrets())).line(f"promote: {error.what}\n  do: {error.hint}")
+    Sink(sys.stderr, Redactor(secrets())).error(error)
     if args.json:
         answer(document={"outcome": end.value, "error": error.what, "hint": error.hint}, secrets=secrets())
     return end.exit_code

@@ -2,19 +2,38 @@
 
 The text of a check may come from a commit message or a cluster, so it is escaped: it can neither become a workflow command nor break the table.
 Facts: a command is a line `::error title=T::message`; in messages %, CR and LF are percent-encoded, in properties also : and , — and GitHub ignores
-commands printed between `::stop-commands::TOKEN` and `::TOKEN::`.
+commands printed between `::stop-commands::TOKEN` and `::TOKEN::`. An older form, `##[error]message`, counts anywhere in a line.
 """
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Iterable, Sequence
 
+from promote.core.foreign import one_line, visible
 from promote.core.model import Verdict
 
+_COMMAND = re.compile(r"^([^\S\n]*):(?=:)", re.MULTILINE)
 LONGEST = 4000  # characters of a message; GitHub truncates annotations at 64 KB and shows at most ten of a kind for a step
 MARKS = {Verdict.PASSED: "✓", Verdict.FAILED: "✗", Verdict.ERRORED: "?", Verdict.WARNING: "!", Verdict.WAIVED: "~"}
 WORDS = {Verdict.PASSED: "passed", Verdict.FAILED: "failed", Verdict.ERRORED: "unknown", Verdict.WARNING: "warning", Verdict.WAIVED: "waived"}
 Checks = Sequence[tuple[str, Verdict, str]]
+
+
+def on_actions() -> bool:
+    """Whether this process runs in a step of GitHub Actions, where lines of the log can be workflow commands."""
+    return os.environ.get("GITHUB_ACTIONS") == "true"
+
+
+def inert(text: str) -> str:
+    """The text without a line that GitHub Actions would obey as a command: `: :error::` and `## [error]` are none."""
+    return _COMMAND.sub(r"\1: ", text).replace("##[", "## [")
+
+
+def inert_json(text: str) -> str:
+    """The same JSON value in other letters: no line of a document begins with a colon, and `##[` can stand only inside of a text."""
+    return text.replace("##[", "#\\u0023[")
 
 
 def commands(checks: Checks) -> list[str]:
@@ -45,7 +64,7 @@ def _counted(counts: Iterable[tuple[Verdict, int]]) -> Iterable[str]:
 
 
 def _message(text: str) -> str:
-    return text[:LONGEST].replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    return visible(text)[:LONGEST].replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
 def _property(text: str) -> str:
@@ -54,7 +73,7 @@ def _property(text: str) -> str:
 
 def _cell(text: str) -> str:
     """A table cell on one line, without markup, links or mentions of users."""
-    flat = " ".join(text.split())[:500]
+    flat = " ".join(one_line(" ".join(text.split())).split())[:500]
     for mark in "&<>|`[@!":  # & first: the others become entities
         flat = flat.replace(mark, f"&#{ord(mark)};")
     return flat

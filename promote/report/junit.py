@@ -12,13 +12,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from xml.etree import ElementTree
 
+from promote.core.foreign import one_line
 from promote.core.model import CheckResult, SuiteResult, Verdict
 from promote.core.redact import Redactor
 
 LONGEST_VALUE = 2000  # characters of a property: evidence, not a log
 _ELEMENTS = {Verdict.FAILED: "failure", Verdict.ERRORED: "error", Verdict.WAIVED: "skipped", Verdict.DISABLED: "skipped", Verdict.WARNING: "skipped"}
 _TYPES = {Verdict.ERRORED: "undetermined"}  # others: the verdict's own value
-_ILLEGAL = re.compile("[^\t\n\r\x20-\x7e\x80-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # XML 1.0 has no escape for them
+_ILLEGAL = re.compile("[\ufffe\uffff]")  # what is visible and XML 1.0 has no escape for
 
 
 def write_junit(path: Path, results: Sequence[SuiteResult], redact: Redactor, **about: object) -> None:
@@ -54,11 +55,11 @@ def _suite(result: SuiteResult, redact: Redactor, about: Mapping[str, object]) -
 
 
 def _case(check: CheckResult, redact: Redactor) -> ElementTree.Element:
-    named = {"name": _legal(redact.text(check.id)), "classname": f"promote.{check.suite}", "time": f"{check.seconds:.3f}"}
+    named = {"name": _legal(one_line(redact.shown(check.id))), "classname": f"promote.{check.suite}", "time": f"{check.seconds:.3f}"}
     case = ElementTree.Element("testcase", named)
     _properties(case, {"check": check.id, **check.evidence}, redact)
     if tag := _ELEMENTS.get(check.verdict):
-        detail = _legal(redact.text(check.detail))
+        detail = _legal(redact.shown(check.detail))
         first = detail.partition("\n")[0] or "no reason was given"
         ElementTree.SubElement(case, tag, {"type": _type(check.verdict), "message": first}).text = detail
     return case
@@ -67,8 +68,8 @@ def _case(check: CheckResult, redact: Redactor) -> ElementTree.Element:
 def _properties(parent: ElementTree.Element, values: Mapping[str, object], redact: Redactor) -> None:
     holder = ElementTree.SubElement(parent, "properties")
     for name, value in values.items():
-        shown = _legal(str(redact.value(value))[:LONGEST_VALUE])
-        ElementTree.SubElement(holder, "property", {"name": _legal(redact.text(name)), "value": shown})
+        shown = _legal(redact.shown(str(redact.value(value)))[:LONGEST_VALUE])
+        ElementTree.SubElement(holder, "property", {"name": _legal(redact.shown(name)), "value": shown})
 
 
 def _type(verdict: Verdict) -> str:
@@ -76,5 +77,4 @@ def _type(verdict: Verdict) -> str:
 
 
 def _legal(text: str) -> str:
-    """A text from a cluster or a commit may hold control characters, with which no reader would take the file: shown as `#x1B`."""
-    return _ILLEGAL.sub(lambda found: f"#x{ord(found[0]):02X}", text)
+    return _ILLEGAL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)

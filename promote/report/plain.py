@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 from collections.abc import Sequence
 from typing import Protocol, TextIO
 
 from promote.core.deadline import Clock
+from promote.core.foreign import one_line, split_lines
 from promote.core.model import AppState, AppVerdict, CheckResult, End, Step
 from promote.core.redact import Redactor
 from promote.report.sink import Sink
@@ -64,7 +64,7 @@ class Plain:
         self.sink.line(text)
 
     def headline(self, text: str) -> None:
-        self.line(text + "\n")
+        self.line(one_line(text) + "\n")
 
     def step_started(self, name: str) -> None:
         self._step, self._checks, self._shown = name, [], {}
@@ -105,22 +105,22 @@ class Plain:
         self.under(f"  {count}" + (f"; not yet: {waiting}" if look.done < len(look.applications) else ""))
 
     def note(self, text: str) -> None:
-        for part in text.splitlines():
+        for part in split_lines(text):
             self.under(f"  {part}")
 
     def under(self, text: str) -> None:
         """Print a line of the current step; the step's name is printed once, before its first line."""
         name, self._step = self._step, ""
         self._beat = self._clock.monotonic()
-        self.line(f"{name:<{WIDTH}} {text}")
+        self.line(f"{name:<{WIDTH}} {text}".replace("\n", f"\n{'':<{WIDTH}}   "))  # a further line of a quoted text begins nothing
 
     def undo(self, lines: Sequence[str]) -> None:
         for text in lines:
-            self.line(f"to undo at any time: {text}")
+            self.line(f"to undo at any time: {one_line(text)}")
 
     def end(self, end: End, lines: Sequence[str], *, code: int | None = None) -> None:
         """Print the final lines; the first states the result, with the exit code unless it is 0."""
-        first, *rest = [part for text in lines for part in text.splitlines()] or [end.value]
+        first, *rest = [part for text in lines for part in split_lines(text)] or [end.value]
         code = end.exit_code if code is None else code
         mark = ENDS.get(end, "✗") if code else ENDS[End.VERIFIED]
         self.line(f"{mark} {first}" + (f"{'' if first.endswith('.') else '.'} Exit {code}." if code else ""))
@@ -129,6 +129,4 @@ class Plain:
 
     def document(self, document: object) -> None:
         """Print one JSON document on stdout; everything else is on stderr then."""
-        out = Sink(sys.stdout, self._redact)
-        out.write(json.dumps(out.value(document), indent=2, default=str) + "\n")
-        out.flush()
+        Sink(sys.stdout, self._redact).document(document)

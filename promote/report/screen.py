@@ -6,12 +6,12 @@
 from __future__ import annotations
 
 import contextlib
-import json as json_format
 import os
 import sys
 from collections.abc import Iterable, Iterator
 
 from promote.core.errors import PromoteError
+from promote.core.foreign import one_line
 from promote.core.redact import Redactor
 from promote.report.plain import Plain, Reporter
 from promote.report.sink import Sink
@@ -33,13 +33,16 @@ def reporter(*, json: bool, secrets: Iterable[str] = ()) -> Iterator[Reporter]:
 
 
 def answer(*lines: str, document: object = None, secrets: Iterable[str] = ()) -> None:
-    """Print the lines on stdout, or the document as JSON when there is one.
+    """Print the lines on stdout, each on one line whatever it quotes, or the document as JSON when there is one.
 
     Raises BrokenPipeError when the reader closed the pipe, PromoteError when stdout cannot be written: a lost answer must not exit with 0.
     """
     out = Sink(sys.stdout, Redactor(secrets))
-    for text in lines if document is None else [json_format.dumps(out.value(document), indent=2, default=str)]:
-        out.line(text)
+    if document is None:
+        for text in lines:
+            out.line(one_line(text))
+    else:
+        out.document(document)
     if isinstance(out.broken, BrokenPipeError):
         raise out.broken
     if out.broken:

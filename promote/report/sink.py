@@ -1,20 +1,19 @@
-"""The one way text leaves the program: a stream that masks secrets, drops control characters, replaces signs the terminal cannot show by ASCII, and
-survives a closed pipe. Independent of promotions.
+"""The one way text leaves the program: a stream that masks secrets, shows control characters as escapes, replaces signs the terminal cannot show by
+ASCII, prints no command that GitHub Actions would obey, and survives a closed pipe. Independent of promotions.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
-import re
 from collections.abc import Iterator
 from typing import TextIO
 
+from promote.core.errors import PromoteError
 from promote.core.redact import Redactor
+from promote.report.github_actions import inert, inert_json, on_actions
 from promote.report.words import ASCII, SIGNS
-
-# Failure texts quote other systems; no such text may move the cursor or set the terminal's title.
-_CONTROL = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 class Sink:
@@ -25,11 +24,13 @@ class Sink:
         self._redact = redact or Redactor()
         self.encoding: str = getattr(out, "encoding", None) or "utf-8"
         self.ascii = not _shows(SIGNS, self.encoding)
+        self.actions = on_actions()
         self.broken: OSError | None = None  # the error after which nothing is written any more
 
     def clean(self, text: str) -> str:
-        """The text in the form in which it may be shown on this stream."""
-        text = _CONTROL.sub("", self._redact.text(text))
+        """The text in the form in which it may be shown on this stream: failure texts quote other systems."""
+        shown = self._redact.shown(text)
+        text = inert(shown) if self.actions else shown
         return text.translate(ASCII).encode(self.encoding, "replace").decode(self.encoding) if self.ascii else text
 
     def value(self, value: object) -> object:
@@ -38,6 +39,17 @@ class Sink:
 
     def line(self, text: str) -> None:
         self.write(self.clean(text) + "\n")
+        self.flush()
+
+    def error(self, error: PromoteError) -> None:
+        """What is wrong and what to do. A quoted text of several lines cannot begin one of its own."""
+        further = "\n    "
+        self.line(f"promote: {error.what.replace(chr(10), further)}" + (f"\n  do: {error.hint.replace(chr(10), further)}" if error.hint else ""))
+
+    def document(self, value: object) -> None:
+        """A JSON document, with its secrets masked. JSON has escapes of its own for all that a text may hold."""
+        text = json.dumps(self.value(value), indent=2, default=str)
+        self.write((inert_json(text) if self.actions else text) + "\n")
         self.flush()
 
     # The interface of a text stream, so that a terminal library can write through this object:

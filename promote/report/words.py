@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Sequence
 from datetime import datetime
 
+from promote.core.foreign import split_lines
 from promote.core.model import AppState, AppVerdict, CheckResult, Step, Verdict
 
 MARKS = {Verdict.PASSED: "✓", Verdict.FAILED: "✗", Verdict.ERRORED: "?", Verdict.DISABLED: "-", Verdict.WARNING: "!", Verdict.WAIVED: "~"}
@@ -77,7 +78,7 @@ def step_line(step: Step, checks: Sequence[CheckResult] = ()) -> str:
                 count += f", {number} {verdict.value}"
         text = count if step.verdict is Verdict.PASSED or not step.detail else f"{count}: {step.detail}"
     took = f"  {duration(step.seconds)}" if step.seconds >= 0.05 else ""
-    first, *rest = text.splitlines() or [""]
+    first, *rest = split_lines(text) or [""]
     head = f"{step.name:<{WIDTH}} {MARKS[step.verdict]} {first}".rstrip() + took
     return "\n".join([head, *(_indented(line) for line in _outdented(rest))])
 
@@ -86,7 +87,7 @@ def check_lines(check: CheckResult) -> list[str]:
     """A check with its full detail, without the step's column; for a passed check only its warning, if any."""
     if check.verdict is Verdict.PASSED:
         return [f"{MARKS[check.verdict]} {check.id}" + (f": {check.evidence['warning']}" if check.evidence.get("warning") else "")]
-    head, *rest = check.detail.splitlines() or ["gave no reason"]
+    head, *rest = split_lines(check.detail) or ["gave no reason"]
     return [f"{MARKS[check.verdict]} {check.id}: {head}", *(f"  {line}" for line in _outdented(rest))]
 
 
@@ -123,5 +124,5 @@ def _indented(line: str) -> str:
     return f"{'':<{WIDTH}}   {line}".rstrip()
 
 
-def _outdented(lines: Sequence[str]) -> list[str]:
-    return textwrap.dedent("\n".join(lines)).splitlines()
+def _outdented(rest: Sequence[str]) -> list[str]:
+    return split_lines(textwrap.dedent("\n".join(rest)))

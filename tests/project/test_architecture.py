@@ -218,6 +218,7 @@ def test_every_module_states_its_purpose() -> None:
 READ_ELSEWHERE = {
     "GIT_CONFIG_COUNT": "a list in the environment that a started git reads, and that a credential helper is added to",
     "GIT_PYTHON_REFRESH": "set, not read, before GitPython is imported",
+    "GITHUB_ACTIONS": "decides what a line of the output means, and the output is below the clients",
     "PATH": "handed on to the programs of the sandbox",
     "TERM": "describes the terminal that the screen is drawn on",
 }

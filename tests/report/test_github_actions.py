@@ -13,7 +13,7 @@ EVIL = "first\n::set-output name=x::y\r\n50% of all\n::stop-commands::z"
 def test_what_did_not_pass_becomes_one_line_each() -> None:
     lines = commands([("good", Verdict.PASSED, ""), ("bad[a:b,c]", Verdict.FAILED, EVIL), ("far", Verdict.ERRORED, "no network")])
     assert lines == [
-        "::error title=bad[a%3Ab%2Cc]%3A failed::first%0A::set-output name=x::y%0D%0A50%25 of all%0A::stop-commands::z",
+        "::error title=bad[a%3Ab%2Cc]%3A failed::first%0A::set-output name=x::y%0A50%25 of all%0A::stop-commands::z",
         "::error title=far%3A unknown%2C which is not a pass::no network",
     ]
 

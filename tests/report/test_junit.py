@@ -13,7 +13,7 @@ from promote.report.junit import write_junit
 from tests.support.junit import read
 
 # What commits, clusters and programs really send: terminal codes, NUL, half a surrogate pair, a non-character, XML's own signs.
-EVIL = "\x1b[31mred\x1b[0m \x00 \ud800 \ufffe ]]> <failure/> & \"quoted\" 'too'\r\nsecond line"
+EVIL = "\x1b[2J\x1b[31mred\x1b[0m \x00 \ud800 \ufffe ]]> <failure/> & \"quoted\" 'too'\r\nsecond line"
 
 
 def result(*checks: CheckResult, verdict: Verdict | None = None, reason: str = "because", suite: str = "pre") -> SuiteResult:
@@ -42,7 +42,7 @@ def test_any_text_makes_a_valid_file(tmp_path: Path, verdict: Verdict) -> None:
     bad = CheckResult(id=f"x{EVIL}", suite="pre", verdict=verdict, detail=EVIL, evidence={f"n{EVIL}": EVIL, "list": [EVIL]})
     write_junit(tmp_path / "x.xml", [result(bad, reason=EVIL)], Redactor(), version=EVIL)
     case, *_ = read(tmp_path / "x.xml")["pre"].values()
-    assert "#x1B[31mred" in case.text and "<failure/> &" in case.text
+    assert "\\x1b[2Jred \\x00 \\ud800 \\ufffe ]]>" in case.text and "<failure/> &" in case.text
 
 
 def test_a_suite_that_is_no_pass_has_a_case_that_says_so(tmp_path: Path) -> None:

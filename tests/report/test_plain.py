@@ -237,7 +237,7 @@ def test_a_stream_without_unicode_gets_ascii() -> None:
 def test_foreign_text_cannot_drive_the_terminal() -> None:
     report, out = plain()
     report.note("pod prints \x1b[2J\x1b]0;owned\x07bad\r\x08 things")
-    assert shown(out) == "             pod prints bad\n              things\n"  # a carriage return ends a line, as it would on a screen
+    assert shown(out) == "             pod prints \\x1b[2J\\x1b]0;owned\\x07bad\\x0d\\x08 things\n"
 
 
 def test_secrets_are_masked_in_lines_and_in_the_document(capsys: pytest.CaptureFixture[str]) -> None:

@@ -163,7 +163,7 @@ BY_HAND = (
     Guard("undetermined is an <error>", JUNIT, 'Verdict.ERRORED: "error"', 'Verdict.ERRORED: "failure"', WRITER),
     Guard("waived is no pass in JUnit", JUNIT, 'Verdict.WAIVED: "skipped", ', "", WRITER),
     Guard("a suite's own trouble is in JUnit", JUNIT, "    if result.verdict.blocks and not result.failed:\n", "    if False:\n", WRITER),
-    Guard("JUnit holds no secret", JUNIT, "_legal(redact.text(check.detail))", "_legal(check.detail)", WRITER),
+    Guard("JUnit holds no secret", JUNIT, "_legal(redact.shown(check.detail))", "_legal(check.detail)", WRITER),
     Guard("JUnit holds no sign that XML forbids", JUNIT, "    return _ILLEGAL.sub(", "    return text or _ILLEGAL.sub(", WRITER),
 )  # fmt: skip
 JUDGING = (*ONE_LOOK, *SEVERAL_LOOKS, *FLEETWIDE, *SUITE, *BY_HAND)
