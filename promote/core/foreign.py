@@ -144,6 +144,6 @@ def time_of(text: object) -> datetime:
 
 
 def moment(seconds: str) -> int:
-    """The seconds since the epoch that git prints for a commit; 0 for what is no time of our calendar."""
+    """The seconds since the epoch that git prints for a commit; 0 where that is no time of our calendar."""
     found = int(seconds) if seconds.isascii() and seconds.isdecimal() and len(seconds) <= 12 else 0
     return found if found < 253_402_000_000 else 0  # the year 9999: a later one is no datetime

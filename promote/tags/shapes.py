@@ -42,11 +42,11 @@ def beat_fields(message: str) -> tuple[str, str]:
 
 
 def entry_fields(text: str, name: str) -> dict[str, object]:
-    """A ledger entry in the file `name`, with its own values. Raises ValueError: also when it is not about the promotion that its name says."""
+    """A ledger entry in the file `name`, with its own values. Raises ValueError: also when it is not about the promotion in its name."""
     entry = read_json(text, most=LONGEST_ENTRY)
     fields, named = Fields(entry, "the entry"), ENTRY_NAME.fullmatch(name)
     if named is None or fields.line("request_id", form=REQUEST_ID) != named[1]:
-        raise ValueError(f"the entry {name} is not about the promotion that its name says")
+        raise ValueError(f"the entry {name} is not about the promotion in its name")
     fields.line("outcome", form=_OUTCOME)
     fields.line("version", form=_VERSION)
     for which in ("stable_before", "stable_after"):

@@ -1,4 +1,4 @@
-"""The doors for text from outside: what ends a line, what JSON is read, what is shown as an escape."""
+"""The doors for text from outside: what ends a line, which JSON is read, which characters leave as escapes."""
 
 from __future__ import annotations
 

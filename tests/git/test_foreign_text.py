@@ -60,7 +60,7 @@ def test_names_of_refs_are_split_at_line_feeds_alone(repos: Repos) -> None:
 
 
 @pytest.mark.parametrize("kind", ["blob", "tree"])
-def test_what_is_no_commit_is_refused_by_its_kind(repos: Repos, kind: str) -> None:
+def test_another_object_than_a_commit_is_refused_by_its_kind(repos: Repos, kind: str) -> None:
     oid = git(repos.clone, "rev-parse", "HEAD^{tree}" if kind == "tree" else "HEAD:file.txt")
     remote = GitRemote(repos.clone, "origin")
     with pytest.raises(ServiceError, match=f"is a {kind}, not a commit"):

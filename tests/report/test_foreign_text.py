@@ -60,7 +60,7 @@ def told(text: str) -> str:
 
 @given(st.text() | st.just(EVIL))
 def test_no_text_begins_a_line_of_a_report(text: str) -> None:
-    """Only our own words stand at the left: what is quoted is indented, or behind them."""
+    """Only our own words stand at the left: a quoted text is indented, or behind them."""
     headline, *rest = told(text).split("\n")
     assert headline == one_line(text)
     assert [line for line in rest if line[:1].strip() and not line.startswith(OURS)] == []
@@ -99,7 +99,7 @@ def test_a_document_keeps_its_values(capsys: pytest.CaptureFixture[str], on_acti
     assert json.loads(out) == {"subject": EVIL} and not COMMAND.search(out) and out.isascii()
 
 
-def test_a_colour_in_the_middle_of_a_secret_hides_it_from_nobody() -> None:
+def test_a_colour_in_the_middle_of_a_secret_hides_no_part_of_it() -> None:
     out = io.StringIO()
     Sink(out, Redactor(["hunter2secret"])).line("a hunter2\x1b[1msecret b")
     assert out.getvalue() == "a *** b\n"
