@@ -143,9 +143,7 @@ class Convergence:
 
     def _accepted(self, app: Application, reason: Reason) -> str:
         """The declared reason why this application may stay OutOfSync, in both directions; "" when there is none."""
-        if reason.kind is not Kind.UNSYNCED or not self.refreshed(app):
-            return ""
-        return accepted_out_of_sync(app, self.baseline.get(app.key), self.goal, self.limits)
+        return accepted_out_of_sync(app, self.baseline.get(app.key), self.goal, self.limits) if reason.kind is Kind.UNSYNCED else ""
 
     def _was_so_before(self, app: Application, reason: Reason) -> bool:
         """In a rollback: whether the application is fresh, at the commit, and has the same kind of fault as before the promotion."""

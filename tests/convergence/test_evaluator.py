@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from promote.argocd.application import Application
@@ -309,6 +311,10 @@ def test_a_leftover_that_no_declaration_covers_is_not_tolerated():
     judged = convergence(before(spec=UNPRUNED), limits=LIMITS)
     look(judged, before(spec=UNPRUNED))
     assert states(judged, kept(), looks=4)[-1] is AppState.WAITING
-    root = convergence(before(spec=UNPRUNED), limits=DECLARED, root="web")
+
+
+def test_the_root_is_never_accepted_not_even_when_it_was_synced_a_look_ago():
+    root = convergence(before(spec=UNPRUNED), limits=replace(DECLARED, successes=1), root="web")
     look(root, before(spec=UNPRUNED))
-    assert states(root, kept(), looks=4)[-1] is AppState.WAITING, "the root is never accepted"
+    assert states(root, application(reconciled=6, spec=UNPRUNED, state=OLD_OPERATION), looks=2)[-1] is AppState.PROVEN
+    assert states(root, kept(reconciled=7), looks=2) == [AppState.WAITING] * 2

@@ -31,6 +31,7 @@ converge_timeout = "@LIMIT@"
 degraded_grace = "10s"
 poll_interval = "0.5s"
 successes = 2
+@ARGOCD@
 [post]
 event_window = "1s"
 [tasks]
@@ -55,7 +56,7 @@ def tool_files(texts: Mapping[str, str]) -> dict[str, bytes]:
     files = {f"checks/{p.relative_to(checks_folder()).as_posix()}": p.read_bytes() for p in sorted(checks_folder().rglob("*.py"))}
     files |= {"justfile": (TEMPLATES / "justfile").read_bytes(), ".gitignore": b"reports/\n__pycache__/\n"}
     settings = SETTINGS
-    for place in ("MAX_UNHEALTHY", "ROOT", "PROD", "LIMIT", "SMOKE", "MORE"):
+    for place in ("MAX_UNHEALTHY", "ROOT", "PROD", "LIMIT", "ARGOCD", "SMOKE", "MORE"):
         settings = settings.replace(f"@{place}@", texts.get(place, ""))
     return files | {"promotion.toml": settings.encode()}
 

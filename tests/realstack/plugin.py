@@ -88,11 +88,12 @@ def pytest_testnodedown(node: Any) -> None:
 
 
 def stack_of(config: pytest.Config) -> dict[str, object]:
-    """Where the stack of this run is: url, folder, etcd's port, and the version of Argo CD that was asked for."""
+    """Where the stack of this run is: url, folder, ports and process ids by program, and the version of Argo CD that was asked for."""
     if worker := getattr(config, "workerinput", None):
         return dict(worker["real_stack"])
     cluster = _started(config)
-    return {"url": cluster.url, "folder": str(cluster.folder), "etcd": cluster.ports["etcd"], "argocd": config.getoption("--argocd")}
+    facts = {"ports": cluster.ports, "pids": cluster.pids, "etcd": cluster.ports["etcd"]}
+    return {"url": cluster.url, "folder": str(cluster.folder), "argocd": config.getoption("--argocd"), **facts}
 
 
 @pytest.hookimpl(wrapper=True)

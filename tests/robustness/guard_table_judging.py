@@ -16,6 +16,8 @@ VERDICT, SESSION, CONCLUSION = (f"promote/checklist/{name}.py" for name in ("sui
 JUNIT = "promote/report/junit.py"
 ARRIVAL, CONVERGENCE, FLEETS, CONVERGE = (f"promote/convergence/{name}.py" for name in ("application_status", "evaluator", "fleet", "wait"))
 MEMBERS, MEMBERSHIP = "promote/convergence/membership.py", "tests/convergence/test_membership.py"
+AT_REST, LIFE = (f"promote/convergence/{name}.py" for name in ("at_rest", "sign_of_life"))
+RESTING, LIVING = (f"tests/convergence/test_{name}.py" for name in ("at_rest", "sign_of_life"))
 FORGOTTEN = "        self._held.pop(app.key, None)\n        since"
 LET_GO = "        self._held.pop(app.key, None)\n        self._trouble_since"
 
@@ -166,4 +168,18 @@ BY_HAND = (
     Guard("JUnit holds no secret", JUNIT, "_legal(redact.shown(check.detail))", "_legal(check.detail)", WRITER),
     Guard("JUnit holds no sign that XML forbids", JUNIT, "    return _ILLEGAL.sub(", "    return text or _ILLEGAL.sub(", WRITER),
 )  # fmt: skip
-JUDGING = (*ONE_LOOK, *SEVERAL_LOOKS, *FLEETWIDE, *SUITE, *BY_HAND)
+PROVABLE = (
+    Guard("no start while one is deleted", AT_REST, "    if app.deleting:\n", "    if False:\n", RESTING),
+    Guard("no start while one is not reconciled", AT_REST, "    if skipped(manifest):\n", "    if False:\n", RESTING),
+    Guard("no start while one is OutOfSync", AT_REST, '    if app.sync == "OutOfSync" and not accepted:\n', "    if False:\n", RESTING),
+    Guard("no start when pruning is off", AT_REST, "if option or keeps or not prunes]", "if option or keeps]", RESTING),
+    Guard("accepted at the goal alone", AT_REST, " or app.errors or wrong_revision(app, goal):", " or app.errors:", RESTING),
+    Guard("accepted as far as it was before", AT_REST, "not now <= leftovers | then", "False", RESTING),
+    Guard("accepted after the sync of the goal", AT_REST, 'reason if applied or (now <= leftovers and not app.prune) else ""', "reason", RESTING),
+    Guard("the root is never accepted", CONVERGENCE, "if reason and not is_root and (why := self", "if reason and (why := self", LOOKS),
+    Guard("accepted when OutOfSync is all that is wrong", CONVERGENCE, "self.limits) if reason.kind is Kind.UNSYNCED else", "self.limits) if True else", LOOKS),
+    Guard("a sign of life", LIFE, "if a.refresh_pending and a.reconciled == asked[key].reconciled]", "if False]", LIVING, "does_not_answer"),
+    Guard("a lost refresh is repeated", LIFE, "            argocd.refresh(silent)\n", "            pass\n", LIVING, "does_not_answer"),
+    Guard("a sign of life just before the move", "promote/promotion/precheck.py", "    if silent := _silent(ctx, result):\n        return silent\n", "", "tests/promotion/test_scenario_ends.py", "controller-stops"),
+)  # fmt: skip
+JUDGING = (*ONE_LOOK, *SEVERAL_LOOKS, *FLEETWIDE, *SUITE, *BY_HAND, *PROVABLE)

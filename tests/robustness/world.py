@@ -24,6 +24,7 @@ from tests.support.repos import git
 
 BIN, SITE = Path(sys.executable).parent, Path(__file__).parent / "crash_site"
 GITEA = "apps/gitea/overlays/prod/service.yaml"
+# `provable` is among them because it requires production at rest, which a process that was killed in the run before may not have left.
 EVIDENCE = (
     "tasks-closed", "version-bump", "tests-passed", "dev-converged", "manifests", "breaking-changes", "documentation", "monitoring-ready",
     "alerts", "grafana", "events", "way-back", "provable",

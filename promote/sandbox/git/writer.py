@@ -62,7 +62,8 @@ class GitWriter:
             self.git("read-tree", base, env=index)
             for path, content in files.items():
                 if content is None:
-                    self.git("update-index", "--force-remove", path, env=index)
+                    # Mode 0 removes it; --force-remove would need a work tree.
+                    self.git("update-index", "--index-info", env=index, stdin=f"0 {'0' * 40}\t{path}\n".encode())
                 else:
                     blob = self.git("hash-object", "-w", "--stdin", stdin=content)
                     self.git("update-index", "--add", "--cacheinfo", f"100644,{blob},{path}", env=index)

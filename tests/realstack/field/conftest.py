@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -15,13 +18,15 @@ from promote.sandbox.cluster import AnyCluster
 from promote.sandbox.git.server import GitServer
 from promote.sandbox.git.writer import GitWriter
 from promote.sandbox.real.cluster import RealCluster
+from promote.sandbox.real.processes import Processes, free_ports
+from promote.sandbox.real.programs import Ports, Programs
 from promote.sandbox.real.rest import Rest
 from promote.sandbox.services import Services
 from tests.contract.api import Api, Object
 from tests.realstack.driver import environment, kubeconfig
 from tests.realstack.field.situation import PROJECTS, TOKEN, Situation
 from tests.realstack.journey import USER, grant
-from tests.realstack.plugin import stack_of
+from tests.realstack.plugin import programs, stack_of
 
 ANYTHING: Object = {
     "sourceRepos": ["*"],
@@ -40,6 +45,17 @@ class Stack:
     access: Object
     driver_token: str
     services: Services
+    programs: Programs
+    controller: int
+
+    @contextmanager
+    def without_controller(self) -> Iterator[None]:
+        """Argo CD's application controller stands still."""
+        os.kill(self.controller, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(self.controller, signal.SIGCONT)
 
 
 @pytest.fixture(scope="session")
@@ -55,8 +71,28 @@ def stack(request: pytest.FixtureRequest) -> Iterator[Stack]:
     access = {"server": url, "certificate-authority": str(authority)}
     services = Services(cast(AnyCluster, rest))  # it only lists and gets
     with services:
-        yield Stack(Api(url, tokens["admin"], str(authority)), rest, access, tokens[USER], services)
+        built = Programs(binaries=programs(request.config), state=folder, ports=Ports(**cast(dict[str, int], found["ports"])))
+        controller = cast(dict[str, int], found["pids"])["argocd-application-controller"]
+        yield Stack(Api(url, tokens["admin"], str(authority)), rest, access, tokens[USER], services, built, controller)
     rest.close()
+
+
+@pytest.fixture(scope="session")
+def application_sets(stack: Stack) -> Iterator[None]:
+    """Argo CD's ApplicationSet controller with progressive syncs, for as long as the run."""
+    name, built, processes = "argocd-applicationset-controller", stack.programs, Processes(stack.programs.state)
+    metrics, probes, webhook = free_ports(3)
+    # fmt: off
+    argv = [built.binaries / "argocd", "--kubeconfig", built.kubeconfig, "--namespace", "argocd", "--enable-progressive-syncs",
+            "--metrics-addr", f"127.0.0.1:{metrics}", "--probe-addr", f"127.0.0.1:{probes}", "--webhook-addr", f"127.0.0.1:{webhook}",
+            "--argocd-repo-server", f"127.0.0.1:{built.ports.repo_server}", "--repo-server-plaintext"]
+    # fmt: on
+    processes.start(name, argv, built.environment(name))
+    try:
+        processes.wait_port(name, probes)
+        yield
+    finally:
+        processes.stop()
 
 
 @pytest.fixture

@@ -100,14 +100,16 @@ class Situation:
         return {"repoURL": self.url, "targetRevision": target, "path": path}
 
     def begin(
-        self, files: Mapping[str, bytes], *apps: Object, root: str = "", limit: str = "30s", namespaces: str = '["argocd"]', more: str = ""
-    ) -> None:
-        """The first commit under all tags; `front`, a dev application and `apps` at rest on it."""
+        self, files: Mapping[str, bytes], *apps: Object, root: str = "", limit: str = "30s", namespaces: str = '["argocd"]', argocd: str = "",
+        more: str = "",
+    ) -> None:  # fmt: skip
+        """The first commit under all tags; `front`, a dev application and `apps` at rest on it. `argocd`, `more`: lines of promotion.toml, the former
+        of its table [argocd]."""
         self.root = root
         own = {f"argocd/dev/{self.named('dev')}.yaml": dump(self.app("dev", "apps/front", target="main", destination=_in(f"dev-{self.name}")))}
         if not root:
             own |= {f"argocd/prod/{a['metadata']['name']}.yaml": dump(a) for a in (self.app("front"), *apps)}
-        texts = {"MAX_UNHEALTHY": "0.5", "ROOT": root, "PROD": f"namespaces = {namespaces}", "LIMIT": limit}
+        texts = {"MAX_UNHEALTHY": "0.5", "ROOT": root, "PROD": f"namespaces = {namespaces}", "LIMIT": limit, "ARGOCD": argocd}
         texts |= {"SMOKE": f"{self.smoke_base}/{self.front}/", "MORE": f'[manifests]\non_unrendered = "accepted"\n{more}'}
         carried = tool_files(texts) | own | {"apps/front/deployment.yaml": deployment(self.front, image="front:1")} | dict(files)
         tags = ("prod-v1.0.0", "prod-stable", "prod-working")
