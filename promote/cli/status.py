@@ -23,7 +23,7 @@ from promote.promotion.describe import version_carried
 from promote.promotion.verify_current import tolerated_then, with_troubles_then
 from promote.report.screen import answer, reporter
 from promote.report.words import counted
-from promote.tags.lock import UNDO, read_lock
+from promote.tags.lock import LOCK, UNDO, UnreadableLock, read_lock
 from promote.tags.names import ref_names
 from promote.tags.observation import trailers_of
 from promote.tags.records import read_ledger
@@ -52,13 +52,17 @@ def tags(deps: Dependencies) -> dict[str, object]:
     git.fetch(*refs, *([newest.ref] if newest else []))
     head = refs.get(names.branch)
     shown = {"stable": refs.get(names.stable), "working": refs.get(names.working), "newest": newest, "undo": refs.get(UNDO)}
-    lock = read_lock(git)
+    try:
+        lock = read_lock(git)
+        held = lock.describe() if lock else None
+    except UnreadableLock as error:  # another user's text must not hide the tags
+        held = error.what
     return {
         "tags": {name: tag and describe(deps, tag, head) for name, tag in shown.items()},
         "shadowed": names.shadow in refs,
         "shallow": git.is_shallow(),
         "prechecked": prechecked(deps, refs.get(names.stable)),
-        "lock": lock.describe() if lock else None,
+        "lock": held,
     }
 
 
@@ -138,7 +142,9 @@ def words(document: dict[str, object]) -> list[str]:
         lines.append(f"last     {document['last']}")
     if document["shadowed"]:
         lines.append("SHADOWED a branch has the name of the stable tag: Argo CD follows either of the two")
-    lines.append(f"lock     {document['lock']}; when nothing runs any more: promote resume" if document["lock"] else "lock     free")
+    held = str(document["lock"] or "")
+    way = "abort --break-lock" if held.startswith(LOCK) else "resume"
+    lines.append(f"lock     {held}; when nothing runs any more: promote {way}" if held else "lock     free")
     apps = document["applications"]
     assert isinstance(apps, list)
     proven = sum(a["verdict"] == AppState.PROVEN for a in apps)

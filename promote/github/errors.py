@@ -54,6 +54,8 @@ def silent(error: Exception, *, doing: str, api_url: str) -> Unreachable:
         what, hint = f"{host} kept answering with errors ({_last_status(chain)})", f"try again; {STATUS_PAGE}"
     elif isinstance(error, requests.Timeout) or "TimeoutError: " in chain:  # after retries, requests raises a ConnectionError instead
         what, hint = f"{host} did not answer in time", f"try again; {STATUS_PAGE}"
+    elif "TooLarge: " in chain:
+        what, hint = f"{host} sent an answer without an end", "is github.api_url the address of the API? check the proxy in between"
     else:
         what, hint = f"the connection to {host} failed or was cut", f"check the network and github.api_url; {STATUS_PAGE}"
     return Unreachable("GitHub", f"could not {doing}: {what}", hint=hint)

@@ -11,7 +11,7 @@ from requests.exceptions import ChunkedEncodingError
 from urllib3.exceptions import MaxRetryError, ReadTimeoutError
 
 from promote.core.retry import retry_transient
-from promote.transport.http_deadline import WholeAnswers
+from promote.transport.http_deadline import WholeAnswers, keep_whole
 
 WHOLE = 2  # a whole answer may take twice as long as the longest silence
 
@@ -41,7 +41,7 @@ class _Patient(WholeAnswers):
         def once(_: float) -> requests.Response | ChunkedEncodingError:
             answer = super(_Patient, self).send(request, *args, **named)
             try:
-                answer.content  # noqa: B018 - reads the body; the response keeps it
+                keep_whole(answer)
             except ChunkedEncodingError as error:
                 return error
             return answer

@@ -20,13 +20,15 @@ from urllib.parse import parse_qsl, urlencode
 from promote.core.errors import Denied, ServiceError, Unreachable, UsageError
 from promote.core.in_flight import in_flight
 from promote.core.retry import GATEWAY, retry_transient
-from promote.kube.errors import Conflict, Expired, error_of, plain
+from promote.kube.errors import Conflict, Expired, LargeAnswer, error_of, plain
 from promote.kube.login import Login, first_line, login_of, within
 
-__all__ = ["Conflict", "Expired", "Kube", "connect"]
+__all__ = ["Conflict", "Expired", "Kube", "LargeAnswer", "connect"]
 
 T = TypeVar("T")
 PAGE = 500
+SMALL_PAGE = 50  # of objects near etcd's limit of 1.5 MB even these fit into one answer
+LARGEST_LIST = 512 * 1024 * 1024  # bytes of all pages of one list
 CALL_S = 15.0  # the longest silence
 ANSWER_S = 45.0  # the longest whole answer, however slowly it arrives; less than a check's time limit, so that the check can report it
 IN_FLIGHT = 20
@@ -35,10 +37,10 @@ IN_FLIGHT = 20
 class Kube:
     """A client for one context, usable from several threads. `name` is the cluster's name in messages."""
 
-    def __init__(self, name: str, api: Any, *, call_s: float = CALL_S, answer_s: float = ANSWER_S) -> None:
+    def __init__(self, name: str, api: Any, *, call_s: float = CALL_S, answer_s: float = ANSWER_S, largest_list: int = LARGEST_LIST) -> None:
         from promote.transport.http_deadline import bound
 
-        self.name, self._api, self._call_s, self._answer_s = name, api, call_s, answer_s
+        self.name, self._api, self._call_s, self._answer_s, self._largest_list = name, api, call_s, answer_s, largest_list
         bound(api.rest_client.pool_manager, answer_s / call_s)
 
     @property
@@ -62,10 +64,21 @@ class Kube:
         raise Unreachable(self._where, f"the list {path} expired three times while it was read", hint="the API server is overloaded; try again")
 
     def _pages(self, path: str, query: Mapping[str, str]) -> Iterator[list[dict[str, Any]]]:
-        token = ""
+        token, size, left = "", PAGE, self._largest_list
         while True:
-            query_page = {**query, "limit": str(PAGE)} | ({"continue": token} if token else {})
-            answer = self.call("GET", f"{path}?{urlencode(query_page)}")
+            page = f"{path}?{urlencode({**query, 'limit': str(size)} | ({'continue': token} if token else {}))}"
+            try:
+                data = self._raw("GET", page, None, repeatable=True)
+            except LargeAnswer:
+                if size == SMALL_PAGE:
+                    raise
+                size = SMALL_PAGE
+                continue
+            if (left := left - len(data)) < 0:
+                raise LargeAnswer(
+                    self._where, f"the list {path} did not end within {self._largest_list} bytes", hint="is this an API server? see its address"
+                )
+            answer = self._parsed("GET", page, data)
             yield answer.get("items") or []
             token = (answer.get("metadata") or {}).get("continue") or ""
             if not token:
@@ -87,10 +100,12 @@ class Kube:
 
     def call(self, method: str, path: str, body: Mapping[str, Any] | None = None, *, repeatable: bool = False) -> dict[str, Any]:
         """Send one request and return its JSON object. Raises Unreachable, Denied, NotFound, Conflict, Expired or Rejected."""
-        data = self._raw(method, path, body, repeatable=repeatable or method == "GET")
+        return self._parsed(method, path, self._raw(method, path, body, repeatable=repeatable or method == "GET"))
+
+    def _parsed(self, method: str, path: str, data: bytes) -> dict[str, Any]:
         try:
             answer = json.loads(data)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise self._unreachable(
                 method, path, "the answer is not JSON", "is a proxy or a login page in between? check the server address in the kubeconfig"
             ) from error
@@ -109,11 +124,17 @@ class Kube:
         from kubernetes.client.exceptions import ApiException
         from urllib3.exceptions import HTTPError, ReadTimeoutError, SSLError
 
+        from promote.transport.http_deadline import TooLarge
+
         try:
             with in_flight(self._where):
                 status, data = self._with_retries(method, path, body) if repeatable else self._exchange(method, path, body)
         except ApiException as error:  # the library raises it for TLS faults; statuses are handled below
             raise self._unreachable(method, path, str(error.reason), "check the certificate authority in the kubeconfig") from error
+        except TooLarge as error:
+            raise LargeAnswer(
+                self._where, f"{method} {plain(path)}: {error}", hint="is this an API server? check the server of the kubeconfig"
+            ) from error
         except HTTPError as error:
             if isinstance(getattr(error, "reason", error), ReadTimeoutError):
                 what = f"no complete answer in time (limits: {self._call_s:g} s of silence, {self._answer_s:g} s in total)"
@@ -154,8 +175,10 @@ class Kube:
             body=body,
             auth_settings=["BearerToken"],
         )
+        from promote.transport.http_deadline import read_whole
+
         response = self._api.call_api(*request, _request_timeout=(self._call_s, self._call_s)).response
-        return response.status, response.read()
+        return response.status, read_whole(response)
 
 
 def connect(name: str, kubeconfig: Path | None, context: str, *, default: str = "") -> Kube:

@@ -13,6 +13,10 @@ class Conflict(Rejected):
     """The object changed since it was read (409): read it again and decide again."""
 
 
+class LargeAnswer(Unreachable):
+    """An answer or a list that did not end within its limit."""
+
+
 class Expired(Rejected):
     """The continue token of a list expired (410): start the list again."""
 
@@ -69,6 +73,6 @@ def status_message(body: bytes) -> str:
     """The message of a Kubernetes Status; "" for any other body, so that no other page, or a secret in it, reaches a log."""
     try:
         data = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return ""
     return str(data.get("message") or "")[:MESSAGE] if isinstance(data, dict) and data.get("kind") == "Status" else ""

@@ -17,6 +17,7 @@ from promote.core.errors import Denied, NotFound, Rejected, ServiceError, Unreac
 
 CALL_S = 10.0
 PAGE = 1000  # Grafana's default; its limit is 5,000
+PAGES = 100
 EXCERPT = 200  # the longest shown part of another system's error text, in characters
 
 
@@ -49,14 +50,16 @@ class Service:
         import requests
         from urllib3.exceptions import HTTPError, ReadTimeoutError
 
-        from promote.transport.http_deadline import ask
+        from promote.transport.http_deadline import TooLarge, ask, read_whole
 
         where = f"{self.name} {self.url}"
         late = Unreachable(where, f"{method} {path}: no complete answer within {self._call_s:g} s", hint=self._hint)
         try:
             headers = {"User-Agent": "promote", "Accept": "application/json", **self._headers}
             with ask(method, self.url + path, within_s=self._call_s, params=params, json=body, headers=headers, stream=True) as answer:
-                status, data = answer.status_code, answer.raw.read(decode_content=True)
+                status, data = answer.status_code, read_whole(answer.raw)
+        except TooLarge as error:
+            raise Unreachable(where, f"{method} {path}: {error}", hint=f"is {self.name}.url in promotion.toml the address of {self.name}?") from error
         except (requests.Timeout, ReadTimeoutError) as error:
             raise late from error
         except requests.exceptions.InvalidHeader as error:  # its own message contains the value
@@ -68,7 +71,7 @@ class Service:
             raise self._error(where, f"{method} {path}", status, self._plain(_message(data.decode(errors="replace"))))
         try:
             return json.loads(data)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             hint = f"is a login page or a proxy in between? see {self.name}.url and {self.name}.headers in promotion.toml"
             raise Unreachable(where, f"{method} {path}: the answer is not JSON", hint=hint) from error
 
@@ -109,7 +112,7 @@ def _message(text: str) -> str:
     """The message inside a JSON error, or the beginning of the text."""
     try:
         data = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
     return str((data.get("error") or data.get("message") or "") if isinstance(data, dict) else data)
 
@@ -177,13 +180,14 @@ class Grafana(Service):
     def dashboards(self) -> list[dict[str, Any]]:
         """Every dashboard that the token may read: uid, title, folderTitle, url."""
         found = list[dict[str, Any]]()
-        while True:
+        for _ in range(PAGES):
             page = self.get("/api/search", {"type": "dash-db", "limit": PAGE, "page": len(found) // PAGE + 1})
             if not isinstance(page, list):
                 raise Unreachable(f"{self.name} {self.url}", "the answer does not follow Grafana's API", hint="see grafana.url in promotion.toml")
             found += page
             if len(page) < PAGE:
                 return found
+        raise Unreachable(f"{self.name} {self.url}", f"its list of dashboards did not end within {len(found)}", hint="see grafana.url")
 
     def link(self, path: str) -> str:
         """The URL of a page whose path comes from Grafana, which includes Grafana's sub-path already."""

@@ -1,4 +1,4 @@
-"""A deadline for a whole HTTP answer, including its head.
+"""A deadline for a whole HTTP answer, including its head, and a limit for its size.
 
 The timeouts of urllib3, and therefore those of requests and of the Kubernetes client, limit silence only: they start again with every byte. A slow
 drip of bytes, an endless header or repeated `100 Continue` answers would block us for ever. Imports requests, so import it only to send a request.
@@ -11,12 +11,41 @@ import http.client
 import io
 import socket
 import time
+from collections.abc import Iterator
 from functools import cache, partial
 from typing import Any
 
 import requests
 from requests.adapters import HTTPAdapter
 from urllib3 import Timeout
+from urllib3.exceptions import HTTPError
+
+LARGEST = 64 * 1024 * 1024  # bytes of one answer, unpacked: a page of 500 objects has a few million
+CHUNK = 65536
+
+
+class TooLarge(HTTPError):
+    """An answer that did not end within the limit. Not one to repeat: the same answer would come again."""
+
+
+def read_whole(response: Any, most: int = LARGEST) -> bytes:
+    """The body of a urllib3 response, unpacked. Raises TooLarge, and what urllib3 raises."""
+    return _within(iter(partial(response.read, CHUNK, decode_content=True), b""), most, response)
+
+
+def keep_whole(answer: requests.Response, most: int = LARGEST) -> None:
+    """Read the body of a response that was not read yet, for its `content`. Raises TooLarge, and what requests raises."""
+    answer._content = _within(answer.iter_content(CHUNK), most, answer)
+
+
+def _within(chunks: Iterator[bytes], most: int, response: Any) -> bytes:
+    body = bytearray()
+    for chunk in chunks:
+        body += chunk
+        if len(body) > most:
+            response.close()  # the connection has more to come: it serves no other request
+            raise TooLarge(f"the answer did not end within {most} bytes")
+    return bytes(body)
 
 
 class _Receiving(io.RawIOBase):
