@@ -60,6 +60,7 @@ from promote.checklist.production import (
     tolerated_applications,
 )
 from promote.checklist.promotion import Promotion
+from promote.checklist.protection import candidate_problem, policy_problem, trunk_problem
 from promote.checklist.provable import unprovable
 from promote.checklist.smoke import smoke_url_problem
 from promote.checklist.workflow_file import workflow_can_roll_back, workflow_problem
@@ -94,6 +95,7 @@ __all__ = [
     "applications_without_auto_sync",
     "baseline_problems",
     "breaking_change_problem",
+    "candidate_problem",
     "counted",
     "describe_applications",
     "dev_failure",
@@ -111,12 +113,14 @@ __all__ = [
     "not_restored_by_rollback",
     "nothing_to_validate_in_dev",
     "outdated_workloads",
+    "policy_problem",
     "promql_problem",
     "rendered_only_in_production",
     "repeating_warnings",
     "smoke_url_problem",
     "task_problems",
     "tolerated_applications",
+    "trunk_problem",
     "unprovable",
     "version_bump_problem",
     "wait_for_dev",

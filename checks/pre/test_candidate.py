@@ -2,62 +2,29 @@
 
 import pytest
 
-from promote.checks import Undetermined, counted
+from promote.checks import candidate_problem, policy_problem, trunk_problem
 
 
 @pytest.mark.check("candidate")
 def test_candidate(promotion, remote, evidence):
     """The commit under check is the one that its dev tag names: the tag may have been re-created in the meantime."""
-    evidence("commit", promotion.commit)
     tag = remote.ref(promotion.names.dev) if promotion.version else None
-    evidence("dev tag", tag.name if tag else "none yet")
-    assert remote.has(promotion.commit), f"commit {promotion.commit} is not in this clone\ndo   git fetch {remote.remote}"
-    if tag and promotion.choices.recreate_dev:
-        evidence("re-created, was at", tag.commit)
-        assert tag.object == promotion.context.dev_tag, (
-            f"{tag.name} changed again since this promotion began\ndo   start again: promote run {promotion.version} --recreate-dev"
-        )
-    elif tag:
-        assert tag.commit == promotion.commit, (
-            f"{tag.name} is at {tag.commit[:7]} now, expected {promotion.commit[:7]}: the dev tag was re-created\n"
-            f"do   start again: promote run {promotion.version}"
-        )
+    wrong = candidate_problem(promotion.proposal, tag, promotion.context and promotion.context.dev_tag, evidence)
+    assert not wrong, wrong
 
 
 @pytest.mark.check("trunk")
-def test_trunk(promotion, remote, evidence):
+def test_trunk(promotion, evidence):
     """The candidate is on the remote's trunk and contains every commit that production runs; otherwise promoting it would remove commits."""
-    trunk, branch = promotion.target.branch.commit, promotion.settings.repository.branch
-    if remote.is_shallow():
-        raise Undetermined("this clone is shallow, so history cannot be judged", hint="git fetch --unshallow")
-    evidence("trunk", trunk)
-    assert remote.is_ancestor(promotion.commit, trunk), (
-        f"{remote.describe(promotion.commit)} is not on {branch} of the remote ({trunk[:7]})\ndo   git push {remote.remote} HEAD:{branch}"
-    )
-    stable = promotion.target.stable
-    if stable:
-        lost = remote.count(f"{promotion.commit}..{stable.commit}")
-        evidence("new commits", remote.count(f"{stable.commit}..{promotion.commit}"))
-        evidence("commits production would lose", lost)
-        assert lost == 0 or promotion.choices.downgrade, (
-            f"production runs {stable.commit[:7]}, which has {counted(lost, 'commit')} that {promotion.commit[:7]} lacks: this would be a downgrade\n"
-            "do   promote a newer commit; to go back: promote rollback; to leave these commits behind on purpose: --downgrade"
-        )
+    wrong = trunk_problem(promotion.proposal, evidence)
+    assert not wrong, wrong
 
 
 @pytest.mark.check("policy-unchanged")
-def test_policy_unchanged(promotion, remote, evidence):
+def test_policy_unchanged(promotion, evidence):
     """The rules that judge a promotion are those of the trunk: checks that were weakened only in one clone do not count."""
-    paths = promotion.policy_paths()
-    trunk = promotion.target.branch.commit
-    evidence("trees", {path: tree for path in paths if (tree := remote.tree_id(trunk, path))})
-    changed = remote.changed_in_tree(trunk, *paths)
-    shown = " ".join(changed[:6])
-    assert not changed, (
-        f"differ from {promotion.settings.repository.branch} of the remote: {', '.join(changed[:6])}\n"
-        f"do   git diff {trunk[:7]} -- {shown}; undo it (git restore --source {trunk[:7]} -- {shown}; git clean -i -- {shown}),"
-        " or have it reviewed and merged first"
-    )
+    wrong = policy_problem(promotion.proposal, evidence)
+    assert not wrong, wrong
 
 
 @pytest.mark.check("version-new")

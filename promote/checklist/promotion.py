@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import NoReturn
 
 import pytest
@@ -18,6 +18,7 @@ from promote.argocd.client import ArgoCD
 from promote.checklist.context import SuiteContext
 from promote.checklist.outcome import CheckWarning
 from promote.checklist.policy import Policy, validate
+from promote.checklist.protection import Proposal, policy_folders
 from promote.config.reader import find_settings_file, read_settings
 from promote.config.schema import Settings
 from promote.convergence.application_status import Goal
@@ -216,11 +217,13 @@ class Promotion:
 
     def policy_paths(self) -> list[str]:
         """The paths that decide the verdicts: promotion.toml, the suites' folders, and the conftest.py and __init__.py files above them."""
-        suites, top = self.settings.suites, PurePosixPath()
-        folders = [PurePosixPath(folder) for folder in (suites.pre, suites.post, suites.smoke)]
-        whole = dict.fromkeys(folder if folder.parent == top else folder.parent for folder in folders)
-        above = dict.fromkeys(parent for folder in whole for parent in folder.parents)
-        return ["promotion.toml", *map(str, whole), *(str(folder / name) for folder in above for name in ("conftest.py", "__init__.py"))]
+        folders, (settings, *above) = policy_folders(self.settings)
+        return [settings, *folders, *above]
+
+    @property
+    def proposal(self) -> Proposal:
+        """The candidate as the driver judges it before any check runs: for `candidate_problem`, `trunk_problem` and `policy_problem`."""
+        return Proposal(git=self.remote, settings=self.settings, target=self.target, choices=self.choices)
 
     def promoted_versions(self) -> Mapping[Version, Tag]:
         """Every version that has a prod tag on the remote, with that tag. Read once: the push itself has a lease on the prod tag."""

@@ -30,6 +30,7 @@ from promote.core.model import CheckResult, SuiteResult, Verdict
 from promote.core.redact import Redactor
 from promote.core.signals import defer_signals
 from promote.report.junit import write_junit
+from promote.report.words import listed
 
 TICK_S = 0.05
 _HIJACKS = ("PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTEST_CURRENT_TEST")
@@ -100,6 +101,32 @@ def run_suite(
         suite=name, verdict=verdict, checks=(*checks, *missing, *off), seconds=time.monotonic() - started, reason=reason, log=str(log)
     )
     return _with_junit(result, junit, redact, about)
+
+
+def refuse_suite(name: str, judged: tuple[CheckResult, ...], *, context: SuiteContext, settings: Settings, reports: Path) -> SuiteResult | None:
+    """The result of a suite that must not start, because a check that protects the tag does not pass; None when all of them pass.
+
+    Its other checks are undetermined. Writes NAME.xml as `run_suite` does, and removes what an earlier run left there.
+    """
+    bad = [check for check in judged if check.verdict.blocks]
+    if not bad:
+        return None
+    about = {"version": context.version or "", "commit": context.commit, "state": context.state}
+    names = listed([check.id for check in bad])
+    why = f"not run: {names} did not pass, and no code of the repository runs before"
+    required = required_checks(name, settings, from_tree=context.from_tree, versioned=context.version is not None)
+    first = tuple(check.id for check in judged)
+    rest = tuple(CheckResult(id=check, suite=name, verdict=Verdict.ERRORED, detail=why) for check in required if check not in first)
+    verdict = Verdict.worst(check.verdict for check in judged)
+    result = SuiteResult(
+        suite=name, verdict=verdict, checks=(*bad, *(check for check in judged if check not in bad), *rest), reason=f"{names}; nothing else ran",
+        seconds=sum(check.seconds for check in judged),
+    )  # fmt: skip
+    with contextlib.suppress(OSError):
+        reports.mkdir(parents=True, exist_ok=True)
+        for old in ("jsonl", "log", "xml"):
+            (reports / f"{name}.{old}").unlink(missing_ok=True)
+    return _with_junit(result, reports / f"{name}.xml", connect.redactor(settings), about)
 
 
 def _with_junit(result: SuiteResult, path: Path, redact: Redactor, about: Mapping[str, object]) -> SuiteResult:

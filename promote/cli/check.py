@@ -6,7 +6,8 @@ import argparse
 
 from promote.checklist.context import SuiteContext
 from promote.checklist.policy import validate
-from promote.checklist.runner import run_suite
+from promote.checklist.protection import Proposal, judge_candidate
+from promote.checklist.runner import refuse_suite, run_suite
 from promote.checklist.waivers import Waiver, given
 from promote.cli.bootstrap import open_repository, who
 from promote.config.schema import Settings
@@ -41,12 +42,20 @@ def main(args: argparse.Namespace) -> int:
         what = _subject(args.suite, settings, git, target)
         report.headline(f"check {args.suite} · {what}")
         report.step_started(SHOWN[args.suite])
-        result = run_suite(
+        choices = Choices(first=args.first)
+        context, reports = _context(target, waivers, choices), settings.root / settings.suites.reports / "check" / args.suite
+        result = None
+        if args.suite == "pre":
+            judged = judge_candidate(Proposal(git=git, settings=settings, target=target, choices=choices))
+            result = refuse_suite(args.suite, judged, context=context, settings=settings, reports=reports)
+            for check in judged if result else ():
+                report.check(check)
+        result = result or run_suite(
             args.suite,
             settings.root / getattr(settings.suites, args.suite),
-            context=_context(target, waivers, Choices(first=args.first)),
+            context=context,
             settings=settings,
-            reports=settings.root / settings.suites.reports / "check" / args.suite,
+            reports=reports,
             deadline=Deadline(settings.suites.timeout),
             on_check=report.check,
         )
@@ -93,5 +102,5 @@ def _words(suite: str, what: str, result: SuiteResult) -> list[str]:
     names = ", ".join(check.id for check in result.failed[:6])
     return [
         f"{subject}{outcome}" + (f": {names or result.reason}." if result.failed or result.verdict is not Verdict.PASSED else "."),
-        f"log: {result.log}",
+        *([f"log: {result.log}"] if result.log else []),
     ]

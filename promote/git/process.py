@@ -97,8 +97,9 @@ class Done:
 
 
 def _environment(token: str | None, extra: dict[str, str] | None) -> dict[str, str]:
-    # GIT_NO_REPLACE_OBJECTS: replacement objects of this clone would make its history differ from the remote's.
+    # GIT_NO_REPLACE_OBJECTS, GIT_GRAFT_FILE: replacement objects and grafts of this clone would make its history differ from the remote's.
     env = {"GIT_TERMINAL_PROMPT": "0", "GIT_EDITOR": "false", "GCM_INTERACTIVE": "never", "GIT_OPTIONAL_LOCKS": "0", "GIT_NO_REPLACE_OBJECTS": "1"}
+    env["GIT_GRAFT_FILE"] = f"{os.devnull}/none"
     # A trace on stderr would be mistaken for git's error text; a trace to a file is harmless.
     env |= {name: "0" for name, value in os.environ.items() if name.startswith("GIT_TRACE") and "/" not in value} | (extra or {})
     if token:

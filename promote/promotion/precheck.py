@@ -7,6 +7,8 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 from promote.candidate import migration_plan
+from promote.checklist.protection import Proposal, judge_candidate
+from promote.checklist.runner import refuse_suite
 from promote.connect import alerts_reader
 from promote.convergence.application_status import Goal
 from promote.convergence.baseline import take_baseline
@@ -20,7 +22,8 @@ from promote.git.addresses import our_addresses
 from promote.git.push import RefUpdate
 from promote.promotion.context import PromotionContext, StepResult, StepStatus
 from promote.promotion.driver_checks import candidate_tagged, record_check
-from promote.promotion.steps import keep_baseline, suite
+from promote.promotion.steps import context, keep_baseline, suite, take
+from promote.report.words import listed
 from promote.tags.lock import UNDO, acquire, advance, new_lock
 from promote.tags.publish import undo_update
 
@@ -29,8 +32,10 @@ AUTHORISE_FOR_S = 60.0  # how long renewing the lock is retried against an unrea
 
 def precheck(ctx: PromotionContext) -> StepResult:
     """The transition. Nothing but the lock and, at the end, the dev tag is written."""
-    _take_lock(ctx)
     ctx.deps.report.step_started("before")
+    if refused := _refused(ctx):
+        return refused
+    _take_lock(ctx)
     deadline = ctx.deadline(ctx.settings.suites.timeout)
     stop = threading.Event()
     with ThreadPoolExecutor(2) as pool:
@@ -59,6 +64,20 @@ def precheck(ctx: PromotionContext) -> StepResult:
     _candidate(ctx, result)
     _announce(ctx)
     return StepResult(status=StepStatus.PASSED)
+
+
+def _refused(ctx: PromotionContext) -> StepResult | None:
+    """The checks that protect the tag, judged here: before them no file of the repository is run, and no cluster is asked with its settings."""
+    judged = judge_candidate(Proposal(git=ctx.deps.git, settings=ctx.settings, target=ctx.target, choices=ctx.choices))
+    result = refuse_suite("pre", judged, context=context(ctx, "before"), settings=ctx.settings, reports=ctx.reports / "pre")
+    if result is None:
+        return None
+    for check in judged:
+        ctx.deps.report.check(check)
+    take(ctx, result)
+    ctx.step("before", result.verdict, result.seconds, result.reason)
+    names = listed([check.id for check in judged if check.verdict.blocks])
+    return StepResult(status=StepStatus.of(result.verdict), reason=f"refused before any check ran: {names}", hint=f"correct {names} and start again")
 
 
 def _take_lock(ctx: PromotionContext) -> None:

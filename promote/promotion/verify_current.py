@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from promote.checklist.protection import Proposal, judge_policy
 from promote.connect import alerts_reader
 from promote.convergence.baseline import Baseline, take_baseline
 from promote.convergence.baseline_ref import read_baseline
@@ -23,6 +24,13 @@ def verify_current(ctx: PromotionContext) -> StepResult:
     """
     stable = ctx.target.stable
     assert stable is not None
+    policy = judge_policy(Proposal(git=ctx.deps.git, settings=ctx.settings, target=ctx.target, choices=ctx.choices))
+    if policy.verdict.blocks:  # these settings name the clusters and programs that are asked next
+        ctx.deps.report.check(policy)
+        ctx.checks.append(policy)
+        return StepResult(
+            status=StepStatus.of(policy.verdict), reason="refused before anything was looked at: policy-unchanged", hint="correct it and start again"
+        )
     ctx.update(stable=stable)
     ctx.deps.report.note(f"{stable.name} is {ctx.version} already: nothing is moved; looking whether production runs it")
     entry = last_entry(ctx.deps.git)
