@@ -9,7 +9,7 @@ import sys
 
 from promote.cli.bootstrap import open_repository, who
 from promote.config.schema import Settings
-from promote.connect import secrets
+from promote.connect import remote, secrets
 from promote.core.deadline import Deadline
 from promote.core.errors import PromoteError, Rejected, Superseded, UsageError
 from promote.core.model import End, short
@@ -18,6 +18,7 @@ from promote.core.version import Version, parse_version
 from promote.git.remote import GitRemote
 from promote.report.screen import answer
 from promote.report.sink import Sink
+from promote.tags.authority import trunk_settings
 from promote.tags.move_back import BackRequest, publish_back
 from promote.tags.publish import Request, publish
 from promote.tags.records import record_path, write_record
@@ -29,9 +30,9 @@ _OID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
 
 def main(args: argparse.Namespace) -> int:
-    settings, git = open_repository(args.folder)
-    version = parse_version(args.wanted, settings.version.scheme) if args.wanted else None
     _check(args)
+    settings, git = _on_trunk(*open_repository(args.folder))
+    version = parse_version(args.wanted, settings.version.scheme) if args.wanted else None
     move = _back if args.action == "rollback" else _forward
     try:
         document, lines = move(args, settings, git, version, args.request_id or f"by-hand-{random.token_hex(4)}")
@@ -43,9 +44,14 @@ def main(args: argparse.Namespace) -> int:
     return 0
 
 
+def _on_trunk(settings: Settings, git: GitRemote) -> tuple[Settings, GitRemote]:
+    """What was merged decides, not the branch that happens to be checked out: with the workflow's right, any branch can be dispatched."""
+    merged = trunk_settings(git, settings)
+    return merged, git if merged == settings else remote(merged)
+
+
 def _forward(args: argparse.Namespace, settings: Settings, git: GitRemote, version: Version | None, request_id: str) -> Told:
-    if version is None:
-        raise UsageError("no version was given to publish", hint="promote publish VERSION (in the Actions page: the field `version`)")
+    assert version is not None
     request = Request(
         version=version,
         request_id=request_id,
@@ -77,10 +83,6 @@ def _forward(args: argparse.Namespace, settings: Settings, git: GitRemote, versi
 
 
 def _back(args: argparse.Namespace, settings: Settings, git: GitRemote, version: Version | None, request_id: str) -> Told:
-    if version and args.lock:
-        raise UsageError(
-            f"both a version to go back to ({version}) and a lock are given, and the lock says where to go back to", hint="leave one of them out"
-        )
     request = BackRequest(request_id=request_id, to=version, expected_commit=args.expected_commit, lock_id=args.lock)
     done = publish_back(git, settings, request, patience=Deadline(PATIENCE_S))
     document: dict[str, object] = {
@@ -100,6 +102,13 @@ def _back(args: argparse.Namespace, settings: Settings, git: GitRemote, version:
 
 def _check(args: argparse.Namespace) -> None:
     """The workflow's inputs come from the user who filled in its form: they must not add trailers. Raises UsageError."""
+    if args.action == "promote" and not args.wanted:
+        raise UsageError("no version was given to publish", hint="promote publish VERSION (in the Actions page: the field `version`)")
+    if args.action == "rollback" and args.wanted and args.lock:
+        raise UsageError(
+            f"both a version to go back to ({args.wanted}) and a lock are given, and the lock says where to go back to",
+            hint="leave one of them out",
+        )
     if args.request_id and not REQUEST_ID.fullmatch(args.request_id):
         raise UsageError(f"--request-id {args.request_id[:80]!r} is not an id", hint="letters, digits, dot, dash and underscore; or leave it out")
     for option, oid in (("--expected-commit", args.expected_commit), ("--lock", args.lock)):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 
 from promote.core.deadline import Deadline
 from promote.core.errors import Denied, Interrupted, PromoteError, Rejected, Superseded
@@ -59,7 +60,7 @@ def _request(ctx: PromotionContext) -> Request:
 
 
 def _directly(ctx: PromotionContext) -> str:
-    request = _request(ctx)
+    request = replace(_request(ctx), evidence="this process ran the pre suite")
     for check in ("workflow-dispatched", "workflow-succeeded"):
         record_check(ctx, check, Verdict.DISABLED, 'promotion.via = "git": there is no workflow')
     with defer_signals():

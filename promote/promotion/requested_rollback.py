@@ -16,10 +16,10 @@ from promote.promotion.journal import Journal
 from promote.promotion.rollback import roll_back
 from promote.promotion.steps import keep_baseline
 from promote.report.words import counted
+from promote.tags.authority import WayBack
 from promote.tags.lock import UNDO, acquire, new_lock
 from promote.tags.names import ref_names
-from promote.tags.publish import known_tags
-from promote.tags.target import Target
+from promote.tags.target import Target, known_tags
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,11 +49,12 @@ def prepare(deps: Dependencies, to: Destination) -> PromotionContext:
             hint="name another version with --to; what production really runs: `promote status`",
         )
     target = Tag(ref=names.stable, object=back.object, commit=git.commit_of(back.object))
+    WayBack.read(git, settings, stable).require(git, settings, target)
     carried = version_carried(deps, target)
     version = recorded_version(carried or UNVERSIONED.text, settings.version.scheme)
     request_id = f"rollback-{datetime.now(UTC):%Y%m%d-%H%M%S}-{random.token_hex(3)}"
     deps.report.headline(f"rollback · {describe_stable(deps, stable, branch.commit)}")
-    _announce(deps, to, stable, target, carried or wanted)
+    _announce(deps, stable, target, carried or wanted)
     return PromotionContext(
         deps=deps,
         target=Target(version=version, commit=target.commit, from_tree=False, dev_tag=None, stable=target, branch=branch),
@@ -67,19 +68,10 @@ def prepare(deps: Dependencies, to: Destination) -> PromotionContext:
     )
 
 
-def _announce(deps: Dependencies, to: Destination, stable: Tag, target: Tag, name: str) -> None:
-    """How far it is, and in which direction. Raises UsageError when prod-working is ahead: that is no way back."""
-    git, named = deps.git, f"{name} {deps.git.describe(target.commit)}"
-    forward = git.is_ancestor(stable.commit, target.commit)
-    older, newer = (stable.commit, target.commit) if forward else (target.commit, stable.commit)
-    distance = counted(git.count(f"{older}..{newer}"), "commit")
-    if forward and to.working:
-        raise UsageError(
-            f"{deps.settings.tags.working} is {named}, {distance} ahead of what production runs: that is no way back, production was taken off it",
-            hint="to go there all the same: promote rollback --to VERSION, or promote run VERSION --again with its checks",
-        )
-    way, side = ("forward", "after") if forward else ("back", "before")
-    deps.report.note(f"{way} to {named}: {distance} {side} the one in production")
+def _announce(deps: Dependencies, stable: Tag, target: Tag, name: str) -> None:
+    """How far back it is."""
+    distance = counted(deps.git.count(f"{target.commit}..{stable.commit}"), "commit")
+    deps.report.note(f"back to {name} {deps.git.describe(target.commit)}: {distance} before the one in production")
 
 
 def _missing(deps: Dependencies, to: Destination, ref: str) -> PromoteError:

@@ -59,6 +59,14 @@ class Lock:
     plan: Mapping[str, object] = field(default_factory=dict)
     oid: str = ""
 
+    @property
+    def entered(self) -> datetime:
+        """When its state was entered; a time that cannot be read counts as long ago."""
+        try:
+            return datetime.fromisoformat(self.at or self.since).astimezone(UTC)
+        except (ValueError, TypeError):
+            return datetime.min.replace(tzinfo=UTC)
+
     def describe(self) -> str:
         return f"{self.owner}@{self.host} has been promoting {self.version or self.candidate[:7]} since {self.since} ({self.state})"
 

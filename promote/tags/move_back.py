@@ -15,10 +15,12 @@ from promote.core.errors import Rejected, Superseded, UsageError
 from promote.core.model import Tag, short
 from promote.core.version import Version
 from promote.git.remote import GitRemote
+from promote.tags.authority import WayBack
 from promote.tags.lock import UNDO, Lock, acquire, move_once, new_lock
 from promote.tags.names import ref_names
 from promote.tags.observation import Kept, Observation, classify, require, watched
-from promote.tags.publish import bring, given_lock, known_tags, move_back
+from promote.tags.publish import bring, given_lock, move_back
+from promote.tags.target import known_tags
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,6 +73,8 @@ def publish_back(git: GitRemote, settings: Settings, request: BackRequest, *, pa
     for oid in (move.to, move.replacing):  # the undo ref may be pushed with what goes
         bring(git, oid)
     commit = git.commit_of(move.to)
+    require(git, classify(seen, Kept(stable=move.replacing)))  # before anything is said of what another user put there
+    WayBack.read(git, settings, seen.stable).require(git, settings, Tag(ref=names.stable, object=move.to, commit=commit))
     if request.expected_commit and commit != request.expected_commit:
         raise Superseded(
             f"production would go back to {short(commit)}, but {short(request.expected_commit)} was meant", hint="look with `promote status`"

@@ -16,17 +16,23 @@ from promote.core.deadline import Deadline
 from promote.core.errors import NotFound, Rejected, Superseded, Unreachable
 from promote.core.model import Tag, short
 from promote.core.retry import retry_until
-from promote.core.version import Version, version_of_tag
+from promote.core.version import Version
 from promote.git.push import RefUpdate
 from promote.git.remote import GitRemote
+from promote.tags.authority import FIRST, PREVIOUS, require_on_trunk
 from promote.tags.lock import UNDO, Lock, acquire, advance, move_once, new_lock
 from promote.tags.names import TagNames, ref_names
 from promote.tags.observation import Kept, Observation, classify, observe, require, watched, with_lock
+from promote.tags.target import known_tags
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Request:
-    """What a publish is asked to do. `lock_id` is the lock object that authorises it; "" means by hand, without a pre suite."""
+    """What a publish is asked to do. `lock_id` is the lock object that coordinates it; "" means by hand.
+
+    `evidence` says from where it is known that the pre suite passed at this commit, where whoever may push refs cannot write; "" means nowhere: the
+    lock's own word is none.
+    """
 
     version: Version
     request_id: str
@@ -34,6 +40,7 @@ class Request:
     expected_commit: str = ""
     lock_id: str = ""
     recreate_prod: bool = False
+    evidence: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,11 +66,13 @@ def publish(git: GitRemote, settings: Settings, request: Request, *, patience: D
     require(git, classify(seen, Kept(stable=None)))
     absent = [names.stable] if seen.stable and not git.has(seen.stable.object) else []
     git.fetch(names.dev, *absent)  # the undo ref is pushed with what stable holds now
-    given = _authorising(git, seen, request, dev) if request.lock_id else None
+    require_on_trunk(git, settings, dev.commit, names.dev.removeprefix("refs/tags/"))
+    _require_evidence(settings, request)
+    given = _authorising(git, settings, seen, request, dev) if request.lock_id else None
     prod = seen.prod
     if prod and not request.recreate_prod and (given is None or given.replaces != prod.object):
         raise Rejected("publish", f"{prod.name} exists already at {short(prod.commit)}", hint="choose a new version, or pass --recreate-prod")
-    lock = given or _own_lock(settings, request, dev, seen.stable)
+    lock = given or _own_lock(request, dev, seen.stable)
     tag = git.make_tag(name=names.prod.removeprefix("refs/tags/"), commit=dev.commit, message=tag_message(dev, request, lock))
     stable = Tag(ref=names.stable, object=tag, commit=dev.commit)
 
@@ -94,13 +103,6 @@ def _dev_tag(git: GitRemote, settings: Settings, refs: dict[str, Tag], names: Ta
     return dev
 
 
-def known_tags(git: GitRemote, settings: Settings, template: str) -> str:
-    """The greatest versions that have such a tag on the remote, as a list for a message."""
-    there = git.refs(f"refs/tags/{template.format(version='*')}").values()
-    versions = {t.name: v for t in there if (v := version_of_tag(t.name, template, settings.version.scheme))}
-    return ", ".join(sorted(versions, key=lambda name: versions[name])[-10:]) or "none"
-
-
 def given_lock(git: GitRemote, seen: Observation, lock_id: str) -> Lock:
     """The lock that authorises a move, as it was read with the tags.
 
@@ -114,8 +116,9 @@ def given_lock(git: GitRemote, seen: Observation, lock_id: str) -> Lock:
     return seen.says
 
 
-def _authorising(git: GitRemote, seen: Observation, request: Request, dev: Tag) -> Lock:
-    """The lock given, which must be for this very move: everybody can read a lock's id. Raises Superseded, Rejected."""
+def _authorising(git: GitRemote, settings: Settings, seen: Observation, request: Request, dev: Tag) -> Lock:
+    """The lock given, which must be for this very move, and recent: everybody can read a lock's id, and push an old lock again. Raises Superseded,
+    Rejected."""
     lock = given_lock(git, seen, request.lock_id)
     if (lock.state, lock.version, lock.candidate) != ("prechecked", request.version.text, dev.commit):
         raise Rejected(
@@ -123,15 +126,30 @@ def _authorising(git: GitRemote, seen: Observation, request: Request, dev: Tag) 
             f"{lock.describe()} at {short(lock.candidate)}: it does not authorise to publish {request.version} at {short(dev.commit)}",
             hint="a lock authorises one move, once its pre suite has passed: promote run",
         )
+    age = (datetime.now(UTC) - lock.entered).total_seconds()
+    if age > settings.promotion.timeout:
+        raise Rejected(
+            "publish",
+            f"{lock.describe()}: its pre suite passed {age / 3600:.1f} h ago, and a promotion lasts at most {settings.promotion.timeout / 3600:.1f} h",
+            hint="the lock has expired: `promote abort`, then start again",
+        )
     return lock
 
 
-def _own_lock(settings: Settings, request: Request, dev: Tag, stable: Tag | None) -> Lock:
-    """The lock of a move by hand, not taken yet. Raises Rejected where none may be made."""
-    if not settings.promotion.allow_unchecked:
-        raise Rejected(
-            "publish", "promotion.allow_unchecked is false and this move has no pre suite behind it", hint=f"use `promote run {request.version}`"
-        )
+def _require_evidence(settings: Settings, request: Request) -> None:
+    """Raises Rejected for a move without evidence of a passed pre suite, where promotion.allow_unchecked is false."""
+    if settings.promotion.allow_unchecked or request.evidence:
+        return
+    claim = "; a lock's own word is no evidence, as whoever may push a branch can write one" if request.lock_id else ""
+    raise Rejected(
+        "publish",
+        f"promotion.allow_unchecked is false and this move has no pre suite behind it{claim}",
+        hint=f"use `promote run {request.version}`; a workflow needs the job `check` before this one (docs/workflow.md)",
+    )
+
+
+def _own_lock(request: Request, dev: Tag, stable: Tag | None) -> Lock:
+    """The lock of a move by hand, not taken yet."""
     return new_lock(
         request_id=request.request_id, version=request.version.text, candidate=dev.commit,
         stable_before=stable.object if stable else "", state="publishing",
@@ -165,7 +183,7 @@ def tag_message(dev: Tag, request: Request, lock: Lock) -> str:
         "Request-Id": request.request_id or lock.request_id,
         "Promoted-By": request.promoted_by,
         "Time": datetime.now(UTC).isoformat(timespec="seconds"),
-        "Previous-Stable": lock.stable_before or "none",
+        PREVIOUS: lock.stable_before or FIRST,
         "Prechecked": lock.prechecked,
     }
     return f"Promotion of {request.version} to production\n\n" + "\n".join(f"{k}: {v}" for k, v in trailers.items())

@@ -70,3 +70,10 @@ def version_at(git: GitRemote, settings: Settings, commit: str) -> Version | Non
     tags = git.refs(f"refs/tags/{settings.tags.dev.format(version='*')}").values()
     found = [version_of_tag(t.name, settings.tags.dev, settings.version.scheme) for t in tags if t.commit == commit]
     return max((v for v in found if v), default=None)
+
+
+def known_tags(git: GitRemote, settings: Settings, template: str) -> str:
+    """The greatest versions that have such a tag on the remote, as a list for a message."""
+    there = git.refs(f"refs/tags/{template.format(version='*')}").values()
+    versions = {t.name: v for t in there if (v := version_of_tag(t.name, template, settings.version.scheme))}
+    return ", ".join(sorted(versions, key=lambda name: versions[name])[-10:]) or "none"

@@ -64,11 +64,13 @@ def test_by_hand_it_goes_to_what_the_last_move_replaced_and_no_further(bad: Bad)
         bad.back()
 
 
-def test_by_hand_to_a_named_version_can_be_undone(bad: Bad) -> None:
+def test_by_hand_to_a_named_version_and_never_forward_again(bad: Bad) -> None:
     bad.over()
     assert bad.back(to="v1.0.0").stable.object == bad.repos.holds("refs/tags/prod-v1.0.0") == bad.repos.holds(STABLE)
     assert bad.repos.holds(UNDO) == bad.bad
-    assert bad.back().stable.object == bad.bad
+    with pytest.raises(Rejected, match="a rollback never goes forward"):
+        bad.back()
+    assert bad.repos.holds(STABLE) == bad.repos.holds("refs/tags/prod-v1.0.0") and not bad.repos.holds(LOCK)
 
 
 def test_a_version_that_was_never_promoted_lists_those_that_were(bad: Bad) -> None:

@@ -94,10 +94,10 @@ def test_a_token_that_the_remotes_refusal_repeats_is_masked(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     token = "of-a-forge-whose-tokens-have-no-form"
+    bench.repos.commit("promotion.toml", text="\n")
     hook = bench.repos.remote / "hooks" / "pre-receive"
     hook.write_text(f"#!/bin/sh\necho 'GH013: Repository rule violations found for {token}' >&2\nexit 1\n")
     hook.chmod(0o755)
-    (bench.repos.clone / "promotion.toml").write_text("")
     monkeypatch.setenv("GITHUB_TOKEN", token)
     assert main(["publish", "v1.1.0", "-C", str(bench.repos.clone), "--json"]) != 0
     said = capsys.readouterr()
