@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from promote import __version__
-from promote.core.errors import Interrupted, PromoteError, UsageError
+from promote.core.errors import Interrupted, PromoteError, Unconfirmed, UsageError
 from promote.core.signals import as_interrupts
 
 EPILOG = """exit codes: 0 verified or done · 1 refused, nothing moved · 2 usage · 3 rolled back and verified · 4 stuck, needs manual action
@@ -165,6 +165,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _flushed_code(done)
     except UsageError as error:
         return _say(args, "USAGE", error)
+    except Unconfirmed as error:
+        return _say(args, "STUCK", error)
     except PromoteError as error:
         return _say(args, "UNCHECKED", error)
     except Interrupted as stop:

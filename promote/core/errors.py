@@ -60,6 +60,11 @@ class Superseded(PromoteError):
     """Another process or user moved, deleted or shadowed a ref of this promotion: this process must not write any more."""
 
 
+class Unconfirmed(PromoteError):
+    """A ref that anyone may write asks for a move, and nothing that only a promotion can have written confirms it: nothing is done, and a person must
+    look."""
+
+
 class Interrupted(BaseException):
     """The user or the system requested a stop (^C, SIGTERM, SIGHUP). Not an `Exception`, so that no handler swallows it by accident."""
 

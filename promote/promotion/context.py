@@ -125,6 +125,7 @@ class PromotionContext:
     t_before: datetime | None = None
     workflow_run: int | None = None  # the forge's run that moves the tag for us, as soon as it is known
     hold: str = ""  # why this promotion must not be rolled back automatically; "" when it may
+    unconfirmed: str = ""  # why a promotion taken over from another machine is not rolled back automatically; "" when it may
     moved_at: datetime | None = None  # when the first move of this promotion was begun
     cause: str = ""  # why production has to go back
     asked_rollback: bool = False  # `promote rollback`: target.stable is where it goes, not what was before

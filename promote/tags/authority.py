@@ -99,13 +99,13 @@ class WayBack:
 
     def require(self, git: GitRemote, settings: Settings, to: Tag) -> None:
         """Raises Rejected unless `to`, whose object must be in this clone, is where production was before what it is now."""
-        name = settings.tags.stable
+        name, promoted = settings.tags.stable, settings.tags.prod
         if to.object not in self.named and to.object != self.replaced and not self._first(git, settings, to):
             raise Rejected(
                 "rollback",
-                f"{name} would go to {short(to.object)} (commit {short(to.commit)}), which no promotion made: no {settings.tags.prod.format(version='*')}"
+                f"{name} would go to {short(to.object)} (commit {short(to.commit)}), which no promotion made: no {promoted.format(version='*')}"
                 f" tag names it, and {name} does not say that it replaced it",
-                hint=f"name a version that was promoted: promote rollback --to VERSION; there are: {known_tags(git, settings, settings.tags.prod)}",
+                hint=f"name a version that was promoted: promote rollback --to VERSION; there are: {known_tags(git, settings, promoted)}",
             )
         if to.commit != self.stable.commit and git.is_ancestor(self.stable.commit, to.commit):
             raise Rejected(

@@ -128,9 +128,10 @@ def _authorising(git: GitRemote, settings: Settings, seen: Observation, request:
         )
     age = (datetime.now(UTC) - lock.entered).total_seconds()
     if age > settings.promotion.timeout:
+        most = settings.promotion.timeout / 3600
         raise Rejected(
             "publish",
-            f"{lock.describe()}: its pre suite passed {age / 3600:.1f} h ago, and a promotion lasts at most {settings.promotion.timeout / 3600:.1f} h",
+            f"{lock.describe()}: its pre suite passed {age / 3600:.1f} h ago, and a promotion lasts at most {most:.1f} h",
             hint="the lock has expired: `promote abort`, then start again",
         )
     return lock

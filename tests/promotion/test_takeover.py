@@ -14,7 +14,7 @@ from promote.cli.summary import final_lines
 from promote.convergence.baseline import Baseline
 from promote.convergence.baseline_ref import BASELINE
 from promote.core.deadline import Deadline
-from promote.core.errors import PromoteError, Superseded, Unreachable, UsageError
+from promote.core.errors import PromoteError, Superseded, Unconfirmed, Unreachable, UsageError
 from promote.core.model import End
 from promote.git.push import Pushed, RefUpdate
 from promote.git.remote import GitRemote
@@ -363,3 +363,79 @@ def test_a_release_whose_working_tag_another_process_moved_first_is_made_without
     finalize(place.run, End.VERIFIED, {})
     assert place.remote.holds(LOCK) == ""
     assert place.remote.holds("refs/tags/prod-working") == place.remote.holds(STABLE)
+
+
+class TestOnlyTheLockSaysIt:
+    """On another machine than it began on, a lock is a hint: anyone who may push a branch may have written it."""
+
+    def seize(self, place: Place) -> PromotionContext:
+        place.dies()
+        run = take_over_promotion(place.deps(1))
+        assert run
+        return run
+
+    def rewrite(self, place: Place, **changes: Any) -> None:
+        """As a stranger would: the lock replaced by one of the same promotion, long silent, that says something else."""
+        lock = read_lock(place.remote.clones[0])
+        assert lock
+        past = (datetime.now(UTC) - timedelta(hours=1)).isoformat(timespec="seconds")
+        end = place.remote.clones[0]
+        git(end.root, "push", "-q", "-f", "origin", f"{write_lock(end, replace(lock, at=past, **changes)).oid}:{LOCK}")
+        place.remote.put(HEARTBEAT, "")
+
+    def refused(self, place: Place, words: str) -> None:
+        before, lock = place.remote.holds(STABLE), place.remote.holds(LOCK)
+        place.dies()
+        with pytest.raises(Unconfirmed, match=words):
+            take_over_promotion(place.deps(1))
+        assert (place.remote.holds(STABLE), place.remote.holds(LOCK)) == (before, lock), "nothing was touched"
+
+    def test_what_it_replaced_confirms_it(self, make: Make) -> None:
+        place = make()
+        place.publish()
+        self.rewrite(place)
+        assert stands(self.seize(place)) is State.PROMOTED
+
+    def test_a_rollback_that_only_a_lock_asks_for_is_not_followed(self, make: Make) -> None:
+        place = make()
+        place.publish()
+        plan = {**place.run.plan(), "asked_rollback": True}
+        self.rewrite(place, state="rolling_back", plan=plan, stable_before=place.remote.holds(STABLE))
+        self.refused(place, "only the lock says that a person asked for it")
+
+    def test_a_way_back_to_something_else_is_not_followed(self, make: Make) -> None:
+        place = make()
+        place.publish()
+        other = place.remote.commits["v1.1.0"]
+        plan = {**place.run.plan(), "stable": {"ref": STABLE, "object": other, "commit": other}}
+        self.rewrite(place, plan=plan, state="rolling_back")
+        self.refused(place, "it would go back to .*, but prod-stable replaced")
+
+    def test_a_lock_without_a_way_back_disarms_nothing(self, make: Make) -> None:
+        place = make()
+        place.publish()
+        self.rewrite(place, plan={**place.run.plan(), "stable": None})
+        self.refused(place, "it would go back to nothing")
+
+    def test_a_proven_promotion_is_not_undone_by_a_lock(self, make: Make) -> None:
+        place = make()
+        place.publish()
+        place.remote.put("refs/tags/prod-working", place.remote.holds(STABLE))
+        self.rewrite(place, state="rolling_back")
+        self.refused(place, r"v1\.1\.0 was proven: this lock does not undo it")
+
+    def test_waivers_count_only_where_they_were_typed(self, make: Make) -> None:
+        place = make()
+        place.publish()
+        waiver = {"id": "pods-running", "reason": "x", "author": "eve", "until": ""}
+        self.rewrite(place, plan={**place.run.plan(), "waivers": [waiver]})
+        run = self.seize(place)
+        assert (run.waivers, stands(run)) == ((), State.PROMOTED)
+        assert "waivers are confirmed only where they were typed" in run.hold
+
+    def test_an_unmoved_promotion_moves_nothing(self, make: Make) -> None:
+        place = make()
+        self.rewrite(place, state="rolling_back")
+        run = self.seize(place)
+        run_transition(resume, run)
+        assert place.remote.holds(STABLE) == place.remote.start

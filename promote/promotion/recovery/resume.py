@@ -115,6 +115,6 @@ def _cancel(ctx: PromotionContext) -> None:
 def _hold(ctx: PromotionContext) -> str:
     """As at the move. What cannot be read does not allow the old version to run: manual action is needed."""
     try:
-        return unsafe_rollback(ctx)
+        return unsafe_rollback(ctx) or ctx.unconfirmed
     except PromoteError as error:
         return f"whether this version may be rolled back is not known: {error.what}"

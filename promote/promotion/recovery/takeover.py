@@ -22,6 +22,7 @@ from promote.core.signals import allow_signals
 from promote.core.version import recorded_version
 from promote.promotion.context import Dependencies, Moved, PromotionContext, Tracked
 from promote.promotion.journal import Journal, is_open_elsewhere, read_journal
+from promote.promotion.recovery.confirm import confirm
 from promote.promotion.state_machine import State
 from promote.promotion.steps import keep_baseline
 from promote.tags.heartbeat import MISSED, sign_of, silent
@@ -93,12 +94,14 @@ def _left_over(deps: Dependencies, orphaned_s: float | None) -> tuple[PromotionC
     elif not any(line.get("holder") == lock.holder for line in lines):  # no process of this clone has it, even if one began it
         _refuse_a_living_owner(deps, lock)
     try:
-        return _rebuild(deps, lock, journal, plan, lines), lock, bool(lines)
+        ctx = _rebuild(deps, lock, journal, plan, lines)
     except (KeyError, TypeError, ValueError) as error:
         raise PromoteError(
             f"{lock.describe()}: its plan is not one that this version of promote can read ({type(error).__name__}: {error})",
             hint="resume or abort it with the version it was begun with, or a newer one",
         ) from error
+    confirm(ctx, lock, lines)
+    return ctx, lock, bool(lines)
 
 
 def _refuse_a_living_owner(deps: Dependencies, lock: Lock) -> None:
