@@ -11,13 +11,13 @@ from promote.connect import secrets
 from promote.core.errors import NotFound, Rejected, UsageError
 from promote.core.model import End, Tag, short
 from promote.core.version import UNVERSIONED, recorded_version
-from promote.git.push import RefUpdate
+from promote.git.push import RefUpdate, refused
 from promote.promotion.context import Dependencies, PromotionContext
 from promote.promotion.describe import describe_stable, version_carried
 from promote.promotion.journal import Journal
 from promote.promotion.state_machine import State, run_promotion
 from promote.report.screen import reporter
-from promote.tags.lock import LOCK, lock_words, refused
+from promote.tags.lock import LOCK, lock_words
 from promote.tags.names import ref_names
 from promote.tags.target import Target
 
@@ -73,5 +73,5 @@ def _mark(ctx: PromotionContext, working: Tag | None) -> str:
     update = RefUpdate(ref=ctx.names.working, new=stable.object, expected=working.object if working else "")
     done, result, _ = ctx.journal.effect("move the working tag", {"to": stable.object}, lambda: git.push_and_look(update))
     if not done:
-        raise refused(git, result, f"move {name}")
+        raise refused(git.remote, result, f"move {name}")
     return f"{name} → {git.describe(stable.commit)}: proven now" + (f"; it was at {short(working.commit)}" if working else "")

@@ -8,10 +8,9 @@ from promote.cli.bootstrap import open_repository
 from promote.core.errors import UsageError
 from promote.core.model import short
 from promote.core.version import parse_version
-from promote.git.push import RefUpdate
+from promote.git.push import RefUpdate, refused
 from promote.report.screen import answer
 from promote.report.words import listed
-from promote.tags.lock import refused
 from promote.tags.target import resolve_target
 
 
@@ -34,7 +33,7 @@ def main(args: argparse.Namespace) -> int:
         tag = git.make_tag(name=name, commit=head, message=f"Dev release {version}")
         done, result, _ = git.push_and_look(RefUpdate(ref=f"refs/tags/{name}", new=tag, expected=""))
         if not done:
-            raise refused(git, result, f"create {name}")
+            raise refused(git.remote, result, f"create {name}")
     lines = [f"{name} → {git.describe(head)}" + ("" if target.dev_tag is None else " (was there already)")]
     if dirty := git.dirty():
         lines.append(f"not in it, because not committed: {listed(dirty, 5)}")

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from promote.core.errors import Denied, Forbidden, PromoteError, Rejected, Unreachable
 from promote.core.foreign import split_lines
 from promote.core.model import Tag, short
 from promote.git.process import Done
@@ -118,3 +119,20 @@ def _error_text(err: str) -> str:
     # Without git's closing line: its long URL would push a rule's own text out of the part that is shown.
     found = (_FRAME.sub("", " ".join(line.split())) for line in split_lines(err))
     return " ".join(line for line in found if line and not line.startswith("error: failed to push some refs"))
+
+
+def refused(remote: str, result: PushResult, what: str) -> PromoteError:
+    """The exception for a push that did not do what it should."""
+    where = f"git remote {remote}"
+    if result.outcome is Pushed.RULE:
+        hint = "allow this ref for your account in the repository's rules"
+        if "refs/promote/" in what:
+            hint += '; where refs under refs/promote/ can never be allowed: lock.store = "local" in promotion.toml (its cost: docs/settings.md)'
+        return Forbidden(where, f"a rule forbids to {what}: {result.text}", hint=hint)
+    if result.outcome is Pushed.DENIED:
+        return Denied(where, f"not allowed to {what}: {result.text}", hint="use credentials that may push to this repository")
+    if result.outcome is Pushed.STALE:
+        return Rejected(where, f"could not {what}: a ref changed meanwhile: {result.text}", hint="look with `promote status`, then start again")
+    return Unreachable(
+        where, f"could not {what}: {result.text or 'no clear answer'}", hint="check the network (try `git ls-remote`), then start again"
+    )

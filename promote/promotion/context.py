@@ -19,9 +19,9 @@ from promote.core.redact import Redactor
 from promote.core.version import Version
 from promote.git.remote import GitRemote
 from promote.promotion.journal import Journal
-from promote.tags.lock import Lock
+from promote.tags.lock import LOCK, Lock, advance, lock_lost
 from promote.tags.names import TagNames, ref_names
-from promote.tags.observation import Kept, classify, observe, require
+from promote.tags.observation import Kept, RefState, classify, observe, require
 from promote.tags.target import Target
 
 if TYPE_CHECKING:
@@ -230,10 +230,33 @@ class PromotionContext:
         self.steps.append(step)
         self.deps.report.step_finished(step)
 
-    def still_ours(self) -> None:
-        """Raise Superseded unless the remote's stable tag and lock are what this promotion made them and no branch hides the tag."""
-        expected = Kept(stable=self.stable.object if self.stable else None, lock=self.lock.oid if self.lock else None)
-        require(self.deps.git, classify(observe(self.deps.git, self.names), expected))
+    def still_ours(self, *, shadow: bool = True) -> None:
+        """Raise Superseded unless the remote's stable tag and lock are what this promotion made them and no branch hides the tag (with `shadow`).
+
+        A lock that was deleted while the tag is ours is taken again.
+        """
+        expected = Kept(stable=self.stable.object if self.stable else None, lock=self.lock.oid if self.lock else None, shadow=shadow)
+        reading = classify(observe(self.deps.git, self.names), expected)
+        if reading.state is RefState.LOCK_LOST and reading.seen.lock is None and self.moved is Moved.YES:
+            self.retake_lock()
+        else:
+            require(self.deps.git, reading)
+
+    def retake_lock(self) -> None:
+        """Make the deleted lock again: whoever may push a branch may delete it, and must not end a promotion that has moved the tag by that.
+
+        Raises Superseded when another process has it meanwhile, or has ended this promotion as proven.
+        """
+        git, lock = self.deps.git, self.lock
+        assert lock is not None
+        working = git.ref(self.names.working)
+        if working and self.stable and working.object == self.stable.object and not (self.is_back or self.asked_rollback):
+            raise lock_lost(f"it was deleted, and {self.settings.tags.working} is at this version: another process has ended this promotion")
+        self.update(lock=self.journal.effect("take the deleted lock again", {"lock": lock.oid}, lambda: advance(git, lock, retake=True)))
+        warning = f"{LOCK} was deleted while this promotion ran; it was taken again, and the promotion went on"
+        if warning not in self.warnings:
+            self.warnings.append(warning)
+            self.deps.report.note(warning)
 
 
 def _fields(tag: Tag | None) -> dict[str, str] | None:

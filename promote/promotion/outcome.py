@@ -5,16 +5,19 @@ Only then may a promotion report that nothing was moved, or that production's ta
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import StrEnum
 
 from promote.core.deadline import Deadline
 from promote.core.errors import Interrupted, PromoteError, Unreachable
+from promote.core.model import Tag
 from promote.core.retry import retry_until
 from promote.core.signals import defer_signals
 from promote.promotion.context import Moved, PromotionContext
 from promote.promotion.forge.legacy_workflow import complete
 from promote.promotion.forge.workflow_run import FENCE_FOR_S, fence_off, stop_run
-from promote.tags.observation import Move, Reading, RefState, Sign, classify, observe, superseded, with_lock, with_maker
+from promote.tags.lock import LOCK, Lock
+from promote.tags.observation import Move, Observation, Reading, RefState, Sign, classify, observe, superseded, with_lock, with_maker
 
 MADE = (RefState.OURS, RefState.OTHER_COMMIT, RefState.PUT_BACK)  # the move was made
 
@@ -37,6 +40,10 @@ def read_outcome(ctx: PromotionContext, direction: Direction, *, taken_over: boo
     seen = observe(git, ctx.names)
     if taken_over and expected.reads_lock:
         seen = with_maker(git, seen)
+    if seen.lock is None and expected.reads_lock and not taken_over and _is_as_asked(ctx, seen, expected):
+        ctx.update(moved=Moved.YES, stable=seen.stable, lock=replace(_lock(ctx), state=expected.entered or "rolling_back"))
+        ctx.retake_lock()
+        seen = replace(seen, lock=Tag(ref=LOCK, object=_lock(ctx).oid, commit=_lock(ctx).candidate))
     reading = classify(with_lock(git, seen, known=ctx.lock), expected)
     if reading.state is RefState.UNKNOWN:
         assert reading.seen.unreadable is not None
@@ -51,6 +58,21 @@ def read_outcome(ctx: PromotionContext, direction: Direction, *, taken_over: boo
     if not expected.reads_lock:
         complete(ctx, reading)
     return reading
+
+
+def _lock(ctx: PromotionContext) -> Lock:
+    assert ctx.lock is not None
+    return ctx.lock
+
+
+def _is_as_asked(ctx: PromotionContext, seen: Observation, expected: Move) -> bool:
+    """Whether the tag is where this promotion asked for, although nothing but the tag says so: the lock was deleted after the move."""
+    stable, prod = seen.stable, seen.prod
+    if stable is None or stable.object == expected.before:
+        return False
+    if expected.sign is Sign.OBJECT:
+        return stable.object == expected.to
+    return prod is not None and prod.object == stable.object and with_maker(ctx.deps.git, seen).made_by == ctx.request_id
 
 
 def expectation(ctx: PromotionContext, direction: Direction, *, taken_over: bool = False) -> Move:

@@ -51,7 +51,14 @@ def _push_back(ctx: PromotionContext, before: Tag) -> None:
                 "move the stable tag back",
                 {"to": before.object, "replacing": replacing.object},
                 lambda: move_back(
-                    ctx.deps.git, ctx.settings, lock, to=before.object, replacing=replacing.object, keep_undo=not ctx.undo_moves, patience=deadline
+                    ctx.deps.git,
+                    ctx.settings,
+                    lock,
+                    to=before.object,
+                    replacing=replacing.object,
+                    keep_undo=not ctx.undo_moves,
+                    patience=deadline,
+                    retake=True,
                 ),
                 best_effort_journal=True,
             )

@@ -16,11 +16,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from promote.core.deadline import Deadline
-from promote.core.errors import Denied, Forbidden, NotFound, PromoteError, Rejected, ServiceError, Superseded, Unreachable
+from promote.core.errors import NotFound, PromoteError, Rejected, ServiceError, Superseded, Unreachable
 from promote.core.model import Tag
 from promote.core.retry import retry_until
 from promote.core.signals import defer_signals
-from promote.git.push import Pushed, PushResult, RefUpdate
+from promote.git.push import Pushed, PushResult, RefUpdate, refused
 from promote.git.remote import GitRemote
 from promote.tags.shapes import lock_fields
 
@@ -183,31 +183,39 @@ def acquire(git: GitRemote, lock: Lock) -> Lock:
             other.describe(),
             hint="wait for it to end; if it was cut short: `promote resume` or `promote abort`",
         )
-    raise refused(git, result, f"take the lock ({LOCK})")
+    raise refused(git.remote, result, f"take the lock ({LOCK})")
 
 
-def advance(git: GitRemote, lock: Lock, *others: RefUpdate, patience: Deadline | None = None, **changes: str) -> Lock:
+def advance(git: GitRemote, lock: Lock, *others: RefUpdate, patience: Deadline | None = None, retake: bool = False, **changes: str) -> Lock:
     """Replace the lock by its next state, together with other refs in one push. Raises Superseded when the lock is not ours any more.
 
     With `patience` an unreachable remote is retried until then, always with the same object: it identifies a push of ours whose answer was lost.
+    `retake`: a lock that was deleted is made again, in the same push: whoever may push a branch may delete it, and must not keep production from
+    going back by that.
     """
     if changes.get("state", lock.state) != lock.state:
         changes["at"] = _now()
     following = write_lock(git, replace(lock, **changes))  # type: ignore[arg-type]  # `plan` is never among the changes
-    updates = (*others, RefUpdate(ref=LOCK, new=following.oid, expected=lock.oid))
+    expected = [lock.oid]
 
     def push() -> Lock:
+        updates = (*others, RefUpdate(ref=LOCK, new=following.oid, expected=expected[-1]))
         done, result, seen = git.push_and_look(*updates)
         if done:
             return following
         holds = seen.get(LOCK)
+        if holds is None and others and all(u.is_done(seen) for u in others):
+            return following  # all or nothing: it landed, and the lock was deleted after it
+        if holds is None and retake and len(expected) < TRIES and result.outcome is Pushed.STALE:
+            expected.append("")
+            return push()
         if holds is not None and holds.object == following.oid:  # all or nothing: it landed
             changed = ", ".join(u.ref for u in others if not u.is_done(seen))
             raise Superseded(f"another user or process changed {changed} just after this promotion wrote it", hint=LOOK_FIRST)
         if holds is None or holds.object != lock.oid:
             other = read_lock(git)
             raise lock_lost(other.describe() if other else "it was deleted")
-        raise refused(git, result, "write " + ", ".join(u.ref for u in others) if others else f"renew the lock ({LOCK})")
+        raise refused(git.remote, result, "write " + ", ".join(u.ref for u in others) if others else f"renew the lock ({LOCK})")
 
     return retry_until(push, on=Unreachable, deadline=patience)
 
@@ -284,20 +292,3 @@ def release_anyway(git: GitRemote, lock: Lock) -> str:
     except PromoteError as error:
         why = error.what
     return why and f"{LOCK} may be left ({why}): look with `promote status`, then `promote abort --break-lock`"
-
-
-def refused(git: GitRemote, result: PushResult, what: str) -> PromoteError:
-    """The exception for a push that did not do what it should."""
-    where = f"git remote {git.remote}"
-    if result.outcome is Pushed.RULE:
-        hint = "allow this ref for your account in the repository's rules"
-        if LOCK in what:
-            hint += f'; where refs like {LOCK} can never be allowed: lock.store = "local" in promotion.toml (read what it costs in docs/settings.md)'
-        return Forbidden(where, f"a rule forbids to {what}: {result.text}", hint=hint)
-    if result.outcome is Pushed.DENIED:
-        return Denied(where, f"not allowed to {what}: {result.text}", hint="use credentials that may push to this repository")
-    if result.outcome is Pushed.STALE:
-        return Rejected(where, f"could not {what}: a ref changed meanwhile: {result.text}", hint="look with `promote status`, then start again")
-    return Unreachable(
-        where, f"could not {what}: {result.text or 'no clear answer'}", hint="check the network (try `git ls-remote`), then start again"
-    )

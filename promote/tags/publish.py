@@ -191,9 +191,11 @@ def tag_message(dev: Tag, request: Request, lock: Lock) -> str:
 
 
 def move_back(
-    git: GitRemote, settings: Settings, lock: Lock, *, to: str, replacing: str, keep_undo: bool = True, patience: Deadline | None = None
-) -> Lock:
-    """Put the stable tag back to the object `to`, leased on `replacing` and on our lock. Raises Superseded when either is not there any more.
+    git: GitRemote, settings: Settings, lock: Lock, *, to: str, replacing: str, keep_undo: bool = True, patience: Deadline | None = None,
+    retake: bool = False,
+) -> Lock:  # fmt: skip
+    """Put the stable tag back to the object `to`, leased on `replacing` and on our lock. Raises Superseded when either is not there any more, but for
+    a lock that was deleted, with `retake` (see `advance`).
 
     With `keep_undo` the undo ref stays (it already holds `to`); else it takes the object that is replaced, so this move can be undone.
     An unreachable remote is retried until the end of `patience`.
@@ -207,7 +209,7 @@ def move_back(
         return () if keep_undo else undo_update(seen.undo, replacing)
 
     also = retry_until(unmoved, on=Unreachable, deadline=patience)
-    return advance(git, lock, RefUpdate(ref=names.stable, new=to, expected=replacing), *also, state="rolling_back", patience=patience)
+    return advance(git, lock, RefUpdate(ref=names.stable, new=to, expected=replacing), *also, state="rolling_back", patience=patience, retake=retake)
 
 
 def bring(git: GitRemote, oid: str) -> None:

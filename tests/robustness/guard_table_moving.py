@@ -21,7 +21,7 @@ BETWEEN = "tests/tags/test_between_read_and_push.py"
 OBSERVATION, OUTCOME = "promote/tags/observation.py", "promote/promotion/outcome.py"
 BACK, WAY_BACK = "promote/promotion/forge/rollback_by_workflow.py", "tests/promotion/test_rollback_by_workflow.py"
 PUSH, REMOTE, LOCK, PUBLISH = "promote/git/push.py", "promote/git/remote.py", "promote/tags/lock.py", "promote/tags/publish.py"
-LEASED = "RefUpdate(ref=LOCK, new=following.oid, expected=lock.oid)"
+LEASED = "RefUpdate(ref=LOCK, new=following.oid, expected=expected[-1])"
 
 TAGS = (
     Guard("the lease", PUSH, "        *leases,\n", '        "--force",\n', BETWEEN, "foreign_move and advertised"),

@@ -32,7 +32,9 @@ def confirm(ctx: PromotionContext, lock: Lock, lines: Iterable[Mapping[str, Any]
     made = prod is not None and prod.object == stable.object
     proven = (made and working is not None and working.object == stable.object) or _ended_verified(lines)
     if lock.state == "rolling_back" and not ctx.asked_rollback and proven:
-        raise Unconfirmed(f"{lock.describe()}, but {ctx.version} was proven: this lock does not undo it", hint=f"{LOOK}; to go back: promote rollback")
+        raise Unconfirmed(
+            f"{lock.describe()}, but {ctx.version} was proven: this lock does not undo it", hint=f"{LOOK}; to go back: promote rollback"
+        )
     if not lines:
         _confirm_elsewhere(ctx, lock, git, stable, made=made)
 
