@@ -30,8 +30,9 @@ _OID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
 
 def main(args: argparse.Namespace) -> int:
+    here = open_repository(args.folder)
     _check(args)
-    settings, git = _on_trunk(*open_repository(args.folder))
+    settings, git = _on_trunk(*here)
     version = parse_version(args.wanted, settings.version.scheme) if args.wanted else None
     move = _back if args.action == "rollback" else _forward
     try:
