@@ -243,7 +243,7 @@ class PromotionContext:
             require(self.deps.git, reading)
 
     def retake_lock(self) -> None:
-        """Make the deleted lock again: whoever may push a branch may delete it, and must not end a promotion that has moved the tag by that.
+        """Make the deleted lock again: an account that may push a branch may delete it, and that must not end a promotion which has moved the tag.
 
         Raises Superseded when another process has it meanwhile, or has ended this promotion as proven.
         """

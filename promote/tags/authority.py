@@ -78,8 +78,8 @@ def require_on_trunk(git: GitRemote, settings: Settings, commit: str, what: str)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WayBack:
-    """What production's own tags say about going back: `named` are the objects (and their commits) of all prod tags, `replaced` what the stable tag's
-    own object says that it replaced ("" when it does not say, FIRST when there was no tag)."""
+    """Where production's own tags allow to go back: `named` are the objects (and their commits) of all prod tags, `replaced` the object that the
+    stable tag's own trailer names as replaced ("" when it names none, FIRST when there was no tag)."""
 
     stable: Tag
     named: frozenset[str]
@@ -104,7 +104,7 @@ class WayBack:
             raise Rejected(
                 "rollback",
                 f"{name} would go to {short(to.object)} (commit {short(to.commit)}), which no promotion made: no {promoted.format(version='*')}"
-                f" tag names it, and {name} does not say that it replaced it",
+                f" tag names it, and {name} does not name it as replaced",
                 hint=f"name a version that was promoted: promote rollback --to VERSION; there are: {known_tags(git, settings, promoted)}",
             )
         if to.commit != self.stable.commit and git.is_ancestor(self.stable.commit, to.commit):

@@ -190,8 +190,8 @@ def advance(git: GitRemote, lock: Lock, *others: RefUpdate, patience: Deadline |
     """Replace the lock by its next state, together with other refs in one push. Raises Superseded when the lock is not ours any more.
 
     With `patience` an unreachable remote is retried until then, always with the same object: it identifies a push of ours whose answer was lost.
-    `retake`: a lock that was deleted is made again, in the same push: whoever may push a branch may delete it, and must not keep production from
-    going back by that.
+    `retake`: a lock that was deleted is made again, in the same push: an account that may push a branch may delete it, and that must not
+    keep production from going back.
     """
     if changes.get("state", lock.state) != lock.state:
         changes["at"] = _now()

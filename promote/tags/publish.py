@@ -30,8 +30,8 @@ from promote.tags.target import known_tags
 class Request:
     """What a publish is asked to do. `lock_id` is the lock object that coordinates it; "" means by hand.
 
-    `evidence` says from where it is known that the pre suite passed at this commit, where whoever may push refs cannot write; "" means nowhere: the
-    lock's own word is none.
+    `evidence` names the source that shows a passed pre suite at this commit, and that an account which may push refs cannot write; "" means none:
+    the lock alone is no evidence.
     """
 
     version: Version
@@ -141,7 +141,7 @@ def _require_evidence(settings: Settings, request: Request) -> None:
     """Raises Rejected for a move without evidence of a passed pre suite, where promotion.allow_unchecked is false."""
     if settings.promotion.allow_unchecked or request.evidence:
         return
-    claim = "; a lock's own word is no evidence, as whoever may push a branch can write one" if request.lock_id else ""
+    claim = "; the lock alone is no evidence, as every account that may push a branch can write one" if request.lock_id else ""
     raise Rejected(
         "publish",
         f"promotion.allow_unchecked is false and this move has no pre suite behind it{claim}",

@@ -365,7 +365,7 @@ def test_a_release_whose_working_tag_another_process_moved_first_is_made_without
     assert place.remote.holds("refs/tags/prod-working") == place.remote.holds(STABLE)
 
 
-class TestOnlyTheLockSaysIt:
+class TestALockOfAnotherMachine:
     """On another machine than it began on, a lock is a hint: anyone who may push a branch may have written it."""
 
     def seize(self, place: Place) -> PromotionContext:
@@ -375,7 +375,7 @@ class TestOnlyTheLockSaysIt:
         return run
 
     def rewrite(self, place: Place, **changes: Any) -> None:
-        """As a stranger would: the lock replaced by one of the same promotion, long silent, that says something else."""
+        """As a stranger would: the lock replaced by one of the same promotion, long silent, with other content."""
         lock = read_lock(place.remote.clones[0])
         assert lock
         past = (datetime.now(UTC) - timedelta(hours=1)).isoformat(timespec="seconds")
@@ -401,7 +401,7 @@ class TestOnlyTheLockSaysIt:
         place.publish()
         plan = {**place.run.plan(), "asked_rollback": True}
         self.rewrite(place, state="rolling_back", plan=plan, stable_before=place.remote.holds(STABLE))
-        self.refused(place, "only the lock says that a person asked for it")
+        self.refused(place, "only the lock shows that a user asked for it")
 
     def test_a_way_back_to_something_else_is_not_followed(self, make: Make) -> None:
         place = make()

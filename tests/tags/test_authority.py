@@ -55,10 +55,10 @@ def test_a_lock_authorises_no_commit_that_was_never_merged(hostile: Hostile, cap
     assert hostile.repos.holds(STABLE) == hostile.old
 
 
-def test_a_locks_own_word_is_no_evidence_of_a_pre_suite(hostile: Hostile, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_lock_alone_is_no_evidence_of_a_pre_suite(hostile: Hostile, capsys: pytest.CaptureFixture[str]) -> None:
     lock = hostile.forge_lock(candidate=hostile.merged)
     assert hostile.publish(f"--lock={lock.oid}", "v1.1.0") == 1
-    assert "a lock's own word is no evidence" in capsys.readouterr().err
+    assert "the lock alone is no evidence" in capsys.readouterr().err
     assert hostile.repos.holds(STABLE) == hostile.old
 
 
@@ -136,7 +136,7 @@ def test_what_a_promotion_replaced_is_a_way_back_even_without_a_prod_tag(hostile
     WayBack.read(hostile.git, hostile.settings, stable_of(hostile)).require(hostile.git, hostile.settings, back)
 
 
-def test_what_a_stable_tag_says_that_no_promotion_made_is_not_believed(hostile: Hostile) -> None:
+def test_a_stable_tag_that_no_promotion_made_is_not_believed(hostile: Hostile) -> None:
     message = f"Promotion\n\nPrevious-Stable: {hostile.evil}\n"
     forged = hostile.git.make_tag(name="prod-v1.1.0", commit=hostile.merged, message=message)
     git(hostile.repos.clone, "push", "-q", "-f", "origin", f"{forged}:{STABLE}")

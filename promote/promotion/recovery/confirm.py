@@ -1,7 +1,7 @@
-"""Whether a promotion found on the remote is what its lock says. The lock is a hint: whoever may push a branch may have written it.
+"""Whether a lock found on the remote describes a promotion truly. It is a hint: every account that may push a branch may have written it.
 
-Confirmed is what production's own tags say: the object that this promotion made, and what that object replaced. What this clone's journal says is
-our own memory and needs no confirmation, but for a promotion that has ended: its lock was pushed again.
+Production's own tags confirm it: the object that this promotion made, and the object that it replaced. This clone's journal is our own memory and
+needs no confirmation, except for a promotion that has ended: its lock was pushed again.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def confirm(ctx: PromotionContext, lock: Lock, lines: Iterable[Mapping[str, Any]
     git, names = ctx.deps.git, ctx.names
     refs = git.refs(names.stable, names.working, names.prod)
     stable, prod, working = refs.get(names.stable), refs.get(names.prod), refs.get(names.working)
-    if stable is None or ctx.legacy:  # nothing to move back; or an older workflow, whose tags say nothing of themselves
+    if stable is None or ctx.legacy:  # nothing to move back; or an older workflow, whose tags have no trailers
         return
     made = prod is not None and prod.object == stable.object
     proven = (made and working is not None and working.object == stable.object) or _ended_verified(lines)
@@ -47,12 +47,12 @@ def _ended_verified(lines: Iterable[Mapping[str, Any]]) -> bool:
 
 
 def _confirm_elsewhere(ctx: PromotionContext, lock: Lock, git: GitRemote, stable: Tag, *, made: bool) -> None:
-    """Only the lock says it: each of its claims that leads to a move is compared with what the tags say."""
+    """Only the lock describes it: each of its claims that leads to a move is compared with the tags."""
     back = ctx.target.back
     if ctx.asked_rollback:
         if back is None or stable.object != back.object:
             raise Unconfirmed(
-                f"{lock.describe()}: it asks for a rollback that did not begin, and only the lock says that a person asked for it",
+                f"{lock.describe()}: it asks for a rollback that did not begin, and only the lock shows that a user asked for it",
                 hint=f"to go back: `promote abort --break-lock`, then `promote rollback`; {LOOK}",
             )
         return
