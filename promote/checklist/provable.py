@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from promote.argocd.application import Application, parse_application
 from promote.argocd.application_sets import synced_in_steps
 from promote.checklist.outcome import Undetermined
 from promote.checklist.production import following
 from promote.checklist.promotion import Promotion
+from promote.checklist.workloads import workloads_of
 from promote.convergence.application_status import Limits
 from promote.convergence.at_rest import dropped_and_kept, obstacles
 from promote.convergence.fleet import select
 from promote.convergence.sign_of_life import Manifests, no_sign_of_life, refresh_and_read
 from promote.core.deadline import Clock
 from promote.core.model import Evidence
+from promote.kube.live import read_live
 from promote.manifests.compare import Comparison
 from promote.report.words import listed
 
@@ -27,10 +29,9 @@ def unprovable(promotion: Promotion, seen: Comparison, evidence: Evidence, clock
     """
     clock = clock or Clock()
     following(promotion)
-    if not any(off.id == "events" for off in promotion.settings.checklist.disabled):
-        promotion.production.kube.get("/api/v1/events?limit=1")  # the post suite reads them: a missing right has to be known now
     manifests, silent = refresh_and_read(promotion.production, promotion.goal, promotion.settings, clock, restless=_restless)
     apps = select(map(parse_application, manifests.values()), promotion.goal)
+    _require_rights(promotion, apps.values())
     found = _at_rest(promotion, apps, manifests, evidence, clock)
     found += no_sign_of_life(silent, promotion.settings, promotion.production.namespace)
     steps = synced_in_steps(promotion.production.kube, apps.values())
@@ -38,6 +39,16 @@ def unprovable(promotion: Promotion, seen: Comparison, evidence: Evidence, clock
     if not found:
         _require_known(promotion, apps, steps, seen, evidence)
     return found
+
+
+def _require_rights(promotion: Promotion, apps: Iterable[Application]) -> None:
+    """Raise Undetermined, or Denied, when the post suite may not read what it needs: after the move it would be too late to know."""
+    kube, disabled = promotion.production.kube, {off.id for off in promotion.settings.checklist.disabled}
+    if "events" not in disabled:
+        kube.get("/api/v1/events?limit=1")
+    kinds = {(w.resource.group, w.resource.kind) for w in workloads_of(apps)} if "workloads-updated" not in disabled else set()
+    if unread := read_live(lambda path: kube.get(f"{path}?limit=1").get("items") or [], kinds).unread:
+        raise Undetermined(f"workloads-updated could not read every workload: {'; '.join(unread.values())}", hint="grant the rights of docs/rbac.md")
 
 
 def _restless(app: Application) -> bool:

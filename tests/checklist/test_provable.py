@@ -84,6 +84,13 @@ CASES = (
         checks={"provable": "errored"},
         text='cannot list resource "events"',
     ),
+    Case(
+        id="the-post-suite-may-not-read-workloads",
+        begin=lambda w: setattr(w.sandbox.prod.api, "forbid", lambda verb, resource, namespace: resource == "deployments"),  # type: ignore[union-attr]
+        lift=lambda w: setattr(w.sandbox.prod.api, "forbid", lambda *_: False),  # type: ignore[union-attr]
+        checks={"provable": "errored", "production-baseline": "errored"},  # one application is Degraded, so the latter needs the right too
+        text="workloads-updated could not read every workload: cluster prod: GET /apis/apps/v1/deployments",
+    ),
 )
 
 
