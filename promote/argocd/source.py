@@ -10,8 +10,9 @@ from typing import Any
 from promote.git.url import Addresses
 
 _SHAPES = ("source", "sources", "sourceHydrator")
-_PART = r"[<>=!~^]*\s*v?(?:\d+|[xX*])(?:\.(?:\d+|[xX*]))*(?:-[\w.-]+)?"
-_RANGE = re.compile(rf"\s*{_PART}(?:(?:\s*,\s*|\s*\|\|\s*|\s+-\s+|\s+){_PART})*\s*")
+# Possessive: what an Application's author writes must not cost more than its length.
+_PART = r"[<>=!~^]*+\s*+v?(?:\d++|[xX*])(?:\.(?:\d++|[xX*]))*+(?:-[\w.-]++)?+"
+_RANGE = re.compile(rf"\s*+{_PART}(?:(?:\s*+(?:,|\|\|)\s*+|\s++(?:-\s++)?+){_PART})*+\s*+")
 _OPEN = re.compile(r"[<>=!~^*|,]|\s-\s|(?:^|\.)[xX](?:\.|$)")  # without one of these it is one version, or the name of a tag
 
 

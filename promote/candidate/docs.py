@@ -15,10 +15,11 @@ MARKDOWN = (".md", ".markdown")
 _NAME = re.compile(r"\\\{(\w+)\\\}")
 # Links in code blocks, code spans and comments are no links to a reader.
 _FENCE = re.compile(r"^( {0,3})(`{3,}|~{3,}).*?(?:^ {0,3}\2[`~]* *$|\Z)", re.MULTILINE | re.DOTALL)
-_CODE = re.compile(r"(`+)(?!`).+?(?<!`)\1(?!`)", re.DOTALL)
-_COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
+_TICKS = re.compile(r"`+")
 # A URL may contain a pair of brackets without <>, as in CommonMark: docs/page_(old).md.
-_INLINE = re.compile(r"\]\(\s*(?:<([^>\n]*)>|([^()\s]*(?:\([^()\s]*\)[^()\s]*)*))(?:\s+(?:\"[^\"]*\"|'[^']*'))?\s*\)")
+_INLINE = re.compile(
+    r"\]\(\s*+(?:<([^>\n]{0,2000}+)>|([^()\s]*+(?:\([^()\s]*+\)[^()\s]*+)*+))(?:\s++(?:\"[^\"]*+\"|'[^']*+'))?\s*+\)"  # possessive: linear
+)
 _DEFINED = re.compile(r"^ {0,3}\[[^\]\n]+\]:\s*(?:<([^>\n]*)>|(\S+))", re.MULTILINE)
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 
@@ -69,11 +70,37 @@ def undocumented(changed: Collection[str], rules: Iterable[tuple[str, str]], fil
 def relative_links(text: str) -> list[str]:
     """The link targets of a Markdown page within the repository, as written, without their anchors. Ignores links in code."""
     # Blocks first: a backtick or `<!--` inside of one begins nothing.
-    for out in (_FENCE, _COMMENT, _CODE):
-        text = out.sub("", text)
+    text = _without_code(without_comments(_FENCE.sub("", text)))
     found = [a or b for pattern in (_INLINE, _DEFINED) for a, b in pattern.findall(text)]
     plain = [unquote(link.partition("#")[0].partition("?")[0]) for link in found if not _SCHEME.match(link) and not link.startswith("//")]
     return list(dict.fromkeys(link for link in plain if link))
+
+
+def without_comments(text: str) -> str:
+    """A Markdown text without its comments."""
+    kept, at = list[str](), 0
+    while (start := text.find("<!--", at)) >= 0 and (end := text.find("-->", start + 4)) >= 0:
+        kept.append(text[at:start])
+        at = end + 3
+    return "".join([*kept, text[at:]])
+
+
+def _without_code(text: str) -> str:
+    """A text without its code spans: from a run of backticks to the next one of the same length."""
+    runs = list(_TICKS.finditer(text))
+    closing, later = dict[int, int](), dict[int, int]()  # by index of a run: the next of its length
+    for i in range(len(runs) - 1, -1, -1):
+        if (length := len(runs[i][0])) in later:
+            closing[i] = later[length]
+        later[length] = i
+    kept, at, i = list[str](), 0, 0
+    while i < len(runs):
+        if i in closing:
+            kept.append(text[at : runs[i].start()])
+            i = closing[i]
+            at = runs[i].end()
+        i += 1
+    return "".join([*kept, text[at:]])
 
 
 def broken_links(page: str, text: str, files: Collection[str], links: Collection[str] = ()) -> list[str]:
@@ -105,4 +132,4 @@ def _folders(files: frozenset[str]) -> frozenset[str]:
 def mentions(changelog: str, version: str) -> bool:
     """Whether a heading or the beginning of a line names the version: `## v1.8.0`, `## [1.8.0] - 2026-11-23`, `1.8.0 (2026-11-23)`."""
     number = re.escape(version.removeprefix("v"))
-    return re.search(rf"^[#\s\[*=-]*v?{number}(?![\w.+-]*\w)", changelog, re.MULTILINE | re.IGNORECASE) is not None
+    return re.search(rf"^(?:[#\[*=-]|[^\S\n])*+v?{number}(?![\w.+-]*\w)", changelog, re.MULTILINE | re.IGNORECASE) is not None

@@ -5,19 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from promote.candidate.docs import without_comments
 from promote.core.foreign import split_lines
 
-_HEADING = re.compile(r"^#{1,6}[ \t]+(.+?)[ \t#]*$", re.MULTILINE)
+_HEADING = re.compile(r"^#{1,6}[ \t]+(.+)$", re.MULTILINE)
 _UNSAFE = re.compile(r"^rollback:\s*unsafe\b[ :—-]*(.*)$", re.MULTILINE | re.IGNORECASE)
 _REMOVES = re.compile(r"^removes:[ \t]*(\S.*)$", re.MULTILINE | re.IGNORECASE)
-_COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)  # the hints of the skeleton are comments: they fill nothing in
-_PLACEHOLDER = re.compile(r"(?:todo|tbd|fixme|n/?a|\.{3}|…|-|\?|_)+[.!:\s]*", re.IGNORECASE)
+_PLACEHOLDER = re.compile(r"(?:todo|tbd|fixme|n/?a|\.{3}|…|-|\?|_)++[.!:\s]*", re.IGNORECASE)
 
 
 def empty_sections(text: str, wanted: Sequence[str]) -> list[str]:
     """The sections that are missing or hold nothing but placeholders."""
-    parts = _HEADING.split(_COMMENT.sub("", text))
-    filled = {title.strip().lower() for title, body in zip(parts[1::2], parts[2::2], strict=True) if _has_content(body)}
+    parts = _HEADING.split(without_comments(text))  # the hints of the skeleton are comments: they fill nothing in
+    filled = {title.rstrip(" \t#").strip().lower() for title, body in zip(parts[1::2], parts[2::2], strict=True) if _has_content(body)}
     return [title for title in wanted if title.lower() not in filled]
 
 
@@ -34,7 +34,7 @@ def unsafe(text: str) -> str | None:
 
 def removals(text: str) -> frozenset[str]:
     """The names of the applications that the version removes, from lines `removes: NAME, NAME`."""
-    return frozenset(name.strip() for line in _REMOVES.findall(_COMMENT.sub("", text)) for name in line.split(",") if name.strip())
+    return frozenset(name.strip() for line in _REMOVES.findall(without_comments(text)) for name in line.split(",") if name.strip())
 
 
 def skeleton(version: str, sections: Sequence[str], breaking: Sequence[str]) -> str:

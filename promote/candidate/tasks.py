@@ -15,7 +15,7 @@ from promote.core.model import Task
 
 Look = Callable[[frozenset[str]], Mapping[str, "Task"]]
 # The forms that GitHub links, but not inside of a word or a path (`page/#12`).
-_HASH = re.compile(r"(?<![\w/#-])(?P<slug>[\w.-]+/[\w.-]+)?(?:#|GH-)(?P<number>[1-9][0-9]*)\b")
+_HASH = re.compile(r"(?<![\w/#-])(?P<slug>[\w.-]{1,39}/[\w.-]{1,100})?(?:#|GH-)(?P<number>[1-9][0-9]*)\b")
 _WORD = re.compile(r"(?<![\w.-])[A-Za-z0-9]\w*(?:-\w+)+(?:\.\d+)*(?![\w-])")
 
 

@@ -27,7 +27,7 @@ from promote.core.redact import Redactor
 
 EVIDENCE = pytest.StashKey[dict[str, object]]()
 OUTCOME = pytest.StashKey[CheckOutcome]()
-_DO, _WHY = re.compile(r"\n\s*do\b"), re.compile(r"\n\s*why\b")
+_DO, _WHY = re.compile(r"\n[^\S\n]*do\b"), re.compile(r"\n[^\S\n]*why\b")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -15,7 +15,7 @@ _COMPARE: Mapping[str, Callable[[Any, Any], bool]] = {
 }  # fmt: skip
 _OPERATOR = "|".join(_COMPARE)
 _THRESHOLD = re.compile(rf"\s*({_OPERATOR})\s*([-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?)\s*")
-_CLAIM = re.compile(rf'\s*((?:"[^"]+"|[^\s."<>=!]+)(?:\.(?:"[^"]+"|[^\s."<>=!]+))*)\s*(?:({_OPERATOR})\s*(.+?))?\s*')
+_CLAIM = re.compile(rf'\s*((?:"[^"]+"|[^\s."<>=!]+)(?:\.(?:"[^"]+"|[^\s."<>=!]+))*)\s*(?:({_OPERATOR})\s*(.*\S))?\s*')
 _SEGMENT = re.compile(r'"([^"]+)"|([^."]+)')
 _HEADER = re.compile(r"([A-Za-z0-9!#$%&'*+.^_`|~-]+):\s*(\S.*)")
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")

@@ -42,7 +42,7 @@ def git_error(done: Done, what: str, *, remote: str, root: Path, timeout_s: floa
         if not in_repository():
             return UsageError(f"{root} is not in a git repository", hint="go to the clone of your GitOps repository")
         return UsageError(f"git has no usable remote {remote!r}: {text}", hint="see `git remote -v`; the name is repository.remote in promotion.toml")
-    if re.search(r"fatal: repository '.*' not found", done.err):
+    if re.search(r"fatal: repository '[^'\n]*' not found", done.err):
         hint = f"check the address (git remote get-url {remote}) and the credentials: a forge also answers this for a repository they may not read"
         return Denied(where, f"`git {what}` was not allowed: {text}", hint=hint)
     if _DENIED.search(done.unquoted_err):

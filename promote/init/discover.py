@@ -24,7 +24,7 @@ from promote.git.remote import GitRemote
 from promote.manifests.applications import resources_of
 from promote.manifests.tree import KUSTOMIZATIONS, YAML, Blobs, NotYaml, Tree
 
-_VERSIONED = re.compile(r"(.*?)(v?[0-9]+\.[0-9]+.*)")
+_VERSIONED = re.compile(r"(.*?)(v?(?<![0-9])[0-9]++\.[0-9]+.*)")
 _CALENDAR = re.compile(r"v?20[0-9]{2}\.[0-9]{1,2}\b.*")
 
 
