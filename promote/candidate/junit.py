@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from xml.etree import ElementTree
 
+LONGEST = 50_000_000  # bytes
+DEEPEST = 100  # elements
 NAMES = ("commit", "sha", "git.commit")  # JUnit has no standard property for the commit
 
 
@@ -19,12 +21,33 @@ class JUnitRun:
     bad: tuple[str, ...]
 
 
-def read_junit(text: str) -> JUnitRun:
-    """Parse a JUnit file. Raises ValueError when it is not JUnit or defines XML entities, which no test runner writes."""
-    if "<!ENTITY" in text:
-        raise ValueError("it defines entities")
+class _Builder(ElementTree.TreeBuilder):
+    """Refuses a document type: its entities and default attributes make a large document of a small file."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._depth = 0
+
+    def doctype(self, name: str, pubid: str | None, system: str | None) -> None:  # noqa: ARG002 - the parser names them
+        raise ValueError(f"it has a document type ({name}), which no test runner writes")
+
+    def start(self, tag: str, attrs: dict[str, str], /) -> ElementTree.Element:
+        self._depth += 1
+        if self._depth > DEEPEST:
+            raise ValueError(f"its elements are nested deeper than {DEEPEST}")
+        return super().start(tag, attrs)
+
+    def end(self, tag: str, /) -> ElementTree.Element:
+        self._depth -= 1
+        return super().end(tag)
+
+
+def read_junit(data: str | bytes) -> JUnitRun:
+    """Parse a JUnit file. Raises ValueError when it is not JUnit, larger than LONGEST, or has a document type."""
+    if len(data) > LONGEST:
+        raise ValueError(f"it has more than {LONGEST} bytes")
     try:
-        root = ElementTree.fromstring(text)  # noqa: S314 - entities, the known attack, are refused above
+        root = ElementTree.fromstring(data, ElementTree.XMLParser(target=_Builder()))  # noqa: S314 - entities, the known attack, need a document type
     except ElementTree.ParseError as error:
         raise ValueError(str(error)) from None
     if root.tag not in ("testsuites", "testsuite"):
@@ -39,7 +62,7 @@ def read_junit(text: str) -> JUnitRun:
 
 def _counted(element: ElementTree.Element) -> int:
     """The number of failures and errors in the totals: a suite's own or the sum of its inner suites, whichever is greater."""
-    own = sum(int(text) for name in ("failures", "errors") if (text := (element.get(name) or "").strip()).isdecimal())
+    own = sum(int(text) for name in ("failures", "errors") if (text := (element.get(name) or "").strip()).isdecimal() and len(text) < 10)
     return max(own, sum(_counted(inner) for inner in element if inner.tag == "testsuite"))
 
 

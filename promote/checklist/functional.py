@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from promote import connect
-from promote.candidate.junit import read_junit
+from promote.candidate.junit import LONGEST, read_junit
 from promote.checklist.promotion import Promotion
 from promote.core.deadline import Deadline
 from promote.core.errors import NotFound, PromoteError, Unreachable, UsageError
@@ -124,7 +124,8 @@ def _junit(promotion: Promotion, evidence: Evidence) -> list[str]:
     settings, commit = promotion.settings, promotion.commit
     path = settings.root / settings.tests.junit.replace("{commit}", commit)
     try:
-        run = read_junit(path.read_text())
+        with path.open("rb") as file:
+            run = read_junit(file.read(LONGEST + 1))
     except FileNotFoundError:
         raise NotFound("tests.junit", f"there is no {path.name} for {short(commit)} in {path.parent}", hint="run the tests that write it") from None
     except (OSError, ValueError) as error:

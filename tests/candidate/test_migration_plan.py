@@ -53,7 +53,28 @@ def test_a_junit_file_names_its_tests_and_its_commit() -> None:
     assert (run.commit, run.ran, run.skipped, run.bad) == ("abc", 3, 1, ("a.bad", "broke"))
 
 
-@pytest.mark.parametrize("text", ["", "<html/>", "<testsuite>", '<!DOCTYPE x [<!ENTITY a "b">]><testsuite name="&a;"/>'])
-def test_invalid_junit_is_refused(text: str) -> None:
+DEFAULTS = f'<!DOCTYPE testsuite [<!ATTLIST testcase name CDATA "{"A" * 1000}">]><testsuite>{"<testcase/>" * 1000}</testsuite>'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "<html/>",
+        "<testsuite>",
+        '<!DOCTYPE x [<!ENTITY a "b">]><testsuite name="&a;"/>',
+        DEFAULTS,
+        DEFAULTS.encode("utf-16"),
+        "<testsuite>" * 5000,
+        b"\xff",
+    ],
+    ids=["empty", "html", "cut off", "entities", "default attributes", "default attributes in UTF-16", "deep", "no text"],
+)
+def test_invalid_junit_is_refused(text: str | bytes) -> None:
     with pytest.raises(ValueError):
         read_junit(text)
+
+
+def test_a_page_that_a_test_printed_is_no_document_type() -> None:
+    page = "<testsuite><testcase name='a'/><system-out><![CDATA[<!DOCTYPE html><!ENTITY]]></system-out></testsuite>"
+    assert read_junit(page).ran == 1
