@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import re
 import secrets as random
 import sys
 
@@ -12,6 +11,7 @@ from promote.config.schema import Settings
 from promote.connect import remote, secrets
 from promote.core.deadline import Deadline
 from promote.core.errors import PromoteError, Rejected, Superseded, UsageError
+from promote.core.foreign import OID
 from promote.core.model import End, short
 from promote.core.redact import Redactor
 from promote.core.version import Version, parse_version
@@ -26,7 +26,6 @@ from promote.tags.shapes import REQUEST_ID
 
 PATIENCE_S = 60.0  # how long an unanswered push is looked up: seconds without a network must not hide that the tag moved
 Told = tuple[dict[str, object], list[str]]  # the JSON document, the lines for people
-_OID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
 
 def main(args: argparse.Namespace) -> int:
@@ -113,7 +112,7 @@ def _check(args: argparse.Namespace) -> None:
     if args.request_id and not REQUEST_ID.fullmatch(args.request_id):
         raise UsageError(f"--request-id {args.request_id[:80]!r} is not an id", hint="letters, digits, dot, dash and underscore; or leave it out")
     for option, oid in (("--expected-commit", args.expected_commit), ("--lock", args.lock)):
-        if oid and not _OID.fullmatch(oid):
+        if oid and not OID.fullmatch(oid):
             raise UsageError(f"{option} {oid[:80]!r} is not a full object id", hint="40 (or 64) hexadecimal digits: git rev-parse NAME")
 
 

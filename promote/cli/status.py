@@ -15,6 +15,7 @@ from promote.convergence.membership import known_goal
 from promote.convergence.probe import observe
 from promote.convergence.wait import CONVERGED
 from promote.core.errors import PromoteError
+from promote.core.foreign import OID
 from promote.core.model import AppState, Tag, Verdict, short
 from promote.core.version import version_of_tag
 from promote.git.addresses import our_addresses
@@ -35,8 +36,9 @@ def main(args: argparse.Namespace) -> int:
     settings, git = open_repository(args.folder)
     with reporter(json=args.json, secrets=secrets()) as report:
         deps = tools(settings, git, report)
-        entry, damaged = ledger(deps)
-        document = {**tags(deps), "last": damaged or last(entry), **production(deps, entry)}
+        shown = tags(deps)
+        entry, damaged = ledger(deps, str(shown.pop("ledger")))
+        document = {**shown, "last": damaged or last(entry), **production(deps, entry)}
     answer(*words(document), document=document if args.json else None, secrets=secrets())
     return {"passed": 0, "failed": 1}.get(str(document["production"]), 5)
 
@@ -61,7 +63,8 @@ def tags(deps: Dependencies) -> dict[str, object]:
         "tags": {name: tag and describe(deps, tag, head) for name, tag in shown.items()},
         "shadowed": names.shadow in refs,
         "shallow": git.is_shallow(),
-        "prechecked": prechecked(deps, refs.get(names.stable)),
+        "prechecked": trailer(deps, refs.get(names.stable), "Prechecked") or "unknown",
+        "ledger": trailer(deps, refs.get(names.stable), "Ledger"),
         "lock": held,
     }
 
@@ -82,17 +85,17 @@ def describe(deps: Dependencies, tag: Tag, head: Tag | None) -> dict[str, object
     }
 
 
-def prechecked(deps: Dependencies, stable: Tag | None) -> str:
-    """The pre suite's verdict id behind the last move, "no", or "unknown" for a tag that promote did not make."""
+def trailer(deps: Dependencies, stable: Tag | None, name: str) -> str:
+    """A trailer of the stable tag's object, like the pre suite's verdict id or the ledger's head before the move; "" where promote did not make the tag."""
     if stable is None or deps.git.kind(stable.object) != "tag":
-        return "unknown"
-    return trailers_of(deps.git.read_tag(stable.object).message).get("Prechecked", "unknown")
+        return ""
+    return trailers_of(deps.git.read_tag(stable.object).message).get(name, "")
 
 
-def ledger(deps: Dependencies) -> tuple[Mapping[str, object], str]:
+def ledger(deps: Dependencies, named: str) -> tuple[Mapping[str, object], str]:
     """(the ledger's entry of the newest promotion, why it is damaged); {} when it cannot be read, and then no unhealthy application is tolerated."""
     try:
-        return read_ledger(deps.git)
+        return read_ledger(deps.git, named=named if OID.fullmatch(named) else "")
     except PromoteError:
         return {}, ""
 

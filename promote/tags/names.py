@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from promote.config.schema import Settings
 
+LEDGER = "refs/promote/ledger"  # a chain of commits, one file a promotion
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TagNames:

@@ -21,7 +21,7 @@ from promote.git.push import RefUpdate
 from promote.git.remote import GitRemote
 from promote.tags.authority import FIRST, PREVIOUS, require_on_trunk
 from promote.tags.lock import UNDO, Lock, acquire, advance, move_once, new_lock
-from promote.tags.names import TagNames, ref_names
+from promote.tags.names import LEDGER, TagNames, ref_names
 from promote.tags.observation import Kept, Observation, classify, observe, require, watched, with_lock
 from promote.tags.target import known_tags
 
@@ -60,7 +60,7 @@ def publish(git: GitRemote, settings: Settings, request: Request, *, patience: D
     A push without an answer is retried until the end of `patience`.
     """
     names = ref_names(settings, request.version.text)
-    refs = git.refs(names.dev, *watched(names))
+    refs = git.refs(names.dev, LEDGER, *watched(names))
     seen = Observation.of(refs, names)
     dev = _dev_tag(git, settings, refs, names, request)
     require(git, classify(seen, Kept(stable=None)))
@@ -73,7 +73,7 @@ def publish(git: GitRemote, settings: Settings, request: Request, *, patience: D
     if prod and not request.recreate_prod and (given is None or given.replaces != prod.object):
         raise Rejected("publish", f"{prod.name} exists already at {short(prod.commit)}", hint="choose a new version, or pass --recreate-prod")
     lock = given or _own_lock(request, dev, seen.stable)
-    tag = git.make_tag(name=names.prod.removeprefix("refs/tags/"), commit=dev.commit, message=tag_message(dev, request, lock))
+    tag = git.make_tag(name=names.prod.removeprefix("refs/tags/"), commit=dev.commit, message=tag_message(dev, request, lock, refs.get(LEDGER)))
     stable = Tag(ref=names.stable, object=tag, commit=dev.commit)
 
     def move() -> Lock:
@@ -175,8 +175,9 @@ def undo_update(undo: Tag | None, to: str) -> Sequence[RefUpdate]:
     return (RefUpdate(ref=UNDO, new=to, expected=undo.object if undo else ""),)
 
 
-def tag_message(dev: Tag, request: Request, lock: Lock) -> str:
-    """The message of the prod tag, with trailers that `promote status` and people read back."""
+def tag_message(dev: Tag, request: Request, lock: Lock, ledger: Tag | None) -> str:
+    """The message of the prod tag, with trailers that `promote status` and people read back. The ledger's head is named, so that a ledger which was
+    rewritten or shortened shows."""
     trailers = {
         "Version": request.version.text,
         "Commit": dev.commit,
@@ -186,6 +187,7 @@ def tag_message(dev: Tag, request: Request, lock: Lock) -> str:
         "Time": datetime.now(UTC).isoformat(timespec="seconds"),
         PREVIOUS: lock.stable_before or FIRST,
         "Prechecked": lock.prechecked,
+        "Ledger": ledger.object if ledger else FIRST,
     }
     return f"Promotion of {request.version} to production\n\n" + "\n".join(f"{k}: {v}" for k, v in trailers.items())
 

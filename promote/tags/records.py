@@ -13,14 +13,13 @@ from promote.config.schema import Settings
 from promote.core.deadline import Deadline
 from promote.core.errors import PromoteError, ServiceError
 from promote.core.foreign import one_line
-from promote.core.model import Tag
+from promote.core.model import Tag, short
 from promote.git.push import Pushed, RefUpdate
 from promote.git.remote import GitRemote
-from promote.tags.names import ref_names
+from promote.tags.names import LEDGER, ref_names
 from promote.tags.publish import Published, Request
 from promote.tags.shapes import ENTRY_NAME, LONGEST_ENTRY, LONGEST_LOCK, entry_fields, record_request
 
-LEDGER = "refs/promote/ledger"
 TRIES = 6
 PATIENCE_S = 20.0  # after that, an unreachable remote is not retried: a person waits for the end
 
@@ -69,12 +68,17 @@ def last_entry(git: GitRemote) -> dict[str, object]:
     return read_ledger(git)[0]
 
 
-def read_ledger(git: GitRemote) -> tuple[dict[str, object], str]:
-    """(the newest promotion in the ledger, "" or why it cannot be believed: then it is empty). Raises PromoteError when the remote is silent."""
+def read_ledger(git: GitRemote, *, named: str = "") -> tuple[dict[str, object], str]:
+    """(the newest promotion in the ledger, "" or why it cannot be believed: then it is empty). Raises PromoteError when the remote is silent.
+
+    `named`: the ledger's head as production's tag names it ("" when it names none): what was in it then must still be.
+    """
     head = git.ref(LEDGER)
     if head is None:
-        return {}, ""
+        return {}, f"damaged: {LEDGER} was deleted, and production's tag names {short(named)} in it" if named else ""
     git.fetch(LEDGER)
+    if named and not (git.has(named) and git.kind(head.object) == "commit" and git.is_ancestor(named, head.commit)):
+        return {}, f"damaged: {LEDGER} was rewritten: {short(named)}, which production's tag names, is not in it any more"
     try:
         newest = max(git.names(head.commit), default="")  # names begin with the time
         text = git.file(head.commit, newest, most=LONGEST_ENTRY) if ENTRY_NAME.fullmatch(newest) else None

@@ -14,8 +14,9 @@ from promote.git.push import Pushed, RefUpdate
 from promote.git.remote import GitRemote
 from promote.sandbox.real.gitea import READ, WRITE, Gitea
 from promote.tags.lock import LOCK, UNDO, acquire, read_lock, release
+from promote.tags.names import LEDGER
 from promote.tags.publish import Published, move_back, publish, undo_commands
-from promote.tags.records import LEDGER, last_entry, write_ledger, write_record
+from promote.tags.records import last_entry, write_ledger, write_record
 from tests.realstack.forge import NOBODY, READER, clone_of, history, listed, repository_of
 from tests.robustness import races
 from tests.robustness.harness import STABLE, Remote, at_once, lock_of, request_of, settings

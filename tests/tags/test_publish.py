@@ -14,10 +14,10 @@ from promote.core.version import parse_version
 from promote.git.push import Pushed, RefUpdate
 from promote.git.remote import GitRemote
 from promote.tags.lock import LOCK, UNDO, Lock, acquire, advance, new_lock, read_lock, release
-from promote.tags.names import ref_names
+from promote.tags.names import LEDGER, ref_names
 from promote.tags.observation import trailers_of
 from promote.tags.publish import Request, fence, move_back, publish
-from promote.tags.records import LEDGER, write_ledger, write_record
+from promote.tags.records import read_ledger, write_ledger, write_record
 from tests.support.repos import Repos, git, make_repos
 
 V2 = parse_version("v1.1.0")
@@ -265,3 +265,21 @@ def test_hostile_git_configuration_changes_nothing(bench: Bench) -> None:
 def test_names_follow_the_settings(bench: Bench) -> None:
     names = ref_names(bench.settings, "v1.1.0")
     assert (names.dev, names.prod, names.stable) == ("refs/tags/dev-v1.1.0", "refs/tags/prod-v1.1.0", "refs/tags/prod-stable")
+
+
+def test_the_prod_tag_names_the_ledgers_head_so_that_a_rewritten_one_shows(bench: Bench) -> None:
+    assert not write_ledger(bench.git, "r0", {"outcome": "verified", "version": "v1.0.0", "request_id": "r0"})
+    head = bench.repos.holds(LEDGER)
+    publish(bench.git, bench.settings, bench.request(bench.lock()))
+    named = trailers_of(bench.git.read_tag(bench.repos.holds("refs/tags/prod-stable")).message)["Ledger"]
+    assert named == head
+    assert not write_ledger(bench.git, "r1", {"outcome": "verified", "version": "v1.1.0", "request_id": "r1"})
+    assert read_ledger(bench.git, named=named) == ({"outcome": "verified", "version": "v1.1.0", "request_id": "r1"}, "")
+    forged = bench.git.commit_file(None, "20990101T000000Z-r9.json", '{"outcome": "verified", "version": "v1.1.0", "request_id": "r9"}', "forged")
+    git(bench.repos.clone, "push", "-q", "-f", "origin", f"{forged}:{LEDGER}")
+    assert read_ledger(bench.git)[0], "without the name nothing shows"
+    entry, damaged = read_ledger(bench.git, named=named)
+    assert entry == {} and "was rewritten" in damaged
+    git(bench.repos.remote, "update-ref", "-d", LEDGER)
+    entry, damaged = read_ledger(bench.git, named=named)
+    assert entry == {} and "was deleted" in damaged

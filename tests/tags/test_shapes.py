@@ -23,7 +23,8 @@ from promote.git.remote import GitRemote
 from promote.promotion.verify_current import tolerated_then, with_troubles_then
 from promote.tags.heartbeat import HEARTBEAT, sign_of
 from promote.tags.lock import LOCK, Lock, UnreadableLock, acquire, new_lock, read_lock
-from promote.tags.records import LEDGER, read_ledger, write_ledger
+from promote.tags.names import LEDGER
+from promote.tags.records import read_ledger, write_ledger
 from promote.tags.shapes import beat_fields, entry_fields, lock_fields, record_request
 from tests.support.manifests import SETTINGS, T0, goal, manifest
 from tests.support.repos import Repos, git, make_repos
