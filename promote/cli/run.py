@@ -10,6 +10,7 @@ from promote.checklist.policy import Policy, validate
 from promote.checklist.waivers import given
 from promote.cli.bootstrap import open_repository, terminal_question, tools, who
 from promote.cli.drive import drive
+from promote.config.schema import Settings
 from promote.connect import secrets, slug
 from promote.core.errors import UsageError
 from promote.core.model import Choices
@@ -36,6 +37,7 @@ def main(args: argparse.Namespace) -> int:
     with reporter(json=args.json, secrets=secrets()) as report:
         deps = tools(settings, git, report)
         if settings.promotion.via == "workflow":
+            _provable(settings)
             deps.forge()  # without a token nothing begins
         target, choices = choose(deps, version, wanted, tagged=args.tagged, ask=terminal_question)
         report.headline(_headline(deps, version, target))
@@ -48,6 +50,15 @@ def main(args: argparse.Namespace) -> int:
         )
         state = State.CURRENT if target.in_production else State.START
         return drive(ctx, state, json=args.json, begin=PromotionContext.remember)
+
+
+def _provable(settings: Settings) -> None:
+    """Raises UsageError where the workflow would refuse the move after all checks: it cannot know that they ran."""
+    if not settings.promotion.allow_unchecked and not settings.workflow.legacy:
+        raise UsageError(
+            'promotion.allow_unchecked is false, and a workflow (promotion.via = "workflow") has no evidence that the pre suite passed here',
+            hint='promotion.via = "git", where the process that ran the pre suite moves the tag; or allow_unchecked = true (docs/security.md)',
+        )
 
 
 def choices_of(args: argparse.Namespace) -> Choices:

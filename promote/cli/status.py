@@ -86,7 +86,7 @@ def describe(deps: Dependencies, tag: Tag, head: Tag | None) -> dict[str, object
 
 
 def trailer(deps: Dependencies, stable: Tag | None, name: str) -> str:
-    """A trailer of the stable tag's object, like the pre suite's verdict id or the ledger's head before the move; "" where promote did not make the tag."""
+    """A trailer of the stable tag's object (`Prechecked`, `Ledger`); "" for a tag that promote did not make."""
     if stable is None or deps.git.kind(stable.object) != "tag":
         return ""
     return trailers_of(deps.git.read_tag(stable.object).message).get(name, "")

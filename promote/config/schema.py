@@ -47,7 +47,7 @@ class VersionScheme:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Promotion:
     via: Annotated[str, Choice(("workflow", "git"))] = key("workflow", "workflow: the GitHub workflow pushes the tags; git: this program pushes them")
-    allow_unchecked: bool = key(True, "whether `promote publish` may move the tag without a pre suite (marked Prechecked: no)")
+    allow_unchecked: bool = key(True, "whether `promote publish` may move the tag without a pre suite (marked Prechecked: no); false needs via = git")
     on_unknown: Annotated[str, Choice(("rollback", "hold"))] = key(
         "rollback", "what to do when production's state cannot be determined: roll back, or hold and leave the tag in place"
     )

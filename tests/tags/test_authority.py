@@ -168,3 +168,9 @@ def test_a_shallow_clone_does_not_know_what_was_merged(hostile: Hostile, tmp_pat
     with pytest.raises(NotFound, match="this clone is shallow") as error:
         require_on_trunk(shallow, Settings(root=shallow.root), hostile.merged, "dev-v1.1.0")
     assert "--unshallow" in error.value.hint
+
+
+def test_a_workflow_that_could_not_know_of_the_pre_suite_is_refused_before_it_runs(hostile: Hostile, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", "-C", str(hostile.repos.clone), "v1.1.0"]) == 2
+    assert 'a workflow (promotion.via = "workflow") has no evidence' in capsys.readouterr().err
+    assert not hostile.repos.holds(LOCK)
