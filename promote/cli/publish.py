@@ -106,7 +106,7 @@ def _check(args: argparse.Namespace) -> None:
         raise UsageError("no version was given to publish", hint="promote publish VERSION (in the Actions page: the field `version`)")
     if args.action == "rollback" and args.wanted and args.lock:
         raise UsageError(
-            f"both a version to go back to ({args.wanted}) and a lock are given, and the lock says where to go back to",
+            f"both a version to go back to ({args.wanted}) and a lock are given, and the lock names where to go back to",
             hint="leave one of them out",
         )
     if args.request_id and not REQUEST_ID.fullmatch(args.request_id):

@@ -1,4 +1,4 @@
-"""A rollback that a person asked for: which recorded object production's tag goes to, and the way there."""
+"""A rollback on request: which recorded object production's tag goes to, and the way there."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def prepare(deps: Dependencies, to: Destination) -> PromotionContext:
     git.fetch(*refs)
     if stable.object == back.object or stable.commit == back.commit:
         raise UsageError(
-            f"{settings.tags.stable} is there already: {short(stable.commit)} is what {wanted} says",
+            f"{settings.tags.stable} is there already: {short(stable.commit)} is where {wanted} leads",
             hint="name another version with --to; what production really runs: `promote status`",
         )
     target = Tag(ref=names.stable, object=back.object, commit=git.commit_of(back.object))

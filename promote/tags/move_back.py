@@ -73,7 +73,7 @@ def publish_back(git: GitRemote, settings: Settings, request: BackRequest, *, pa
     for oid in (move.to, move.replacing):  # the undo ref may be pushed with what goes
         bring(git, oid)
     commit = git.commit_of(move.to)
-    require(git, classify(seen, Kept(stable=move.replacing)))  # before anything is said of what another user put there
+    require(git, classify(seen, Kept(stable=move.replacing)))  # before judging what another user put there
     WayBack.read(git, settings, seen.stable).require(git, settings, Tag(ref=names.stable, object=move.to, commit=commit))
     if request.expected_commit and commit != request.expected_commit:
         raise Superseded(
@@ -112,13 +112,13 @@ def _authorised(git: GitRemote, settings: Settings, lock: Lock) -> _Move:
 def _by_hand(git: GitRemote, settings: Settings, request: BackRequest, back: Tag | None, stable: Tag) -> _Move:
     if back is None:
         promoted = known_tags(git, settings, settings.tags.prod)
-        missing = f"Tag {settings.tags.prod.format(version=request.to)}" if request.to else f"{UNDO}, which says what the last move replaced,"
+        missing = f"Tag {settings.tags.prod.format(version=request.to)}" if request.to else f"{UNDO}, which holds the object that the last move replaced,"
         raise Rejected(
             "publish", f"{missing} does not exist on the remote. Versions that were promoted: {promoted}", hint="name one of them as the version"
         )
     if back.commit == stable.commit:
         raise UsageError(
-            f"{settings.tags.stable} is there already: {short(stable.commit)} is what {back.name} says",
+            f"{settings.tags.stable} is there already: {short(stable.commit)} is where {back.name} leads",
             hint="name another version; what production really runs: `promote status`",
         )
     return _Move(to=back.object, replacing=stable.object, keep_undo=request.to is None)

@@ -158,7 +158,7 @@ def _own_lock(request: Request, dev: Tag, stable: Tag | None) -> Lock:
 
 
 def _move(git: GitRemote, seen: Observation, tag: str, request: Request, lock: Lock, patience: Deadline | None) -> Lock:
-    # The move was authorised for what the lock says; a value read again here could be a foreign move, which the push would overwrite.
+    # The move was authorised for the value in the lock; one read again here could be a foreign move, which the push would overwrite.
     require(git, classify(seen, Kept(stable=lock.stable_before)))
     updates = [
         RefUpdate(ref=seen.names.stable, new=tag, expected=lock.stable_before),

@@ -78,7 +78,7 @@ def test_a_version_that_was_never_promoted_lists_those_that_were(bad: Bad) -> No
     with pytest.raises(Rejected, match=r"Tag prod-v9\.9\.9 does not exist.*promoted: prod-v1\.0\.0, prod-v1\.1\.0"):
         bad.back(to="v9.9.9")
     git(bad.repos.remote, "update-ref", "-d", UNDO)
-    with pytest.raises(Rejected, match=r"refs/promote/undo, which says.*promoted: prod-v1\.0\.0"):
+    with pytest.raises(Rejected, match=r"refs/promote/undo, which holds.*promoted: prod-v1\.0\.0"):
         bad.back()
     assert bad.repos.holds(STABLE) == bad.bad and not bad.repos.holds(LOCK)
 
@@ -157,7 +157,7 @@ def test_a_missing_object_is_reported_as_missing(bad: Bad) -> None:
     [
         ([], "no version was given to publish"),
         ([""], "no version was given to publish"),
-        (["--action=rollback", "--lock", "0" * 40, "v1.0.0"], "the lock says where to go back to"),
+        (["--action=rollback", "--lock", "0" * 40, "v1.0.0"], "the lock names where to go back to"),
         (["--action=undo"], "invalid choice: 'undo'"),
     ],
 )

@@ -1,4 +1,4 @@
-"""What `classify` says of refs that the model of the protocol does not have, how each answer is worded, and which ones raise."""
+"""How `classify` reads refs that the model of the protocol does not have, how each answer is worded, and which ones raise."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_what_the_refs_mean(observation: Observation, expected: Kept | Move, sta
 
 
 def test_a_move_counts_as_made_only_under_its_own_lock() -> None:
-    """Of every combination of refs: no answer says "made" without this promotion's id and this process's name in the lock."""
+    """Of every combination of refs: no answer is "made" without this promotion's id and this process's name in the lock."""
     made = {RefState.OURS, RefState.OTHER_COMMIT, RefState.PUT_BACK}
     locks = [None, *(lock(s, request_id=r, holder=h) for s in ("prechecked", "promoted", "fenced") for r in ("r1", "r2") for h in ("h1", "h2"))]
     for stable, says, maker, sign in itertools.product(("", OLD, NEW, OTHER), locks, ("r1", "r2"), Sign):
