@@ -112,7 +112,7 @@ def _authorised(git: GitRemote, settings: Settings, lock: Lock) -> _Move:
 def _by_hand(git: GitRemote, settings: Settings, request: BackRequest, back: Tag | None, stable: Tag) -> _Move:
     if back is None:
         promoted = known_tags(git, settings, settings.tags.prod)
-        missing = f"Tag {settings.tags.prod.format(version=request.to)}" if request.to else f"{UNDO}, which holds the object that the last move replaced,"
+        missing = f"Tag {settings.tags.prod.format(version=request.to)}" if request.to else f"{UNDO}, which holds what the last move replaced,"
         raise Rejected(
             "publish", f"{missing} does not exist on the remote. Versions that were promoted: {promoted}", hint="name one of them as the version"
         )
