@@ -9,6 +9,7 @@ from pathlib import Path
 from promote.checklist.waivers import Waiver
 from promote.core.errors import UsageError
 from promote.core.model import Choices
+from promote.core.private import private_folder, write_private
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,8 +33,8 @@ class SuiteContext:
     waivers: tuple[Waiver, ...] = ()  # given with --waive; those of promotion.toml are read from the file
 
     def write(self, path: Path) -> Path:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(asdict(self), indent=1))
+        private_folder(path.parent)
+        write_private(path, json.dumps(asdict(self), indent=1).encode())
         return path
 
     @classmethod

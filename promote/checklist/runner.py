@@ -27,6 +27,7 @@ from promote.config.schema import Settings
 from promote.core.deadline import Deadline
 from promote.core.errors import PromoteError
 from promote.core.model import CheckResult, SuiteResult, Verdict
+from promote.core.private import private_folder, write_private
 from promote.core.redact import Redactor
 from promote.core.signals import defer_signals
 from promote.report.junit import write_junit
@@ -55,11 +56,11 @@ def run_suite(
     """
     recorder, log, junit = (reports / f"{name}.{end}" for end in ("jsonl", "log", "xml"))
     try:
-        reports.mkdir(parents=True, exist_ok=True)
+        private_folder(reports)
         for old in (recorder, junit):
             old.unlink(missing_ok=True)
         context_file = context.write(reports / f"{name}.context.json")
-        log.write_bytes(b"")
+        write_private(log, b"")
     except OSError as error:
         raise PromoteError(
             f"{error.filename or reports}: cannot be made: {error.strerror}", hint="suites.reports in promotion.toml must be a writable folder"
@@ -123,7 +124,7 @@ def refuse_suite(name: str, judged: tuple[CheckResult, ...], *, context: SuiteCo
         seconds=sum(check.seconds for check in judged),
     )  # fmt: skip
     with contextlib.suppress(OSError):
-        reports.mkdir(parents=True, exist_ok=True)
+        private_folder(reports)
         for old in ("jsonl", "log", "xml"):
             (reports / f"{name}.{old}").unlink(missing_ok=True)
     return _with_junit(result, reports / f"{name}.xml", connect.redactor(settings), about)

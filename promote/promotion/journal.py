@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from promote.core.errors import PromoteError
+from promote.core.private import private_folder
 from promote.core.redact import Redactor
 
 T = TypeVar("T")
@@ -38,7 +39,7 @@ class Journal:
     def open(cls, git_dir: Path, request_id: str, redact: Redactor | None = None) -> Journal:
         folder = git_dir / "promote" / "journal"
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            private_folder(folder)
         except OSError as error:
             raise PromoteError(
                 f"{folder}: the journal folder cannot be made: {error.strerror}", hint="make it writable; nothing was changed"

@@ -17,6 +17,7 @@ from promote.convergence.wait import CONVERGED, ConvergenceResult, converge
 from promote.core.deadline import Deadline
 from promote.core.errors import PromoteError
 from promote.core.model import SuiteResult, Tag, Verdict
+from promote.core.private import private_folder, write_private
 from promote.git.addresses import our_addresses
 from promote.kube.workloads import log_tail, pods, warnings
 from promote.promotion.context import PromotionContext
@@ -91,9 +92,9 @@ def keep_baseline(ctx: PromotionContext, baseline: Baseline, *, smoke_passed: fr
     None when it was not asked."""
     ctx.smoke_before = smoke_passed
     ctx.baseline = baseline
-    ctx.reports.mkdir(parents=True, exist_ok=True)
+    private_folder(ctx.reports)
     ctx.baseline_file = ctx.reports / "baseline.json"
-    ctx.baseline_file.write_text(baseline.to_json())
+    write_private(ctx.baseline_file, baseline.to_json().encode())
     passed = sorted(smoke_passed) if smoke_passed is not None else None
     ctx.journal.write("note", "baseline", file=str(ctx.baseline_file), smoke_passed=passed)
 

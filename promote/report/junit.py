@@ -14,6 +14,7 @@ from xml.etree import ElementTree
 
 from promote.core.foreign import one_line
 from promote.core.model import CheckResult, SuiteResult, Verdict
+from promote.core.private import private_folder, write_private
 from promote.core.redact import Redactor
 
 LONGEST_VALUE = 2000  # characters of a property: evidence, not a log
@@ -24,8 +25,8 @@ _ILLEGAL = re.compile("[\ufffe\uffff]")  # what is visible and XML 1.0 has no es
 
 def write_junit(path: Path, results: Sequence[SuiteResult], redact: Redactor, **about: object) -> None:
     """Write one file with a `<testsuite>` for each result. `about`: properties of every suite, for example version and commit. Raises OSError."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(junit_xml(results, redact, about))
+    private_folder(path.parent)
+    write_private(path, junit_xml(results, redact, about))
 
 
 def junit_xml(results: Sequence[SuiteResult], redact: Redactor, about: Mapping[str, object] | None = None) -> bytes:
