@@ -20,13 +20,16 @@ from promote.checklist.recorder import Recorder
 from promote.checklist.registry import CHECKS, NO_RULES, NO_URL, limit_of
 from promote.checklist.session import WORKER_KEY, Session, is_worker, left_out, named_suites, packed, redactor, suite_of
 from promote.config.schema import FILE_NAME
+from promote.core.deadline import Deadline
 from promote.core.errors import PromoteError
 from promote.core.in_flight import clear
 from promote.core.model import CheckResult, Verdict
 from promote.core.redact import Redactor
+from promote.core.retry import patience
 
 EVIDENCE = pytest.StashKey[dict[str, object]]()
 OUTCOME = pytest.StashKey[CheckOutcome]()
+PATIENT_SHARE = 0.8  # of a check's limit: what is left is for the request in flight and the report
 _DO, _WHY = re.compile(r"\n[^\S\n]*do\b"), re.compile(r"\n[^\S\n]*why\b")
 
 
@@ -128,6 +131,15 @@ class Checklist:
         if nodeid in self.session.ids:
             self.recorder.write("begin", id=self.session.ids[nodeid])
             clear()
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
+        """A read that meets a passing fault is repeated until shortly before the check's own limit, so that the check can still report it."""
+        if item.nodeid not in self.session.ids:
+            return (yield)
+        limit = limit_of(_plain(check_id(item)), state_of(self.config).settings)
+        with patience(Deadline(limit * PATIENT_SHARE)):
+            return (yield)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, pytest.TestReport, pytest.TestReport]:

@@ -40,8 +40,8 @@ _TOKEN_HELPER = '!f() { test "$1" = get && echo username=x-access-token && echo 
 
 # Git's messages for a lost connection and for a gateway's fault: the same read may succeed a moment later.
 _PASSING = re.compile(
-    r"returned error: 50[234]|Empty reply from server|Recv failure|Connection reset|early EOF|hung up unexpectedly|unexpected disconnect|RPC failed"
-    r"|transfer closed|end of response with|not closed cleanly|SSL_read|GnuTLS recv error"
+    r"returned error: (?:429|50[234])|Empty reply from server|Recv failure|Connection reset|early EOF|hung up unexpectedly|unexpected disconnect"
+    r"|RPC failed|transfer closed|end of response with|not closed cleanly|SSL_read|GnuTLS recv error"
 )
 _QUOTED = re.compile(r"'[^'\n]*'")
 _READS = frozenset({"ls-remote", "fetch"})
@@ -172,7 +172,7 @@ def run_git_with_retries(
 
     reads = bool(args) and args[0] in _READS
     with in_flight(f"git {args[0]}" if args else "git"):
-        return retry_transient(run, passing=lambda done: reads and _is_passing(done), within_s=timeout_s)
+        return retry_transient(run, passing=lambda done: reads and _is_passing(done), within_s=timeout_s, service="git")
 
 
 def _is_passing(done: Done) -> bool:

@@ -19,16 +19,18 @@ from urllib.parse import parse_qsl, urlencode
 
 from promote.core.errors import Denied, ServiceError, Unreachable, UsageError
 from promote.core.in_flight import in_flight
-from promote.core.retry import GATEWAY, retry_transient
+from promote.core.retry import is_passing, retry_after, retry_transient
 from promote.kube.errors import Conflict, Expired, LargeAnswer, error_of, plain
 from promote.kube.login import Login, first_line, login_of, within
 
 __all__ = ["Conflict", "Expired", "Kube", "LargeAnswer", "connect"]
 
 T = TypeVar("T")
+_Answer = tuple[int, bytes, Mapping[str, str]]  # status, body, headers
 PAGE = 500
 SMALL_PAGE = 50  # of objects near etcd's limit of 1.5 MB even these fit into one answer
 LARGEST_LIST = 512 * 1024 * 1024  # bytes of all pages of one list
+EXCERPT = 2000  # the part of a failing answer that is searched for a passing fault, in bytes
 CALL_S = 15.0  # the longest silence
 ANSWER_S = 45.0  # the longest whole answer, however slowly it arrives; less than a check's time limit, so that the check can report it
 IN_FLIGHT = 20
@@ -128,7 +130,8 @@ class Kube:
 
         try:
             with in_flight(self._where):
-                status, data = self._with_retries(method, path, body) if repeatable else self._exchange(method, path, body)
+                exchange = self._with_retries if repeatable else self._exchange
+                status, data, _ = exchange(method, path, body)
         except ApiException as error:  # the library raises it for TLS faults; statuses are handled below
             raise self._unreachable(method, path, str(error.reason), "check the certificate authority in the kubeconfig") from error
         except TooLarge as error:
@@ -148,24 +151,30 @@ class Kube:
             raise error_of(self._where, method, path, status, data)
         return data
 
-    def _with_retries(self, method: str, path: str, body: Mapping[str, Any] | None) -> tuple[int, bytes]:
-        """Send a request, and repeat it after a lost connection or a gateway's fault."""
+    def _with_retries(self, method: str, path: str, body: Mapping[str, Any] | None) -> _Answer:
+        """Send a request, and repeat it after a lost connection, a 429 or another passing fault."""
         from urllib3.exceptions import HTTPError, ProtocolError
 
-        def ask(_: float) -> tuple[int, bytes] | HTTPError:
+        def ask(left_s: float) -> _Answer | HTTPError:
             try:
-                return self._exchange(method, path, body)
+                return self._exchange(method, path, body, within_s=left_s)
             except HTTPError as error:
                 if isinstance(getattr(error, "reason", error), ProtocolError):
                     return error
                 raise
 
-        answer = retry_transient(ask, passing=lambda got: isinstance(got, HTTPError) or got[0] in GATEWAY, within_s=self._call_s)
+        def passing(got: _Answer | HTTPError) -> bool:
+            return isinstance(got, HTTPError) or is_passing(got[0], got[1][:EXCERPT].decode(errors="replace"), got[2])
+
+        def wait_s(got: _Answer | HTTPError) -> float:
+            return 0.0 if isinstance(got, HTTPError) else retry_after(got[2])
+
+        answer = retry_transient(ask, passing=passing, within_s=self._call_s, service=self._where, wait_s=wait_s)
         if isinstance(answer, HTTPError):
             raise answer
         return answer
 
-    def _exchange(self, method: str, path: str, body: Mapping[str, Any] | None) -> tuple[int, bytes]:
+    def _exchange(self, method: str, path: str, body: Mapping[str, Any] | None, *, within_s: float = float("inf")) -> _Answer:
         resource, _, query = path.partition("?")
         request = self._api.param_serialize(
             method=method,
@@ -177,8 +186,9 @@ class Kube:
         )
         from promote.transport.http_deadline import read_whole
 
-        response = self._api.call_api(*request, _request_timeout=(self._call_s, self._call_s)).response
-        return response.status, read_whole(response)
+        silence_s = min(self._call_s, within_s)
+        response = self._api.call_api(*request, _request_timeout=(silence_s, silence_s)).response
+        return response.status, read_whole(response), response.headers
 
 
 def connect(name: str, kubeconfig: Path | None, context: str, *, default: str = "") -> Kube:

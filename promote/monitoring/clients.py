@@ -1,7 +1,7 @@
 """Clients for the HTTP APIs of Prometheus, Alertmanager and Grafana.
 
-A read is repeated once when the connection breaks; a write never is. Headers may contain credentials: they never appear in a message, and no
-redirect can send them to another host, because the clients follow no redirects.
+A read is repeated after a broken connection, a 429 and a gateway's fault (`retry_transient`); a write never is. Headers may contain credentials:
+they never appear in a message, and no redirect can send them to another host, because the clients follow no redirects.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from promote.core.errors import Denied, NotFound, Rejected, ServiceError, Unreachable
+from promote.core.retry import is_passing, retry_after, retry_transient
 
 CALL_S = 10.0
 PAGE = 1000  # Grafana's default; its limit is 5,000
@@ -37,27 +38,37 @@ class Service:
 
     def get(self, path: str, params: Any = None) -> Any:
         """Read JSON. Raises Unreachable, Denied, NotFound or Rejected."""
-        try:
-            return self._call("GET", path, params=params)
-        except _Broken:
-            return self._call("GET", path, params=params)
+
+        def ask(left_s: float) -> Any:
+            try:
+                return self._call("GET", path, params=params, within_s=left_s)
+            except _Passing as fault:
+                return fault
+
+        def passing(got: Any) -> bool:
+            return isinstance(got, _Passing)
+
+        got = retry_transient(ask, passing=passing, within_s=self._call_s, service=f"{self.name} {self.url}", wait_s=lambda got: got.retry_after_s)
+        if isinstance(got, _Passing):
+            raise got
+        return got
 
     def post(self, path: str, body: Mapping[str, Any]) -> Any:
         """Write JSON and return the JSON answer; sent once. Raises the same errors as `get`."""
-        return self._call("POST", path, body=body)
+        return self._call("POST", path, body=body, within_s=self._call_s)
 
-    def _call(self, method: str, path: str, *, params: Any = None, body: Mapping[str, Any] | None = None) -> Any:
+    def _call(self, method: str, path: str, *, within_s: float, params: Any = None, body: Mapping[str, Any] | None = None) -> Any:
         import requests
         from urllib3.exceptions import HTTPError, ReadTimeoutError
 
         from promote.transport.http_deadline import TooLarge, ask, read_whole
 
         where = f"{self.name} {self.url}"
-        late = Unreachable(where, f"{method} {path}: no complete answer within {self._call_s:g} s", hint=self._hint)
+        late = Unreachable(where, f"{method} {path}: no complete answer within {within_s:.3g} s", hint=self._hint)
         try:
             headers = {"User-Agent": "promote", "Accept": "application/json", **self._headers}
-            with ask(method, self.url + path, within_s=self._call_s, params=params, json=body, headers=headers, stream=True) as answer:
-                status, data = answer.status_code, read_whole(answer.raw)
+            with ask(method, self.url + path, within_s=within_s, params=params, json=body, headers=headers, stream=True) as answer:
+                status, given, data = answer.status_code, answer.headers, read_whole(answer.raw)
         except TooLarge as error:
             raise Unreachable(where, f"{method} {path}: {error}", hint=f"is {self.name}.url in promotion.toml the address of {self.name}?") from error
         except (requests.Timeout, ReadTimeoutError) as error:
@@ -66,9 +77,15 @@ class Service:
             what = f"{method} {path}: a header cannot be sent: does its value in the environment contain a line break?"
             raise Rejected(where, what, hint=f"see {self.name}.headers in promotion.toml") from error
         except (requests.RequestException, HTTPError, OSError) as error:
-            raise _Broken(where, f"{method} {path}: {self._plain(f'{type(error).__name__}: {error}')}", hint=self._hint) from error
+            kind = Unreachable if _is_refused(error) else _Passing
+            raise kind(where, f"{method} {path}: {self._plain(f'{type(error).__name__}: {error}')}", hint=self._hint) from error
         if not 200 <= status < 300:
-            raise self._error(where, f"{method} {path}", status, self._plain(_message(data.decode(errors="replace"))))
+            text = _message(data.decode(errors="replace"))
+            if is_passing(status, text, given):
+                fault = _Passing(where, f"{method} {path}: {status} {self._plain(text)}".rstrip(), hint=self._hint)
+                fault.retry_after_s = retry_after(given)
+                raise fault
+            raise self._error(where, f"{method} {path}", status, self._plain(text))
         try:
             return json.loads(data)
         except (ValueError, RecursionError) as error:
@@ -104,8 +121,18 @@ class Service:
         return Unreachable(where, what, hint=self._hint)
 
 
-class _Broken(Unreachable):
-    """The connection failed or broke: a read may be repeated."""
+class _Passing(Unreachable):
+    """The connection broke, or the answer reports a passing fault: a read may be repeated, after `retry_after_s` seconds at the earliest."""
+
+    retry_after_s = 0.0
+
+
+def _is_refused(error: Exception) -> bool:
+    """Whether there was no connection at all: nothing listens, or the name is unknown. That does not pass within a read's time."""
+    from urllib3.exceptions import NewConnectionError
+
+    inner = error.args[0] if error.args else None
+    return isinstance(getattr(inner, "reason", inner), NewConnectionError)
 
 
 def _message(text: str) -> str:

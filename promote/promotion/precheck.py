@@ -11,12 +11,13 @@ from promote.checklist.protection import Proposal, judge_candidate
 from promote.checklist.runner import refuse_suite
 from promote.connect import alerts_reader
 from promote.convergence.application_status import Goal
-from promote.convergence.baseline import take_baseline
+from promote.convergence.baseline import Baseline, take_baseline
 from promote.convergence.baseline_ref import baseline_update
 from promote.convergence.sign_of_life import no_sign_of_life, refresh_and_read
 from promote.core.deadline import Deadline
 from promote.core.errors import Rejected
 from promote.core.model import CheckResult, SuiteResult, Verdict, short
+from promote.core.retry import patience
 from promote.core.signals import defer_signals
 from promote.git.addresses import our_addresses
 from promote.git.push import RefUpdate
@@ -41,7 +42,7 @@ def precheck(ctx: PromotionContext) -> StepResult:
     with ThreadPoolExecutor(2) as pool:
         try:
             # Side by side: all only read. The smoke suite as it passes now is what a rollback has to bring back.
-            baseline = pool.submit(take_baseline, ctx.deps.production(), alerts_reader(ctx.settings))
+            baseline = pool.submit(_baseline, ctx)
             smoke = pool.submit(suite, ctx, "smoke", "before", deadline, quiet=True, stop=stop)
             result = suite(ctx, "pre", "before", deadline)
             before = smoke.result()
@@ -78,6 +79,12 @@ def _refused(ctx: PromotionContext) -> StepResult | None:
     ctx.step("before", result.verdict, result.seconds, result.reason)
     names = listed([check.id for check in judged if check.verdict.blocks])
     return StepResult(status=StepStatus.of(result.verdict), reason=f"refused before any check ran: {names}", hint=f"correct {names} and start again")
+
+
+def _baseline(ctx: PromotionContext) -> Baseline:
+    """Production as it is, read as patiently as a check reads: a throttled request must not cost the whole pre suite."""
+    with patience(ctx.deadline(ctx.settings.suites.check_timeout)):
+        return take_baseline(ctx.deps.production(), alerts_reader(ctx.settings))
 
 
 def _take_lock(ctx: PromotionContext) -> None:

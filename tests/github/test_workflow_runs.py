@@ -13,7 +13,7 @@ import pytest
 
 from promote.core.deadline import Deadline
 from promote.core.errors import Denied, NotFound, PromoteError, Rejected, Unreachable
-from promote.core.retry import wait_until
+from promote.core.retry import patience, wait_until
 from promote.github.workflow_runs import GitHubRuns, RunState
 from promote.sandbox.github.world import GitHubWorld, WorkflowRun
 from promote.sandbox.http_server import Fault, Request, Response, json_response
@@ -350,6 +350,18 @@ class TestErrors:
         forge.fault(Fault(kind="status", status=502, times=2))
         forge.fault(Fault(kind="drop_before", times=1))
         assert client.state(run.id).conclusion == "success"
+
+    def test_a_throttled_read_is_repeated(self, forge: Forge, client: GitHubRuns) -> None:
+        run = earlier(forge)
+        forge.fault(Fault(kind="status", status=429, times=2))
+        forge.fault(Fault(kind="status", status=429, times=1, headers={"Retry-After": "1"}))
+        assert client.state(run.id).conclusion == "success"
+
+    def test_within_a_check_a_read_is_repeated_until_its_deadline_only(self, forge: Forge, client: GitHubRuns) -> None:
+        forge.fault(Fault(kind="status", status=429, headers={"Retry-After": "30"}))
+        with patience(Deadline(5)), pytest.raises(Unreachable, match="429"):
+            client.state(1)
+        assert len(forge.requests) == 1
 
     def test_lasting_trouble_names_its_status(self, forge: Forge, client: GitHubRuns) -> None:
         forge.fault(Fault(kind="status", status=503, body=b"<html>Unicorn!</html>"))

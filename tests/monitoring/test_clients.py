@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -70,10 +71,34 @@ def test_errors_are_reported_by_class_and_without_secrets(prometheus: prometheus
     assert caught.value.hint
 
 
-def test_a_read_whose_connection_broke_is_repeated_once(prometheus: prometheus_world.Prometheus) -> None:
-    prometheus.fault(Fault(kind="drop_before", times=1))
+PASSING = {
+    "dropped": Fault(kind="drop_before", times=2),
+    "429": Fault(kind="status", status=429, headers={"Retry-After": "0"}, times=2),
+    "503": Fault(kind="status", status=503, times=2),
+    "500 that passes": Fault(kind="status", status=500, body=b"rpc error: code = Unavailable", times=2),
+}
+
+
+@pytest.mark.parametrize("name", PASSING)
+def test_a_read_that_met_a_passing_fault_is_repeated(prometheus: prometheus_world.Prometheus, name: str) -> None:
+    prometheus.fault(replace(PASSING[name]))
     assert [s.value for s in client(prometheus).query("up")] == [1]
-    assert len(prometheus.requests) == 2
+    assert len(prometheus.requests) == 3
+
+
+def test_a_read_is_not_repeated_before_the_server_allows_it(prometheus: prometheus_world.Prometheus) -> None:
+    prometheus.fault(Fault(kind="status", status=429, headers={"Retry-After": "3600"}, times=1))
+    with pytest.raises(Unreachable, match="429"):
+        client(prometheus).query("up")
+    assert len(prometheus.requests) == 1
+
+
+@pytest.mark.parametrize("name", PASSING)
+def test_a_write_goes_out_once(grafana: grafana_world.Grafana, name: str) -> None:
+    grafana.fault(replace(PASSING[name]))
+    with pytest.raises(Unreachable):
+        Grafana("grafana", f"{grafana.url}/grafana", HEADERS).annotate(start=datetime.now(UTC), end=datetime.now(UTC), tags=[], text="x")
+    assert len(grafana.requests) == 1
 
 
 def test_answers_of_every_kind(prometheus: prometheus_world.Prometheus) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from tests.robustness.harness import STABLE, Remote, lock_of, remote, settings, 
 from tests.support.repos import git as run_git
 
 PASSING = {
-    "502": Fault(kind="status", status=502), "503": Fault(kind="status", status=503), "lost": Fault(kind="drop_before"), "cut": Fault(kind="cut"),
+    "429": Fault(kind="status", status=429), "502": Fault(kind="status", status=502), "503": Fault(kind="status", status=503), "lost": Fault(kind="drop_before"), "cut": Fault(kind="cut"),
 }  # fmt: skip
 TRIES = len(PAUSES_S) + 1
 
@@ -84,6 +85,14 @@ def test_one_that_is_as_good_twice_goes_out_again(api: Api, tmp_path: Path, kind
     api.fault(_times(PASSING[kind], 2))
     _kube(api, tmp_path).merge_patch("/api/v1/pods/a", {"metadata": {"annotations": {"a": "b"}}}, repeatable=True)
     assert [method for method, _ in api.requests] == ["PATCH"] * 3
+
+
+@pytest.mark.parametrize(("text", "asked"), [("etcdserver: leader changed", 2), ("nil pointer", 1)])
+def test_of_the_500s_only_a_passing_one_is_asked_again(api: Api, tmp_path: Path, text: str, asked: int) -> None:
+    api.fault(Fault(kind="status", status=500, times=1, body=f'{{"kind": "Status", "message": "{text}"}}'.encode()))
+    with nullcontext() if asked == 2 else pytest.raises(Unreachable, match=text):
+        _kube(api, tmp_path).get("/api/v1/pods")
+    assert len(api.requests) == asked
 
 
 def test_a_refusal_is_not_asked_again(api: Api, tmp_path: Path) -> None:
