@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
 from promote.checklist import waivers
-from promote.checklist.registry import CHECKS, INFORMATIVE_AFTER_ROLLBACK, NO_URL, protected_checks, warning_checks
+from promote.checklist.registry import CHECKS, INFORMATIVE_AFTER_ROLLBACK, NO_URL, advice, on_undetermined, protected_checks, warning_checks
 from promote.checklist.waivers import Waiver
 from promote.config.schema import Settings
 from promote.core.errors import UsageError
@@ -26,6 +26,7 @@ class Policy:
     expired: Mapping[str, Waiver]
     advisory: frozenset[str]
     informative: frozenset[str]
+    unimportant: frozenset[str] = frozenset()  # ids and names of checks that count when they fail, and not when they are undetermined
 
     @classmethod
     def of(cls, settings: Settings, typed: Sequence[Waiver] = (), *, back: bool = False, today: date | None = None) -> Policy:
@@ -33,8 +34,17 @@ class Policy:
         today = today or datetime.now(UTC).date()
         waived = waivers.in_force(settings, typed, today, protected_checks())
         expired = {w.id: w for w in waivers.declared(settings, today)[1] if w.id not in waived}
-        advisory = frozenset(settings.checklist.advisory) - protected_checks()
-        return cls(waived=waived, expired=expired, advisory=advisory, informative=INFORMATIVE_AFTER_ROLLBACK if back else frozenset())
+        advisory = (frozenset(settings.checklist.advisory) - protected_checks()) | advice(settings)
+        # Production is proven by its own evidence: one of its observers being away must not keep a proven rollback from being one.
+        silent = {"warning", "hold"} if back else {"warning"}
+        observers = {spec.id for spec in CHECKS if spec.on_undetermined} | {entry.id for entry in settings.checklist.on_undetermined}
+        return cls(
+            waived=waived,
+            expired=expired,
+            advisory=advisory,
+            informative=INFORMATIVE_AFTER_ROLLBACK if back else frozenset(),
+            unimportant=frozenset(check for check in observers if on_undetermined(check, settings) in silent) - protected_checks(),
+        )
 
     def stands(self, check: str, verdict: Verdict, detail: str) -> tuple[Verdict, str]:
         """What a check's verdict comes to. Only what blocks can be waived; a pass stays one. A warning of a check that may not warn is ERRORED."""
@@ -48,6 +58,8 @@ class Policy:
             return Verdict.WARNING, f"{detail}\nignored: this check is no part of the proof of a rollback"
         if check in self.advisory or check.partition("[")[0] in self.advisory:
             return Verdict.WARNING, detail
+        if verdict is Verdict.ERRORED and (check in self.unimportant or check.partition("[")[0] in self.unimportant):
+            return Verdict.WARNING, f"{detail}\nnot counted: it is undetermined, and no part of production"
         if waiver := self.expired.get(check):
             return verdict, f"{detail}\nnote the waiver of {waiver.author} ({waiver.reason}) ended on {waiver.until}"
         return verdict, detail
@@ -69,9 +81,16 @@ def validate(settings: Settings, typed: Sequence[Waiver] = ()) -> None:
         ("--waive", [w.id for w in typed]),
         ("promotion.toml: waivers", [w.id for w in settings.waivers]),
         ("promotion.toml: checklist.advisory", settings.checklist.advisory),
+        ("promotion.toml: checklist.on_undetermined", [entry.id for entry in settings.checklist.on_undetermined]),
     ):
-        many = MANY if what.endswith("advisory") else frozenset()
+        many = MANY if what.endswith(("advisory", "on_undetermined")) else frozenset()
         waivers.refuse_impossible(ids, known | many | {i for i in ids if _own_test(settings, i)}, protected_checks(), what=what)
+    early = {r.id for r in CHECKS if r.suite != "post"} | set(own_checks(settings, "pre"))
+    if wrong := next((entry.id for entry in settings.checklist.on_undetermined if entry.id.partition("[")[0] in early), ""):
+        raise UsageError(
+            f"promotion.toml: checklist.on_undetermined: {wrong} is not asked after the move, and an undetermined check of before it moves nothing",
+            hint="take the entry out; checklist.advisory lets a check of the pre suite not count",
+        )
     off = [o.id for o in settings.checklist.disabled]
     for check in off:
         if check in known and check not in {r.id for r in CHECKS}:

@@ -13,7 +13,8 @@ class Check:
 
     `from_tree`: only when the tag is made from the work tree. `versioned`: only when a version was named. `sources`: sections of promotion.toml, of
     which at least one must have a url; otherwise the check is disabled. `each`: the list in that section of which every entry is a check of its
-    own, `id[name]`. `may_warn`: may end with a warning, which does not block.
+    own, `id[name]`. `may_warn`: may end with a warning, which does not block. `on_undetermined`: what follows when it stays undetermined after the
+    move: "hold" for an observer of production, which is not production; "warning": it is advice, failed or undetermined; "" as promotion.on_unknown.
     """
 
     id: str
@@ -26,6 +27,7 @@ class Check:
     sources: tuple[str, ...] = ()
     each: str = ""
     may_warn: bool = False
+    on_undetermined: str = ""
     always_decided: str = ""
 
     def ids(self, settings: Settings) -> tuple[str, ...]:
@@ -143,7 +145,7 @@ CHECKS = (
         evidence="production's workloads and pods",
     ),
     Check(id="pods-running", suite="post", title="no pod is newly failing", evidence="production's pods, against the baseline"),
-    Check(id="events", suite="post", title="no warning keeps repeating", evidence="production's Warning events"),
+    Check(id="events", suite="post", title="no warning keeps repeating", evidence="production's Warning events", on_undetermined="hold"),
     Check(
         id="promql",
         suite="post",
@@ -151,6 +153,7 @@ CHECKS = (
         evidence="Prometheus, on samples newer than the move",
         sources=("prometheus",),
         each="queries",
+        on_undetermined="hold",
     ),
     Check(
         id="alerts",
@@ -158,8 +161,16 @@ CHECKS = (
         title="no alert fires that did not before",
         evidence="Alertmanager, against the baseline",
         sources=("alertmanager",),
+        on_undetermined="hold",
     ),
-    Check(id="grafana", suite="post", title="the dashboards people look at are there", evidence="Grafana", sources=("grafana",)),
+    Check(
+        id="grafana",
+        suite="post",
+        title="the dashboards people look at are there",
+        evidence="Grafana",
+        sources=("grafana",),
+        on_undetermined="warning",
+    ),
     Check(id="stable-still-ours", suite="post", title="production's tag is what this promotion left", protected=True),
     Check(id="prod-working-updated", suite="after", title="the tag of the last proven version is this one", protected=True),
 )
@@ -198,6 +209,19 @@ def warning_checks() -> frozenset[str]:
 def not_applicable(*, from_tree: bool, versioned: bool) -> dict[str, str]:
     """Checks that have nothing to judge, each with why: no work tree that the dev tag is made from, no version."""
     return {r.id: NO_TREE for r in CHECKS if r.from_tree and not from_tree} | {r.id: NO_VERSION for r in CHECKS if r.versioned and not versioned}
+
+
+def on_undetermined(check: str, settings: Settings) -> str:
+    """What follows when a check stays undetermined after the move: "rollback", "hold" or "warning"."""
+    plain = check.partition("[")[0]
+    given = {entry.id: entry.action for entry in settings.checklist.on_undetermined}
+    usual = next((spec.on_undetermined for spec in CHECKS if spec.id == plain), "")
+    return given.get(check) or given.get(plain) or usual or settings.promotion.on_unknown
+
+
+def advice(settings: Settings) -> frozenset[str]:
+    """Checks that never count: what they watch is no part of production. A [[checklist.on_undetermined]] entry makes one count."""
+    return frozenset(spec.id for spec in CHECKS if spec.on_undetermined == "warning" == on_undetermined(spec.id, settings))
 
 
 def limit_of(check: str, settings: Settings) -> float:

@@ -7,7 +7,7 @@ from datetime import date
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from promote.config.schema import AcceptedOutOfSync, Choice, PromqlQuery, Seconds, Settings, SmokeUrl
-from promote.config.schema_checklist import AcceptedWorkload, DisabledCheck, DocumentationRule, WaiverEntry
+from promote.config.schema_checklist import AcceptedWorkload, DisabledCheck, DocumentationRule, OnUndetermined, WaiverEntry
 
 HEAD = """# promotion.toml
 
@@ -27,6 +27,7 @@ LISTS = (
     ("[[prometheus.queries]]", PromqlQuery()),
     ("[[documentation.rules]]", DocumentationRule()),
     ("[[checklist.disabled]]", DisabledCheck()),
+    ("[[checklist.on_undetermined]]", OnUndetermined()),
     ("[[waivers]]", WaiverEntry()),
 )
 

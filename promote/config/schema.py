@@ -51,6 +51,10 @@ class Promotion:
     on_unknown: Annotated[str, Choice(("rollback", "hold"))] = key(
         "rollback", "what to do when production's state cannot be determined: roll back, or hold and leave the tag in place"
     )
+    patience: Seconds = key(
+        Seconds(300),
+        "how long a check that stays undetermined after the move is asked again before anything is decided; 0s: not at all",
+    )
     timeout: Seconds = key(
         Seconds(7200),
         "longest time for a promotion, from its first check to its last poll, whatever the limits of its parts; a rollback has its own time",

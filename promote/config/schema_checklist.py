@@ -104,9 +104,22 @@ class DisabledCheck:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class OnUndetermined:
+    id: str = key("", "the id of a check of the post or the smoke suite")
+    action: Annotated[str, Choice(("rollback", "hold", "warning"))] = key(
+        "hold", "rollback; hold: leave the tag in place, the end is stuck; warning: report it, the check does not count"
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Checklist:
     disabled: list[DisabledCheck] = key([], "checks that do not run: [[checklist.disabled]] tables; reported as disabled, never as passed")
     advisory: list[str] = key([], "ids of checks that run and are reported, but do not block")
+    on_undetermined: list[OnUndetermined] = key(
+        [],
+        "what follows when a check stays undetermined after the move: [[checklist.on_undetermined]] tables; otherwise promotion.on_unknown for "
+        "production's own checks, hold for events, promql and alerts, and warning for grafana",
+    )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -62,11 +62,13 @@ class Moved(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StepResult:
-    """The result of a transition: its status, why in one sentence, and what to do."""
+    """The result of a transition: its status, why in one sentence, and what to do. `hold`: whether an undetermined one leaves the tag in place; None:
+    as promotion.on_unknown decides."""
 
     status: StepStatus
     reason: str = ""
     hint: str = ""
+    hold: bool | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -142,7 +144,8 @@ class PromotionContext:
     warnings: list[str] = field(default_factory=list)
     record: str = ""
     driver_junit: str = ""  # the JUnit file of the driver's own checks
-    bad_since: datetime | None = None
+    bad_since: datetime | None = None  # when production was first seen to be bad
+    taken_up: bool = False  # by `resume` or `abort`: present evidence decides, and no earlier verdict
     ends: Deadline = field(init=False)  # of the way forward; a resumed promotion has its whole time again
 
     def __post_init__(self) -> None:

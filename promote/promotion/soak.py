@@ -8,18 +8,18 @@ import threading
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 
 from promote import connect
+from promote.checklist.registry import on_undetermined
 from promote.core.deadline import Deadline
-from promote.core.errors import Unreachable
+from promote.core.errors import ServiceError, Unreachable
 from promote.core.model import Verdict
 from promote.kube.workloads import Pod, newly_failing, parse_pod
 from promote.monitoring.alerts import compare, parse_alert
 from promote.promotion.context import PromotionContext, StepResult, StepStatus
-from promote.promotion.steps import failing, suite, take
+from promote.promotion.steps import ask_again, judged, suite, take, until_determined
 from promote.report.words import listed
-
-PATIENCE_S = 30.0  # how long a source may be unreachable before the state of production counts as unknown
 
 
 @dataclass(kw_only=True)
@@ -33,12 +33,24 @@ class Watch:
     def look(self) -> StepResult | None:
         """One look at both: None when nothing is new or that is not known yet, else what is wrong."""
         try:
-            found = [*self._pods(), *self._alerts()]
+            found = self._pods()
         except Unreachable as error:
-            self.blind = self.blind or Deadline(PATIENCE_S, self.run.deps.clock)
-            return StepResult(status=StepStatus.ERRORED, reason=error.what, hint=error.hint) if self.blind.expired else None
+            return self._blind(error, hold=None)
+        try:
+            found += self._alerts()
+        except ServiceError as error:
+            if not found:
+                return self._blind(error, hold=on_undetermined("alerts", self.run.settings) != "rollback")
         self.blind = None
         return StepResult(status=StepStatus.FAILED, reason=listed(found, separator="; ")) if found else None
+
+    def _blind(self, error: ServiceError, *, hold: bool | None) -> StepResult | None:
+        """A source did not answer: None while `promotion.patience` lasts."""
+        self.blind = self.blind or Deadline(self.run.settings.promotion.patience, self.run.deps.clock)
+        if not self.blind.expired:
+            return None
+        reason = f"{error.what}: could not be determined for {self.blind.elapsed:.0f} s"
+        return StepResult(status=StepStatus.ERRORED, reason=reason, hint=error.hint, hold=hold)
 
     def _pods(self) -> list[str]:
         run = self.run
@@ -59,7 +71,7 @@ class Watch:
         return [f"alert {a.describe()}" for a in found.new]
 
 
-def ask_again(ctx: PromotionContext) -> StepResult | None:
+def ask_suites(ctx: PromotionContext) -> StepResult | None:
     """The post and the smoke suite once more: None when both pass, else what did not. Only what did not pass is reported."""
     deadline, stop = ctx.deadline(ctx.settings.suites.timeout), threading.Event()
     with ThreadPoolExecutor(2) as pool:
@@ -68,10 +80,10 @@ def ask_again(ctx: PromotionContext) -> StepResult | None:
             results = [a.result() for a in asked]
         finally:
             stop.set()
-    for result in results:
+    for result in (until_determined(ctx, r, partial(ask_again, ctx, r.suite, "soaked")) for r in results):
         if result.verdict is not Verdict.PASSED:
             for check in result.failed:
                 ctx.deps.report.check(check)
             take(ctx, result)
-            return StepResult(status=StepStatus.of(result.verdict), reason=failing(result))
+            return judged(result, ctx.settings)
     return None

@@ -138,7 +138,7 @@ def _advance(ctx: PromotionContext, state: State, transitions: Mapping[State, Ca
         if state is State.ROLLING_BACK:
             clear_pending()
         result = _timely(run_transition(transitions[state], ctx), ctx, state)
-        unknown = ctx.settings.promotion.on_unknown == "hold"
+        unknown = ctx.settings.promotion.on_unknown == "hold" if result.hold is None else result.hold
         place = next_state(state, result.status, ctx.moved, hold_on_unknown=unknown, hold=bool(ctx.hold), is_back=ctx.is_back)
         ctx.journal.write("note", "transition", state=state, status=result.status, reason=result.reason, moved=ctx.moved, next=place)
         if isinstance(place, End):

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from promote.argocd.application import Application
 from promote.checklist.context import SuiteContext
+from promote.checklist.registry import on_undetermined
+from promote.config.schema import Settings
 from promote.convergence.application_status import Goal
 from promote.convergence.baseline import Baseline
 from promote.convergence.membership import known_goal
@@ -20,7 +24,10 @@ from promote.core.model import SuiteResult, Tag, Verdict
 from promote.core.private import private_folder, write_private
 from promote.git.addresses import our_addresses
 from promote.kube.workloads import log_tail, pods, warnings
-from promote.promotion.context import PromotionContext
+from promote.promotion.context import Moved, PromotionContext, StepResult, StepStatus
+
+AGAIN_S = 10.0  # between two tries of an undetermined suite
+HELD = "nothing that was seen is bad: see why it is undetermined, then `promote resume` proves it again (or go back: `promote abort`)"
 
 
 def context(ctx: PromotionContext, state: str) -> SuiteContext:
@@ -50,9 +57,9 @@ def _pair(tag: Tag | None) -> dict[str, str] | None:
 
 
 def suite(
-    ctx: PromotionContext, name: str, state: str, deadline: Deadline, *, quiet: bool = False, stop: threading.Event | None = None
+    ctx: PromotionContext, name: str, state: str, deadline: Deadline, *, quiet: bool = False, shown: bool = False, stop: threading.Event | None = None
 ) -> SuiteResult:
-    """Run one suite as a child and remember its result. `quiet`: for the baseline only, not judged yet."""
+    """Run one suite as a child and remember its result. `quiet`: it does not count yet, and unless `shown` its checks are not shown either."""
     folder = ctx.settings.root / getattr(ctx.settings.suites, name)
     label = name if state == "after" or name == "pre" else f"{name}-{state}"
     result = ctx.deps.run_suite(
@@ -62,7 +69,7 @@ def suite(
         settings=ctx.settings,
         reports=ctx.reports / label,
         deadline=deadline,
-        on_check=(lambda _check: None) if quiet else ctx.deps.report.check,
+        on_check=ctx.deps.report.check if shown or not quiet else (lambda _check: None),
         stop=stop,
     )
     ctx.journal.write("note", f"suite {label}", verdict=result.verdict, reason=result.reason, junit=result.junit)
@@ -167,9 +174,10 @@ def _look_at_hook(app: Application) -> str:
     return f"kubectl -n {app.destination_namespace} describe {found[1].lower()} {found[2]}" if found else ""
 
 
-def proofs(ctx: PromotionContext, state: str) -> Iterator[tuple[str, SuiteResult]]:
+def proofs(ctx: PromotionContext, state: str, *, patient: bool = True) -> Iterator[tuple[str, SuiteResult]]:
     """The post and the smoke suite, run side by side (both only read) and reported one after the other: (suite, its result).
 
+    `patient`: an undetermined suite is asked again for `promotion.patience`.
     Smoke is stopped when its result is no longer needed, because post did not pass or a stop was requested.
     """
     deadline, stop = ctx.deadline(ctx.settings.suites.timeout), threading.Event()
@@ -177,18 +185,45 @@ def proofs(ctx: PromotionContext, state: str) -> Iterator[tuple[str, SuiteResult
         smoke = pool.submit(suite, ctx, "smoke", state, deadline, quiet=True, stop=stop)
         try:
             ctx.deps.report.step_started("after")
-            post = suite(ctx, "post", state, deadline)
-            ctx.step("after", post.verdict, post.seconds, post.reason)
-            yield "post", post
+            yield "post", _counted(ctx, "after", state, suite(ctx, "post", state, deadline, shown=True, quiet=True), patient)
             ctx.deps.report.step_started("smoke")
             result = smoke.result()
             for check in result.checks:
                 ctx.deps.report.check(check)
-            take(ctx, result)
-            ctx.step("smoke", result.verdict, result.seconds, result.reason)
-            yield "smoke", result
+            yield "smoke", _counted(ctx, "smoke", state, result, patient)
         finally:
             stop.set()
+
+
+def _counted(ctx: PromotionContext, step: str, state: str, result: SuiteResult, patient: bool) -> SuiteResult:
+    """A suite's last result, as the end of that step."""
+    if patient:
+        result = until_determined(ctx, result, partial(ask_again, ctx, result.suite, state))
+    take(ctx, result)
+    ctx.step(step, result.verdict, result.seconds, result.reason)
+    return result
+
+
+def ask_again(ctx: PromotionContext, name: str, state: str) -> SuiteResult:
+    """A suite once more, without a word about its checks."""
+    return suite(ctx, name, state, ctx.deadline(ctx.settings.suites.timeout), quiet=True)
+
+
+def until_determined(ctx: PromotionContext, result: SuiteResult, again: Callable[[], SuiteResult]) -> SuiteResult:
+    """The suite asked again while it is undetermined and nothing failed, for `promotion.patience`: nothing is decided without evidence that may come
+    a moment later. Only after a move: before it there is nothing to decide. `seconds` of the result are those since the suite began at first."""
+    waits = ctx.moved is not Moved.NO and result.checks
+    patience, before = ctx.deadline(ctx.settings.promotion.patience if waits else 0.0), result.seconds
+    while result.verdict is Verdict.ERRORED and not patience.expired:
+        ctx.deps.report.note(f"{failing(result)}; asked again for {patience.left:.0f} s at most")
+        patience.sleep(AGAIN_S)
+        earlier = {check.id: check.verdict for check in result.checks}
+        result = again()
+        for check in result.checks:
+            if check.verdict is not earlier.get(check.id):
+                ctx.deps.report.check(check)
+        result = replace(result, seconds=before + patience.elapsed)
+    return result
 
 
 def take(ctx: PromotionContext, result: SuiteResult) -> None:
@@ -200,4 +235,15 @@ def take(ctx: PromotionContext, result: SuiteResult) -> None:
 def failing(result: SuiteResult) -> str:
     """One sentence: which checks of which suite."""
     names = ", ".join(check.id for check in result.failed[:4])
+    if result.verdict is Verdict.ERRORED:
+        return f"{result.suite} suite: {names or result.reason}: could not be determined for {result.seconds:.0f} s"
     return f"{result.suite} suite {result.verdict.value}: {names or result.reason}"
+
+
+def judged(result: SuiteResult, settings: Settings) -> StepResult:
+    """A suite that did not pass as the result of a transition. Undetermined observers alone never send production back."""
+    status, undetermined = StepStatus.of(result.verdict), [check.id for check in result.failed]
+    if status is not StepStatus.ERRORED or not undetermined:
+        return StepResult(status=status, reason=failing(result))
+    hold = all(on_undetermined(check, settings) != "rollback" for check in undetermined)
+    return StepResult(status=status, reason=failing(result), hint=HELD if hold else "", hold=hold)

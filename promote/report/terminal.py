@@ -42,7 +42,7 @@ class Live(Plain):
 
     def check(self, check: CheckResult) -> None:
         if check.verdict is Verdict.PASSED and not check.evidence.get("warning"):
-            self._checks.append(check)
+            self._checks = [*(c for c in self._checks if c.id != check.id), check]
         else:
             super().check(check)
 

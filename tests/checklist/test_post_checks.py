@@ -65,6 +65,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Sandbox, P
     text = files["promotion.toml"].replace(b'sample_timeout = "10s"', b'sample_timeout = "2s"')
     head, _, tail = text.partition(b"[dev]\n")
     files["promotion.toml"] = head + b'[dev]\nconverge_timeout = "5s"\n' + tail + b'\n[suites]\ncheck_timeout = "15s"\n[running]\ntimeout = "3s"\n'
+    files["promotion.toml"] += b'[[checklist.on_undetermined]]\nid = "grafana"\naction = "rollback"\n'  # as it is by default, it is advice
     with Sandbox(folder / "world", files=files, act=False) as sandbox:
         yield sandbox, sandbox.clone(folder / "clone")
 
@@ -269,6 +270,24 @@ def test_a_check_whose_source_is_down_is_unknown(post: Post, source: str) -> Non
     seen = (verdicts(result, Verdict.FAILED), verdicts(result, Verdict.ERRORED))
     assert seen == (set(), checks), f"{result.reason}\n{[(r.id, r.detail) for r in result.failed]}\n{Path(result.log).read_text()[-4000:]}"
     assert result.verdict is Verdict.ERRORED
+
+
+PASSES = {
+    "pods": (api, Fault(kind="status", path="/api/v1/pods", status=429, headers={"Retry-After": "1"}, times=1)),
+    "applications": (api, Fault(kind="status", path="applications", status=500, body=b"etcdserver: leader changed", times=1)),
+    "prometheus": (lambda post: post.sandbox.prometheus, Fault(kind="status", status=503, times=7)),  # more than a read outside of a check
+}
+
+
+@pytest.mark.parametrize("source", PASSES)
+def test_a_fault_that_passes_within_a_checks_time_is_no_trouble(post: Post, source: str) -> None:
+    where, fault = PASSES[source]
+    where(post).fault(fault)
+    try:
+        result = post.run()
+    finally:
+        where(post).clear_faults()
+    assert result.verdict is Verdict.PASSED, [(r.id, r.detail) for r in result.failed]
 
 
 @contextmanager

@@ -60,6 +60,7 @@ def test_what_protects_the_tag_counts_whatever_was_decided(check: str) -> None:
         settings(waivers=[entry]),
         settings(checklist={"advisory": [check]}),
         settings(checklist={"disabled": [{"id": check, "reason": "x"}]}),
+        settings(checklist={"on_undetermined": [{"id": check, "action": "warning"}]}),
     ):
         with pytest.raises(UsageError, match="protects the tag"):
             validate(wrong)
@@ -129,6 +130,18 @@ def test_what_the_repository_declares_itself_is_not_put_off_but_taken_away(tmp_p
         validate(settings_from({**RULES, **URLS, "checklist": {"disabled": [{"id": check, "reason": "x"}]}}, tmp_path))
     validate(settings_from(RULES, tmp_path), (Waiver(id="smoke-url[not configured]", reason="no service yet", author="Ada"),))
     validate(settings_from({**RULES, **URLS, "checklist": {"advisory": ["promql", "smoke-url", "licence-paid"]}}, tmp_path))
+    after = [{"id": name, "action": "hold"} for name in ("promql", "promql[errors]", "smoke-url", "pods-running")]
+    validate(settings_from({**RULES, **URLS, "checklist": {"on_undetermined": after}}, tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("check", "why"), [("manifests", "not asked after the move"), ("licence-paid", "not asked after the move"), ("promqll", "promqll")]
+)
+def test_a_rule_for_an_undetermined_check_names_one_that_is_asked_after_the_move(tmp_path: Path, check: str, why: str) -> None:
+    (tmp_path / "checks" / "pre").mkdir(parents=True)
+    (tmp_path / "checks" / "pre" / "test_own.py").write_text('@pytest.mark.check("licence-paid")\ndef test_x(): ...\n')
+    with pytest.raises(UsageError, match=why):
+        validate(settings_from({"checklist": {"on_undetermined": [{"id": check, "action": "warning"}]}}, tmp_path))
 
 
 @pytest.mark.parametrize(

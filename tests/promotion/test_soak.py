@@ -9,14 +9,18 @@ from typing import Any
 
 import pytest
 
+from promote import connect as connections
 from promote.argocd.client import ArgoCD
+from promote.config.schema import Alertmanager as AlertmanagerSettings
+from promote.config.schema import Settings
 from promote.convergence.baseline import Baseline, take_baseline
 from promote.core.deadline import Clock
 from promote.kube.client import connect
 from promote.promotion.context import Dependencies, PromotionContext, StepStatus
-from promote.promotion.soak import PATIENCE_S, Watch
+from promote.promotion.soak import Watch
 from promote.sandbox.cluster import Cluster
 from promote.sandbox.http_server import Fault
+from promote.sandbox.monitoring import alertmanager as alertmanager_world
 from tests.support.production import SETTINGS, kubeconfig
 from tests.support.silent_report import Silent
 
@@ -37,10 +41,10 @@ class Place:
         status = {"phase": "Running", "containerStatuses": [{"name": "main", "restartCount": restarts, "state": state}]}
         self.cluster.apply({"kind": "Pod", "metadata": {"name": name, "namespace": "shop"}, "status": status})
 
-    def watch(self, baseline: Baseline | None) -> Watch:
+    def watch(self, baseline: Baseline | None, settings: Settings = SETTINGS) -> Watch:
         clock = Clock(monotonic=lambda: self.seconds, sleep=lambda _: None)
         tools = Dependencies(
-            settings=replace(SETTINGS), git=None, report=Silent(), production=lambda: self.argocd, forge=None, who="test", clock=clock  # type: ignore[arg-type]
+            settings=settings, git=None, report=Silent(), production=lambda: self.argocd, forge=None, who="test", clock=clock  # type: ignore[arg-type]
         )  # fmt: skip
         run = PromotionContext(deps=tools, target=None, version=None, request_id="r", journal=None, baseline=baseline)  # type: ignore[arg-type]
         return Watch(run=run)
@@ -88,10 +92,28 @@ def test_a_cluster_that_does_not_answer_is_waited_for_and_then_unknown(place: Pl
     place.cluster.api.fault(Fault(kind="status", status=503))
     assert watch.look() is None
     assert watch.blind is not None
-    place.seconds += PATIENCE_S + 1
+    place.seconds += SETTINGS.promotion.patience + 1
     found = watch.look()
     assert found is not None
-    assert found.status is StepStatus.ERRORED
+    assert (found.status, found.hold) == (StepStatus.ERRORED, None)
+    assert "could not be determined for 301 s" in found.reason
     place.cluster.api.clear_faults()
     assert watch.look() is None
     assert watch.blind is None
+
+
+@pytest.mark.parametrize("status", [503, 401], ids=["away", "not allowed"])
+def test_an_alertmanager_that_cannot_be_asked_is_waited_for_and_sends_nothing_back(place: Place, status: int) -> None:
+    with alertmanager_world.Alertmanager() as world:
+        settings = replace(SETTINGS, alertmanager=AlertmanagerSettings(url=world.url))
+        watch = place.watch(take_baseline(place.argocd, connections.alerts_reader(settings)), settings)
+        world.fault(Fault(kind="status", status=status))
+        assert watch.look() is None
+        place.seconds += SETTINGS.promotion.patience + 1
+        found = watch.look()
+        assert found is not None
+        assert (found.status, found.hold) == (StepStatus.ERRORED, True)
+        place.pod("well", 1)
+        found = watch.look()
+        assert found is not None
+        assert found.status is StepStatus.FAILED, "what is seen of production counts all the same"

@@ -74,6 +74,15 @@ def test_hold_leaves_an_undetermined_state_to_the_operator() -> None:
     assert next_state(State.PROMOTED, StepStatus.FAILED, Moved.YES, hold_on_unknown=True) is State.ROLLING_BACK
 
 
+@pytest.mark.parametrize(("hold", "end"), [(True, End.STUCK), (False, End.ROLLED_BACK), (None, End.ROLLED_BACK)])
+def test_an_undetermined_result_may_decide_by_itself_whether_it_is_held(tmp_path: Path, hold: bool | None, end: End) -> None:
+    steps = {
+        State.PROMOTED: lambda _: StepResult(status=StepStatus.ERRORED, reason="x", hold=hold),
+        State.ROLLING_BACK: lambda _: StepResult(status=StepStatus.PASSED),
+    }
+    assert run_promotion(fake_run(tmp_path), State.PROMOTED, steps)[0] is end
+
+
 def test_only_two_roads_lead_to_exit_0_and_3() -> None:
     good = [(s, w, m) for s in State for w in StepStatus for m in Moved if next_state(s, w, m) is End.VERIFIED]
     back = [(s, w, m) for s in State for w in StepStatus for m in Moved if next_state(s, w, m) is End.ROLLED_BACK]

@@ -23,6 +23,7 @@ BACK, WAY_BACK = "promote/promotion/forge/rollback_by_workflow.py", "tests/promo
 PUSH, REMOTE, LOCK, PUBLISH = "promote/git/push.py", "promote/git/remote.py", "promote/tags/lock.py", "promote/tags/publish.py"
 LEASED = "RefUpdate(ref=LOCK, new=following.oid, expected=expected[-1])"
 
+UNDETERMINED = "tests/promotion/test_undetermined.py"
 TAGS = (
     Guard("the lease", PUSH, "        *leases,\n", '        "--force",\n', BETWEEN, "foreign_move and advertised"),
     Guard("all or nothing", PUSH, '        "--atomic",\n', "", PUBLISHING),
@@ -88,13 +89,16 @@ MEMORY = (
     Guard("the table of the journals is the model's", "tests/model/edges.json", '["p", "looking", "unmoved", "releasing"],\n', "", MODEL, "every_promise or journals"),
 )  # fmt: skip
 READS = (
-    Guard("a read is asked again", "promote/core/retry.py", "        if not passing(answer) or deadline.left <= pause:\n", "        if True:\n", "tests/transport/test_retry.py"),
-    Guard("within its deadline", "promote/core/retry.py", " or deadline.left <= pause:\n", ":\n", "tests/transport/test_retry.py"),
+    Guard("a read is asked again", "promote/core/retry.py", "        if not passing(answer):\n", "        if True:\n", "tests/transport/test_retry.py"),
+    Guard("within its deadline", "promote/core/retry.py", "        if deadline.left <= pause:\n", "        if False:\n", "tests/transport/test_retry.py", "past_its_deadline"),
+    Guard("not before the server allows", "promote/core/retry.py", "max(usual, wait_s(answer))", "usual", "tests/transport/test_retry.py", "asks_for"),
+    Guard("as long as the check has time", "promote/core/retry.py", "chain(PAUSES_S, repeat(LATER_S)) if patient else PAUSES_S", "PAUSES_S", "tests/transport/test_retry.py", "whole_time"),
+    Guard("a throttled read is asked again", "promote/core/retry.py", "frozenset({429, ", "frozenset({", AGAIN, "429"),
     Guard("an answer that broke off is asked for again", "promote/github/session.py", 'request.method == "GET" and isinstance', "False and isinstance", RUNS, "asked_again_after"),
     Guard("a write's is not", "promote/github/session.py", 'request.method == "GET" and isinstance', "isinstance", RUNS, "TestDispatch and cut"),
     Guard("git's answer that broke off", "promote/git/process.py", "transfer closed|", "", AGAIN, "cut"),
     Guard("a whole answer's deadline", "promote/transport/http_deadline.py", "time.monotonic() + times * silence_s", "time.monotonic() + 900", "tests/monitoring/test_clients.py", "dripping"),
-    Guard("a write of the cluster goes out once", "promote/kube/client.py", "self._with_retries(method, path, body) if repeatable else", "self._with_retries(method, path, body) if True else", AGAIN, "write"),
+    Guard("a write of the cluster goes out once", "promote/kube/client.py", "self._with_retries if repeatable else", "self._with_retries if True else", AGAIN, "write"),
     Guard("a push goes out once", "promote/git/process.py", "    reads = bool(args) and args[0] in _READS\n", "    reads = True\n", AGAIN, "push"),
     Guard("a dispatch goes out once", "promote/github/session.py", 'allowed_methods={"GET", "HEAD"}', 'allowed_methods={"GET", "HEAD", "POST"}', RUNS, "never_repeated"),
     Guard("whose run it is", "promote/github/workflow_runs.py", ' if request_id in (run.display_title or "")', "", RUNS, "passes_over"),
@@ -103,6 +107,9 @@ READS = (
 )  # fmt: skip
 ENDS = (
     Guard("a known move stays known behind its fence", OUTCOME, '"promoted" if ctx.moved is Moved.YES else "fenced"', '"fenced"', UNHEARD, "undid"),
+    Guard("an observer is not production", "promote/promotion/steps.py", 'all(on_undetermined(check, settings) != "rollback" for check in undetermined)', "False", UNDETERMINED, "observer"),
+    Guard("nor does production's own check hold beside one", "promote/promotion/steps.py", 'all(on_undetermined(check, settings) != "rollback"', 'any(on_undetermined(check, settings) != "rollback"', UNDETERMINED, "own_checks"),
+    Guard("nothing is decided before patience is over", "promote/promotion/steps.py", "result.verdict is Verdict.ERRORED and not patience.expired", "False", UNDETERMINED, "determined or until"),
     Guard("whose move it was", OBSERVATION, "    if not ours or not (put_back or", "    if not (put_back or", CLOSING, "another_promotion"),
     Guard("both tags are one object", OBSERVATION, "    if prod is None:\n        return False\n", "    if expected.sign is Sign.PROD_TAG:\n        return True\n", CLOSING, "without_its_prod_tag"),
     Guard("failed after the move goes back", "promote/promotion/state_machine.py", "        if moved is Moved.YES:\n", "        if False:\n", TABLE),
@@ -122,7 +129,7 @@ ENDS = (
     Guard("our own push is known again", LOCK, "retry_until(push, on=Unreachable, deadline=patience)", "retry_until((lambda: advance(git, lock, *others, **changes)) if patience else push, on=Unreachable, deadline=patience)", WAY_BACK, "known_again"),
     Guard("a silent way back is looked after", "promote/promotion/rollback.py", "    except (Unreachable, Rejected) as unclear:\n", "    except ZeroDivisionError as unclear:\n", WAY_BACK, "timed_out_is"),
     Guard("back, and the suites pass", "promote/promotion/rollback.py", "        if (verdict := _proven_back(ctx, name, result)) is not Verdict.PASSED:\n", "        if False:\n", FLOW, "way and back and too"),
-    Guard("back, and still ours", "promote/promotion/rollback.py", "    ctx.still_ours()\n", "", FLOW, "way and back and hidden"),
+    Guard("back, and still ours", "promote/promotion/rollback.py", "    ctx.still_ours()\n    return StepResult", "    return StepResult", FLOW, "way and back and hidden"),
     Guard("still our tag", OBSERVATION, "    if expected.stable is not None and _object(seen.stable) != expected.stable:\n", "    if False:\n", FLOW, "moved and way and back"),
     Guard("still our lock", OBSERVATION, "    if expected.lock is not None and _object(seen.lock) != expected.lock:\n", "    if False:\n", FLOW, "lock and broken"),
     Guard("no branch over it", OBSERVATION, "    if expected.shadow and seen.shadow:\n", "    if False:\n", FLOW, "hidden and branch"),

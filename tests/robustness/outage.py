@@ -36,6 +36,7 @@ ENDPOINTS: dict[str, tuple[str, Callable[[World], Any]]] = {  # the word that na
     "Alertmanager": ("Alertmanager", lambda there: there.sandbox.alertmanager),
     "Grafana": ("Grafana", lambda there: there.sandbox.grafana),
 }
+OBSERVERS = ("Prometheus", "Alertmanager", "Grafana")  # none of them is production: without them a good version stays (stuck, or verified)
 SETTINGS = {
     b'[promotion]\n': f'[promotion]\ntimeout = "{TIMEOUT_S}s"\n'.encode(), b'converge_timeout = "60s"': b'converge_timeout = "20s"',
     b'\ntimeout = "60s"': b'\ntimeout = "20s"', b"[github]\n": b'[repository]\ntimeout = "4s"\n[suites]\ncheck_timeout = "25s"\n[github]\n',
@@ -64,6 +65,8 @@ def one(there: World, seed: int, name: str, kind: str, usual: Mapping[str, int],
     figures.counts[f"ended {outcome}"] += 1
     figures.notes.append(f"{took:5.1f} s  {outcome:11} {case}")
     wrong = [f"took {took:.0f} s"] if took > ENOUGH_S else []
+    if outcome == "rolled_back" and name in OBSERVERS:
+        wrong.append("rolled back a healthy production because an observer was away")
     if behind := left(marked):
         wrong.append(f"left {behind}")
     if why := _lie(there, before, code, outcome):
