@@ -9,19 +9,14 @@ from datetime import UTC, datetime
 
 from promote.cli.bootstrap import open_repository, tools
 from promote.connect import secrets
-from promote.convergence.application_status import Goal
-from promote.convergence.baseline import take_baseline
-from promote.convergence.membership import known_goal
-from promote.convergence.probe import observe
 from promote.convergence.wait import CONVERGED
 from promote.core.errors import PromoteError
 from promote.core.foreign import OID
 from promote.core.model import AppState, Tag, Verdict, short
 from promote.core.version import version_of_tag
-from promote.git.addresses import our_addresses
 from promote.promotion.context import Dependencies
 from promote.promotion.describe import version_carried
-from promote.promotion.verify_current import tolerated_then, with_troubles_then
+from promote.promotion.verify_current import present_evidence
 from promote.report.screen import answer, reporter
 from promote.report.words import counted
 from promote.tags.lock import LOCK, UNDO, UnreadableLock, read_lock
@@ -113,12 +108,7 @@ def production(deps: Dependencies, entry: Mapping[str, object]) -> dict[str, obj
     if stable is None:
         return {"production": "errored", "arrived": False, "reason": f"{settings.tags.stable} does not exist", "applications": []}
     try:
-        manifests = deps.production().manifests()
-        goal = known_goal(Goal.for_tag(git.chain(stable.object), settings, our_addresses(git, settings.repository)), git, manifests)
-        then = tolerated_then(entry, stable)  # already unhealthy when this was proven: no evidence that production does not run it
-        known = with_troubles_then(git, entry, take_baseline(deps.production(), pods=False)).applications(goal) if then else {}
-        before = {key: app for key, app in known.items() if app.name in then}
-        seen = observe(deps.production(), goal, settings, seconds=settings.suites.check_timeout / 2, baseline=before)
+        seen = present_evidence(deps, stable, entry)
     except PromoteError as error:
         return {"production": "errored", "arrived": False, "reason": str(error), "applications": []}
     apps = [{"name": a.name, "verdict": a.state.value, "reason": a.reason} for a in seen.applications]

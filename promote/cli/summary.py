@@ -136,6 +136,13 @@ def _unmoved(ctx: PromotionContext) -> str:
     return f"{stable} was {was}, and another user has moved it to {short(now.commit) if now else 'nothing'}"
 
 
+def _followed(ctx: PromotionContext) -> str:
+    """Of a tag that is back: whether production followed it, by the applications as `promote status` shows them."""
+    if ctx.proven_at and (not ctx.bad_since or ctx.proven_at > ctx.bad_since):
+        return f"was moved back by us, and production followed, {proof(ctx)}; the checks named above did not pass"
+    return "was moved back by us, but it is not proven that production followed"
+
+
 def _not_known(ctx: PromotionContext) -> str:
     if ctx.release_anyway:
         return "was left there; whether this promotion moved it is not known, and it may still be moved by a run of its own"
@@ -147,8 +154,9 @@ def _not_known(ctx: PromotionContext) -> str:
 def _stuck(ctx: PromotionContext) -> list[str]:
     stable, here = ctx.settings.tags.stable, ctx.stable or (_stable_now(ctx)[0] if ctx.release_anyway else None)
     back = here is not None and ctx.target.back is not None and here.object == ctx.target.back.object
+    runs = f"; production runs it, {proof(ctx)}" if ctx.proven_at else ""
     moved = {
-        Moved.YES: "was moved back by us, but it is not proven that production followed" if back else "was moved by this promotion and stays so",
+        Moved.YES: _followed(ctx) if back else "was moved by this promotion and stays so" + runs,
         Moved.NO: "was not moved",
         Moved.UNKNOWN: _not_known(ctx),
     }

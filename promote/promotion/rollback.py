@@ -9,7 +9,9 @@ from promote.core.signals import defer_signals
 from promote.promotion.context import Moved, PromotionContext, StepResult, StepStatus
 from promote.promotion.forge.rollback_by_workflow import by_workflow, has_second_way, still_away
 from promote.promotion.steps import failing, goal_of, proofs, wait_for_convergence
+from promote.promotion.verify_current import present_evidence
 from promote.tags.publish import move_back
+from promote.tags.records import last_entry
 
 RESUME = "correct what is named, then prove it with `promote resume` (or give the lock up: `promote abort`)"
 PUSH_FOR_S = 120.0  # how long a push back is tried against an unreachable remote: production is broken meanwhile
@@ -26,6 +28,8 @@ def roll_back(ctx: PromotionContext) -> StepResult:
         )
     if ctx.stable is None or ctx.stable.object != before.object:  # resumed: it may be back already
         _push_back(ctx, before)
+    elif ctx.taken_up and _is_fine_now(ctx, before):
+        return StepResult(status=StepStatus.PASSED)
     converged = wait_for_convergence(ctx, goal_of(ctx), rollback=True)
     if converged.verdict is not Verdict.PASSED:
         return StepResult(status=StepStatus.of(converged.verdict), reason=converged.reason, hint=RESUME)
@@ -35,6 +39,24 @@ def roll_back(ctx: PromotionContext) -> StepResult:
             return StepResult(status=StepStatus.of(verdict), reason=f"after the tag was moved back: {failing(result)}", hint=RESUME)
     ctx.still_ours()
     return StepResult(status=StepStatus.PASSED)
+
+
+def _is_fine_now(ctx: PromotionContext, before: Tag) -> bool:
+    """Whether production is fine by the evidence that `promote status` accepts. A rollback whose tag is back already was resumed: the attempt
+    that failed must not keep the lock for ever, so the suites' trouble is reported, and the applications decide."""
+    try:
+        seen = present_evidence(ctx.deps, before, last_entry(ctx.deps.git))
+    except PromoteError:
+        return False  # then it is waited for, as in any rollback
+    if seen.verdict is not Verdict.PASSED:
+        return False
+    ctx.applications, ctx.proven_at = seen.applications, seen.proven_at
+    ctx.step("converge", seen.verdict, seen.seconds, seen.reason)
+    for name, result in proofs(ctx, "back", patient=False):
+        if _proven_back(ctx, name, result) is not Verdict.PASSED:
+            ctx.warnings.append(f"production runs what the tag holds, as `promote status` reports; still to be looked at: {failing(result)}")
+    ctx.still_ours()
+    return True
 
 
 def _push_back(ctx: PromotionContext, before: Tag) -> None:
@@ -80,7 +102,12 @@ def _name_recreated(ctx: PromotionContext) -> None:
     """Applications that the bad version had removed exist again, but as new ones: what they kept in volumes is reported as lost."""
     if ctx.baseline is None:
         return
-    now = {(m["metadata"]["namespace"], m["metadata"]["name"]): m["metadata"].get("uid") for m in ctx.deps.production().manifests()}
+    try:
+        manifests = ctx.deps.production().manifests()
+    except Unreachable as error:  # it only serves the report
+        ctx.warnings.append(f"whether applications had been removed and created again is not known: {error.what}")
+        return
+    now = {(m["metadata"]["namespace"], m["metadata"]["name"]): m["metadata"].get("uid") for m in manifests}
     for manifest in ctx.baseline.manifests:
         meta = manifest["metadata"]
         uid = now.get((meta["namespace"], meta["name"]))

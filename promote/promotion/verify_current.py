@@ -7,12 +7,15 @@ from dataclasses import replace
 
 from promote.checklist.protection import Proposal, judge_policy
 from promote.connect import alerts_reader
+from promote.convergence.application_status import Goal
 from promote.convergence.baseline import Baseline, take_baseline
 from promote.convergence.baseline_ref import read_baseline
 from promote.convergence.probe import observe
+from promote.convergence.wait import ConvergenceResult
 from promote.core.model import AppState, Tag, Verdict
+from promote.git.addresses import our_addresses
 from promote.git.remote import GitRemote
-from promote.promotion.context import PromotionContext, StepResult, StepStatus
+from promote.promotion.context import Dependencies, PromotionContext, StepResult, StepStatus
 from promote.promotion.steps import failing, goal_of, keep_baseline, known_before, proofs
 from promote.tags.records import last_entry
 
@@ -62,6 +65,18 @@ def _not_proven(ctx: PromotionContext, verdict: Verdict, reason: str) -> StepRes
         reason=f"{ctx.settings.tags.stable} is {ctx.version} already, but production is not proven to run it: {reason}",
         hint="fix the named cause and start again, or `promote rollback`",
     )
+
+
+def present_evidence(deps: Dependencies, stable: Tag, entry: Mapping[str, object]) -> ConvergenceResult:
+    """Whether production runs the stable tag's commit now, after a refresh: the evidence of `promote status`, and of `resume` and `abort` once the
+    tag is back. `entry`: the ledger's newest. Raises what the clients raise."""
+    settings, git = deps.settings, deps.git
+    manifests = deps.production().manifests()
+    goal = known_goal(Goal.for_tag(git.chain(stable.object), settings, our_addresses(git, settings.repository)), git, manifests)
+    then = tolerated_then(entry, stable)  # already unhealthy when this was proven: no evidence that production does not run it
+    known = with_troubles_then(git, entry, take_baseline(deps.production(), pods=False)).applications(goal) if then else {}
+    before = {key: app for key, app in known.items() if app.name in then}
+    return observe(deps.production(), goal, settings, seconds=settings.suites.check_timeout / 2, baseline=before)
 
 
 def tolerated_then(entry: Mapping[str, object], stable: Tag) -> frozenset[str]:

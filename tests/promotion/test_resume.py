@@ -320,3 +320,55 @@ def test_put_back_by_hand_after_a_crash_it_is_proven_back(cut: Cut) -> None:
     assert (code, said["outcome"]) == (3, "rolled_back"), progress
     assert "was put back by hand" in progress
     assert (cut.holds(STABLE), cut.holds(LOCK)) == (cut.old, "")
+
+
+def when_moved(cut: Cut, act: Callable[[], object]) -> None:
+    """Act once, before the push that moved the tag is answered."""
+    done: list[object] = []
+
+    def look() -> None:
+        if cut.holds(STABLE) != cut.old and not done:
+            done.append(act())
+
+    cut.sandbox.git.after_push.append(look)
+
+
+OBSERVERS = {"prometheus": "promql[scraped]", "alertmanager": "alerts"}
+
+
+@pytest.mark.parametrize("observer", OBSERVERS)
+def test_an_observer_that_is_away_holds_a_healthy_production_until_it_is_back(cut: Cut, observer: str) -> None:
+    world = getattr(cut.sandbox, observer)
+    when_moved(cut, lambda: world.fault(Fault(kind="status", status=500)))
+    code, said, progress = cut.promote("run", "v1.8.0")
+    assert (code, said["outcome"]) == (4, "stuck"), progress
+    assert OBSERVERS[observer] in said["reason"] and "could not be determined for" in said["reason"]
+    assert cut.holds(STABLE) != cut.old and cut.holds(LOCK)
+    assert cut.promote("status")[0] == 0
+    world.clear_faults()
+    code, said, progress = cut.promote("resume")
+    assert (code, said["outcome"]) == (0, "verified"), progress
+    assert cut.holds(STABLE) != cut.old and cut.holds(LOCK) == ""
+
+
+def test_a_grafana_that_is_away_is_reported_and_holds_nothing(cut: Cut) -> None:
+    when_moved(cut, lambda: cut.sandbox.grafana.fault(Fault(kind="status", status=500)))
+    code, said, progress = cut.promote("run", "v1.8.0")
+    assert (code, said["outcome"]) == (0, "verified"), progress
+    assert [check["verdict"] for check in said["checks"] if check["id"] == "grafana"] == ["warning"]
+
+
+@pytest.mark.parametrize(("verb", "repaired", "exit_code"), [("resume", True, 3), ("resume", False, 3), ("abort", False, 0)])
+def test_a_rollback_that_got_stuck_ends_once_status_is_content(cut: Cut, verb: str, repaired: bool, exit_code: int) -> None:
+    when_moved(cut, lambda: cut.sandbox.services.fault(Fault(kind="status", path="/gitea", status=500)))
+    code, said, progress = cut.promote("run", "v1.8.0")
+    assert (code, said["outcome"]) == (4, "stuck"), progress
+    assert cut.holds(STABLE) == cut.old and cut.holds(LOCK)
+    assert "it is not proven that production followed" not in progress
+    assert cut.promote("status")[0] == 0
+    if repaired:
+        cut.sandbox.services.clear_faults()
+    code, said, progress = cut.promote(verb)
+    assert (code, said["outcome"]) == (exit_code, "rolled_back"), progress
+    assert cut.holds(STABLE) == cut.old and cut.holds(LOCK) == ""
+    assert any("smoke-url[gitea]" in warning for warning in said["warnings"]) is not repaired

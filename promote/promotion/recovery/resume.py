@@ -76,11 +76,11 @@ def locate(ctx: PromotionContext) -> Reading:
     Raises Superseded when the stable tag holds what this promotion did not put there, Unreachable when a run of an older workflow may still come.
     """
     ctx.update(moved=Moved.UNKNOWN)
+    ctx.taken_up = True
     if _may_still_run(ctx):
         stop_run(ctx, Deadline(STOP_S, ctx.deps.clock))
     direction = Direction.BACK if _going_back(ctx) else Direction.FORWARD
     reading = read_outcome(ctx, direction, taken_over=True)
-    ctx.bad_since = ctx.t_before
     if direction is Direction.FORWARD and ctx.moved is Moved.YES:
         if reading.state is RefState.OURS:
             ctx.cause = ""  # a rollback that was decided on but had not begun: the present state decides again
