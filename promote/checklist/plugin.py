@@ -30,6 +30,7 @@ from promote.core.retry import patience
 EVIDENCE = pytest.StashKey[dict[str, object]]()
 OUTCOME = pytest.StashKey[CheckOutcome]()
 PATIENT_SHARE = 0.8  # of a check's limit: what is left is for the request in flight and the report
+ALONE_S = 15.0  # outside a promotion: a person waits for the answer and can start again
 _DO, _WHY = re.compile(r"\n[^\S\n]*do\b"), re.compile(r"\n[^\S\n]*why\b")
 
 
@@ -134,11 +135,13 @@ class Checklist:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
-        """A read that meets a passing fault is repeated until shortly before the check's own limit, so that the check can still report it."""
+        """A read that meets a passing fault is repeated until shortly before the check's own limit, so that the check can still report it. In a
+        suite that no promotion started, not as long: its user can start it again."""
         if item.nodeid not in self.session.ids:
             return (yield)
-        limit = limit_of(_plain(check_id(item)), state_of(self.config).settings)
-        with patience(Deadline(limit * PATIENT_SHARE)):
+        state = state_of(self.config)
+        limit = limit_of(_plain(check_id(item)), state.settings) * PATIENT_SHARE
+        with patience(Deadline(min(limit, ALONE_S) if state.alone else limit)):
             return (yield)
 
     @pytest.hookimpl(wrapper=True)

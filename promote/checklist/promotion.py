@@ -67,6 +67,11 @@ class State:
         told = self.context
         return Policy.of(self.settings, told.waivers, back=told.state == "back") if told else Policy.of(self.settings)
 
+    @property
+    def alone(self) -> bool:
+        """Whether the session belongs to no promotion: `promote check`, or pytest by hand."""
+        return self.context is None or self.context.state == "alone"
+
     def from_tree(self) -> bool:
         return self.context.from_tree if self.context else self.target.from_tree
 

@@ -30,7 +30,8 @@ class PatientRetry(GithubRetry):
     ) -> Any:
         if isinstance(error, ReadTimeoutError) and any(isinstance(past.error, ReadTimeoutError) for past in self.history):
             raise MaxRetryError(named.get("_pool"), url or "", error)  # type: ignore[arg-type]
-        patient = None if error and self._is_connection_error(error) else patience_left(SERVICE)
+        broken_off = error is None or self._is_read_error(error)  # neither an unreachable server nor an untrusted certificate changes meanwhile
+        patient = patience_left(SERVICE) if broken_off else None
         if not patient:
             return super().increment(method, url, response, error, *rest, **named)
         pause = max(retry_after(response.headers) if response else 0.0, self.get_backoff_time())

@@ -10,6 +10,7 @@ from promote.connect import alerts_reader
 from promote.convergence.application_status import Goal
 from promote.convergence.baseline import Baseline, take_baseline
 from promote.convergence.baseline_ref import read_baseline
+from promote.convergence.membership import known_goal
 from promote.convergence.probe import observe
 from promote.convergence.wait import ConvergenceResult
 from promote.core.model import AppState, Tag, Verdict

@@ -27,7 +27,7 @@ GOOD = """
 """
 
 
-def context(commit: str = "c" * 40) -> SuiteContext:
+def context(commit: str = "c" * 40, state: str = "after") -> SuiteContext:
     return SuiteContext(
         version="v1.0.0",
         commit=commit,
@@ -37,13 +37,19 @@ def context(commit: str = "c" * 40) -> SuiteContext:
         stable=None,
         request_id="r",
         lock="",
-        state="after",
+        state=state,
         baseline_file=None,
     )
 
 
 def judge(
-    folder: Path, files: dict[str, str], *, seconds: float = 20, settings: str = SETTINGS, checks: list[CheckResult] | None = None
+    folder: Path,
+    files: dict[str, str],
+    *,
+    seconds: float = 20,
+    settings: str = SETTINGS,
+    checks: list[CheckResult] | None = None,
+    state: str = "after",
 ) -> SuiteResult:
     (folder / "promotion.toml").write_text(settings)
     for name, text in files.items():
@@ -53,7 +59,7 @@ def judge(
     return run_suite(
         "smoke",
         folder / "checks" / "smoke",
-        context=context(),
+        context=context(state=state),
         settings=read_settings(folder / "promotion.toml"),
         reports=folder / "reports",
         deadline=Deadline(seconds),
@@ -75,6 +81,22 @@ def test_a_module_at_the_top_of_the_repository_does_not_take_a_librarys_place(tm
     (tmp_path / "yaml.py").write_text("raise RuntimeError('not the library')\n")
     result = judge(tmp_path, {"test_a.py": "import yaml\n" + textwrap.dedent(GOOD)})
     assert result.verdict is Verdict.PASSED, Path(result.log).read_text()
+
+
+PATIENT = """
+    import pytest
+    from promote.core.retry import patience_left
+
+    @pytest.mark.check("smoke-url[a]")
+    def test_a(evidence):
+        evidence("patience", patience_left("a service").seconds)
+"""
+
+
+@pytest.mark.parametrize(("state", "seconds"), [("before", 48.0), ("after", 48.0), ("back", 48.0), ("alone", 15.0)])
+def test_a_faulty_read_is_repeated_for_most_of_its_checks_time_and_by_hand_not_as_long(tmp_path: Path, state: str, seconds: float) -> None:
+    result = judge(tmp_path, {"test_a.py": PATIENT}, state=state)
+    assert [dict(check.evidence) for check in result.checks] == [{"patience": seconds}]
 
 
 HOSTILE = {

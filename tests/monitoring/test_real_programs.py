@@ -130,7 +130,7 @@ def test_a_target_that_is_not_scraped_any_more_is_unknown_and_not_fine(world: tu
 
     after_the_move(sandbox, unplug)
     code, said, progress = promote(sandbox, clone, SCENARIOS["good"].prepare(sandbox))
-    assert (code, said["outcome"]) == (3, "rolled_back"), progress
+    assert (code, said["outcome"]) == (4, "stuck"), progress
     assert (checks_with(said, "failed"), sorted(checks_with(said, "errored"))) == ([], ["promql[errors]", "promql[requests]"])
     assert "no data: no series for app_errors" in progress
 

@@ -69,7 +69,9 @@ def until(condition: Callable[[], bool], seconds: float = 60) -> None:
 
 @pytest.fixture
 def cut(tmp_path: Path) -> Iterator[Cut]:
-    with Sandbox(tmp_path / "world", files=repository_files("git"), act=False, commands=[BIN]) as sandbox:
+    files = repository_files("git")
+    files["promotion.toml"] = files["promotion.toml"].replace(b'sample_timeout = "10s"', b'sample_timeout = "3s"')
+    with Sandbox(tmp_path / "world", files=files, act=False, commands=[BIN]) as sandbox:
         SCENARIOS["good"].prepare(sandbox)
         yield Cut(sandbox, sandbox.clone(tmp_path / "clone"), sandbox.writer.holds(STABLE))
         assert problems([tmp_path / "clone"]) == [], "every journal is a path of the model (tests/model)"
