@@ -13,7 +13,8 @@ import pytest
 
 from promote.core.deadline import Deadline
 from promote.core.errors import Denied, NotFound, PromoteError, Rejected, Unreachable
-from promote.core.retry import patience, wait_until
+from promote.core.retry import patience, patience_left, wait_until
+from promote.github.session import SERVICE
 from promote.github.workflow_runs import GitHubRuns, RunState
 from promote.sandbox.github.world import GitHubWorld, WorkflowRun
 from promote.sandbox.http_server import Fault, Request, Response, json_response
@@ -392,3 +393,10 @@ class TestErrors:
         with pytest.raises(Unreachable, match=re.compile("TLS connection to 127.0.0.1 failed", re.IGNORECASE)) as error:
             client.state(1)
         assert "REQUESTS_CA_BUNDLE" in error.value.hint
+
+    def test_an_untrusted_connection_does_not_use_up_a_checks_time(self, forge: Forge, client: GitHubRuns) -> None:
+        assert client.state(earlier(forge).id).conclusion == "success"
+        with patience(Deadline(3)):
+            with pytest.raises(Unreachable, match="TLS"):
+                GitHubRuns(forge.url.replace("http:", "https:"), forge.slug, TOKEN, call_s=1).state(1)
+            assert patience_left(SERVICE), "GitHub was not faulty for the check's whole time"

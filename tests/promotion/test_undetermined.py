@@ -102,7 +102,8 @@ def test_an_undetermined_observer_leaves_the_tag_in_place(observer: str) -> None
 
 
 @pytest.mark.parametrize(
-    "own", ["applications-synced", "applications-healthy", "workloads-updated", "pods-running", "stable-still-ours", "smoke-url[shop]", "our-own-check"]
+    "own",
+    ["applications-synced", "applications-healthy", "workloads-updated", "pods-running", "stable-still-ours", "smoke-url[shop]", "our-own-check"],
 )
 @pytest.mark.parametrize(("on_unknown", "hold"), [("rollback", False), ("hold", True)])
 def test_productions_own_checks_follow_the_setting_also_beside_an_observer(own: str, on_unknown: str, hold: bool) -> None:
