@@ -39,6 +39,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--promote-version", metavar="VERSION", help="the version to check (default: that of HEAD's dev tag, else HEAD as it is)")
     group.addoption("--promote-config", metavar="FILE", help="promotion.toml (default: the nearest one at or above the first argument)")
     group.addoption("--promote-context", metavar="FILE", help="what `promote run` tells its suites; not for use by hand")
+    group.addoption("--promote-root", metavar="FOLDER", help="the clone, when the settings and checks are a copy; not for use by hand")
     group.addoption("--promote-recorder", metavar="FILE", help="where to write the verdicts as JSON lines")
 
 

@@ -105,14 +105,14 @@ def _own_test(settings: Settings, check: str) -> bool:
     """Whether an id may be one of the repository's own tests: by node id without a marker, or one of several that share a marker."""
     file, _, test = check.partition("::")
     own = {name for suite in ("pre", "post", "smoke") for name in own_checks(settings, suite)}
-    return (settings.root / file).is_file() if test else "[" in check and check.partition("[")[0] in own - {r.id for r in CHECKS} - MANY
+    return (settings.checks_root / file).is_file() if test else "[" in check and check.partition("[")[0] in own - {r.id for r in CHECKS} - MANY
 
 
 def own_checks(settings: Settings, suite: str) -> dict[str, str]:
     """The checks that a suite's files mark, each with the file: as text, nothing is run."""
-    folder = settings.root / getattr(settings.suites, suite)
+    folder = settings.checks_root / getattr(settings.suites, suite)
     return {
-        check: path.relative_to(settings.root).as_posix()
+        check: path.relative_to(settings.checks_root).as_posix()
         for path in sorted(folder.rglob("*.py"))
         for check in _MARKER.findall(path.read_text(errors="replace"))
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -85,7 +85,8 @@ class State:
         return f"{self.target.version or 'untagged candidate'} at {short(self.target.commit)}"
 
     def header(self) -> list[str]:
-        return [f"promote: {self.settings.root / 'promotion.toml'}"]
+        where = f"promote: {self.settings.root / 'promotion.toml'}"
+        return [where] if self.context else [f"{where} and the checks of this work tree: a trial; `promote run` and `promote check` use the trunk's"]
 
 
 STATE = pytest.StashKey[State]()
@@ -96,6 +97,8 @@ def load_state(config: pytest.Config) -> State:
     file = config.getoption("--promote-config")
     start = Path(config.args[0].partition("::")[0]).absolute() if config.args else config.invocation_params.dir
     settings = read_settings(config.invocation_params.dir / file if file else find_settings_file(start if start.is_dir() else start.parent))
+    if root := config.getoption("--promote-root"):
+        settings = replace(settings, root=Path(root), code=settings.root)
     context_file = config.getoption("--promote-context")
     context = SuiteContext.read(Path(context_file)) if context_file else None
     if context is None or context.state == "before":

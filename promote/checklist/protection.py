@@ -137,6 +137,14 @@ def policy_differences(it: Proposal, evidence: Evidence) -> Differences:
     return differences(it.settings.root, there, folders, files, besides=[it.settings.suites.reports])
 
 
+def differing(it: Proposal) -> str:
+    """The files of `policy_differences` on one line; "" when there are none, and when that is not known."""
+    try:
+        return listed(policy_differences(it, lambda *_: None).paths, SHOWN)
+    except PromoteError:
+        return ""
+
+
 def policy_problem(it: Proposal, evidence: Evidence) -> str:
     """Which settings and checks differ from the trunk's, and how to undo it; "" when none does."""
     found = policy_differences(it, evidence)

@@ -23,7 +23,7 @@ from promote.checklist.policy import Policy
 from promote.checklist.recorder import read_events
 from promote.checklist.registry import disabled_checks, required_checks
 from promote.checklist.suite_verdict import suite_verdict
-from promote.config.schema import Settings
+from promote.config.schema import FILE_NAME, Settings
 from promote.core.deadline import Deadline
 from promote.core.errors import PromoteError
 from promote.core.model import CheckResult, SuiteResult, Verdict
@@ -37,6 +37,10 @@ TICK_S = 0.05
 _HIJACKS = ("PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTEST_CURRENT_TEST")
 # Only what the verdict needs is loaded: a plugin that happens to be installed must neither judge nor cost (one of them takes 0.6 s to import).
 _PLUGINS = ("promote.checklist.plugin", "pytest_timeout")
+# Isolated (-I): nothing is imported from the current folder, PYTHONPATH or the user's own packages, and no sitecustomize of theirs runs. The folder
+# of this package comes last, for an installation that only PYTHONPATH makes importable.
+_START = "import sys; sys.path.append(sys.argv.pop(1)); import pytest; sys.exit(pytest.console_main())"
+_HOME = Path(connect.__file__).resolve().parent.parent
 
 
 def run_suite(
@@ -70,10 +74,12 @@ def run_suite(
     if not folder.is_dir():
         result = SuiteResult(suite=name, verdict=Verdict.ERRORED, checks=(), seconds=0.0, reason=f"there is no folder {folder}", log=str(log))
         return _with_junit(result, junit, redact, about)
+    rules = settings.checks_root
     argv = [
-        *(sys.executable, "-P", "-m", "pytest", str(folder), "-c", os.devnull, f"--rootdir={settings.root}", "-p", "no:cacheprovider", "-q"),
+        *(sys.executable, "-I", "-B", "-u", "-c", _START, str(_HOME), str(folder)),
+        *("-c", os.devnull, f"--rootdir={rules}", f"--confcutdir={rules}", "-p", "no:cacheprovider", "-q"),
         *(arg for plugin in (*_PLUGINS, *settings.suites.plugins) for arg in ("-p", plugin)),
-        *("--color=no", f"--promote-recorder={recorder}", f"--promote-config={settings.root / 'promotion.toml'}"),
+        *("--color=no", f"--promote-recorder={recorder}", f"--promote-config={rules / FILE_NAME}", f"--promote-root={settings.root}"),
         f"--promote-context={context_file}",
     ]
     started = time.monotonic()
@@ -156,8 +162,7 @@ def _run(argv: list[str], log: Path, cwd: Path, recorder: Path, deadline: Deadli
     """Start the child and watch it; True when the deadline ended it. Whatever ends us ends its whole group."""
     env = {k: v for k, v in os.environ.items() if k not in _HIJACKS} | {
         "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "PYTHONUNBUFFERED": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",  # for what the checks start
     }
     child: subprocess.Popen[bytes] | None = None
     with log.open("wb") as out:

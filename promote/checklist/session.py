@@ -39,7 +39,7 @@ def suite_of(path: Path, settings: Settings) -> str:
 
 def folder_of(suite: str, settings: Settings) -> Path:
     """Where the suite's files lie, symbolic links resolved: the command line may name another way there."""
-    return Path(settings.root / getattr(settings.suites, suite)).resolve()
+    return Path(settings.checks_root / getattr(settings.suites, suite)).resolve()
 
 
 def named_suites(config: pytest.Config) -> tuple[str, ...]:
@@ -53,7 +53,7 @@ def named_suites(config: pytest.Config) -> tuple[str, ...]:
         return ()  # no settings, no checklist; when checks are found, the error is raised then
     start = config.invocation_params.dir
     asked = [(start / arg.partition("::")[0]).resolve() for arg in config.args]
-    top = settings.root.resolve()
+    top = settings.checks_root.resolve()
     return tuple(
         name
         for name in SUITES

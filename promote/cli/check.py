@@ -6,8 +6,9 @@ import argparse
 
 from promote.checklist.context import SuiteContext
 from promote.checklist.policy import validate
-from promote.checklist.protection import Proposal, judge_candidate
-from promote.checklist.runner import refuse_suite, run_suite
+from promote.checklist.protection import Proposal, differing, judge_candidate
+from promote.checklist.runner import refuse_suite
+from promote.checklist.trunk_suites import run_trunk_suite
 from promote.checklist.waivers import Waiver, given
 from promote.cli.bootstrap import open_repository, who
 from promote.config.schema import Settings
@@ -42,7 +43,7 @@ def main(args: argparse.Namespace) -> int:
         what = _subject(args.suite, settings, git, target)
         report.headline(f"check {args.suite} · {what}")
         report.step_started(SHOWN[args.suite])
-        choices = Choices(first=args.first)
+        choices, where = Choices(first=args.first), getattr(settings.suites, args.suite)
         context, reports = _context(target, waivers, choices), settings.root / settings.suites.reports / "check" / args.suite
         result = None
         if args.suite == "pre":
@@ -50,9 +51,13 @@ def main(args: argparse.Namespace) -> int:
             result = refuse_suite(args.suite, judged, context=context, settings=settings, reports=reports)
             for check in judged if result else ():
                 report.check(check)
-        result = result or run_suite(
+        elif here := differing(Proposal(git=git, settings=settings, target=target)):
+            report.note(f"judged by the checks of {settings.repository.branch}; here differ: {here} (to try these: pytest {where})")
+        result = result or run_trunk_suite(
             args.suite,
-            settings.root / getattr(settings.suites, args.suite),
+            settings.root / where,
+            git=git,
+            trunk=target.branch.commit,
             context=context,
             settings=settings,
             reports=reports,
@@ -99,7 +104,7 @@ def _words(suite: str, what: str, result: SuiteResult) -> list[str]:
     passed, failed, errored = MEANT[suite]
     outcome = {Verdict.PASSED: passed, Verdict.FAILED: failed, Verdict.ERRORED: errored}[result.verdict]
     subject = f"{what} " if suite == "pre" else ""
-    names = ", ".join(check.id for check in result.failed[:6])
+    names = ", ".join(check.id for check in result.failed[:6]) if result.log else result.reason  # without a log nothing ran
     return [
         f"{subject}{outcome}" + (f": {names or result.reason}." if result.failed or result.verdict is not Verdict.PASSED else "."),
         *([f"log: {result.log}"] if result.log else []),

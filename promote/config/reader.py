@@ -249,7 +249,7 @@ def settings_from(data: Mapping[str, object], root: Path) -> Settings:
     """Check a parsed promotion.toml. Raises UsageError that lists every problem."""
     renamed = list(old_keys(data))
     errors = [f"{k.path}: was renamed to {k.new}" + (f", which stands there too: delete {k.old}" if k.clash else "") for k in renamed]
-    settings: Settings = _table(Settings, data, "", errors, root=root)
+    settings: Settings = _table(Settings, data, "", errors, root=root, code=Path())
     if not errors:
         errors += [text for wrong, text in _rules(settings) if wrong] + _texts(settings)
     if errors:

@@ -249,9 +249,10 @@ class Suites:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:
-    """One repository's promotion.toml. `root` is the folder that holds it."""
+    """One repository's promotion.toml. `root` is the folder that holds it, `code` the private folder with the trunk's suites, where one is used."""
 
     root: Path
+    code: Path = Path()
     repository: Repository = Repository()
     tags: Tags = Tags()
     version: VersionScheme = VersionScheme()
@@ -277,3 +278,8 @@ class Settings:
     migration: Migration = Migration()
     checklist: Checklist = Checklist()
     waivers: list[WaiverEntry] = key([], "checks that may fail until a day: [[waivers]] tables; the checks that protect the tag cannot be waived")
+
+    @property
+    def checks_root(self) -> Path:
+        """The folder that the suites' folders are relative to."""
+        return self.root / self.code

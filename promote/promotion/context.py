@@ -10,7 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
-from promote.checklist.runner import run_suite
+from promote.checklist.trunk_suites import run_trunk_suite
 from promote.checklist.waivers import Waiver
 from promote.config.schema import Settings
 from promote.core.deadline import Clock, Deadline
@@ -102,7 +102,7 @@ class Dependencies:
     forge: Callable[[], GitHubRuns]
     who: str
     clock: Clock = field(default_factory=Clock)
-    run_suite: Callable[..., SuiteResult] = run_suite
+    run_suite: Callable[..., SuiteResult] = run_trunk_suite
     redact: Redactor = field(default_factory=Redactor)  # for whatever is written down
 
     @property

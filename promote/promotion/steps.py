@@ -65,6 +65,8 @@ def suite(
     result = ctx.deps.run_suite(
         name,
         folder,
+        git=ctx.deps.git,
+        trunk=ctx.target.branch.commit,
         context=context(ctx, state),
         settings=ctx.settings,
         reports=ctx.reports / label,

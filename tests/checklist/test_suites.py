@@ -175,10 +175,10 @@ def test_a_session_that_pytest_calls_failed_is_no_pass_though_every_check_passed
 
 
 def test_a_plugin_named_in_the_environment_or_the_conftest_cannot_either(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "swallow.py").write_text(CONFTESTS["swallows the failure"])
     monkeypatch.setenv("PYTEST_PLUGINS", "swallow")
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    result = judge(tmp_path, {"test_a.py": SAYS_NO, "conftest.py": "pytest_plugins = ['swallow']\n"})
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "checks/smoke"))
+    named = {"swallow.py": CONFTESTS["swallows the failure"], "conftest.py": "pytest_plugins = ['swallow']\n"}
+    result = judge(tmp_path, {"test_a.py": SAYS_NO, **named})
     assert (result.verdict, "nope" in result.checks[0].detail) == (Verdict.FAILED, True)
 
 

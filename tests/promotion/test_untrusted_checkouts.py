@@ -104,3 +104,26 @@ def test_what_production_runs_is_not_proven_by_another_checkouts_rules(ci: Ci) -
     code, said, shown = ci.promote("run", "v1.7.4", "--tagged")
     assert (code, said["outcome"], ci.mark.exists()) == (1, "refused", False), shown
     assert "checks/conftest.py" in shown
+
+
+def test_the_driver_runs_the_trunks_suites_in_any_checkout(ci: Ci, tmp_path: Path) -> None:
+    """Neither what lies in the clone nor PYTHONPATH is imported, and the note names what differs here."""
+    marked = f"import sys\nif 'pytest' in ' '.join(sys.orig_argv):\n    open({str(ci.mark)!r}, 'a').write('sitecustomize')\n"
+    paths = {"checks/conftest.py": ci.code, "checks/smoke/test_urls.py": ci.code, "conftest.py": ci.code, "yaml.py": ci.code, "pytest.py": ci.code}
+    for path, text in paths.items():
+        (ci.clone / path).write_text(text)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/sitecustomize.py").write_text(marked)
+    code, said, shown = ci.promote("check", "smoke", env={"PYTHONPATH": str(tmp_path / "mine")})
+    assert (code, said["outcome"], ci.mark.exists()) == (0, "passed", False), shown
+    assert "judged by the checks of main; here differ: checks/conftest.py, checks/smoke/test_urls.py, conftest.py" in shown
+    assert list((ci.clone / ".git").glob("promote-suites-*")) == [], "the private folder is gone"
+    ci.git("restore", ".")
+
+
+def test_a_checkout_that_names_another_trunk_runs_no_suite(ci: Ci) -> None:
+    text = (ci.clone / "promotion.toml").read_text()
+    ci.checks_out("v1.9.9", {"promotion.toml": '[repository]\nbranch = "evil"\n' + text, "checks/conftest.py": ci.code})
+    code, said, shown = ci.promote("check", "smoke")
+    assert (code, said["outcome"], ci.mark.exists()) == (5, "errored", False), shown
+    assert "the remote's default branch is main" in said["reason"]

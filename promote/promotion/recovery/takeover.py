@@ -27,6 +27,7 @@ from promote.promotion.state_machine import State
 from promote.promotion.steps import keep_baseline
 from promote.tags.heartbeat import MISSED, sign_of, silent
 from promote.tags.lock import TRIES, Lock, read_lock, take_over
+from promote.tags.names import ref_names
 from promote.tags.target import Target
 
 Lines = list[dict[str, Any]]
@@ -142,7 +143,9 @@ def _rebuild(deps: Dependencies, lock: Lock, journal: Journal, plan: Mapping[str
         return Tag(**plan[name]) if plan.get(name) else None
 
     version = recorded_version(plan["version"], deps.settings.version.scheme)
-    branch = tag("branch")
+    names = ref_names(deps.settings, version.text)
+    branch = deps.git.ref(names.branch) or tag("branch")  # as the remote has it: its checks judge, and a plan may name any commit
+    deps.git.fetch(names.branch)
     assert branch is not None
     target = Target(
         version=version, commit=plan["commit"], from_tree=plan["from_tree"], dev_tag=tag("dev_tag"), stable=tag("stable"), branch=branch,
