@@ -37,8 +37,8 @@ _one_at_a_time = Lock()  # the pre and the smoke suite start together
 def suites_of_trunk(git: GitRemote, settings: Settings, commit: str) -> Settings:
     """The settings of the trunk's commit, which must be in this clone: `root` is the clone, `code` a private folder with the suites.
 
-    Taken out once for a process; the folder is deleted at its end. `settings` are those of the work tree: they name the trunk, which the remote has to
-    confirm. Raises PromoteError.
+    Taken out once for a process; the folder is deleted at its end. `settings` are those of the work tree: they name the trunk, which the remote has
+    to confirm. Raises PromoteError.
     """
     with _one_at_a_time:
         if (settings.root, commit) not in _taken:
