@@ -227,9 +227,9 @@ def _mask(report: pytest.TestReport, redact: Redactor) -> None:
     """What goes into JUnit and on the screen: the failure, what was captured, the properties. A text without a secret keeps its form and colours."""
     if report.longrepr is not None:
         shown = report.longreprtext if not isinstance(report.longrepr, tuple) else report.longrepr[2]
-        if (clean := redact.text(shown)) != shown:
+        if (clean := redact.shown(shown)) != shown:
             report.longrepr = (*report.longrepr[:2], clean) if isinstance(report.longrepr, tuple) else clean
-    report.sections = [(name, redact.text(text)) for name, text in report.sections]
+    report.sections = [(name, redact.shown(text)) for name, text in report.sections]
     report.user_properties = [(name, redact.value(value)) for name, value in report.user_properties]
 
 

@@ -18,7 +18,7 @@ from promote.checklist.promotion import State, state_of
 from promote.checklist.registry import CHECKS, disabled_checks, not_applicable, required_checks
 from promote.checklist.suite_verdict import suite_verdict
 from promote.config.schema import Settings
-from promote.core.foreign import split_lines
+from promote.core.foreign import one_line, split_lines
 from promote.core.model import CheckResult, SuiteResult, Verdict
 from promote.core.redact import Redactor
 from promote.report.words import MARKS
@@ -183,7 +183,7 @@ def summary_lines(session: Session, results: Iterable[SuiteResult], settings: Se
 
 def _line(check: CheckResult) -> str:
     text = shown(check)
-    return f"{MARKS[check.verdict]} {check.id}" + (f": {split_lines(text)[0]}" if text else "")
+    return f"{MARKS[check.verdict]} {check.id}" + (f": {one_line(split_lines(text)[0])}" if text else "")
 
 
 def _unexplained(result: SuiteResult) -> bool:

@@ -5,6 +5,7 @@ ValueError, and a text that is one line stays one line wherever it is shown.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from promote.core.foreign import Fields, read_json, time_of
 
@@ -12,6 +13,7 @@ LONGEST_LOCK = 256_000  # characters: a plan with its waivers has a few thousand
 LONGEST_ENTRY = 8_000_000  # bytes: a ledger entry holds every check and application of its promotion
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,80}")  # it names files in a clone
 ENTRY_NAME = re.compile(r"[0-9]{8}T[0-9]{6}Z-([A-Za-z0-9._-]{1,80})\.json")
+_REF = re.compile(r"refs/[^\s\x00-\x1f\x7f~^:?*\\]{1,250}")
 _STATE = re.compile(r"[a-z_]{1,40}")
 _VERSION = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9.+-]{0,99})?")
 _OUTCOME = re.compile(r"[a-z_]{1,40}")
@@ -31,6 +33,25 @@ def lock_fields(message: str) -> dict[str, object]:
             time_of(read[name])
     time_of(read.get("at") or read.get("since"))
     return read
+
+
+def check_plan(plan: Mapping[str, object]) -> None:
+    """Raises ValueError when a plan, of a lock or a journal, has another shape than `PromotionContext.plan` writes."""
+    fields = Fields(dict(plan), "the plan")
+    fields.line("version", form=_VERSION)
+    fields.oid("commit")
+    for name in ("from_tree", "undo_moves", "asked_rollback"):
+        fields.flag(name)
+    for name in ("dev_tag", "stable", "fallback", "prod_tag", "branch"):
+        if fields.inner(name) or name == "branch":
+            tag = Fields(fields.inner(name), name)
+            tag.line("ref", form=_REF)
+            tag.oid("object")
+            tag.oid("commit")
+    fields.inner("choices")
+    for waiver in fields.objects("waivers"):
+        for part in waiver:
+            Fields(waiver, "a waiver").line(part)
 
 
 def beat_fields(message: str) -> tuple[str, str]:

@@ -25,7 +25,7 @@ from promote.tags.heartbeat import HEARTBEAT, sign_of
 from promote.tags.lock import LOCK, Lock, UnreadableLock, acquire, new_lock, read_lock
 from promote.tags.names import LEDGER
 from promote.tags.records import read_ledger, write_ledger
-from promote.tags.shapes import beat_fields, entry_fields, lock_fields, record_request
+from promote.tags.shapes import beat_fields, check_plan, entry_fields, lock_fields, record_request
 from tests.support.manifests import SETTINGS, T0, goal, manifest
 from tests.support.repos import Repos, git, make_repos
 
@@ -78,6 +78,32 @@ def test_a_lock_is_read_or_refused(value: Any) -> None:
         return
     assert one_line(lock.describe(), lock.prechecked, lock.run, lock.holder) and "\x1b" not in lock.describe()
     assert isinstance(lock.plan, dict)
+
+
+TAG = {"ref": "refs/tags/prod-stable", "object": OID, "commit": OID}
+PLAN = {
+    "version": "v1.1.0", "commit": OID, "from_tree": False, "dev_tag": None, "stable": TAG, "fallback": None, "prod_tag": None,
+    "branch": {**TAG, "ref": "refs/heads/main"}, "choices": {}, "waivers": [{"id": "x", "reason": "y", "author": "ada", "until": ""}],
+    "undo_moves": False, "asked_rollback": False, "pid": 5,
+}  # fmt: skip
+
+
+def test_a_plan_that_promote_wrote_is_taken() -> None:
+    check_plan(PLAN)
+
+
+@given(changed(PLAN))
+def test_a_plan_is_taken_or_refused(value: Any) -> None:
+    if not isinstance(value, dict):
+        return  # a lock whose plan is no object is refused as a lock
+    try:
+        check_plan(value)
+    except ValueError:
+        return
+    for name in ("dev_tag", "stable", "fallback", "prod_tag", "branch"):
+        if value.get(name):
+            assert all(isinstance(value[name][part], str) for part in TAG)
+    assert all(isinstance(value[name], bool) for name in ("from_tree", "undo_moves", "asked_rollback"))
 
 
 @given(changed({"request_id": "r1", "at": LOCKED["at"]}))

@@ -28,6 +28,7 @@ from promote.promotion.steps import keep_baseline
 from promote.tags.heartbeat import MISSED, sign_of, silent
 from promote.tags.lock import TRIES, Lock, read_lock, take_over
 from promote.tags.names import ref_names
+from promote.tags.shapes import check_plan
 from promote.tags.target import Target
 
 Lines = list[dict[str, Any]]
@@ -142,6 +143,7 @@ def _rebuild(deps: Dependencies, lock: Lock, journal: Journal, plan: Mapping[str
     def tag(name: str) -> Tag | None:
         return Tag(**plan[name]) if plan.get(name) else None
 
+    check_plan(plan)
     version = recorded_version(plan["version"], deps.settings.version.scheme)
     names = ref_names(deps.settings, version.text)
     branch = deps.git.ref(names.branch) or tag("branch")  # as the remote has it: its checks judge, and a plan may name any commit
