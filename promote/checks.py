@@ -7,7 +7,7 @@ is 0: the minor version), and every other module of promote may change at any ti
 A check is a test function with the marker `@pytest.mark.check("my-id", fix="the command that repairs it")`:
 
 - it passes when it returns;
-- it fails (production or the candidate is wrong) with an `assert` or `pytest.fail`; the text should say what is wrong, the expected and the found
+- it fails (production or the candidate is wrong) with an `assert` or `pytest.fail`; the text should name the fault, the expected and the found
   value, and end with a line `do   COMMAND`. Without such a line, the marker's `fix` is appended;
 - it is undetermined (nothing is known, which is not a pass) when it raises `Undetermined` or anything else, is skipped, or runs out of time.
 
@@ -56,6 +56,7 @@ from promote.checklist.production import (
     describe_applications,
     failing_pods,
     kubectl,
+    pod_command,
     repeating_warnings,
     tolerated_applications,
 )
@@ -113,6 +114,7 @@ __all__ = [
     "not_restored_by_rollback",
     "nothing_to_validate_in_dev",
     "outdated_workloads",
+    "pod_command",
     "policy_problem",
     "promql_problem",
     "rendered_only_in_production",

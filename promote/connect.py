@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -22,9 +23,10 @@ from promote.git.remote import GitRemote
 from promote.report import github_actions
 
 if TYPE_CHECKING:
-    from promote.argocd.client import ArgoCD
+    from promote.argocd.client import ArgoCD, Destination
     from promote.github.evidence import GitHubEvidence
     from promote.github.workflow_runs import GitHubRuns
+    from promote.kube.client import Kube
     from promote.monitoring.clients import Alertmanager, Grafana, Prometheus
 
 TOKEN_VARIABLES = ("GITHUB_TOKEN", "GH_TOKEN")
@@ -195,8 +197,18 @@ def evidence(settings: Settings, git: GitRemote) -> GitHubEvidence:
 
 
 def production(settings: Settings) -> ArgoCD:
-    """Production's Argo CD."""
-    return _argocd("prod", settings, settings.prod, namespace=settings.argocd.namespace)
+    """Production's Argo CD, and the clusters of `prod.clusters`, each connected at its first use."""
+    from promote.argocd.client import Destination, server_address
+
+    own = [
+        Destination(
+            label=c.name or c.server,
+            names=frozenset(server_address(text) for text in (c.server, c.name) if text),
+            connect=partial(_kube, f"prod.clusters {c.name or c.server}", settings, *settings.prod.access(c)),
+        )
+        for c in settings.prod.clusters
+    ]
+    return _argocd("prod", settings, settings.prod, own, namespace=settings.argocd.namespace)
 
 
 def dev(settings: Settings) -> ArgoCD:
@@ -204,11 +216,17 @@ def dev(settings: Settings) -> ArgoCD:
     return _argocd("dev", settings, settings.dev)
 
 
-def _argocd(name: str, settings: Settings, cluster: ProdCluster | DevCluster, *, namespace: str = "") -> ArgoCD:
+def _argocd(
+    name: str, settings: Settings, cluster: ProdCluster | DevCluster, destinations: Iterable[Destination] = (), *, namespace: str = ""
+) -> ArgoCD:
     from promote.argocd.client import ArgoCD
+
+    return ArgoCD(_kube(name, settings, cluster.kubeconfig, cluster.context), cluster.namespaces, cluster.selector, destinations, namespace=namespace)
+
+
+def _kube(name: str, settings: Settings, kubeconfig: str, context: str) -> Kube:
     from promote.kube.client import connect
 
-    kubeconfig = settings.root / cluster.kubeconfig if cluster.kubeconfig else None
-    kube = connect(name, kubeconfig, cluster.context, default=own_kubeconfig())
+    kube = connect(name, settings.root / kubeconfig if kubeconfig else None, context, default=own_kubeconfig())
     learn(*kube.secrets)
-    return ArgoCD(kube, cluster.namespaces, cluster.selector, namespace=namespace)
+    return kube

@@ -10,6 +10,7 @@ from promote.checks import (
     failing_pods,
     kubectl,
     outdated_workloads,
+    pod_command,
     repeating_warnings,
     tolerated_applications,
 )
@@ -46,24 +47,24 @@ def test_workloads_updated(promotion, evidence):
     late = outdated_workloads(promotion, evidence)
     kind, _, place = next(iter(late), "").partition(" ")
     namespace, _, name = place.partition(" of ")[0].partition("/")
+    where = kubectl(promotion, "prod", place.partition(" in ")[2])
     assert not late, (
         f"{counted(len(late), 'workload')} not updated\n"
         + "\n".join(f"  {workload}: {reason}" for workload, reason in list(late.items())[:12])
-        + f"\ndo   {kubectl(promotion, 'prod')} -n {namespace} describe {kind.lower()} {name}; tolerate it with [[running.accept]] in promotion.toml"
+        + f"\ndo   {where} -n {namespace} describe {kind.lower()} {name}; tolerate it with [[running.accept]] in promotion.toml"
     )
 
 
 @pytest.mark.check("pods-running")
 def test_pods_running(promotion, evidence):
-    """No pod crashes, fails to pull its image, restarts or stays Pending that did not do so before."""
+    """No pod of this promotion's applications crashes, restarts, cannot pull its image, or stays Pending or not Ready that did not do so before."""
     failing = failing_pods(promotion, evidence)
     evidence("failing", [f"{pod}: {reason}" for pod, reason in failing.items()])
-    namespace, _, name = next(iter(failing), "").partition("/")
-    command = f"{kubectl(promotion, 'prod')} -n {namespace}"
+    first = next(iter(failing), "")
     assert not failing, (
         f"{counted(len(failing), 'pod')} newly failing\n"
         + "\n".join(f"  {pod}: {reason}" for pod, reason in list(failing.items())[:12])
-        + f"\ndo   {command} describe pod {name}; {command} logs {name} --previous"
+        + f"\ndo   {pod_command(promotion, first, 'describe')}; {pod_command(promotion, first, 'logs')} --previous"
     )
 
 

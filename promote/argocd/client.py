@@ -2,22 +2,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from promote.argocd.application import REFRESH, Application, parse_application
 from promote.argocd.projects import API, Project, read_projects
-from promote.core.errors import NotFound, Unreachable
+from promote.core.errors import NotFound, PromoteError, Unreachable
 from promote.kube.client import IN_FLIGHT, Conflict, Kube
+
+# How a destination writes Argo CD's own cluster; without any, an Application is not valid and deploys nothing.
+IN_CLUSTER = ("https://kubernetes.default.svc", "https://kubernetes.default.svc.cluster.local", "https://kubernetes.default", "in-cluster", "")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Destination:
+    """A cluster that applications are deployed to. `names`: its address and name in Argo CD; `connect` raises the client's errors."""
+
+    label: str  # "" for Argo CD's own cluster
+    names: frozenset[str]
+    connect: Callable[[], Kube]
+
+    @cached_property
+    def kube(self) -> Kube:
+        return self.connect()
 
 
 class ArgoCD:
-    """The applications in the given namespaces of one cluster, filtered by a label selector. `namespace`: Argo CD's own, by default the first."""
+    """The applications in the given namespaces of one cluster, filtered by a label selector.
 
-    def __init__(self, kube: Kube, namespaces: Sequence[str], selector: str = "", *, namespace: str = "") -> None:
+    `destinations`: the other clusters that it deploys to. `namespace`: Argo CD's own, by default the first.
+    """
+
+    def __init__(
+        self, kube: Kube, namespaces: Sequence[str], selector: str = "", destinations: Iterable[Destination] = (), *, namespace: str = ""
+    ) -> None:
         self.kube, self._namespaces, self._selector = kube, list(namespaces), selector
         self.namespace = namespace or next(iter(self._namespaces), "argocd")
+        own = frozenset(map(server_address, (*IN_CLUSTER, kube.host)))
+        self._destinations = (*destinations, Destination(label="", names=own, connect=lambda: kube))
+
+    def destination(self, app: Application) -> Destination | None:
+        """The cluster that an application is deployed to; None when no settings name it."""
+        wanted = server_address(app.destination_server)
+        return next((d for d in self._destinations if wanted in d.names), None)
+
+    def by_destination(self, apps: Iterable[Application]) -> tuple[list[tuple[Destination, list[Application]]], dict[str, str]]:
+        """These applications by the cluster that they are deployed to, each connected; and by key why the cluster of the others cannot be read."""
+        groups, unread = dict[str, tuple[Destination, list[Application]]](), dict[str, str]()
+        for app in apps:
+            if where := self.destination(app):
+                groups.setdefault(where.label, (where, []))[1].append(app)
+            else:
+                unread[app.key] = f"it deploys to {app.destination_server}, which no entry of prod.clusters names"
+        for where, _ in [*groups.values()]:
+            try:
+                where.kube  # noqa: B018
+            except PromoteError as error:
+                unread |= {a.key: error.what for a in groups.pop(where.label)[1]}
+        return [*groups.values()], unread
 
     def manifests(self) -> list[dict[str, Any]]:
         """Every Application manifest as the API server returns it, with one paged list request per namespace."""
@@ -88,6 +133,11 @@ class ArgoCD:
     def projects(self, apps: Iterable[Application]) -> dict[str, Project]:
         """The projects of these applications by name. Raises NotFound when one does not exist, Denied when it may not be read."""
         return read_projects(self.kube, self.namespace, (app.project for app in apps))
+
+
+def server_address(text: str) -> str:
+    """A destination's address, or name, as it is compared."""
+    return text.strip().rstrip("/").removesuffix(":443").lower() if "://" in text else text
 
 
 def _path(app: Application) -> str:

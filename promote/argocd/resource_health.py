@@ -9,11 +9,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from promote.argocd.application import GROUP, Application, Resource
-from promote.kube.client import Kube
+from promote.argocd.client import ArgoCD
+from promote.core.errors import PromoteError
 from promote.kube.health import GroupKind, Health, health_of
 from promote.kube.live import LISTS, Live, ResourceKey, read_live
-
-HERE = frozenset({"https://kubernetes.default.svc", "in-cluster", ""})
 
 
 def unhealthy(app: Application) -> dict[ResourceKey, str]:
@@ -30,12 +29,6 @@ def kinds_to_read(app: Application) -> frozenset[GroupKind]:
     """The kinds of its resources whose health has to be computed; empty when Argo CD shows the health itself."""
     resources = counted_resources(app)
     return frozenset() if any(r.health for r in resources) else frozenset((r.group, r.kind) for r in resources) & LISTS.keys()
-
-
-def elsewhere(app: Application, host: str = "") -> str:
-    """Why its live objects are not in the cluster that is read; "" when they are. `host`: that cluster's address in the kubeconfig."""
-    server = app.destination_server
-    return "" if server in HERE or server.rstrip("/") == host.rstrip("/") else f"it deploys to another cluster ({server})"
 
 
 def with_live_health(app: Application, live: Live, fleet: Mapping[tuple[str, str], Application]) -> Application:
@@ -60,19 +53,27 @@ def _judged(resource: Resource, live: Live, fleet: Mapping[tuple[str, str], Appl
     return replace(resource, health=health.status, health_message=health.message) if health else resource
 
 
-def read_resource_health(kube: Kube, apps: Iterable[Application], chosen: Iterable[Application]) -> tuple[dict[str, Application], dict[str, str]]:
+def read_resource_health(argocd: ArgoCD, apps: Iterable[Application], chosen: Iterable[Application]) -> tuple[dict[str, Application], dict[str, str]]:
     """The `chosen` applications with the health of their resources, by key; and by key why some of it could not be read.
 
-    `apps`: all Applications of the snapshot. At most one paged list for each kind, and none when Argo CD shows the health itself. Raises Unreachable.
+    `apps`: all Applications of the snapshot. At most one paged list for each kind and cluster, and none when Argo CD shows the health itself. Raises
+    Unreachable when Argo CD's own cluster does not answer; another cluster is then unread.
     """
     every, chosen = list(apps), list(chosen)
     fleet = {(a.namespace, a.name): a for a in every}
-    host = kube.host
-    here = [a for a in chosen if not elsewhere(a, host)]
-    live = read_live(kube.items, {kind for a in here for kind in kinds_to_read(a)})
-    judged = {a.key: with_live_health(a, live, fleet) for a in here}
-    unread = {a.key: why for a in chosen if (why := elsewhere(a, host) or _unread(a, live))}
-    return {a.key: judged.get(a.key, a) for a in chosen}, unread
+    groups, unread = argocd.by_destination(chosen)
+    judged = {a.key: a for a in chosen}
+    for where, members in groups:
+        try:
+            live = read_live(where.kube.items, {kind for a in members for kind in kinds_to_read(a)})
+        except PromoteError as error:
+            if not where.label:
+                raise
+            unread |= {a.key: error.what for a in members}
+            continue
+        judged |= {a.key: with_live_health(a, live, fleet) for a in members}
+        unread |= {a.key: why for a in members if (why := _unread(a, live))}
+    return judged, unread
 
 
 def _unread(app: Application, live: Live) -> str:

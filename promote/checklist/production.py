@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 
 from promote.argocd.application import Application, parse_application
@@ -13,21 +13,33 @@ from promote.checklist.promotion import Promotion
 from promote.convergence.application_status import Limits, healthy
 from promote.convergence.baseline import Baseline, problems
 from promote.convergence.excuse import inexcusable, unhealthy_resources
+from promote.convergence.fleet import select
 from promote.convergence.membership import undetermined_members
+from promote.convergence.running import ADVICE, Running, read_running, unreadable
 from promote.convergence.wait import CONVERGED, ConvergenceResult
 from promote.core.deadline import Clock, Deadline
+from promote.core.errors import PromoteError
 from promote.core.model import AppState, Evidence, Verdict
-from promote.kube.workloads import Event, Pod, grouped, log_tail, newly_failing, parse_pod, repeats, same_trouble, stem, warnings
+from promote.kube.current import Attempt
+from promote.kube.workloads import Event, Pod, grouped, log_tail, newly_failing, none_serve, repeats, same_trouble, stem, warnings
+from promote.report.words import counted, listed
 
 RECENT = timedelta(minutes=10)
+LIVE = ("workloads-updated", "pods-running", "events")  # the checks that read the clusters which applications are deployed to
 LOGS = 3  # pods whose last log lines are read: one request each
 
 
-def kubectl(promotion: Promotion, cluster: str) -> str:
-    """`kubectl` with the options that select a cluster, for the `do` line of a message. `cluster` is "prod" or "dev"."""
+def kubectl(promotion: Promotion, cluster: str, destination: str = "") -> str:
+    """`kubectl` with the options that select a cluster, for the `do` line of a message. `cluster` is "prod" or "dev".
+
+    `destination`: a cluster that production's applications are deployed to, by its name or server in `prod.clusters`; "" for Argo CD's own.
+    """
     settings = promotion.settings.prod if cluster == "prod" else promotion.settings.dev
-    file = f" --kubeconfig {settings.kubeconfig}" if settings.kubeconfig and (promotion.settings.root / settings.kubeconfig).is_file() else ""
-    return f"kubectl{file}" + (f" --context {settings.context}" if settings.context else "")
+    kubeconfig, context = settings.kubeconfig, settings.context
+    if there := next((c for c in promotion.settings.prod.clusters if destination and destination in (c.name, c.server)), None):
+        kubeconfig, context = promotion.settings.prod.access(there)
+    file = f" --kubeconfig {kubeconfig}" if kubeconfig and (promotion.settings.root / kubeconfig).is_file() else ""
+    return f"kubectl{file}" + (f" --context {context}" if context else "")
 
 
 def describe_applications(promotion: Promotion, names: Iterable[str]) -> str:
@@ -56,7 +68,20 @@ def baseline_problems(promotion: Promotion, evidence: Evidence) -> list[str]:
         advice = "; ".join(filter(None, (advice, repair)))
     if unclear and not found:
         raise Undetermined("\n".join(unclear), hint=advice)
+    unseen = unreadable(promotion.production, apps.values()) if not found and not unclear and _pods_count(promotion) else {}
+    evidence("applications whose pods cannot be read", sorted(unseen))
+    if unseen:
+        raise Undetermined(
+            f"the workloads, pods and events of {_named(unseen)} could not be read after the move",
+            hint=f"add the cluster to promotion.toml ([[prod.clusters]]), or put {', '.join(LIVE)} on checklist.advisory",
+        )
     return found + [f"undetermined: {text}" for text in unclear]
+
+
+def _pods_count(promotion: Promotion) -> bool:
+    """Whether a check that reads live objects can block this promotion."""
+    checklist = promotion.settings.checklist
+    return not {*LIVE} <= {*checklist.advisory, *(entry.id for entry in checklist.disabled)}
 
 
 def applications_without_auto_sync(promotion: Promotion) -> list[str]:
@@ -74,11 +99,15 @@ def following(promotion: Promotion) -> list[Application]:
     """Production's applications that follow the stable tag. Raises Undetermined when there is none: a check must not pass over nothing."""
     found = [a for a in promotion.production_read.result().applications(promotion.goal).values() if promotion.goal.tracks(a)]
     if not found:
-        raise Undetermined(
-            f"no application in {', '.join(promotion.settings.prod.namespaces)} follows {promotion.settings.tags.stable}: there is nothing to judge",
-            hint="see production-baseline; prod.namespaces and prod.selector in promotion.toml determine which applications are read",
-        )
+        raise _no_applications(promotion)
     return found
+
+
+def _no_applications(promotion: Promotion) -> Undetermined:
+    return Undetermined(
+        f"no application in {', '.join(promotion.settings.prod.namespaces)} follows {promotion.settings.tags.stable}: there is nothing to judge",
+        hint="see production-baseline; prod.namespaces and prod.selector in promotion.toml determine which applications are read",
+    )
 
 
 def applications_denied_by_windows(promotion: Promotion) -> list[str]:
@@ -124,8 +153,20 @@ def tolerated_applications(observed: ConvergenceResult) -> list[str]:
     return [f"{a.name}: {a.reason}" for a in observed.applications if a.state is AppState.TOLERATED]
 
 
-def _pods(promotion: Promotion) -> dict[str, Pod]:
-    return {p.key: p for p in map(parse_pod, promotion.production.kube.items("/api/v1/pods"))}
+def _running(promotion: Promotion) -> Running:
+    """The pods of production's applications. Raises PromoteError, and Undetermined when there is nothing to judge."""
+    before, baseline, started = promotion.applications_before, promotion.baseline, promotion.started
+    apps = select(promotion.production.applications(), promotion.goal, also=before)
+    if not apps:
+        raise _no_applications(promotion)
+    attempt = Attempt(start=baseline.taken, end=started) if promotion.state == "back" and baseline and started else None
+    running = read_running(promotion.production, apps.values(), before=before, attempt=attempt)
+    if why := running.nothing:
+        raise Undetermined(
+            f"{why} ({counted(len(apps), 'application')} looked at)",
+            hint=f"{kubectl(promotion, 'prod')} get pods -A: do prod.kubeconfig and prod.context name the cluster that runs them?",
+        )
+    return running
 
 
 def _pods_before(baseline: Baseline | None) -> dict[str, Pod]:
@@ -133,51 +174,111 @@ def _pods_before(baseline: Baseline | None) -> dict[str, Pod]:
 
 
 def failing_pods(promotion: Promotion, evidence: Evidence, clock: Clock | None = None) -> dict[str, str]:
-    """Pods that fail now and did not in the baseline: "namespace/name" → the reason, followed for the first three pods by their last log lines.
+    """Pods of production's applications that fail now and did not in the baseline: "namespace/name" (and " in CLUSTER" where it is not Argo CD's own)
+    → the reason, followed for the first three pods by their last log lines.
 
     A pod created since the baseline that has restarted is watched for `post.event_window`, because a crashing pod looks healthy between two
-    crashes. Raises PromoteError when the cluster cannot be read.
+    crashes; a workload without any pod that is Ready, for half of `suites.check_timeout`. Raises PromoteError when a cluster cannot be read, and
+    Undetermined when nothing fails but some pods could not be judged.
     """
-    now, before, clock = _pods(promotion), _pods_before(promotion.baseline), clock or Clock()
-    grace = promotion.settings.post.pending_grace
-    found = newly_failing(now, before, at=clock.now(), pending_grace_s=grace)
-    restarted = {k: p for k, p in now.items() if p.restarts and k not in before} if promotion.baseline else {}
-    deadline = Deadline(min(promotion.settings.post.event_window, promotion.settings.suites.check_timeout / 2), clock)
-    while restarted and not found and not deadline.expired:
-        deadline.sleep(min(2.0, promotion.settings.argocd.poll_interval))
-        now = _pods(promotion)
-        found = newly_failing(now, before, at=clock.now(), pending_grace_s=grace) or [
-            f"{key}: keeps restarting, {now[key].restarts} times since it was created"
-            for key, pod in sorted(restarted.items())
-            if key in now and now[key].restarts > pod.restarts
-        ]
-    evidence("pods", len(now))
-    evidence("failing before", sorted(p.key for p in before.values() if p.trouble)[:20])
+    settings, clock = promotion.settings, clock or Clock()
+    running, before = _running(promotion), _pods_before(promotion.baseline)
+    restarted = {k: p for k, p in running.pods.items() if p.restarts and k not in before} if promotion.baseline else {}
+    crashes = Deadline(min(settings.post.event_window, settings.suites.check_timeout / 2), clock)
+    starts = Deadline(settings.suites.check_timeout / 2, clock)
+    found = _newly_failing(promotion, running.pods, before, restarted, clock)
+    while not found and ((restarted and not crashes.expired) or (none_serve(running.pods, before) and not starts.expired)):
+        starts.sleep(min(2.0, settings.argocd.poll_interval))
+        running = _running(promotion)
+        found = _newly_failing(promotion, running.pods, before, restarted, clock)
+    _tell(running, before, evidence)
     evidence("restarted since they were created, stable now", sorted(k for k in restarted if not any(s.startswith(f"{k}: ") for s in found))[:20])
     failing = {}
     for number, sentence in enumerate(found):
         key, _, reason = sentence.partition(": ")
-        log = log_tail(promotion.production.kube, now[key], lines=4) if number < LOGS else []
+        pod = running.pods[key]
+        log = log_tail(running.clusters[pod.cluster], pod, lines=4) if number < LOGS else []
         failing[key] = "\n".join([reason, *(f"    | {line}" for line in log)])
+    if not failing:
+        _raise_undetermined(promotion, running, before, clock)
     return failing
+
+
+def _newly_failing(promotion: Promotion, now: Mapping[str, Pod], before: Mapping[str, Pod], restarted: Mapping[str, Pod], clock: Clock) -> list[str]:
+    return newly_failing(now, before, at=clock.now(), pending_grace_s=promotion.settings.post.pending_grace) or [
+        f"{key}: keeps restarting, {now[key].restarts} times since it was created{now[key].note}"
+        for key, pod in sorted(restarted.items())
+        if key in now and now[key].restarts > pod.restarts
+    ]
+
+
+def _tell(running: Running, before: Mapping[str, Pod], evidence: Evidence) -> None:
+    """The evidence of `failing_pods`; the trouble of other applications' pods is in it, and never a failure."""
+    evidence("pods", len(running.pods))
+    evidence("applications without workloads", sorted(running.idle))
+    evidence("failing before", sorted(p.key for p in before.values() if p.trouble)[:20])
+    evidence("not counted", [f"{k}: {p.trouble}: {p.note}" for k, p in sorted(running.left_out.items()) if p.trouble][:20])
+    theirs = [f"{k}: {p.trouble}" for k, p in sorted(running.others.items()) if p.trouble and not (k in before and before[k].trouble)]
+    evidence(ADVICE, theirs[:20])
+
+
+def _raise_undetermined(promotion: Promotion, running: Running, before: Mapping[str, Pod], clock: Clock) -> None:
+    """Raise Undetermined when pods, or whole applications, could not be judged."""
+    grace = promotion.settings.post.pending_grace
+    unknown = newly_failing(running.unclear, before, at=clock.now(), pending_grace_s=grace)
+    if running.unseen:
+        raise Undetermined(f"the pods of {_named(running.unseen)} could not be read", hint="add the cluster to promotion.toml: [[prod.clusters]]")
+    if unknown:
+        raise Undetermined("; ".join(unknown[:3]), hint="rights needed: docs/rbac.md")
+    if late := none_serve(running.pods, before):
+        pods = [p for group in late.values() for p in group]
+        raise Undetermined(
+            f"no pod of its workload is Ready yet: {', '.join(p.key for p in pods[:3])}",
+            hint=f"{pod_command(promotion, pods[0].key, 'describe')}; post.pending_grace is {grace:g} s",
+        )
+
+
+def _named(apps: Mapping[str, str]) -> str:
+    """Applications by name, with the reason of the first."""
+    shown = sorted(apps)
+    return f"{listed(shown, 6)} ({apps[shown[0]]})"
+
+
+def pod_command(promotion: Promotion, pod: str, verb: str) -> str:
+    """The kubectl command (`describe`, `logs`) for a pod that `failing_pods` names, in the cluster that runs it."""
+    key, _, label = pod.partition(" in ")
+    namespace, _, name = key.partition("/")
+    return f"{kubectl(promotion, 'prod', label)} -n {namespace} {verb} {'pod ' if verb == 'describe' else ''}{name}"
 
 
 def repeating_warnings(promotion: Promotion, evidence: Evidence, clock: Clock | None = None) -> list[str]:
     """Warning events that keep repeating, one line each; [] when none does.
 
-    Only reasons listed in `post.event_reasons`, in the namespaces that this promotion's applications deploy to. Watches
-    for at most `post.event_window`; a warning last seen longer ago than that does not repeat. Warnings about pods that failed before the move do
-    not count. Raises PromoteError when the cluster cannot be read.
+    Only reasons listed in `post.event_reasons`, about the workloads of the applications that belong to this promotion; the others are evidence.
+    Watches for at most `post.event_window`; a warning last seen longer ago than that does not repeat. Warnings about pods that failed before the
+    move do not count. Raises PromoteError when a cluster cannot be read, and Undetermined when nothing repeats but some applications' events
+    cannot be read.
     """
-    settings, kube, clock = promotion.settings, promotion.production.kube, clock or Clock()
-    since, places = promotion.started or clock.now() - RECENT, _places(promotion)
+    settings, clock = promotion.settings, clock or Clock()
+    since, running = promotion.started or clock.now() - RECENT, _running(promotion)
     deadline = Deadline(min(settings.post.event_window, settings.suites.check_timeout / 2), clock)
 
-    def look() -> tuple[Event, ...]:
-        return grouped(e for e in warnings(kube, since=since.replace(microsecond=0)) if e.namespace in places)
+    def look() -> tuple[tuple[Event, ...], tuple[Event, ...]]:
+        """The warnings about this promotion's workloads, and the others."""
+        ours, others = list[Event](), list[Event]()
+        for label, kube in running.clusters.items():
+            try:
+                found = warnings(kube, since=since.replace(microsecond=0))
+            except PromoteError as error:
+                running.lose(label, error)
+                continue
+            for event in found:
+                (ours if running.is_ours(event, label) else others).append(event)
+        return grouped(ours), grouped(others)
 
-    first, oldest = look(), clock.now() - timedelta(seconds=deadline.seconds + 1)
+    (first, others), oldest = look(), clock.now() - timedelta(seconds=deadline.seconds + 1)
     evidence("warnings", [_words(e) for e in first[:20]])
+    evidence("warnings about others (advice)", [_words(e) for e in others[:20]])
     failing = [p for p in _pods_before(promotion.baseline).values() if p.trouble]
     before = {f"{p.namespace}/{stem(f'Pod {p.name}')}" for p in failing}
     watched = [
@@ -186,19 +287,11 @@ def repeating_warnings(promotion: Promotion, evidence: Evidence, clock: Clock | 
     again: list[Event] = []
     while watched and not again and not deadline.expired:
         deadline.sleep(min(2.0, settings.argocd.poll_interval))
-        seen = look()
+        seen, _ = look()
         again = [next(e for e in seen if same_trouble(e, f)) for f in watched if repeats(f, seen)]
+    if running.unseen and not again:
+        raise Undetermined(f"the events of {_named(running.unseen)} could not be read", hint="add the cluster to promotion.toml: [[prod.clusters]]")
     return [f"  {_words(e)}" for e in again]
-
-
-def _places(promotion: Promotion) -> frozenset[str]:
-    """The namespaces that the applications which follow the tag deploy to."""
-    found = set[str]()
-    for manifest in promotion.production.manifests():
-        app = parse_application(manifest)
-        if promotion.goal.tracks(app):
-            found |= {app.destination_namespace, *(r.get("namespace", "") for r in (manifest.get("status") or {}).get("resources") or ())}
-    return frozenset(found)
 
 
 def _words(event: Event) -> str:

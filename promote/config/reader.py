@@ -166,6 +166,7 @@ def _rules(settings: Settings) -> list[tuple[bool, str]]:
         ),
         (settings.argocd.refresh_timeout >= settings.suites.timeout, "argocd.refresh_timeout: must be shorter than suites.timeout"),
         (settings.argocd.successes < 1, f"argocd.successes: {settings.argocd.successes} is less than 1"),
+        (any(not c.server and not c.name for c in settings.prod.clusters), "prod.clusters: every entry needs a server or a name"),
         (any(not u.name or not u.url for u in urls), "smoke.urls: every entry needs a name and a url"),
         (len({u.name for u in urls}) < len(urls), "smoke.urls: two entries have the same name"),
         (

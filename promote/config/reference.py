@@ -6,7 +6,7 @@ import dataclasses
 from datetime import date
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
-from promote.config.schema import AcceptedOutOfSync, Choice, PromqlQuery, Seconds, Settings, SmokeUrl
+from promote.config.schema import AcceptedOutOfSync, Choice, PromqlQuery, Seconds, Settings, SmokeUrl, TargetCluster
 from promote.config.schema_checklist import AcceptedWorkload, DisabledCheck, DocumentationRule, OnUndetermined, WaiverEntry
 
 HEAD = """# promotion.toml
@@ -21,6 +21,7 @@ Editors that read JSON schemas for TOML (Even Better TOML, Taplo, Tombi) complet
 The schema has the keys, their types and allowed words; only `promote` checks their combinations.
 """
 LISTS = (
+    ("[[prod.clusters]]", TargetCluster()),
     ("[[running.accept]]", AcceptedWorkload()),
     ("[[argocd.accept_out_of_sync]]", AcceptedOutOfSync()),
     ("[[smoke.urls]]", SmokeUrl()),

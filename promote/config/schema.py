@@ -99,12 +99,28 @@ class GitHub:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class TargetCluster:
+    server: str = key("", "its address in Argo CD (destination.server)")
+    name: str = key("", "its name in Argo CD (destination.name); a server, a name, or both")
+    kubeconfig: str = key("", "kubeconfig of this cluster, relative to the repository; empty: prod.kubeconfig")
+    context: str = key("", "its context; empty: that of prod when the kubeconfig is prod's, else the current one")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ProdCluster:
     kubeconfig: str = key(".secrets/prod/kubeconfig-prod", "kubeconfig of production, relative to the repository; empty: $KUBECONFIG")
     context: str = key("", "its context; empty: the current one")
     namespaces: list[str] = key(["argocd"], "namespaces that hold Applications")
     root_app: str = key("argocd", "name of the root Application (app of apps) that creates the others; empty: there is none")
     selector: str = key("", "label selector for the Applications to observe; empty: all")
+    clusters: list[TargetCluster] = key(
+        [], "clusters besides Argo CD's own that Applications are deployed to, to read their workloads, pods and events: [[prod.clusters]] tables"
+    )
+
+    def access(self, cluster: TargetCluster) -> tuple[str, str]:
+        """The kubeconfig and the context with which one of `clusters` is read."""
+        own = cluster.kubeconfig in ("", self.kubeconfig)
+        return cluster.kubeconfig or self.kubeconfig, cluster.context or (self.context if own else "")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -157,7 +173,7 @@ class Post:
     soak: Seconds = key(
         Seconds(0), "how long production must stay healthy after every check passed; applications, pods and alerts are polled throughout"
     )
-    pending_grace: Seconds = key(Seconds(120), "how long a pod may be Pending before it counts as failing")
+    pending_grace: Seconds = key(Seconds(120), "how long a pod may be Pending, or run without being Ready, before it counts as failing")
     event_window: Seconds = key(Seconds(15), "time window for Warning events: one that occurs again within it still repeats")
     event_reasons: list[str] = key(
         ["BackOff", "FailedScheduling", "FailedMount", "Unhealthy"],

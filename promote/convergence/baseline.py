@@ -17,6 +17,7 @@ from promote.argocd.source import parse_hydration, unknown_sources
 from promote.config.schema import Settings
 from promote.convergence.application_status import Goal, Limits, healthy
 from promote.convergence.fleet import select
+from promote.convergence.running import readable_pods
 from promote.core.errors import UsageError
 from promote.core.foreign import Fields, one_line, time_of
 from promote.kube.workloads import Pod, parse_pod
@@ -69,7 +70,7 @@ class Baseline:
         return json.dumps({**data, "alerts": self.alert_manifests, "troubles": dict(self.troubles), "unread": dict(self.unread)})
 
     def slim(self, goal: Goal) -> Baseline:
-        """The part that resuming on another machine needs: the applications of this goal, the failing pods, the alerts' labels.
+        """The part that resuming on another machine needs: the applications of this goal, the pods that fail or are not ready, the alerts' labels.
 
         Every reader of the repository may see it, so it holds no parameters of applications and no messages.
         """
@@ -77,7 +78,7 @@ class Baseline:
         return replace(
             self,
             manifests=tuple(_public(m) for m in self.manifests if f"{m['metadata'].get('namespace', '')}/{m['metadata']['name']}" in keys),
-            pod_manifests=tuple(_public_pod(p) for p in self.pod_manifests if parse_pod(p).trouble),
+            pod_manifests=tuple(_public_pod(m) for m in self.pod_manifests if not parse_pod(m).serves),
             alert_manifests=None
             if self.alert_manifests is None
             else tuple({**a, "annotations": {}, "generatorURL": ""} for a in self.alert_manifests),
@@ -127,12 +128,13 @@ class Baseline:
 
 
 def take_baseline(argocd: ArgoCD, alerts: Callable[[], list[dict[str, Any]]] | None = None, *, pods: bool = True) -> Baseline:
-    """Read the applications, the pods unless `pods` is False and, when `alerts` is given, the firing alerts. Raises the clients' errors.
+    """Read the applications, the pods of their clusters unless `pods` is False and, when `alerts` is given, the firing alerts.
 
-    Where an application is unhealthy, the health of its resources is read too: one paged list for each kind that Argo CD shows no health of.
+    Where an application is unhealthy, the health of its resources is read too: one paged list for each kind that Argo CD shows no health of. Raises
+    the clients' errors.
     """
     manifests = argocd.manifests()
-    listed = argocd.kube.items("/api/v1/pods") if pods else ()
+    listed = readable_pods(argocd, map(parse_application, manifests)) if pods else ()
     troubles, unread = _read_troubles(argocd, manifests)
     return Baseline(
         taken=datetime.now(UTC),
@@ -147,7 +149,7 @@ def take_baseline(argocd: ArgoCD, alerts: Callable[[], list[dict[str, Any]]] | N
 def _read_troubles(argocd: ArgoCD, manifests: list[dict[str, Any]]) -> tuple[dict[str, Sequence[Mapping[str, str]]], dict[str, str]]:
     """By key of an unhealthy application: its unhealthy resources, without messages (they may hold confidential values), and why some are unread."""
     apps = list(map(parse_application, manifests))
-    judged, unread = read_resource_health(argocd.kube, apps, [a for a in apps if a.health != "Healthy"])
+    judged, unread = read_resource_health(argocd, apps, [a for a in apps if a.health != "Healthy"])
     troubles = {
         key: [dict(zip(("group", "kind", "namespace", "name"), where, strict=True), health=health) for where, health in unhealthy(app).items()]
         for key, app in judged.items()
@@ -204,7 +206,8 @@ def _public(manifest: dict[str, Any]) -> dict[str, Any]:
 
 def _slim_pod(manifest: dict[str, Any]) -> dict[str, Any]:
     keep = ("name", "namespace", "creationTimestamp", "deletionTimestamp", "ownerReferences")
-    return {"metadata": {k: v for k, v in manifest["metadata"].items() if k in keep}, "status": manifest.get("status") or {}}
+    where = {k: manifest[k] for k in ("cluster",) if k in manifest}
+    return {**where, "metadata": {k: v for k, v in manifest["metadata"].items() if k in keep}, "status": manifest.get("status") or {}}
 
 
 def _public_pod(manifest: dict[str, Any]) -> dict[str, Any]:
@@ -212,12 +215,15 @@ def _public_pod(manifest: dict[str, Any]) -> dict[str, Any]:
 
     def container(status: dict[str, Any]) -> dict[str, Any]:
         state = {name: {"reason": details.get("reason", "")} for name, details in (status.get("state") or {}).items()}
-        return {"name": status.get("name", ""), "restartCount": status.get("restartCount", 0), "state": state}
+        shown = {"name": status.get("name", ""), "restartCount": status.get("restartCount", 0), "state": state}
+        return shown | {k: status[k] for k in ("ready",) if k in status}
 
     status = manifest["status"]
     shown: dict[str, Any] = {k: status[k] for k in ("phase", "reason") if k in status}
     shown |= {k: [container(c) for c in status[k]] for k in ("initContainerStatuses", "containerStatuses") if status.get(k)}
-    return {"metadata": manifest["metadata"], "status": shown}
+    ready = [c for c in status.get("conditions") or () if c.get("type") == "Ready"]
+    shown |= {"conditions": [{k: c[k] for k in ("type", "status", "lastTransitionTime") if k in c} for c in ready]} if ready else {}
+    return {**{k: manifest[k] for k in ("cluster",) if k in manifest}, "metadata": manifest["metadata"], "status": shown}
 
 
 def problems(baseline: Baseline, goal: Goal, settings: Settings, *, first: bool = False) -> list[str]:

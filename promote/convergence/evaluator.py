@@ -14,7 +14,7 @@ from datetime import datetime
 from promote.argocd.application import Application
 from promote.convergence.application_status import Goal, Kind, Limits, Reason, healthy, pending_reason, refreshed, worse, wrong_revision
 from promote.convergence.at_rest import accepted_out_of_sync
-from promote.convergence.excuse import excuse
+from promote.convergence.excuse import Excuse, excuse, unchanged
 from promote.convergence.fleet import root_of, select, to_prune, unexpectedly_missing, unseen
 from promote.convergence.suspension import rollouts
 from promote.core.model import AppState, AppVerdict
@@ -160,6 +160,8 @@ class Convergence:
         words = f"{app.health}: {' '.join(app.health_message.split())[:140]}".rstrip(": ")
         if before and not is_root and not healthy(before, self.limits) and not worse(app, before):
             return self._excused(app, before, now, words)
+        if before and not is_root and (found := self._excuse(app, before)).batch and not found.new:
+            return self._hold(app, AppState.TOLERATED, _tolerated(found, before))
         if app.health == "Degraded":
             return self._patience(app, now, words)
         allowed = "tolerated with [[running.accept]]" if paused(app, self.limits) else "allowed with argocd.allow_suspended"
@@ -168,20 +170,25 @@ class Convergence:
 
     def _excused(self, app: Application, before: Application, now: datetime, words: str) -> tuple[AppState, str]:
         """An application that was unhealthy before: tolerated when exactly what was unhealthy then is so now, at most as bad."""
-        found = excuse(app, before, self.unread.get(app.key, ""))
+        found = self._excuse(app, before)
         if found.undecided:
             text = f"{words}; was already {before.health} before, and whether for the same reason is unknown: {found.undecided}"
             return self._waiting(app, AppState.UNKNOWN, text)
         if not found.new:
-            return self._hold(app, AppState.TOLERATED, f"was already {before.health} before this promotion (ignored): {listed(found.known)}")
+            return self._hold(app, AppState.TOLERATED, _tolerated(found, before))
         text = f"{words}; was already {before.health} before, but not for this: {listed(found.new)}"
         return self._patience(app, now, text) if found.grave else self._waiting(app, AppState.WAITING, text)
 
+    def _excuse(self, app: Application, before: Application) -> Excuse:
+        return excuse(app, before, self.unread.get(app.key, ""))
+
     def excusable(self, snapshot: Collection[Application]) -> list[Application]:
-        """Those of a snapshot that are unhealthy, were so before, and are judged by their resources. The caller reads the health of these."""
+        """Those of a snapshot that are unhealthy and judged by their resources: they were so before, or are unchanged. The caller reads the health of
+        these."""
         return [
             a for a in snapshot
-            if (before := self.baseline.get(a.key)) and not healthy(a, self.limits) and not healthy(before, self.limits) and a.name != self.goal.root
+            if (before := self.baseline.get(a.key)) and not healthy(a, self.limits) and a.name != self.goal.root
+            and (unchanged(a, before) or not healthy(before, self.limits))
         ]  # fmt: skip
 
     def _hold(self, app: Application, state: AppState, text: str) -> tuple[AppState, str]:
@@ -212,6 +219,12 @@ class Convergence:
 
     def _about_health(self, key: str) -> bool:
         return key in self.present and self.reasons[key] is None and not healthy(self.present[key], self.limits)
+
+
+def _tolerated(found: Excuse, before: Application) -> str:
+    known = f"was already {before.health} before this promotion (ignored): {listed(found.known)}" if found.known else ""
+    batch = f"unchanged by this promotion, so its Jobs and CronJobs do not count: {listed(found.batch)}" if found.batch else ""
+    return "; ".join(filter(None, (known, batch)))
 
 
 def paused(app: Application, limits: Limits) -> bool:

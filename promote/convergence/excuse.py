@@ -1,7 +1,7 @@
 """What an application that was unhealthy before the promotion may still be afterwards: the excuse is for a trouble, not for an application.
 
 Exactly the resources that were unhealthy before, at most as bad as they were, are tolerated. Another resource that is unhealthy now is new trouble,
-whatever the health of the whole application was.
+whatever the health of the whole application was; except a Job or CronJob of an application that the promotion left unchanged.
 """
 
 from __future__ import annotations
@@ -11,19 +11,32 @@ from dataclasses import dataclass
 
 from promote.argocd.application import Application
 from promote.argocd.resource_health import unhealthy
+from promote.convergence.application_status import is_same
 from promote.kube.health import severity
 from promote.kube.live import ResourceKey
+
+BATCH = frozenset({"Job", "CronJob"})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Excuse:
-    """`known`: the resources that are as before, in words. `new`: those that are unhealthy now and were not, or are worse. `grave`: one of the new
-    ones is Degraded or worse. `undecided`: why nothing can be said; "" when it can."""
+    """`known`: the resources that are as before, in words. `batch`: the Jobs and CronJobs of an application that was left unchanged.
+
+    `new`: the others that are unhealthy now and were not, or are worse. `grave`: one of the new ones is Degraded or worse. `undecided`: why nothing
+    is known; "" when it is.
+    """
 
     known: tuple[str, ...] = ()
+    batch: tuple[str, ...] = ()
     new: tuple[str, ...] = ()
     grave: bool = False
     undecided: str = ""
+
+
+def unchanged(app: Application, before: Application | None) -> bool:
+    """Whether no sync of the application ran since `before`, so that nothing was applied. False also when that is not known."""
+    # Argo CD advances the revision of unchanged manifests without an operation (docs/argocd.md).
+    return before is not None and not app.in_progress and (is_same(before.operation, app.operation) or before.operation is app.operation is None)
 
 
 def explained(app: Application) -> bool:
@@ -32,16 +45,20 @@ def explained(app: Application) -> bool:
 
 
 def excuse(now: Application, before: Application, unread: str = "") -> Excuse:
-    """Compare an unhealthy application with the one that was unhealthy before. `unread`: why its live objects could not be read."""
-    if not explained(before):
+    """Compare an unhealthy application with itself before. `unread`: why its live objects could not be read."""
+    if before.health != "Healthy" and not explained(before):
         return Excuse(undecided=f"it was {before.health} before, and no resource is known to have been the reason")
     if unread or not explained(now):
         return Excuse(undecided=unread or "no resource that can be judged is the reason")
-    then, troubles = unhealthy(before), unhealthy(now)
+    then, troubles = unhealthy(before) if before.health != "Healthy" else {}, unhealthy(now)
     messages = {r.key: r.health_message for r in now.resources}
     new = {key: health for key, health in troubles.items() if key not in then or severity(health) > severity(then[key])}
+    known = {key: health for key, health in troubles.items() if key not in new}
+    batch = {key: health for key, health in new.items() if key[1] in BATCH} if unchanged(now, before) else {}
+    new = {key: health for key, health in new.items() if key not in batch}
     return Excuse(
-        known=_named({key: health for key, health in troubles.items() if key not in new}, messages),
+        known=_named(known, messages),
+        batch=_named(batch, messages),
         new=_named(new, messages),
         grave=any(severity(health) >= severity("Degraded") for health in new.values()),
     )

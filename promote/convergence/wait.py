@@ -110,7 +110,7 @@ class Waiter:
         """All Applications; with the health of the resources of those that are unhealthy now and were so before."""
         apps = self.argocd.applications()
         chosen = self.convergence.excusable(apps)
-        judged, self.convergence.unread = read_resource_health(self.argocd.kube, apps, chosen) if chosen else ({}, {})
+        judged, self.convergence.unread = read_resource_health(self.argocd, apps, chosen) if chosen else ({}, {})
         return tuple(judged.get(a.key, a) for a in apps)
 
     def _show(self, verdicts: tuple[AppVerdict, ...], notes: tuple[str, ...]) -> None:

@@ -138,7 +138,7 @@ class Ownership:
                 return found["metadata"] if found else {"name": name}
             if near:
                 return listed
-        elif namespace in self._operated and _is_custom(group, kind):
+        elif namespace in self._operated and is_custom(group, kind):
             return f"only its operator knows where {kind} {name} comes from"
         return {"name": name}
 
@@ -158,7 +158,7 @@ class Ownership:
     @cached_property
     def _operated(self) -> frozenset[str]:
         """The namespaces ("" for the cluster) in which an application lists an object whose operator may own workloads."""
-        return frozenset(key[2] for key in self.claims.objects if _is_custom(key[0], key[1]))
+        return frozenset(key[2] for key in self.claims.objects if is_custom(key[0], key[1]))
 
 
 def controller(meta: Manifest) -> Manifest | None:
@@ -178,7 +178,7 @@ def _maker(key: ResourceKey, labels: Mapping[str, str]) -> ResourceKey | None:
     return None
 
 
-def _is_custom(group: str, kind: str) -> bool:
+def is_custom(group: str, kind: str) -> bool:
     """Whether a kind is one of custom resources, whose operator may create workloads."""
     return "." in group and not _BUILT_IN.fullmatch(group) and (group, kind) not in _WITHOUT_CHILDREN
 

@@ -142,6 +142,7 @@ class PromotionContext:
     smoke_before: frozenset[str] | None = None  # smoke checks that passed before the move; None: not looked at (an asked-for rollback)
     waivers: tuple[Waiver, ...] = ()  # typed for this promotion: --waive
     warnings: list[str] = field(default_factory=list)
+    advised: set[str] = field(default_factory=set)  # pods of others in trouble, each noted once
     record: str = ""
     driver_junit: str = ""  # the JUnit file of the driver's own checks
     bad_since: datetime | None = None  # when production was first seen to be bad

@@ -5,20 +5,23 @@ what the suites ask, once more at its end. Writes nothing to the remote.
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 
 from promote import connect
 from promote.checklist.registry import on_undetermined
+from promote.convergence.application_status import Goal
+from promote.convergence.fleet import select
+from promote.convergence.running import read_running
 from promote.core.deadline import Deadline
 from promote.core.errors import ServiceError, Unreachable
 from promote.core.model import Verdict
-from promote.kube.workloads import Pod, newly_failing, parse_pod
+from promote.kube.workloads import Pod, newly_failing
 from promote.monitoring.alerts import compare, parse_alert
 from promote.promotion.context import PromotionContext, StepResult, StepStatus
-from promote.promotion.steps import ask_again, judged, suite, take, until_determined
+from promote.promotion.steps import ask_again, goal_of, judged, known_before, suite, take, until_determined
 from promote.report.words import listed
 
 
@@ -29,9 +32,10 @@ class Watch:
     run: PromotionContext
     first: Mapping[str, Pod] = field(default_factory=dict)
     blind: Deadline | None = None
+    goal: Callable[[PromotionContext], Goal] = goal_of
 
     def look(self) -> StepResult | None:
-        """One look at both: None when nothing is new or that is not known yet, else what is wrong."""
+        """One look at both: None when nothing is new or that is not known yet, else the trouble."""
         try:
             found = self._pods()
         except Unreachable as error:
@@ -54,8 +58,14 @@ class Watch:
 
     def _pods(self) -> list[str]:
         run = self.run
-        known = run.baseline.pods() if run.baseline else {}  # a resumed promotion may have lost it: then nothing is tolerated
-        now = {p.key: p for p in map(parse_pod, run.deps.production().kube.items("/api/v1/pods"))}
+        known = run.baseline.pods() if run.baseline else {}  # a resumed promotion may have lost it: then nothing is excused
+        argocd, goal = run.deps.production(), self.goal(run)
+        earlier = known_before(run, goal)
+        apps = select(argocd.applications(), goal, also=earlier).values()
+        running = read_running(argocd, apps, before=earlier)
+        if running.lost:
+            raise running.lost
+        now = running.pods
         self.first = self.first or now
         found = newly_failing(now, known, at=run.deps.clock.now(), pending_grace_s=run.settings.post.pending_grace)
         before = {**self.first, **{k: p for k, p in known.items() if p.trouble}}

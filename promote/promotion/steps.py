@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -17,14 +18,17 @@ from promote.config.schema import Settings
 from promote.convergence.application_status import Goal
 from promote.convergence.baseline import Baseline
 from promote.convergence.membership import known_goal
+from promote.convergence.running import ADVICE
 from promote.convergence.wait import CONVERGED, ConvergenceResult, converge
 from promote.core.deadline import Deadline
 from promote.core.errors import PromoteError
 from promote.core.model import SuiteResult, Tag, Verdict
 from promote.core.private import private_folder, write_private
 from promote.git.addresses import our_addresses
+from promote.kube.client import Kube
 from promote.kube.workloads import log_tail, pods, warnings
 from promote.promotion.context import Moved, PromotionContext, StepResult, StepStatus
+from promote.report.words import listed
 
 AGAIN_S = 10.0  # between two tries of an undetermined suite
 HELD = "nothing that was seen is bad: see why it is undetermined, then `promote resume` proves it again (or go back: `promote abort`)"
@@ -150,23 +154,29 @@ def wait_for_convergence(ctx: PromotionContext, goal: Goal, *, rollback: bool) -
 
 
 def _show_trouble(ctx: PromotionContext, result: ConvergenceResult) -> None:
-    """Pods in trouble and recent warnings in the namespaces of the applications that are not there: what a person would look at next."""
+    """Pods in trouble and recent warnings in the namespaces of the applications that are not there: the next things to look at."""
     late = {a.name for a in result.applications if a.state not in CONVERGED}
-    kube, assumed = ctx.deps.production().kube, ctx.t_before or ctx.deps.clock.now()
+    argocd, assumed = ctx.deps.production(), ctx.t_before or ctx.deps.clock.now()
     try:
-        unhealthy = [a for a in ctx.deps.production().applications() if a.name in late]
+        unhealthy = [a for a in argocd.applications() if a.name in late]
         for command in (c for a in unhealthy if (c := _look_at_hook(a))):
             ctx.deps.report.note(f"look: {command}")
-        namespaces = {a.destination_namespace for a in unhealthy}
-        for pod in pods(kube):
-            if pod.namespace in namespaces and pod.trouble:
-                ctx.deps.report.note(f"pod {pod.key}: {pod.trouble}, {pod.restarts} restarts")
-                for line in log_tail(kube, pod, lines=3):
-                    ctx.deps.report.note(f"  | {line}")
-        for event in [e for e in warnings(kube, since=assumed) if e.namespace in namespaces][:5]:
-            ctx.deps.report.note(f"event {event.namespace}/{event.about}: {event.reason}: {event.message}")
+        clusters = {where.label: where for a in unhealthy if (where := argocd.destination(a))}
+        for label, where in clusters.items():
+            own = {a.destination_namespace for a in unhealthy if (there := argocd.destination(a)) and there.label == label}
+            _show_namespaces(ctx, where.kube, own, assumed)
     except PromoteError as error:
         ctx.deps.report.note(f"(pods and events could not be read: {error.what})")
+
+
+def _show_namespaces(ctx: PromotionContext, kube: Kube, namespaces: set[str], since: datetime) -> None:
+    for pod in pods(kube):
+        if pod.namespace in namespaces and pod.trouble:
+            ctx.deps.report.note(f"pod {pod.key}: {pod.trouble}, {pod.restarts} restarts")
+            for line in log_tail(kube, pod, lines=3):
+                ctx.deps.report.note(f"  | {line}")
+    for event in [e for e in warnings(kube, since=since) if e.namespace in namespaces][:5]:
+        ctx.deps.report.note(f"event {event.namespace}/{event.about}: {event.reason}: {event.message}")
 
 
 def _look_at_hook(app: Application) -> str:
@@ -203,6 +213,7 @@ def _counted(ctx: PromotionContext, step: str, state: str, result: SuiteResult, 
         result = until_determined(ctx, result, partial(ask_again, ctx, result.suite, state))
     take(ctx, result)
     ctx.step(step, result.verdict, result.seconds, result.reason)
+    _advise(ctx, result)
     return result
 
 
@@ -226,6 +237,18 @@ def until_determined(ctx: PromotionContext, result: SuiteResult, again: Callable
                 ctx.deps.report.check(check)
         result = replace(result, seconds=before + patience.elapsed)
     return result
+
+
+def _advise(ctx: PromotionContext, post: SuiteResult) -> None:
+    """Note once which pods of others are in trouble: this promotion is not judged by them."""
+    theirs = [text for check in post.checks for text in _texts(check.evidence.get(ADVICE)) if text not in ctx.advised]
+    if theirs:
+        ctx.deps.report.note(f"not part of this promotion: {listed(theirs, separator='; ')}")
+        ctx.advised.update(theirs)
+
+
+def _texts(value: object) -> list[str]:
+    return [str(text) for text in value] if isinstance(value, list | tuple) else []
 
 
 def take(ctx: PromotionContext, result: SuiteResult) -> None:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from promote.argocd.resource_health import elsewhere, kinds_to_read, read_resource_health, unhealthy
-from promote.core.errors import Denied, NotFound
+import pytest
+
+from promote.argocd.client import ArgoCD, Destination
+from promote.argocd.resource_health import kinds_to_read, read_resource_health, unhealthy
+from promote.core.errors import Denied, NotFound, Unreachable
 from tests.support.manifests import application, child, unhealthy_resource
 
 
@@ -34,8 +37,17 @@ class Cluster:
         return found
 
 
-def judged(cluster: Cluster, *apps: Any) -> tuple[dict[str, Any], dict[str, str]]:
-    return read_resource_health(cluster, apps, apps)  # type: ignore[arg-type]
+def spoke(cluster: Cluster | Exception) -> Destination:
+    def connect() -> Any:
+        if isinstance(cluster, Exception):
+            raise cluster
+        return cluster
+
+    return Destination(label="spoke", names=frozenset({"https://spoke.example.org"}), connect=connect)
+
+
+def judged(cluster: Cluster, *apps: Any, others: tuple[Destination, ...] = ()) -> tuple[dict[str, Any], dict[str, str]]:
+    return read_resource_health(ArgoCD(cluster, ["argocd"], destinations=others), apps, apps)  # type: ignore[arg-type]
 
 
 SHOP = [entry("CronJob", "report", "batch"), entry("Deployment", "web"), entry("ConfigMap", "c", "")]
@@ -75,12 +87,40 @@ def test_a_list_that_is_refused_is_named_for_the_applications_that_need_it():
     assert unhealthy(found["argocd/cron"]) == {("batch", "CronJob", "shop", "report"): "Degraded"}
 
 
-def test_an_application_of_another_cluster_is_unread_and_nothing_is_read_for_it():
-    app = application("shop", health="Degraded", resources=SHOP, spec={"destination": {"server": "https://spoke.example.org", "namespace": "shop"}})
-    cluster = Cluster()
+FAR = {"destination": {"server": "https://spoke.example.org", "namespace": "shop"}}
+
+
+def test_an_application_of_an_unknown_cluster_is_unread_and_nothing_is_read_for_it():
+    app, cluster = application("shop", health="Degraded", resources=SHOP, spec=FAR), Cluster()
     _, unread = judged(cluster, app)
-    assert (unread, cluster.read) == ({"argocd/shop": "it deploys to another cluster (https://spoke.example.org)"}, [])
-    assert elsewhere(application(spec={"destination": {"server": "https://k8s.example.org:6443/"}}), cluster.host) == ""
+    assert (unread, cluster.read) == ({"argocd/shop": "it deploys to https://spoke.example.org, which no entry of prod.clusters names"}, [])
+
+
+def test_the_health_is_computed_in_the_cluster_that_each_application_is_deployed_to():
+    far, near = application("far", health="Degraded", resources=SHOP, spec=FAR), application("near", health="Degraded", resources=SHOP)
+    here = Cluster(cronjobs=[cron("report", "2026-03-03T03:00:00Z")], deployments=[])
+    there = Cluster(cronjobs=[cron("report", "2026-03-01T03:00:00Z")], deployments=[WEB])
+    found, unread = judged(here, near, far, others=(spoke(there),))
+    assert unread == {}
+    assert unhealthy(found["argocd/near"]) == {("apps", "Deployment", "shop", "web"): "Missing"}
+    assert unhealthy(found["argocd/far"]) == {("batch", "CronJob", "shop", "report"): "Degraded"}
+
+
+@pytest.mark.parametrize("connects", [True, False])
+def test_another_cluster_that_does_not_answer_is_unread_and_the_own_one_is_an_error(connects: bool):
+    down = Unreachable("cluster spoke", "no answer", hint="")
+    app, there = application("shop", health="Degraded", resources=SHOP, spec=FAR), Cluster(cronjobs=down) if connects else down
+    assert judged(Cluster(), app, others=(spoke(there),))[1] == {"argocd/shop": "cluster spoke: no answer"}
+    with pytest.raises(Unreachable):
+        judged(Cluster(cronjobs=down), application("shop", health="Degraded", resources=SHOP))
+
+
+@pytest.mark.parametrize(
+    "server", ["https://k8s.example.org:6443/", "https://kubernetes.default.svc", "in-cluster", "", "https://KUBERNETES.default.svc:443"]
+)
+def test_the_cluster_of_argo_cd_has_many_spellings(server: str):
+    app = application("shop", health="Degraded", resources=SHOP, spec={"destination": {"server": server}})
+    assert judged(Cluster(), app)[1] == {}
 
 
 def test_hooks_and_what_is_no_longer_in_git_do_not_count():

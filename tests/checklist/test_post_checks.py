@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
@@ -19,12 +20,14 @@ from promote.checklist.runner import run_suite
 from promote.cli.sandbox_session import repository_files
 from promote.config.reader import read_settings
 from promote.convergence.baseline import take_baseline
+from promote.convergence.running import ADVICE
 from promote.core.deadline import Deadline
 from promote.core.model import CheckResult, SuiteResult, Verdict
 from promote.sandbox.http_server import Fault, World
 from promote.sandbox.kube.store import stamp
 from promote.sandbox.sandbox import Sandbox
 from tests.support.declared import base_id, proves, proves_verdicts, saw_verdicts
+from tests.support.production import kubeconfig
 
 
 @dataclass(kw_only=True)
@@ -47,6 +50,16 @@ class Post:
         )
         saw_verdicts((check.id, check.verdict) for check in result.checks)
         return result
+
+    def changed(self, *names: str) -> str:
+        """A copy of the baseline before the last sync of these applications."""
+        data = json.loads(Path(str(self.context.baseline_file)).read_text())
+        for manifest in data["applications"]:
+            if manifest["metadata"]["name"] in names:
+                manifest["status"]["operationState"]["startedAt"] = "2026-01-01T00:00:00Z"
+        path = self.reports.parent / "changed.json"
+        path.write_text(json.dumps(data))
+        return str(path)
 
     def without(self, path: Path, *names: str) -> str:
         """A copy of the baseline in which these applications were healthy."""
@@ -118,6 +131,21 @@ def blamed(post: Post) -> Iterator[dict[str, object]]:
     yield {"baseline_file": post.without(post.reports.parent / "other.json", "velero")}
 
 
+def side(status: dict[str, object], **meta: object) -> dict[str, object]:
+    """A further pod of the application gitea, as its Deployment would create it."""
+    owner = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "gitea-5ide", "uid": "1", "controller": True}
+    own = {"labels": {"pod-template-hash": "5ide"}, "ownerReferences": [owner]}
+    spec = {"containers": [{"name": "gitea", "image": GITEA}]}
+    return {"kind": "Pod", "metadata": {"name": "gitea-side", "namespace": "gitea", **own, **meta}, "spec": spec, "status": status}
+
+
+GITEA = "registry.example/gitea:1.0.0"  # as the stable tag has it
+CRASHES: dict[str, object] = {
+    "phase": "Running",
+    "containerStatuses": [{"name": "main", "restartCount": 4, "state": {"waiting": {"reason": "CrashLoopBackOff"}}}],
+}
+
+
 @contextmanager
 def old_pod(post: Post) -> Iterator[dict[str, object]]:
     """A pod of an older ReplicaSet lives on beside the new ones."""
@@ -134,8 +162,7 @@ def old_pod(post: Post) -> Iterator[dict[str, object]]:
 
 @contextmanager
 def crashing_pod(post: Post) -> Iterator[dict[str, object]]:
-    status = {"phase": "Running", "containerStatuses": [{"name": "main", "restartCount": 4, "state": {"waiting": {"reason": "CrashLoopBackOff"}}}]}
-    post.sandbox.prod.apply({"kind": "Pod", "metadata": {"name": "gitea-side", "namespace": "gitea"}, "status": status})
+    post.sandbox.prod.apply(side(CRASHES))
     yield {}
     post.sandbox.prod.delete("Pod", "gitea", "gitea-side")
 
@@ -143,7 +170,7 @@ def crashing_pod(post: Post) -> Iterator[dict[str, object]]:
 def running(restarts: int) -> dict[str, object]:
     """A pod that runs at the moment, and how often it was restarted."""
     status = {"phase": "Running", "containerStatuses": [{"name": "main", "restartCount": restarts, "state": {"running": {}}}]}
-    return {"kind": "Pod", "metadata": {"name": "gitea-side", "namespace": "gitea"}, "status": status}
+    return side(status)
 
 
 @contextmanager
@@ -242,8 +269,8 @@ def api(post: Post) -> World:
 
 
 DOWN: dict[str, tuple[Callable[[Post], World], str, set[str]]] = {
-    "applications": (api, "applications", {"applications-synced", "applications-healthy", "workloads-updated", "events"}),
-    "pods": (api, "/api/v1/pods", {"pods-running", "workloads-updated"}),
+    "applications": (api, "applications", {"applications-synced", "applications-healthy", "workloads-updated", "pods-running", "events"}),
+    "pods": (api, "/api/v1/pods", {"pods-running", "workloads-updated", "events"}),
     "workloads": (api, "/apis/apps/v1/deployments", {"workloads-updated", "applications-healthy", "applications-synced"}),
     "events": (api, "/api/v1/events", {"events"}),
     "prometheus": (lambda post: post.sandbox.prometheus, ".*", {"promql[scraped]", "promql[restarts]"}),
@@ -252,7 +279,7 @@ DOWN: dict[str, tuple[Callable[[Post], World], str, set[str]]] = {
     "remote": (
         lambda post: post.sandbox.git,
         ".*",
-        {"applications-synced", "applications-healthy", "workloads-updated", "events", "stable-still-ours"},
+        {"applications-synced", "applications-healthy", "workloads-updated", "pods-running", "events", "stable-still-ours"},
     ),
 }
 
@@ -320,6 +347,28 @@ def no_watchdog(post: Post) -> Iterator[dict[str, object]]:
 
 
 @contextmanager
+def no_pods(post: Post) -> Iterator[dict[str, object]]:
+    api(post).fault(Fault(kind="status", status=200, path="/api/v1/pods", body=b'{"metadata": {}, "items": []}'))
+    yield {}
+    api(post).clear_faults()
+
+
+@contextmanager
+def no_workloads(post: Post) -> Iterator[dict[str, object]]:
+    """Applications that list nothing with pods; Argo CD does not look at them meanwhile."""
+    prod = post.sandbox.prod
+    prod.freeze()
+    before = prod.list("Application", "argocd")
+    for app in before:
+        kept = [r for r in app["status"].get("resources") or () if r["kind"] in ("ConfigMap", "Application")]
+        prod.patch("Application", "argocd", app["metadata"]["name"], {"status": {"resources": kept, "operationState": None}})
+    yield {}
+    for app in before:
+        prod.patch("Application", "argocd", app["metadata"]["name"], {"status": app["status"]})
+    prod.thaw()
+
+
+@contextmanager
 def no_baseline(post: Post) -> Iterator[dict[str, object]]:
     data = json.loads(Path(str(post.context.baseline_file)).read_text())
     other = post.reports.parent / "other.json"
@@ -343,6 +392,21 @@ def test_a_check_that_the_monitoring_cannot_answer_is_unknown(post: Post, name: 
         result = post.run(**changes)
     assert (verdicts(result, Verdict.FAILED), verdicts(result, Verdict.ERRORED)) == (set(), checks), [(r.id, r.detail) for r in result.failed]
     assert said in check(result, max(checks)).detail
+
+
+def test_no_pod_at_all_proves_nothing(post: Post) -> None:
+    with no_pods(post):
+        result = post.run()
+    assert (verdicts(result, Verdict.FAILED), verdicts(result, Verdict.ERRORED)) == (set(), {"pods-running", "events"})
+    assert re.search(r"none of \d+ workloads has a pod \(\d+ applications looked at\)", check(result, "pods-running").detail)
+
+
+def test_applications_without_workloads_prove_nothing_about_what_runs(post: Post) -> None:
+    with no_workloads(post):
+        result = post.run()
+    for name in ("workloads-updated", "pods-running", "events"):
+        assert check(result, name).verdict is Verdict.ERRORED, check(result, name).detail
+    assert "no application deploys anything that has pods now" in check(result, "events").detail
 
 
 def test_silenced_and_inhibited_alerts_are_reported_and_do_not_fail(post: Post) -> None:
@@ -370,6 +434,181 @@ def test_a_new_pod_that_restarted_and_came_to_rest_is_evidence_only(post: Post) 
     post.sandbox.prod.delete("Pod", "gitea", "gitea-side")
     assert result.verdict is Verdict.PASSED, result.reason
     assert check(result, "pods-running").evidence["restarted since they were created, stable now"] == ["gitea/gitea-side"]
+
+
+def theirs(name: str, status: dict[str, object], namespace: str = "ops") -> dict[str, object]:
+    """A pod that no Application lists."""
+    return {"kind": "Pod", "metadata": {"name": name, "namespace": namespace}, "status": status}
+
+
+def failed(reason: str = "Error", **more: object) -> dict[str, object]:
+    state = {"terminated": {"exitCode": 1, "reason": reason}}
+    return {"phase": "Failed", "containerStatuses": [{"name": "main", "restartCount": 0, "state": state}], **more}
+
+
+@contextmanager
+def applied(post: Post, *manifests: dict[str, object]) -> Iterator[None]:
+    for manifest in manifests:
+        post.sandbox.prod.apply(manifest)
+    yield
+    for manifest in manifests:
+        meta = manifest["metadata"]
+        post.sandbox.prod.delete(str(manifest["kind"]), meta["namespace"], meta["name"])  # type: ignore[index]
+
+
+def test_a_pod_of_another_team_is_advice_wherever_it_runs(post: Post) -> None:
+    with applied(post, theirs("backup-29384720-x", failed()), theirs("debug", CRASHES, "gitea")):
+        result = post.run()
+    assert result.verdict is Verdict.PASSED, result.reason
+    assert check(result, "pods-running").evidence[ADVICE] == ["gitea/debug: CrashLoopBackOff", "ops/backup-29384720-x: Error"]
+
+
+def test_a_warning_about_another_team_is_advice(post: Post) -> None:
+    over = threading.Event()
+
+    def happen() -> None:
+        count = 1
+        while not over.wait(0.1):
+            post.sandbox.prod.workloads.event("gitea", "debug.backoff", "Pod", "debug", "BackOff", "restarting", count := count + 1)
+
+    thread = threading.Thread(target=happen)
+    thread.start()
+    result = post.run()
+    over.set()
+    thread.join()
+    post.sandbox.prod.delete("Event", "gitea", "debug.backoff")
+    assert result.verdict is Verdict.PASSED, result.reason
+    assert "BackOff gitea/Pod debug" in str(check(result, "events").evidence["warnings about others (advice)"])
+
+
+def job(name: str, *conditions: str, **meta: object) -> dict[str, object]:
+    """A hook Job of the application gitea."""
+    tracked = {"annotations": {"argocd.argoproj.io/tracking-id": f"gitea:batch/Job:gitea/{name}", "argocd.argoproj.io/hook": "PreSync"}}
+    status = {"conditions": [{"type": c, "status": "True"} for c in conditions]}
+    return {"kind": "Job", "metadata": {"name": name, "namespace": "gitea", **tracked, **meta}, "status": status}
+
+
+def attempt_of(post: Post, name: str, status: dict[str, object]) -> dict[str, object]:
+    """A pod of a Job that is there."""
+    made = post.sandbox.prod.get("Job", "gitea", name)
+    owner = {"apiVersion": "batch/v1", "kind": "Job", "name": name, "uid": made["metadata"]["uid"] if made else "gone", "controller": True}
+    return {"kind": "Pod", "metadata": {"name": f"{name}-x", "namespace": "gitea", "ownerReferences": [owner]}, "status": status}
+
+
+@pytest.mark.parametrize(
+    ("conditions", "verdict", "words"),
+    [
+        (("SuccessCriteriaMet", "Complete"), Verdict.PASSED, "its Job succeeded"),
+        ((), Verdict.PASSED, "its Job has tries left"),
+        (("FailureTarget", "Failed"), Verdict.FAILED, "gitea/migrate-x: Error, 0 restarts"),
+    ],
+    ids=["a Job that succeeded later", "a Job with tries left", "a Job that failed"],
+)
+def test_a_failed_try_counts_only_when_its_job_failed(post: Post, conditions: tuple[str, ...], verdict: Verdict, words: str) -> None:
+    changed = post.changed("gitea")
+    with applied(post, job("migrate", *conditions)), applied(post, attempt_of(post, "migrate", failed())):
+        result = post.run(baseline_file=changed)
+    assert check(result, "pods-running").verdict is verdict, check(result, "pods-running").detail
+    said = check(result, "pods-running")
+    assert words in said.detail + str(said.evidence["not counted"])
+
+
+def test_the_job_of_an_application_that_this_promotion_left_as_it_was_does_not_count(post: Post) -> None:
+    with applied(post, job("migrate", "Failed")), applied(post, attempt_of(post, "migrate", failed())):
+        result = post.run()
+    assert result.verdict is Verdict.PASSED, result.reason
+    assert "gitea is unchanged by this promotion" in str(check(result, "pods-running").evidence["not counted"])
+
+
+def test_the_deployment_of_an_application_that_this_promotion_left_as_it_was_counts_and_the_report_names_it_unchanged(post: Post) -> None:
+    with applied(post, side(CRASHES)):
+        result = post.run()
+    assert "gitea/gitea-side: CrashLoopBackOff, 4 restarts (gitea is unchanged by this promotion)" in check(result, "pods-running").detail
+
+
+def test_what_the_failed_attempt_left_cannot_keep_a_rollback_from_being_proven(post: Post) -> None:
+    changed = post.changed("gitea")
+    with applied(post, job("migrate", "Failed")), applied(post, attempt_of(post, "migrate", failed())):
+        forward = post.run(baseline_file=changed)
+        back = post.run(baseline_file=changed, state="back", t_before=(datetime.now(UTC) + timedelta(seconds=1)).isoformat())
+    assert verdicts(forward, Verdict.FAILED) == {"pods-running"}
+    assert "left by the version that was rolled back" in str(check(back, "pods-running").evidence["not counted"])
+    assert check(back, "pods-running").verdict is Verdict.PASSED
+
+
+def test_an_evicted_pod_counts_until_another_takes_its_place(post: Post) -> None:
+    evicted = side({"phase": "Failed", "reason": "Evicted"})
+    with applied(post, evicted):
+        alone = post.run()
+        time.sleep(1.1)  # creation times have whole seconds
+        successor = side(
+            {"phase": "Running", "containerStatuses": [{"name": "main", "ready": True, "restartCount": 0, "state": {}}]}, name="gitea-new"
+        )
+        with applied(post, successor):
+            replaced = post.run()
+    assert "gitea/gitea-side: Evicted" in check(alone, "pods-running").detail
+    assert replaced.verdict is Verdict.PASSED, replaced.reason
+    assert "Evicted, replaced by gitea-new" in str(check(replaced, "pods-running").evidence["not counted"])
+
+
+def test_jobs_that_may_not_be_listed_leave_the_pods_of_a_job_undetermined(post: Post) -> None:
+    changed, api = post.changed("gitea"), post.sandbox.prod.api
+    with applied(post, job("migrate", "Complete")), applied(post, attempt_of(post, "migrate", failed())):
+        api.forbid = lambda verb, resource, _: resource == "jobs"
+        result = post.run(baseline_file=changed)
+        api.forbid = lambda *_: False
+    assert (verdicts(result, Verdict.FAILED), verdicts(result, Verdict.ERRORED)) == (set(), {"pods-running"})
+    assert 'cannot list resource "jobs"' in check(result, "pods-running").detail
+
+
+def test_applications_of_a_cluster_that_no_settings_name_are_undetermined_by_name(post: Post) -> None:
+    with moved_to(post, "gitea", "https://10.1.2.3:6443"):
+        result = post.run()
+    for name, words in {"workloads-updated": "gitea: ", "pods-running": "the pods of gitea (", "events": "the events of gitea ("}.items():
+        assert check(result, name).verdict is Verdict.ERRORED
+        assert f"{words}it deploys to https://10.1.2.3:6443, which no entry of prod.clusters names" in check(result, name).detail
+
+
+def test_a_declared_cluster_is_judged_with_its_own_pods(post: Post) -> None:
+    """Here the declared cluster is the same API server under another address."""
+    file = post.clone / "promotion.toml"
+    text = file.read_text()
+    file.write_text(text + '\n[[prod.clusters]]\nserver = "https://10.1.2.3:6443"\nname = "far"\n')
+    try:
+        with moved_to(post, "gitea", "https://10.1.2.3:6443"), applied(post, side(CRASHES)):
+            result = post.run()
+    finally:
+        file.write_text(text)
+    assert "gitea/gitea-side in far: CrashLoopBackOff, 4 restarts" in check(result, "pods-running").detail
+    assert check(result, "workloads-updated").verdict is Verdict.PASSED, check(result, "workloads-updated").detail
+
+
+def test_a_declared_cluster_that_cannot_be_reached_leaves_its_applications_undetermined_by_name(post: Post) -> None:
+    file = post.clone / "promotion.toml"
+    text = file.read_text()
+    closed = kubeconfig(post.reports.parent, "http://127.0.0.1:9")
+    file.write_text(text + f'\n[[prod.clusters]]\nserver = "https://10.1.2.3:6443"\nname = "far"\nkubeconfig = "{closed}"\n')
+    try:
+        with moved_to(post, "gitea", "https://10.1.2.3:6443"):
+            result = post.run()
+    finally:
+        file.write_text(text)
+    for name in ("workloads-updated", "pods-running", "events"):
+        assert check(result, name).verdict is Verdict.ERRORED
+        assert re.search(r"\bgitea\b.*cluster prod.clusters far", check(result, name).detail), check(result, name).detail
+
+
+@contextmanager
+def moved_to(post: Post, name: str, server: str) -> Iterator[None]:
+    """The application has another destination, which Argo CD here does not look at."""
+    prod = post.sandbox.prod
+    prod.freeze()
+    before = prod.get("Application", "argocd", name)
+    assert before
+    prod.patch("Application", "argocd", name, {"spec": {"destination": {"server": server}}})
+    yield
+    prod.patch("Application", "argocd", name, {"spec": before["spec"]})
+    prod.thaw()
 
 
 def test_a_warning_that_came_to_rest_is_evidence_only(post: Post) -> None:

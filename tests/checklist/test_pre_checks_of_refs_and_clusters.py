@@ -55,6 +55,19 @@ def elsewhere(url: str) -> dict[str, Any]:
     return {"kind": "Application", "metadata": meta, "spec": {"project": "default", "source": source, "destination": destination}}
 
 
+def in_another_cluster(world: Desk) -> None:
+    """The application grafana is deployed to a cluster that no settings name; Argo CD, which knows it, is not part of this."""
+    prod = world.sandbox.prod
+    prod.freeze()
+    prod.patch("Application", "argocd", "grafana", {"spec": {"destination": {"server": "https://10.1.2.3:6443"}}})
+
+
+def in_this_cluster(world: Desk) -> None:
+    prod = world.sandbox.prod
+    prod.patch("Application", "argocd", "grafana", {"spec": {"destination": {"server": "https://kubernetes.default.svc"}}})
+    prod.thaw()
+
+
 def dev_sick(world: Desk) -> None:
     """In dev only: the trunk's vault never gets ready, production's stays as it is."""
     world.commit(
@@ -168,6 +181,7 @@ CASES = (
         lift=lambda w: w.sandbox.prod.delete("Application", "argocd", "alias"),
         checks={"production-baseline": "errored"},
     ),
+    Case(id="an-application-in-another-cluster", begin=in_another_cluster, lift=in_this_cluster, checks={"production-baseline": "errored"}),
     Case(
         id="rules-unreachable",
         begin=lambda w: w.sandbox.github.fault(Fault(kind="status", status=500, path="/rulesets")),

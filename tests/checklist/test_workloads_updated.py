@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from promote.argocd.application import Application
+from promote.argocd.client import ArgoCD, Destination
 from promote.checklist.outcome import Undetermined
 from promote.checklist.workloads import SPEC, find_outdated
 from promote.config.schema import Settings
@@ -21,9 +22,11 @@ from promote.convergence.wait import ConvergenceResult, converge
 from promote.core.deadline import Clock, Deadline
 from promote.core.model import AppState, Verdict
 from promote.core.retry import wait_until
+from promote.kube.client import connect
+from promote.sandbox.cluster import Cluster
 from promote.sandbox.http_server import Fault
 from tests.support.production import QUICK as TIMING
-from tests.support.production import SETTINGS, Production, app_manifest, deployment, production
+from tests.support.production import SETTINGS, Production, app_manifest, deployment, kubeconfig, production
 from tests.support.repos import git
 
 QUICK = replace(SETTINGS, running=Running(timeout=2.0))  # type: ignore[arg-type]
@@ -168,9 +171,72 @@ def test_an_application_of_another_cluster_is_undetermined_by_name(prod: Product
     far = app_manifest("far", "apps/web", destination={"server": "https://spoke.example.org", "namespace": "shop"})
     goal = prod.move(prod.commit({"root/far.yaml": far}))
     prod.argocd.refresh([prod.app("argocd")])
-    wait_until("the application", lambda: any(a.name == "far" for a in prod.argocd.applications()), ready=bool, deadline=Deadline(10), every_s=0.05)
-    with pytest.raises(Undetermined, match=r"far: it deploys to another cluster \(https://spoke\.example\.org\)"):
+    wait_until(
+        "its resources",
+        lambda: any(a.name == "far" and a.resources for a in prod.argocd.applications()),
+        ready=bool,
+        deadline=Deadline(10),
+        every_s=0.05,
+    )
+    with pytest.raises(Undetermined, match=r"far: it deploys to https://spoke\.example\.org, which no entry of prod.clusters names"):
         outdated(prod, goal)
+
+
+@pytest.fixture
+def spoke() -> Iterator[Cluster]:
+    """A second cluster, without an Argo CD at work."""
+    cluster = Cluster("spoke", repositories={}, timing=TIMING)
+    cluster.start()
+    yield cluster
+    cluster.stop()
+
+
+def test_an_application_of_a_named_cluster_is_judged_by_what_runs_there(prod: Production, spoke: Cluster, tmp_path: Path):
+    """The objects of the same names in Argo CD's own cluster are all right."""
+    goal = prod.move(prod.commit({"apps/web/d.yaml": deployment("web", "1")}))
+    settled(prod, goal)
+    prod.cluster.freeze()
+    prod.cluster.patch("Application", "argocd", "web", {"spec": {"destination": {"server": "https://spoke.example.org"}}})
+    (tmp_path / "spoke").mkdir()
+    names = frozenset({"https://spoke.example.org", "spoke"})
+    there = Destination(label="spoke", names=names, connect=lambda: connect("spoke", kubeconfig(tmp_path / "spoke", spoke.url), ""))
+    world = replace(prod, argocd=ArgoCD(prod.kube, ["argocd"], destinations=[there]))
+    assert outdated(world, goal)[0] == {"Deployment shop/web of web in spoke": "does not exist"}
+    found = prod.cluster.get("Deployment", "shop", "web")
+    assert found
+    spoke.apply(found)
+    assert outdated(world, goal)[0] == {}
+    spoke.api.fault(Fault(kind="status", path="/api/v1/pods", status=403))
+    with pytest.raises(Undetermined, match="not every workload can be read: web: "):
+        outdated(world, goal)
+
+
+def test_a_workload_of_a_cluster_that_is_read_fails_although_another_cluster_cannot_be_read(prod: Production):
+    goal = prod.move(prod.commit({"apps/web/d.yaml": workload("StatefulSet", "1", updateStrategy={"type": "OnDelete"})}))
+    settled(prod, goal)
+    goal = prod.move(prod.commit({"apps/web/d.yaml": workload("StatefulSet", "2", updateStrategy={"type": "OnDelete"})}))
+    settled(prod, goal)
+    prod.cluster.freeze()
+    prod.cluster.patch("Application", "argocd", "db", {"spec": {"destination": {"server": "https://spoke.example.org"}}})
+    assert list(outdated(prod, goal)[0]) == ["StatefulSet shop/web of web"]
+
+
+def test_a_failed_job_of_an_application_that_was_left_unchanged_is_evidence_only(prod: Production):
+    job = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "load"}, "spec": {"template": deployment("load", "1")["spec"]["template"]}}
+    first = prod.move(prod.commit({"apps/web/j.yaml": job}))
+    prod.argocd.refresh([prod.app("web")])
+    wait_until("the Job", lambda: prod.cluster.get("Job", "shop", "load"), ready=bool, deadline=Deadline(10), every_s=0.05)
+    prod.cluster.patch("Job", "shop", "load", {"status": {"succeeded": 1, "conditions": [{"type": "Complete", "status": "True"}]}})
+    settled(prod, first)
+    before = tuple(take_baseline(prod.argocd).applications(first).values())
+    goal = prod.move(prod.commit({"apps/db/d.yaml": deployment("db", "2")}))
+    settled(prod, goal)
+    prod.cluster.freeze()
+    failed = {"conditions": [{"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded", "message": "m"}], "succeeded": 0}
+    prod.cluster.patch("Job", "shop", "load", {"status": failed})
+    found, seen = outdated(prod, goal, before=before)
+    assert (found, "Job shop/load of web" in str(seen["unchanged by this promotion (ignored)"])) == ({}, True)
+    assert list(outdated(prod, goal)[0]) == ["Job shop/load of web"], "without a baseline it counts as changed"
 
 
 def test_the_excuse_of_a_failed_cron_job_does_not_cover_a_deployment_that_was_ready(prod: Production):

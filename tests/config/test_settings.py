@@ -66,6 +66,7 @@ def test_every_error_is_reported_at_once_with_the_nearest_key(tmp_path: Path) ->
         ('[[argocd.accept_out_of_sync]]\nreason = "x"\n', "accept_out_of_sync: every entry needs an application and a reason"),
         ('[argocd]\nrefresh_timeout = "0s"\n', "argocd.refresh_timeout: must be longer than nothing"),
         ('[argocd]\nrefresh_timeout = "10m"\n', "argocd.refresh_timeout: must be shorter than suites.timeout"),
+        ('[[prod.clusters]]\ncontext = "spoke"\n', "prod.clusters: every entry needs a server or a name"),
         ('[[smoke.urls]]\nurl = "http://a"\n', "needs a name"),
         ('[dev]\nconverge_timeout = "2m"\n', "shorter than suites.check_timeout"),
         ('[[smoke.urls]]\nname = "a"\nurl = "http://a"\nredirect = "http://b"\n', "redirect needs a 3xx status, not 200"),

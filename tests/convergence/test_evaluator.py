@@ -140,6 +140,43 @@ def test_another_resource_that_is_unhealthy_now_fails_an_application_that_was_de
     assert reason == "Degraded; was already Degraded before, but not for this: Deployment web Degraded (0 of 1 ready)"
 
 
+@pytest.mark.parametrize("job", ["Job", "CronJob"])
+def test_a_job_that_fails_in_an_application_that_was_left_unchanged_does_not_count_and_is_named(job: str):
+    judged = convergence(before())
+    look(judged, application(state=OLD_OPERATION))
+    failed = unhealthy_resource("report", "Degraded", job)
+    seen = application(reconciled=6, state=OLD_OPERATION, health="Degraded", resources=[failed])
+    assert states(judged, seen, looks=3) == [AppState.WAITING, AppState.WAITING, AppState.TOLERATED]
+    reason = look(judged, seen)["web"].reason
+    assert reason == f"unchanged by this promotion, so its Jobs and CronJobs do not count: {job} report Degraded"
+    synced = application(reconciled=6, health="Degraded", resources=[failed])
+    assert [look(judged, synced, second=s)["web"].state for s in (100, 170)] == [AppState.WAITING, AppState.FAILED], "this promotion changed it"
+
+
+def test_a_deployment_of_an_application_that_was_left_unchanged_counts():
+    judged = convergence(before())
+    look(judged, application(state=OLD_OPERATION))
+    both = [CRON, unhealthy_resource("web", "Degraded")]
+    seen = application(reconciled=6, state=OLD_OPERATION, health="Degraded", resources=both)
+    assert [look(judged, seen, second=s)["web"].state for s in (100, 170)] == [AppState.WAITING, AppState.FAILED]
+
+
+def test_a_further_cron_job_that_fails_in_an_unchanged_application_that_was_degraded_before_does_not_count():
+    judged = convergence(before(health="Degraded", resources=[CRON]))
+    look(judged, application(state=OLD_OPERATION))
+    both = [CRON, unhealthy_resource("backup", "Degraded", "CronJob")]
+    assert states(judged, application(reconciled=6, state=OLD_OPERATION, health="Degraded", resources=both), looks=3)[-1] is AppState.TOLERATED
+    synced = application(reconciled=6, health="Degraded", resources=both)
+    assert [look(judged, synced, second=s)["web"].state for s in (100, 170)] == [AppState.WAITING, AppState.FAILED]
+
+
+def test_the_resources_of_an_application_are_read_that_was_left_unchanged_or_unhealthy_before():
+    judged = convergence(before(), before("sick", health="Degraded"))
+    same, synced = application(state=OLD_OPERATION, health="Degraded"), application(health="Degraded")
+    assert [judged.excusable([a]) for a in (same, synced)] == [[same], []]
+    assert [a.name for a in judged.excusable([application("sick", health="Degraded"), application("new", health="Degraded")])] == ["sick"]
+
+
 def test_another_resource_that_rolls_out_is_waited_for():
     judged = convergence(before(health="Degraded", resources=[CRON]))
     look(judged, application())

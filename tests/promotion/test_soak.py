@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from promote import connect as connections
-from promote.argocd.client import ArgoCD
+from promote.argocd.client import ArgoCD, Destination
 from promote.config.schema import Alertmanager as AlertmanagerSettings
 from promote.config.schema import Settings
 from promote.convergence.baseline import Baseline, take_baseline
@@ -21,6 +21,7 @@ from promote.promotion.soak import Watch
 from promote.sandbox.cluster import Cluster
 from promote.sandbox.http_server import Fault
 from promote.sandbox.monitoring import alertmanager as alertmanager_world
+from tests.support.manifests import goal, manifest
 from tests.support.production import SETTINGS, kubeconfig
 from tests.support.silent_report import Silent
 
@@ -32,6 +33,8 @@ class Place:
         self.cluster = Cluster("prod", repositories={})
         self.cluster.api.start()
         self.seconds = 0.0
+        owned = [{"group": "apps", "kind": "StatefulSet", "namespace": "shop", "name": name} for name in ("well", "sick", "new")]
+        self.cluster.apply({"kind": "Application", "apiVersion": "argoproj.io/v1alpha1", **manifest("shop", resources=owned)})
         self.pod("well", 0)
         self.pod("sick", 7, "CrashLoopBackOff")
         self.argocd = ArgoCD(connect("prod", kubeconfig(folder, self.cluster.url), ""), ["argocd"])
@@ -39,7 +42,8 @@ class Place:
     def pod(self, name: str, restarts: int, waiting: str = "") -> None:
         state: dict[str, Any] = {"waiting": {"reason": waiting}} if waiting else {"running": {}}
         status = {"phase": "Running", "containerStatuses": [{"name": "main", "restartCount": restarts, "state": state}]}
-        self.cluster.apply({"kind": "Pod", "metadata": {"name": name, "namespace": "shop"}, "status": status})
+        owners = [{"apiVersion": "apps/v1", "kind": "StatefulSet", "name": name, "uid": name, "controller": True}] if name != "theirs" else []
+        self.cluster.apply({"kind": "Pod", "metadata": {"name": name, "namespace": "shop", "ownerReferences": owners}, "status": status})
 
     def watch(self, baseline: Baseline | None, settings: Settings = SETTINGS) -> Watch:
         clock = Clock(monotonic=lambda: self.seconds, sleep=lambda _: None)
@@ -47,7 +51,7 @@ class Place:
             settings=settings, git=None, report=Silent(), production=lambda: self.argocd, forge=None, who="test", clock=clock  # type: ignore[arg-type]
         )  # fmt: skip
         run = PromotionContext(deps=tools, target=None, version=None, request_id="r", journal=None, baseline=baseline)  # type: ignore[arg-type]
-        return Watch(run=run)
+        return Watch(run=run, goal=lambda _: goal())
 
 
 @pytest.fixture
@@ -67,7 +71,18 @@ def test_earlier_trouble_is_tolerated_and_a_restart_is_not(place: Place) -> None
     place.pod("well", 1)
     found = watch.look()
     assert found is not None
-    assert (found.status, found.reason) == (StepStatus.FAILED, "shop/well: restarted 1 times since the baseline")
+    assert (found.status, found.reason) == (
+        StepStatus.FAILED,
+        "shop/well: restarted 1 times since the baseline (shop is unchanged by this promotion)",
+    )
+
+
+def test_a_pod_of_another_team_does_not_count(place: Place) -> None:
+    watch = place.watch(take_baseline(place.argocd))
+    place.pod("theirs", 3, "CrashLoopBackOff")
+    assert watch.look() is None
+    place.pod("well", 3, "CrashLoopBackOff")
+    assert watch.look() is not None
 
 
 def test_a_pod_that_came_with_the_version_must_not_restart_during_the_soak(place: Place) -> None:
@@ -87,9 +102,16 @@ def test_without_a_baseline_nothing_is_tolerated(place: Place) -> None:
     assert found.reason == "shop/sick: CrashLoopBackOff, 7 restarts"
 
 
-def test_a_cluster_that_does_not_answer_is_waited_for_and_then_unknown(place: Place) -> None:
+@pytest.mark.parametrize("destination", ["", "spoke"], ids=["Argo CD's own", "another"])
+def test_a_cluster_that_does_not_answer_is_waited_for_and_then_unknown(place: Place, destination: str) -> None:
+    """Here the other cluster is the same API server under another name."""
+    if destination:
+        kube, far = place.argocd.kube, {"spec": {"destination": {"server": None, "name": destination}}}
+        place.argocd = ArgoCD(kube, ["argocd"], destinations=[Destination(label=destination, names=frozenset({destination}), connect=lambda: kube)])
+        place.cluster.patch("Application", "argocd", "shop", far)
     watch = place.watch(take_baseline(place.argocd))
-    place.cluster.api.fault(Fault(kind="status", status=503))
+    assert watch.look() is None
+    place.cluster.api.fault(Fault(kind="status", path="/api/v1/pods" if destination else ".*", status=503))
     assert watch.look() is None
     assert watch.blind is not None
     place.seconds += SETTINGS.promotion.patience + 1

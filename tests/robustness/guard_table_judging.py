@@ -8,6 +8,7 @@ PREDICATE = "tests/convergence/test_application_status.py"
 LOOKS = "tests/convergence/test_evaluator.py"
 FLEET = "tests/convergence/test_fleet.py"
 READING = "tests/argocd/test_application.py"
+AFTER = "tests/checklist/test_post_checks.py"
 LOOP = "tests/argocd/test_client.py"
 SUITES = "tests/checklist/test_suites.py"
 HAND = "tests/checklist/test_suites_by_hand.py"
@@ -128,6 +129,11 @@ FLEETWIDE = (
     Guard("an unknown beginning is no beginning", "promote/convergence/baseline.py", "*_unknown(apps), ", "", "tests/convergence/test_baseline.py"),
     Guard("a broken beginning is none", "promote/convergence/baseline.py", ", *_too_many_unhealthy(apps, limits, settings.baseline.max_unhealthy)]", "]", "tests/convergence/test_baseline.py"),
     Guard("an application must follow the tag", MEMBERS, "    if not any(goal.tracks(a) for a in members.values()):\n", "    if False:\n", MEMBERSHIP),
+    Guard("other teams' pods are advice", "promote/convergence/running.py", "        if owner.ours:\n", "        if True:\n", f"{AFTER}::test_a_pod_of_another_team_is_advice_wherever_it_runs"),
+    Guard("a try is not its Job", "promote/kube/current.py", 'return "" if true & {"Failed", "FailureTarget"} or owned.pod.phase == "Pending" else "its Job has tries left"', 'return ""', "tests/kube/test_current.py"),
+    Guard("another cluster is not ours", "promote/argocd/client.py", "if wanted in d.names), None)", "), None)", "tests/argocd/test_resource_health.py"),
+    Guard("a changed application's Job counts", "promote/convergence/excuse.py", " if unchanged(now, before) else {}", "", LOOKS),
+    Guard("no pod is no proof", "promote/checklist/production.py", "    if why := running.nothing:\n", "    if why := \"\":\n", f"{AFTER}::test_no_pod_at_all_proves_nothing"),
     Guard("an unread child is named", MEMBERS, "    hidden = unseen(members, settings.prod.namespaces)\n", "    hidden: dict[str, str] = {}\n", MEMBERSHIP),
     Guard("an unjudged member is named", MEMBERS, "if (why := goal.unclear(a))]", "if not (why := goal.unclear(a))]", MEMBERSHIP),
     Guard("an unread child is waited for", CONVERGENCE, " | self._unseen()\n", "\n", FLEET),
