@@ -13,7 +13,7 @@ import subprocess
 from collections.abc import MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 from promote.core.errors import UsageError
 from promote.core.in_flight import in_flight
@@ -36,7 +36,12 @@ _NEUTRAL_SETTINGS = (
     "i18n.logOutputEncoding=UTF-8", "submodule.recurse=false", "fetch.recurseSubmodules=false", "gc.auto=0",
 )  # fmt: skip
 _NEUTRAL = tuple(word for setting in _NEUTRAL_SETTINGS for word in ("-c", setting))
-_TOKEN_HELPER = '!f() { test "$1" = get && echo username=x-access-token && echo "password=$PROMOTE_GIT_TOKEN"; }; f'
+# Only the remote's own host gets the token: git asks for credentials of every host that an answer redirects to.
+_TOKEN_HELPER = (
+    '!f() { test "$1" = get || return 0; while read -r line; do case "$line" in'
+    ' "protocol=$PROMOTE_GIT_PROTOCOL") p=1;; "host=$PROMOTE_GIT_HOST") h=1;; esac; done;'
+    ' test "$p$h" = 11 && echo username=x-access-token && echo "password=$PROMOTE_GIT_TOKEN"; }; f'
+)
 
 # Git's messages for a lost connection and for a gateway's fault: the same read may succeed a moment later.
 _PASSING = re.compile(
@@ -46,6 +51,7 @@ _PASSING = re.compile(
 _QUOTED = re.compile(r"'[^'\n]*'")
 _READS = frozenset({"ls-remote", "fetch"})
 _URL_HELPER = '!f() { test "$1" = get && echo "username=$PROMOTE_URL_USER" && echo "password=$PROMOTE_URL_PASSWORD"; }; f'
+_HTTP = re.compile(r"https?://", re.IGNORECASE)
 _WITH_USER = re.compile(r"(https?://)([^/@:\s]*)(?::([^/@\s]*))?@([^/\s]+)")
 
 
@@ -64,6 +70,14 @@ def password_aside(url: str) -> dict[str, str]:
         pairs += [(f"credential.{clean}.helper", ""), (f"credential.{clean}.helper", _URL_HELPER)]
     env = {f"GIT_CONFIG_{part}_{count + n}": text for n, pair in enumerate(pairs) for part, text in zip(("KEY", "VALUE"), pair, strict=True)}
     return env | {"GIT_CONFIG_COUNT": str(count + len(pairs)), "PROMOTE_URL_USER": unquote(user), "PROMOTE_URL_PASSWORD": unquote(password or "")}
+
+
+def token_place(url: str) -> dict[str, str]:
+    """Environment variables that name the protocol and host which get the token: those of this URL. Empty for a URL that takes none."""
+    parts = urlsplit(url) if _HTTP.match(url) else None
+    if parts is None or not parts.netloc:
+        return {}
+    return {"PROMOTE_GIT_PROTOCOL": parts.scheme, "PROMOTE_GIT_HOST": parts.netloc.rpartition("@")[2]}
 
 
 def forget_local_variables(environ: MutableMapping[str, str]) -> None:
@@ -102,7 +116,7 @@ def _environment(token: str | None, extra: dict[str, str] | None) -> dict[str, s
     env["GIT_GRAFT_FILE"] = f"{os.devnull}/none"
     # A trace on stderr would be mistaken for git's error text; a trace to a file is harmless.
     env |= {name: "0" for name, value in os.environ.items() if name.startswith("GIT_TRACE") and "/" not in value} | (extra or {})
-    if token:
+    if token and env.get("PROMOTE_GIT_HOST"):
         # Appended to the list of helpers, so that the user's own are asked first. In the environment, never on a command line.
         count = _config_count(env.get("GIT_CONFIG_COUNT") or os.environ.get("GIT_CONFIG_COUNT", ""))
         env |= {f"GIT_CONFIG_KEY_{count}": "credential.helper", f"GIT_CONFIG_VALUE_{count}": _TOKEN_HELPER, "GIT_CONFIG_COUNT": str(count + 1)}

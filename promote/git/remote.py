@@ -17,7 +17,7 @@ from promote.core.model import Tag, short
 from promote.git.errors import git_error, mask
 from promote.git.local_refs import LocalRefs
 from promote.git.parse import LOG, SIZE, Commit, TagObject, parse_log, parse_refs, parse_size, parse_tag, require_tag
-from promote.git.process import Done, password_aside, run_git, run_git_with_retries
+from promote.git.process import Done, password_aside, run_git, run_git_with_retries, token_place
 from promote.git.push import Pushed, PushResult, RefUpdate, push_arguments, read_push
 
 NESTED = 10  # tags of tags: a person makes two by mistake
@@ -50,7 +50,8 @@ class GitRemote:
 
     @cached_property
     def _aside(self) -> dict[str, str]:
-        aside = password_aside(run_git(self.root, "remote", "get-url", self.remote, timeout_s=self._timeout_s).out.strip())
+        url = run_git(self.root, "remote", "get-url", self.remote, timeout_s=self._timeout_s).out.strip()
+        aside = password_aside(url) | token_place(url)
         if password := aside.get("PROMOTE_URL_PASSWORD"):
             self._learn(password, f"{aside['PROMOTE_URL_USER']}:{password}")
         return aside
