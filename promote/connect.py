@@ -18,7 +18,7 @@ from promote.config.expressions import filled, variables
 from promote.config.schema import DevCluster, ProdCluster, Settings
 from promote.core.errors import UsageError
 from promote.core.redact import Redactor, learn
-from promote.git.process import forget_local_variables
+from promote.git.process import forget_local_variables, run_git
 from promote.git.remote import GitRemote
 from promote.report import github_actions
 
@@ -227,6 +227,13 @@ def _argocd(
 def _kube(name: str, settings: Settings, kubeconfig: str, context: str) -> Kube:
     from promote.kube.client import connect
 
-    kube = connect(name, settings.root / kubeconfig if kubeconfig else None, context, default=own_kubeconfig())
+    file = settings.root / kubeconfig if kubeconfig else None
+    kube = connect(name, file, context, default=own_kubeconfig(), programs=file is None or not _in_repository(settings.root, file))
     learn(*kube.secrets)
     return kube
+
+
+def _in_repository(root: Path, path: Path) -> bool:
+    """Whether git tracks this file, itself or as the target of a link: then it changes with the branch that is checked out."""
+    files = {file for file in (path.absolute(), path.resolve()) if file.is_file()}
+    return any(run_git(root, "ls-files", "--error-unmatch", "--", str(file)).code == 0 for file in files)

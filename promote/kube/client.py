@@ -191,10 +191,11 @@ class Kube:
         return response.status, read_whole(response), response.headers
 
 
-def connect(name: str, kubeconfig: Path | None, context: str, *, default: str = "") -> Kube:
+def connect(name: str, kubeconfig: Path | None, context: str, *, default: str = "", programs: bool = True) -> Kube:
     """A client for one context of one kubeconfig.
 
     `kubeconfig` None: use `default`, the value of $KUBECONFIG, else ~/.kube/config. `context` "": the current context.
+    `programs` False: the file came with the repository, and the author of a branch must not start a program here.
     Raises UsageError for faults in the file or the context, Denied when its exec plugin or auth provider returns no credentials.
     """
     from kubernetes.client import ApiClient, Configuration
@@ -206,7 +207,7 @@ def connect(name: str, kubeconfig: Path | None, context: str, *, default: str = 
         )
     configuration = Configuration()
     configuration.retries, configuration.connection_pool_maxsize = 0, IN_FLIGHT
-    login = _load(name, kubeconfig, default, context, configuration)
+    login = _load(name, kubeconfig, default, context, configuration, programs=programs)
     if login and not (configuration.api_key or configuration.cert_file or configuration.username):
         raise Denied(f"cluster {name}", f"the {login.title} returned no credentials", hint=login.by_hand)
     if login:
@@ -222,7 +223,7 @@ def _exists(paths: str) -> bool:
     return any(Path(path).expanduser().exists() for path in paths.split(os.pathsep) if path)
 
 
-def _load(name: str, kubeconfig: Path | None, default: str, context: str, configuration: Any) -> Login | None:
+def _load(name: str, kubeconfig: Path | None, default: str, context: str, configuration: Any, *, programs: bool) -> Login | None:
     """Fill the configuration; returns how its user logs in, None when the credentials are in the file."""
     from kubernetes import config
     from kubernetes.config.config_exception import ConfigException
@@ -246,6 +247,11 @@ def _load(name: str, kubeconfig: Path | None, default: str, context: str, config
         chosen = contexts.get(context or (merged.value.get("current-context") if merged else None), {})
         user = users.get(chosen.get("user"), {})
         login = login_of(user)
+        if login and not programs:
+            raise UsageError(
+                f"{name}: {where} is a file of the repository, and its {login.title} would run: the author of a branch would start a program here",
+                hint=f'keep that kubeconfig outside the repository: {name}.kubeconfig = "" in promotion.toml, and export KUBECONFIG',
+            )
         load = partial(api.load_kube_config, file, context=context or None, client_configuration=configuration, persist_config=False)
         within(load, name, login, known=(ConfigException,))
     except ConfigException as error:

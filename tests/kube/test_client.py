@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from promote.connect import own_kubeconfig
+from promote.config.schema import ProdCluster, Settings
+from promote.connect import own_kubeconfig, production
 from promote.core.errors import Denied, NotFound, PromoteError, Rejected, Unreachable, UsageError
 from promote.core.retry import PAUSES_S
 from promote.kube.client import Kube, connect
@@ -16,6 +17,7 @@ from promote.kube.errors import Conflict, error_of
 from promote.sandbox.http_server import Fault, Request, Response, World, json_response
 from tests.robustness.troubles import address
 from tests.support.production import kubeconfig, oidc_user
+from tests.support.repos import git
 
 APPLICATIONS = "/apis/argoproj.io/v1alpha1/namespaces/argocd/applications"
 PLUGIN = "client.authentication.k8s.io/v1"
@@ -150,6 +152,24 @@ def test_a_plugin_that_gives_no_credentials(tmp_path: Path, world: Echo, script:
     with pytest.raises(Denied, match="returned no credentials") as caught:
         connect("prod", kubeconfig(tmp_path, world.url, plugin(tmp_path, script)), "")
     assert "secret" not in str(caught.value) + "".join(capfd.readouterr())
+
+
+@pytest.mark.parametrize("link", [False, True])
+def test_a_kubeconfig_of_the_repository_starts_no_program(tmp_path: Path, world: Echo, link: bool):
+    """The author of a branch writes it, and `promote status` in that branch must not run it."""
+    file = kubeconfig(tmp_path, world.url, plugin(tmp_path, f"touch {tmp_path}/ran"))
+    git(tmp_path, "init", "-q", ".")
+    git(tmp_path, "add", file.name)
+    if link:
+        (tmp_path / "link").symlink_to(file)
+    settings = Settings(root=tmp_path, prod=ProdCluster(kubeconfig="link" if link else file.name))
+    with pytest.raises(UsageError, match="is a file of the repository, and its exec plugin .* would run"):
+        production(settings)
+    assert not (tmp_path / "ran").exists()
+    git(tmp_path, "rm", "-q", "--cached", file.name)
+    with pytest.raises(Denied, match="returned no credentials"):
+        production(settings)
+    assert (tmp_path / "ran").exists(), "one that git does not track is the user's own"
 
 
 def test_a_plugin_without_a_command(tmp_path: Path, world: Echo):
