@@ -12,6 +12,8 @@ AFTER = "tests/checklist/test_post_checks.py"
 LOOP = "tests/argocd/test_client.py"
 SUITES = "tests/checklist/test_suites.py"
 HAND = "tests/checklist/test_suites_by_hand.py"
+TRUNK, PROTECTION = "tests/checklist/test_trunk_suites.py", "tests/checklist/test_protection.py"
+UNTRUSTED = "tests/promotion/test_untrusted_checkouts.py"
 WRITER = "tests/report/test_junit.py"
 VERDICT, SESSION, CONCLUSION = (f"promote/checklist/{name}.py" for name in ("suite_verdict", "session", "conclusion"))
 JUNIT = "promote/report/junit.py"
@@ -151,6 +153,14 @@ SUITE = (
     Guard("what a suite asks stays in its session", "promote/transport/programs.py", '{"process_group": 0}', '{"start_new_session": True}', "tests/checklist/test_stopped_suites.py", "dies_with_it"),
     Guard("options of the environment", "promote/checklist/runner.py", '_HIJACKS = ("PYTEST_ADDOPTS", "PYTEST_PLUGINS",', '_HIJACKS = ("PYTEST_PLUGINS",', f"{SUITES}::test_options_in_the_environment_cannot_deselect"),
     Guard("options of the repository", "promote/checklist/runner.py", '"-c", os.devnull, ', "", f"{SUITES}::test_an_ini_of_the_repository_cannot_deselect"),
+    Guard("conftests above the suites", "promote/checklist/runner.py", ', f"--confcutdir={rules}"', "", f"{TRUNK}::test_nothing_is_imported_from_the_clone_or_the_environment"),
+    Guard("an isolated interpreter", "promote/checklist/runner.py", '"-I", "-B"', '"-P", "-B"', f"{TRUNK}::test_nothing_is_imported_from_the_clone_or_the_environment"),
+    Guard("the trunk's suites", "promote/checklist/trunk_suites.py", "run_suite(name, rules.checks_root /", "run_suite(name, settings.root /", TRUNK),
+    Guard("the trunk's settings", "promote/checklist/trunk_suites.py", "settings=rules, **how", "settings=settings, **how", TRUNK),
+    Guard("judged before any code", "promote/promotion/precheck.py", "    if refused := _refused(ctx):\n", "    if refused := None:\n", UNTRUSTED),
+    Guard("the trunk is confirmed", "promote/checklist/protection.py", '    if default in ("", branch):\n', "    if True:\n", f"{PROTECTION}::test_a_branch_that_names_itself_the_trunk_is_not_the_trunk"),
+    Guard("the bytes of a file of the rules", "promote/git/trunk.py", "blob_id(path.read_bytes(), entry.oid) == entry.oid", "True", PROTECTION),
+    Guard("links among the rules", "promote/git/trunk.py", "        if (root / above).is_symlink() or not", "        if not", f"{PROTECTION}::test_rules_that_differ_in_this_clone_alone_are_named_and_refused"),
     Guard("verdicts on the disk", "promote/checklist/recorder.py", "            os.fsync(descriptor)\n", "", "tests/promotion/test_journal.py"),
     Guard("the guard", "promote/checklist/outcome.py", "not self.guard.returned", "False", f"{SUITES}::test_a_conftest_cannot_make_a_no_a_pass"),
     Guard("expected to fail is no pass", "promote/checklist/outcome.py", '    if hasattr(report, "wasxfail"):\n', "    if False:\n", SUITES, "only_looks"),
