@@ -225,7 +225,7 @@ def test_a_trunk_that_is_not_the_default_branch_is_named_by_it_or_by_the_clone(r
 
 def test_a_graft_of_this_clone_puts_nothing_on_the_trunk(repos: Repos) -> None:
     evil, main = unmerged(repos), git(repos.clone, "rev-parse", "main")
-    (repos.clone / ".git/info/grafts").write_text(f"{main} {evil}\n")
+    (repos.clone / ".git/info/grafts").write_text(f"{main} {git(repos.clone, 'rev-parse', 'main~1')} {evil}\n")
     git(repos.clone, "merge-base", "--is-ancestor", evil, "main")  # git itself believes it
     assert blocking(repos.clone, "v1.9.0") == {"trunk": Verdict.FAILED}
 
