@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from promote.convergence.baseline import take_baseline
-from promote.core.errors import NotFound, PromoteError, UsageError
+from promote.core.errors import NotFound, PromoteError, Rejected, UsageError
 from promote.core.model import Tag, short
 from promote.core.version import UNVERSIONED, Version, recorded_version
 from promote.promotion.context import Dependencies, Moved, PromotionContext, StepResult, Tracked
@@ -49,7 +49,10 @@ def prepare(deps: Dependencies, to: Destination) -> PromotionContext:
             hint="name another version with --to; what production really runs: `promote status`",
         )
     target = Tag(ref=names.stable, object=back.object, commit=git.commit_of(back.object))
-    WayBack.read(git, settings, stable).require(git, settings, target)
+    try:
+        WayBack.read(git, settings, stable).require(git, settings, target)
+    except Rejected as no:
+        raise UsageError(no.what, hint=no.hint) from no
     carried = version_carried(deps, target)
     version = recorded_version(carried or UNVERSIONED.text, settings.version.scheme)
     request_id = f"rollback-{datetime.now(UTC):%Y%m%d-%H%M%S}-{random.token_hex(3)}"

@@ -14,7 +14,7 @@ from promote.config.reader import settings_from
 from promote.config.schema import FILE_NAME, Settings
 from promote.core.errors import NotFound, PromoteError, Rejected, UsageError
 from promote.core.model import Tag, short
-from promote.core.version import version_of_tag
+from promote.core.version import SCHEMES, version_of_tag
 from promote.git.remote import GitRemote
 from promote.tags.names import ref_names
 from promote.tags.observation import trailers_of
@@ -78,7 +78,7 @@ def require_on_trunk(git: GitRemote, settings: Settings, commit: str, what: str)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WayBack:
-    """Where production's own tags allow to go back: `named` are the objects (and their commits) of all prod tags, `replaced` the object that the
+    """Where production's own tags allow to go back: `named` are the commits of all prod tags, `replaced` the object that the
     stable tag's own trailer names as replaced ("" when it names none, FIRST when there was no tag)."""
 
     stable: Tag
@@ -89,22 +89,22 @@ class WayBack:
     def read(cls, git: GitRemote, settings: Settings, stable: Tag) -> WayBack:
         """Of the remote as it is now. Brings the stable tag's object here."""
         listed = git.refs(f"refs/tags/{settings.tags.prod.format(version='*')}").values()
-        # The pattern may match the stable tag itself, and others that belong to no version.
-        prods = [tag for tag in listed if version_of_tag(tag.name, settings.tags.prod, settings.version.scheme)]
+        # The pattern may match the stable tag itself, and others that belong to no version. The scheme may have been another one then.
+        prods = [tag for tag in listed if any(version_of_tag(tag.name, settings.tags.prod, scheme) for scheme in SCHEMES)]
         ours = any(tag.object == stable.object != tag.commit for tag in prods)  # made by a promotion, whatever else may write the stable tag
         if ours and not git.has(stable.object):
             git.fetch(stable.ref)
         replaced = trailers_of(git.read_tag(stable.object).message).get(PREVIOUS, "") if ours else ""
-        return cls(stable=stable, named=frozenset(oid for tag in prods for oid in (tag.object, tag.commit)), replaced=replaced)
+        return cls(stable=stable, named=frozenset(tag.commit for tag in prods), replaced=replaced)
 
     def require(self, git: GitRemote, settings: Settings, to: Tag) -> None:
         """Raises Rejected unless `to`, whose object must be in this clone, is where production was before what it is now."""
         name, promoted = settings.tags.stable, settings.tags.prod
-        if to.object not in self.named and to.object != self.replaced and not self._first(git, settings, to):
+        if to.commit not in self.named and to.object != self.replaced and not self._first(git, settings, to):
             raise Rejected(
                 "rollback",
-                f"{name} would go to {short(to.object)} (commit {short(to.commit)}), which no promotion made: no {promoted.format(version='*')}"
-                f" tag names it, and {name} does not name it as replaced",
+                f"{name} would go to {short(to.object)} (commit {short(to.commit)}), which no promotion put there: no {promoted.format(version='*')}"
+                f" tag is at it, and {name} does not name it as replaced",
                 hint=f"name a version that was promoted: promote rollback --to VERSION; there are: {known_tags(git, settings, promoted)}",
             )
         if to.commit != self.stable.commit and git.is_ancestor(self.stable.commit, to.commit):

@@ -107,7 +107,7 @@ def test_the_undo_ref_leads_only_to_what_production_ran(hostile: Hostile, capsys
     hostile.repos.tag("dev-v1.1.0", hostile.evil, force=True)
     git(hostile.repos.clone, "push", "-q", "-f", "origin", f"{where}:{UNDO}")
     assert hostile.publish("--action=rollback") == 1
-    assert "which no promotion made" in capsys.readouterr().err
+    assert "which no promotion put there" in capsys.readouterr().err
     assert hostile.repos.holds(STABLE) == hostile.old and not hostile.repos.holds(LOCK)
 
 
@@ -115,7 +115,7 @@ def test_a_lock_that_asks_for_a_rollback_leads_only_to_what_production_ran(hosti
     plan = {"asked_rollback": True, "stable": {"ref": STABLE, "object": hostile.evil, "commit": hostile.evil}, "undo_moves": False}
     lock = hostile.forge_lock(state="rolling_back", plan=plan)
     assert hostile.publish("--action=rollback", f"--lock={lock.oid}") == 1
-    assert "which no promotion made" in capsys.readouterr().err
+    assert "which no promotion put there" in capsys.readouterr().err
     assert hostile.repos.holds(STABLE) == hostile.old
 
 
@@ -141,7 +141,7 @@ def test_a_stable_tag_that_no_promotion_made_is_not_believed(hostile: Hostile) -
     forged = hostile.git.make_tag(name="prod-v1.1.0", commit=hostile.merged, message=message)
     git(hostile.repos.clone, "push", "-q", "-f", "origin", f"{forged}:{STABLE}")
     way = WayBack.read(hostile.git, hostile.settings, stable_of(hostile))
-    with pytest.raises(Rejected, match="which no promotion made"):
+    with pytest.raises(Rejected, match="which no promotion put there"):
         way.require(hostile.git, hostile.settings, Tag(ref=STABLE, object=hostile.evil, commit=hostile.evil))
 
 
@@ -151,7 +151,7 @@ def test_the_way_back_of_a_first_promotion_is_a_commit_of_the_trunk(hostile: Hos
     way, first = WayBack.read(hostile.git, hostile.settings, stable_of(hostile)), hostile.repos.at("refs/tags/prod-v1.0.0")
     git(hostile.repos.remote, "update-ref", "-d", "refs/tags/prod-v1.0.0")
     way.require(hostile.git, hostile.settings, Tag(ref=STABLE, object=first, commit=first))
-    with pytest.raises(Rejected, match="which no promotion made"):
+    with pytest.raises(Rejected, match="which no promotion put there"):
         way.require(hostile.git, hostile.settings, Tag(ref=STABLE, object=hostile.evil, commit=hostile.evil))
 
 
