@@ -16,6 +16,7 @@ from promote.core.errors import NotFound, PromoteError, Rejected, UsageError
 from promote.core.model import Tag, short
 from promote.core.version import SCHEMES, version_of_tag
 from promote.git.remote import GitRemote
+from promote.git.trunk import default_branch
 from promote.tags.names import ref_names
 from promote.tags.observation import trailers_of
 from promote.tags.target import known_tags
@@ -30,15 +31,9 @@ def trunk_settings(git: GitRemote, settings: Settings) -> Settings:
     The trunk is the branch that the default branch's settings name; a remote that shows no default branch is asked for the clone's. Raises UsageError
     when the trunk has no settings, or wrong ones.
     """
-    at_default = _settings_at(git, settings, f"refs/heads/{_default_branch(git) or settings.repository.branch}")
+    at_default = _settings_at(git, settings, f"refs/heads/{default_branch(git) or settings.repository.branch}")
     names = ref_names(at_default, "")
     return _settings_at(git, at_default, names.branch)
-
-
-def _default_branch(git: GitRemote) -> str:
-    done = git.git("ls-remote", "--quiet", "--symref", git.remote, "HEAD")
-    name = next((line.removeprefix("ref: ").partition("\t")[0] for line in done.out.split("\n") if line.startswith("ref: ")), "")
-    return name.removeprefix("refs/heads/")
 
 
 def _settings_at(git: GitRemote, settings: Settings, branch: str) -> Settings:
