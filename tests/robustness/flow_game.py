@@ -64,6 +64,7 @@ class Here:
     theirs: str | None = None  # the value that another user put into the stable tag ("": deleted); None: no such change
     shadowed: bool = False
     lock_taken: bool = False
+    lock_broken: bool = False  # it is taken again by a promotion that has moved the tag
     done: list[str] = field(default_factory=list)
     at_suites: dict[str, Callable[[], None]] = field(default_factory=dict)
 
@@ -108,7 +109,7 @@ class Game:
         """`promote resume` in either clone, long after the other fell silent."""
         lock = self.there.holds(LOCK)
         here = self.left or Here(before=self.there.holds(STABLE), weather=Weather((Ways(),) * 3, ("",) * 3, {}, (), 0.0))
-        here.weather, here.lock_taken = Weather(here.weather.ways, here.weather.broken, suites, (), here.weather.soak), False
+        here.weather, here.lock_taken, here.lock_broken = Weather(here.weather.ways, here.weather.broken, suites, (), here.weather.soak), False, False
         self.time.passed += GONE_S
         self.there.server.clear_faults()
         try:
@@ -206,7 +207,7 @@ class Game:
             part = self.cluster.parts["web"]
             part.ways = replace(part.ways, breaks={**part.ways.breaks, part.runs: "Degraded"})
         elif deed == "break the lock":
-            here.lock_taken = here.lock_taken or bool(self.there.holds(LOCK))
+            here.lock_broken, here.lock_taken = here.lock_broken or here.lock_taken or bool(self.there.holds(LOCK)), False
             self.there.put(LOCK, "")
         elif deed == "a branch":
             self.there.put(SHADOW, self.there.commits["v1.0.0"])
@@ -242,14 +243,14 @@ class Game:
             assert not here.shadowed and not here.lock_taken, said
             self._is_back(run, run.target.stable.commit, here, said)
         elif end is End.SUPERSEDED:
-            assert here.theirs is not None or here.shadowed or here.lock_taken, f"no other user was there: {said}"
+            assert here.theirs is not None or here.shadowed or here.lock_taken or here.lock_broken, f"no other user was there: {said}"
         elif end in (End.REFUSED, End.UNCHECKED, End.INTERRUPTED):
             assert here.theirs is not None or now == here.before, f"it was moved: {said}"
             assert held or here.done or here.weather.suites.get("pre before", PASSED) is not PASSED or self.left is None, said
         if end not in (End.STUCK, End.REFUSED) and not here.lock_taken and not held:
             assert not self.there.holds(LOCK), f"the lock stayed: {said}"
         if end is End.STUCK:
-            assert self.there.holds(LOCK) or here.lock_taken, f"the lock is gone: {said}"
+            assert self.there.holds(LOCK) or here.lock_taken or here.lock_broken, f"the lock is gone: {said}"
 
     def _is_proven(self, run: PromotionContext, here: Here, said: str) -> None:
         assert run.target.commit == self.there.holds(f"{STABLE}^{{commit}}"), said

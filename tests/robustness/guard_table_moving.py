@@ -120,7 +120,7 @@ ENDS = (
     Guard("the pre suite must pass", "promote/promotion/precheck.py", "    if result.verdict is not Verdict.PASSED:\n        return", "    if False:\n        return", FLOW, "checks and fail"),
     Guard("the suites must pass", "promote/promotion/verify.py", "        if result.verdict is not Verdict.PASSED:\n", "        if False:\n", FLOW, "post and fails and must"),
     Guard("a last look", "promote/promotion/verify.py", "        found = _look(ctx) or watch.look()\n", "        found = watch.look()\n", FLOW, "breaks and proven"),
-    Guard("the last look asks whose tag it is", "promote/promotion/verify.py", "        guard=ctx.still_ours,\n", "", FLOW, "lock and broken"),
+    Guard("the last look asks whose tag it is", "promote/promotion/verify.py", "        guard=ctx.still_ours,\n", "", FLOW, "taken and over"),
     Guard("back must be proven", "promote/promotion/rollback.py", "    if converged.verdict is not Verdict.PASSED:\n", "    if False:\n", FLOW, "never and refreshes"),
     Guard("time for the proof", "promote/promotion/precheck.py", "    if left >= wanted:\n", "    if True:\n", FLOW, "may_not_take"),
     Guard("the promotion's own deadline", "promote/promotion/verify.py", "        if not found and ctx.ends.expired:\n", "        if False:\n", FLOW, "takes_too_long"),
@@ -133,7 +133,7 @@ ENDS = (
     Guard("back, and the suites pass", "promote/promotion/rollback.py", "        if (verdict := _proven_back(ctx, name, result)) is not Verdict.PASSED:\n", "        if False:\n", FLOW, "way and back and too"),
     Guard("back, and still ours", "promote/promotion/rollback.py", "    ctx.still_ours()\n    return StepResult", "    return StepResult", FLOW, "way and back and hidden"),
     Guard("still our tag", OBSERVATION, "    if expected.stable is not None and _object(seen.stable) != expected.stable:\n", "    if False:\n", FLOW, "moved and way and back"),
-    Guard("still our lock", OBSERVATION, "    if expected.lock is not None and _object(seen.lock) != expected.lock:\n", "    if False:\n", FLOW, "lock and broken"),
+    Guard("still our lock", OBSERVATION, "    if expected.lock is not None and _object(seen.lock) != expected.lock:\n", "    if False:\n", FLOW, "taken and over"),
     Guard("no branch over it", OBSERVATION, "    if expected.shadow and seen.shadow:\n", "    if False:\n", FLOW, "hidden and branch"),
 )  # fmt: skip
 MOVING = (*TAGS, *LOCKS, *MEMORY, *READS, *ENDS)
