@@ -275,10 +275,8 @@ def find_settings_file(start: Path) -> Path:
             raise UsageError(
                 f"no {FILE_NAME} in {folder} that can be read: it is {kind}", hint=f"put a file there (its last good form: git log -- {FILE_NAME})"
             )
-    raise UsageError(
-        f"no {FILE_NAME} in {start} or above it",
-        hint=f"go to the clone of your GitOps repository, or write a {FILE_NAME} from what it finds: `promote init` (dry: `promote init --print`)",
-    )
+    hint = f"go to the clone of your GitOps repository, or write a {FILE_NAME} from what it finds: `promote init` (dry: `promote init --print`)"
+    raise UsageError(f"no {FILE_NAME} in {start} or above it", hint=hint)
 
 
 def read_settings(path: Path, *, read: Callable[[Path], bytes] = Path.read_bytes) -> Settings:

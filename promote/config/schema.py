@@ -1,7 +1,6 @@
 """The tables of promotion.toml as frozen dataclasses: each key is a field with its type, default and meaning.
 
-`reader.py` reads and checks the file. A duration is written "90s", "10m", "1h30m" or as a number of seconds; its field holds seconds.
-"""
+A duration is written "90s", "10m", "1h30m" or as a number of seconds; its field holds seconds."""
 
 from __future__ import annotations
 

@@ -218,7 +218,7 @@ def _public_pod(manifest: dict[str, Any]) -> dict[str, Any]:
         shown = {"name": status.get("name", ""), "restartCount": status.get("restartCount", 0), "state": state}
         return shown | {k: status[k] for k in ("ready",) if k in status}
 
-    status = manifest["status"]
+    status = manifest.get("status") or {}
     shown: dict[str, Any] = {k: status[k] for k in ("phase", "reason") if k in status}
     shown |= {k: [container(c) for c in status[k]] for k in ("initContainerStatuses", "containerStatuses") if status.get(k)}
     ready = [c for c in status.get("conditions") or () if c.get("type") == "Ready"]

@@ -116,9 +116,9 @@ def _environment(token: str | None, extra: dict[str, str] | None) -> dict[str, s
     env["GIT_GRAFT_FILE"] = f"{os.devnull}/none"
     # A trace on stderr would be mistaken for git's error text; a trace to a file is harmless.
     env |= {name: "0" for name, value in os.environ.items() if name.startswith("GIT_TRACE") and "/" not in value} | (extra or {})
+    count = _config_count(env.get("GIT_CONFIG_COUNT") or os.environ.get("GIT_CONFIG_COUNT", ""))
     if token and env.get("PROMOTE_GIT_HOST"):
         # Appended to the list of helpers, so that the user's own are asked first. In the environment, never on a command line.
-        count = _config_count(env.get("GIT_CONFIG_COUNT") or os.environ.get("GIT_CONFIG_COUNT", ""))
         env |= {f"GIT_CONFIG_KEY_{count}": "credential.helper", f"GIT_CONFIG_VALUE_{count}": _TOKEN_HELPER, "GIT_CONFIG_COUNT": str(count + 1)}
         env["PROMOTE_GIT_TOKEN"] = token
     return env

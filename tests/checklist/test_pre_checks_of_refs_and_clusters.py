@@ -181,7 +181,12 @@ CASES = (
         lift=lambda w: w.sandbox.prod.delete("Application", "argocd", "alias"),
         checks={"production-baseline": "errored"},
     ),
-    Case(id="an-application-in-another-cluster", begin=in_another_cluster, lift=in_this_cluster, checks={"production-baseline": "errored"}),
+    Case(
+        id="an-application-in-another-cluster",
+        begin=in_another_cluster,
+        lift=in_this_cluster,
+        checks={"production-baseline": "errored", "provable": "failed"},
+    ),
     Case(
         id="rules-unreachable",
         begin=lambda w: w.sandbox.github.fault(Fault(kind="status", status=500, path="/rulesets")),

@@ -183,7 +183,9 @@ def test_journal_folder_is_read_only(world: Outside, clone: Path) -> None:
 def test_reports_folder_cannot_be_made(world: Outside, clone: Path) -> None:
     (clone / "reports").write_text("a file where the folder should be")
     (clone / ".git" / "info" / "exclude").write_text("reports\n")
-    world.stopped(clone, "run", "v1.8.0", code=5, says=["reports/v1.8.0", "suites.reports in promotion.toml must be a writable folder"])
+    world.stopped(
+        clone, "run", "v1.8.0", code=5, says=["reports: cannot be made: File exists", "suites.reports in promotion.toml must be a writable folder"]
+    )
 
 
 @pytest.mark.parametrize("blocks", [0, 2, 8])

@@ -146,7 +146,7 @@ def keys(table: type = Settings, path: tuple[str, ...] = ()) -> Iterator[Key]:
     for field in dataclasses.fields(table):
         hint = hints[field.name]
         inner = get_args(hint)[0] if get_origin(hint) is list else hint
-        if field.name == "root" and table is Settings:
+        if field.name in ("root", "code") and table is Settings:  # given by the program
             continue  # the folder of the file, no key of it
         if not dataclasses.is_dataclass(hint):
             yield Key(path=path, table=table, name=field.name, hint=hint, meta=field.metadata)

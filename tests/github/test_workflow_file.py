@@ -111,10 +111,16 @@ def test_rollback_by_hand_restores_the_replaced_or_the_named_version(place: Plac
     code, log = place.run("", action="rollback", number=2)
     assert code == 0, log
     assert place.refs()["refs/tags/prod-stable"] == old
-    code, log = place.run("v1.1.0", action="rollback", number=3)
+    code, log = place.run("v1.2.0", number=3)
+    assert code == 0, log
+    newest = place.refs()["refs/tags/prod-stable"]
+    code, log = place.run("v1.1.0", action="rollback", number=4)
     assert code == 0, log
     refs = place.refs()
-    assert (refs["refs/tags/prod-stable"], refs["refs/promote/undo"]) == (refs["refs/tags/prod-v1.1.0"], old)
+    assert (refs["refs/tags/prod-stable"], refs["refs/promote/undo"]) == (refs["refs/tags/prod-v1.1.0"], newest)
+    code, log = place.run("v1.2.0", action="rollback", number=5)
+    assert code == 1 and "a rollback never goes forward" in log
+    refs = place.refs()
     assert "refs/promote/lock" not in refs and TOKEN not in log
 
 
@@ -240,8 +246,8 @@ def test_a_read_only_token_moves_nothing_and_the_missing_right_is_named(place: P
     assert place.refs() == before
     assert "  do: " in log and "403" in log and LOOK_ONLY not in log, log
     assert "Traceback" not in log
-    place.writer.git("update-ref", "refs/promote/undo", place.at("refs/tags/dev-v1.1.0"))
+    assert place.run("v1.1.0", number=2)[0] == 0
     before = place.refs()
-    code, log = place.run("", token=LOOK_ONLY, action="rollback")
+    code, log = place.run("", token=LOOK_ONLY, action="rollback", number=3)
     assert code != 0 and place.refs() == before
     assert "  do: " in log and "403" in log and LOOK_ONLY not in log and "Traceback" not in log, log

@@ -119,7 +119,8 @@ SOAK = ("[post]\n", '[post]\nsoak = "4s"\n')
 
 def crashing(place: Place) -> None:
     status = {"phase": "Running", "containerStatuses": [{"name": "main", "restartCount": 1, "state": {"waiting": {"reason": "CrashLoopBackOff"}}}]}
-    place.sandbox.prod.apply({"kind": "Pod", "metadata": {"name": "gitea-late", "namespace": "gitea"}, "status": status})
+    pod = next(p for p in place.sandbox.prod.list("Pod", "gitea") if p["metadata"]["name"].startswith("gitea-"))
+    place.sandbox.prod.apply({**pod, "metadata": {**pod["metadata"], "name": "gitea-late", "resourceVersion": ""}, "status": status})
 
 
 def alerting(place: Place) -> None:

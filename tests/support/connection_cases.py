@@ -57,7 +57,7 @@ CLUSTER = (
         argv=POST,
         code=5,
         words=("has no context 'prd'", "to one of: dev, prod"),
-        begin=lambda b: b.settings('context = "prod"', 'context = "prd"'),
+        begin=lambda b: b.merged('context = "prod"', 'context = "prd"'),
     ),
     Case(
         id="plugin-absent",
@@ -143,9 +143,9 @@ CLUSTER = (
         id="no-application",
         situation="no application follows the tag of this repository",
         argv=CHECK,
-        code=1,
+        code=5,
         words=("no application", "follows"),
-        begin=lambda b: b.settings('root_app = "argocd"', 'root_app = "argocd"\nselector = "team=absent"'),
+        begin=lambda b: b.merged('root_app = "argocd"', 'root_app = "argocd"\nselector = "team=absent"'),
     ),
 )
 
@@ -298,7 +298,7 @@ FORGE = (
         argv=SHIP,
         code=1,
         words=("ship.yaml is not on main", "workflow.file"),
-        begin=lambda b: b.settings("[workflow]", '[workflow]\nfile = "ship.yaml"'),
+        begin=lambda b: b.merged("[workflow]", '[workflow]\nfile = "ship.yaml"'),
         lift=_gone,
     ),
 )

@@ -33,11 +33,17 @@ class Bench:
         return done.stdout.strip()
 
     def settings(self, old: str, new: str) -> None:
-        """Change promotion.toml here and on the trunk: the policy check compares them."""
+        """Change promotion.toml here."""
         path = self.clone / "promotion.toml"
         text = path.read_text()
         assert old in text, old
         path.write_text(text.replace(old, new))
+
+    def merged(self, old: str, new: str) -> None:
+        """Change promotion.toml here and on the trunk: the policy check compares them. `play` takes it back."""
+        self.settings(old, new)
+        self.git("-c", "user.name=ada", "-c", "user.email=ada@acme.example", "commit", "-qam", "chore: settings")
+        self.sandbox.writer.git("fetch", "-q", "--force", "--update-head-ok", str(self.clone), "+HEAD:refs/heads/main")
 
     def kubeconfig(self, prod: str = "", **user: Any) -> None:
         """Another kubeconfig whose prod cluster is the world's own (or at another address), with this user."""
@@ -72,7 +78,7 @@ class Case:
 def play(case: Case, bench: Bench) -> None:
     """Bring it about, type the command, and hold the result against the case. Judged from outside."""
     sandbox = bench.sandbox
-    stable = sandbox.writer.holds("refs/tags/prod-stable")
+    stable, trunk = sandbox.writer.holds("refs/tags/prod-stable"), sandbox.writer.holds("refs/heads/main")
     marked = mark()
     env = {**sandbox.env, **marked}
     try:
@@ -85,6 +91,7 @@ def play(case: Case, bench: Bench) -> None:
         out, err = (part.decode("utf-8", "replace") for part in child.communicate(timeout=150))
     finally:
         case.lift(bench)
+        sandbox.writer.git("update-ref", "refs/heads/main", trunk)
     said = out + err
     assert child.returncode == case.code, f"exit {child.returncode}\n{said}"
     flat = " ".join(said.split())
