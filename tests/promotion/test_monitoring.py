@@ -114,7 +114,7 @@ def test_a_rolled_back_promotion_is_drawn_as_such(start: Any) -> None:
     assert drawn["tags"] == ["promotion", "v1.8.0", "rolled_back"]
 
 
-SOAK = ("[post]\n", '[post]\nsoak = "4s"\n')
+SOAK = ("[post]\n", '[running]\ntimeout = "5s"\n[post]\nsoak = "4s"\n')
 
 
 def crashing(place: Place) -> None:
