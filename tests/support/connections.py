@@ -25,6 +25,7 @@ class Bench:
     clone: Path
     env: dict[str, str] = field(default_factory=dict)
     cwd: Path | None = None
+    trunk: str = ""  # where main was before `merged`
     untrusted: str = ""  # the address of a server with an untrusted certificate
 
     def git(self, *args: str, cwd: Path | None = None) -> str:
@@ -41,6 +42,7 @@ class Bench:
 
     def merged(self, old: str, new: str) -> None:
         """Change promotion.toml here and on the trunk: the policy check compares them. `play` takes it back."""
+        self.trunk = self.sandbox.writer.holds("refs/heads/main")
         self.settings(old, new)
         self.git("-c", "user.name=ada", "-c", "user.email=ada@acme.example", "commit", "-qam", "chore: settings")
         self.sandbox.writer.git("fetch", "-q", "--force", "--update-head-ok", str(self.clone), "+HEAD:refs/heads/main")
@@ -78,7 +80,7 @@ class Case:
 def play(case: Case, bench: Bench) -> None:
     """Bring it about, type the command, and hold the result against the case. Judged from outside."""
     sandbox = bench.sandbox
-    stable, trunk = sandbox.writer.holds("refs/tags/prod-stable"), sandbox.writer.holds("refs/heads/main")
+    stable = sandbox.writer.holds("refs/tags/prod-stable")
     marked = mark()
     env = {**sandbox.env, **marked}
     try:
@@ -91,7 +93,8 @@ def play(case: Case, bench: Bench) -> None:
         out, err = (part.decode("utf-8", "replace") for part in child.communicate(timeout=150))
     finally:
         case.lift(bench)
-        sandbox.writer.git("update-ref", "refs/heads/main", trunk)
+        if bench.trunk:
+            sandbox.writer.git("update-ref", "refs/heads/main", bench.trunk)
     said = out + err
     assert child.returncode == case.code, f"exit {child.returncode}\n{said}"
     flat = " ".join(said.split())
