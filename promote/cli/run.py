@@ -37,7 +37,7 @@ def main(args: argparse.Namespace) -> int:
     with reporter(json=args.json, secrets=secrets()) as report:
         deps = tools(settings, git, report)
         if settings.promotion.via == "workflow":
-            _provable(settings)
+            _evidence_reaches_the_workflow(settings)
             deps.forge()  # without a token nothing begins
         target, choices = choose(deps, version, wanted, tagged=args.tagged, ask=terminal_question)
         report.headline(_headline(deps, version, target))
@@ -52,7 +52,7 @@ def main(args: argparse.Namespace) -> int:
         return drive(ctx, state, json=args.json, begin=PromotionContext.remember)
 
 
-def _provable(settings: Settings) -> None:
+def _evidence_reaches_the_workflow(settings: Settings) -> None:
     """Raises UsageError where the workflow would refuse the move after all checks: it cannot know that they ran."""
     if not settings.promotion.allow_unchecked and not settings.workflow.legacy:
         raise UsageError(

@@ -234,12 +234,12 @@ class PromotionContext:
         self.steps.append(step)
         self.deps.report.step_finished(step)
 
-    def still_ours(self, *, shadow: bool = True) -> None:
-        """Raise Superseded unless the remote's stable tag and lock are what this promotion made them and no branch hides the tag (with `shadow`).
+    def still_ours(self) -> None:
+        """Raise Superseded unless the remote's stable tag and lock are what this promotion made them and no branch hides the tag.
 
         A lock that was deleted while the tag is ours is taken again.
         """
-        expected = Kept(stable=self.stable.object if self.stable else None, lock=self.lock.oid if self.lock else None, shadow=shadow)
+        expected = Kept(stable=self.stable.object if self.stable else None, lock=self.lock.oid if self.lock else None)
         reading = classify(observe(self.deps.git, self.names), expected)
         if reading.state is RefState.LOCK_LOST and reading.seen.lock is None and self.moved is Moved.YES:
             self.retake_lock()

@@ -6,13 +6,12 @@ commit: a move forward needs a commit of the trunk, a move back an object that p
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass, replace
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
-from promote.config.reader import settings_from
+from promote.config.reader import parse_file, settings_from
 from promote.config.schema import FILE_NAME, Settings
-from promote.core.errors import NotFound, PromoteError, Rejected, UsageError
+from promote.core.errors import NotFound, Rejected, UsageError
 from promote.core.model import Tag, short
 from promote.core.version import SCHEMES, version_of_tag
 from promote.git.remote import GitRemote
@@ -31,9 +30,10 @@ def trunk_settings(git: GitRemote, settings: Settings) -> Settings:
     The trunk is the branch that the default branch's settings name; a remote that shows no default branch is asked for the clone's. Raises UsageError
     when the trunk has no settings, or wrong ones.
     """
-    at_default = _settings_at(git, settings, f"refs/heads/{default_branch(git) or settings.repository.branch}")
-    names = ref_names(at_default, "")
-    return _settings_at(git, at_default, names.branch)
+    default = f"refs/heads/{default_branch(git) or settings.repository.branch}"
+    found = _settings_at(git, settings, default)
+    trunk = ref_names(found, "").branch
+    return found if trunk == default else _settings_at(git, found, trunk)
 
 
 def _settings_at(git: GitRemote, settings: Settings, branch: str) -> Settings:
@@ -46,11 +46,7 @@ def _settings_at(git: GitRemote, settings: Settings, branch: str) -> Settings:
     where = f"{path} of {branch.removeprefix('refs/heads/')} ({short(head.commit)}) on the remote"
     if text is None:
         raise UsageError(f"there is no {where}", hint="only settings that were merged count for a move: commit promotion.toml to the trunk")
-    try:
-        data = tomllib.loads(text.removeprefix("\ufeff"))
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise UsageError(f"{where} is not TOML: {error}", hint="correct it on the trunk") from error
-    read = settings_from(data, settings.root)
+    read = settings_from(parse_file(Path(where), read=lambda _: text.encode()), settings.root)
     return replace(read, repository=replace(read.repository, remote=git.remote))
 
 
@@ -115,6 +111,6 @@ class WayBack:
             return False
         try:
             require_on_trunk(git, settings, to.commit, settings.tags.stable)
-        except PromoteError:
+        except Rejected:
             return False
         return True

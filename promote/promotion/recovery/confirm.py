@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from promote.core.errors import PromoteError, Unconfirmed
+from promote.core.errors import NotFound, Rejected, Unconfirmed
 from promote.core.model import End, Tag, short
 from promote.git.remote import GitRemote
 from promote.promotion.context import PromotionContext
@@ -76,5 +76,5 @@ def _require(ctx: PromotionContext, lock: Lock, git: GitRemote, way: WayBack, ba
     try:
         bring(git, back.object)
         way.require(git, ctx.settings, back)
-    except PromoteError as error:
+    except (NotFound, Rejected) as error:
         raise Unconfirmed(f"{lock.describe()}: {error.what}", hint=LOOK) from error
