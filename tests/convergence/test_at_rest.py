@@ -31,35 +31,35 @@ def test_an_application_at_rest_has_no_obstacle():
 
 
 def test_one_that_is_deleted_names_what_holds_it():
-    told = found(meta={"deletionTimestamp": stamp(-900), "finalizers": ["example.com/held"]})
-    assert told.startswith(f"web has been deleting since {stamp(-900)}, held by example.com/held\n")
-    assert "kubectl -n argocd patch applications.argoproj.io web" in told
+    sentence = found(meta={"deletionTimestamp": stamp(-900), "finalizers": ["example.com/held"]})
+    assert sentence.startswith(f"web has been deleting since {stamp(-900)}, held by example.com/held\n")
+    assert "kubectl -n argocd patch applications.argoproj.io web" in sentence
 
 
 @pytest.mark.parametrize(("value", "skipped"), [("true", True), ("True", True), ("1", True), ("false", False), ("", False)])
 def test_an_annotation_that_stops_its_reconciliation_is_an_obstacle(value: str, skipped: bool):
-    told = found(annotations={SKIP: value})
-    assert bool(told) is skipped
-    assert not skipped or f"annotate applications.argoproj.io web {SKIP}-" in told
+    sentence = found(annotations={SKIP: value})
+    assert bool(sentence) is skipped
+    assert not skipped or f"annotate applications.argoproj.io web {SKIP}-" in sentence
 
 
 def test_an_operation_that_never_ends_is_an_obstacle_and_a_young_one_is_not():
     running = {"operation": {"sync": {}}, "state": operation("Running", finished=None, message="waiting for completion of hook")}
     assert found(**running) == ""
-    told = found(second=3600, **running)
-    assert told.startswith("web has had an operation in progress for 60 min: waiting for completion of hook\n")
-    assert '"phase":"Terminating"' in told
+    sentence = found(second=3600, **running)
+    assert sentence.startswith("web has had an operation in progress for 60 min: waiting for completion of hook\n")
+    assert '"phase":"Terminating"' in sentence
 
 
 def test_a_sync_that_fails_and_is_retried_is_an_obstacle_at_once():
-    told = found(operation={"sync": {}}, state=operation("Running", finished=4, message="one or more objects failed to apply"))
-    assert told.startswith("web has a sync that fails and is retried: one or more objects failed to apply\n")
+    sentence = found(operation={"sync": {}}, state=operation("Running", finished=4, message="one or more objects failed to apply"))
+    assert sentence.startswith("web has a sync that fails and is retried: one or more objects failed to apply\n")
 
 
 def test_out_of_sync_names_the_resources_and_the_declaration_that_accepts_it():
-    told = found(sync="OutOfSync", resources=[resource("a"), resource("b", sync="Synced")])
-    assert told.startswith("web is OutOfSync now: ConfigMap web/a\n")
-    assert '[[argocd.accept_out_of_sync]] application = "web"' in told
+    sentence = found(sync="OutOfSync", resources=[resource("a"), resource("b", sync="Synced")])
+    assert sentence.startswith("web is OutOfSync now: ConfigMap web/a\n")
+    assert '[[argocd.accept_out_of_sync]] application = "web"' in sentence
     assert found(sync="OutOfSync", resources=[resource("a")], accepted=True) == ""
     assert "accept" not in found(sync="OutOfSync", resources=[resource("a")], root="web"), "the root is never accepted"
 
@@ -76,8 +76,8 @@ def test_out_of_sync_names_the_resources_and_the_declaration_that_accepts_it():
 )
 def test_dropped_objects_that_stay_are_named(prunes: bool, option: str, app_options: list[str], why: str):
     app = application("web", spec={"syncPolicy": {"syncOptions": app_options}})
-    told = dropped_and_kept(app, [("ConfigMap web/a", option)], root="argocd", prunes=prunes)
-    assert why in told and bool(told) is bool(why)
+    sentence = dropped_and_kept(app, [("ConfigMap web/a", option)], root="argocd", prunes=prunes)
+    assert why in sentence and bool(sentence) is bool(why)
     assert dropped_and_kept(app, [], root="argocd", prunes=False) == ""
 
 
